@@ -1,0 +1,1 @@
+"""The nouns: geometry, volume, study and result. Numpy only; reads and writes nothing."""

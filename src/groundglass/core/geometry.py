@@ -1,0 +1,157 @@
+"""Where voxels are in the patient.
+
+Frame: DICOM patient coordinates, LPS (x to the patient's left, y to the back, z to the head), in
+mm (PS3.3 C.7.6.2.1.1). Index order everywhere: (slice, row, column).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.errors import SettingsError
+
+Vector = tuple[float, float, float]
+
+#: Direction cosines further than this from unit length or from a right angle are not an orientation.
+#: DICOM writes cosines with up to 16 characters; scanners round to about six digits.
+_COSINE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """A regular grid of voxels in the patient.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Number of (slices, rows, columns).
+    spacing_mm : tuple of float
+        Distance in mm between the centres of neighbouring (slices, rows, columns).
+    origin_mm : tuple of float
+        LPS position in mm of the centre of voxel (0, 0, 0).
+    directions : tuple of tuple of float
+        LPS unit vectors along which the (slice, row, column) index grows. The row vector points
+        from one row to the next (down the image); the column vector points along a row.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: Vector
+    origin_mm: Vector
+    directions: tuple[Vector, Vector, Vector]
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1:
+            raise SettingsError(
+                f"a grid of shape {self.shape}",
+                expected="at least one slice, row and column",
+                action="Check the image's size.",
+            )
+        if not all(np.isfinite(s) and s > 0 for s in self.spacing_mm):
+            raise SettingsError(
+                f"spacing {self.spacing_mm} mm",
+                expected="three positive numbers",
+                action="Check the spacing given with the image.",
+            )
+        axes = np.asarray(self.directions, dtype=np.float64)
+        if not np.allclose(axes @ axes.T, np.eye(3), atol=_COSINE_TOLERANCE):
+            raise SettingsError(
+                f"axes {self.directions}",
+                expected="three unit vectors at right angles (PS3.3 C.7.6.2.1.1)",
+                action="Check ImageOrientationPatient; a tilted gantry must be corrected first.",
+            )
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """(4, 4) matrix from index (slice, row, column, 1) to LPS mm."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = (np.asarray(self.directions) * np.asarray(self.spacing_mm)[:, None]).T
+        matrix[:3, 3] = self.origin_mm
+        return matrix
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in ml."""
+        return float(np.prod(self.spacing_mm)) / 1000.0
+
+    @property
+    def pixel_area_mm2(self) -> float:
+        """Area of one pixel of a slice in mm²."""
+        return self.spacing_mm[1] * self.spacing_mm[2]
+
+    def position_mm(self, index: tuple[float, float, float]) -> Vector:
+        """LPS position in mm of an index (slice, row, column)."""
+        x, y, z = (self.affine @ np.array([*index, 1.0]))[:3]
+        return float(x), float(y), float(z)
+
+    def to_axial(self) -> tuple[Geometry, AxialTurn]:
+        """The same grid indexed (feet→head, front→back, right→left), and the turn that does it.
+
+        Only exchanges and flips whole axes: no voxel is interpolated.
+        """
+        axes = np.asarray(self.directions, dtype=np.float64)
+        # For each patient axis (z, y, x) the array axis that runs along it most closely.
+        order = _best_permutation(np.abs(axes[:, ::-1]))
+        flips = tuple(bool(axes[axis, 2 - k] < 0) for k, axis in enumerate(order))
+        turn = AxialTurn(order=order, flips=flips)  # type: ignore[arg-type]
+        return turn.apply_geometry(self), turn
+
+
+def _best_permutation(alignment: NDArray[np.float64]) -> tuple[int, int, int]:
+    """Array axis for each patient axis such that the summed alignment is largest."""
+    candidates = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+    return max(candidates, key=lambda p: sum(alignment[axis, k] for k, axis in enumerate(p)))
+
+
+@dataclass(frozen=True, slots=True)
+class AxialTurn:
+    """Exchange and flip of whole array axes, exact in both directions.
+
+    Parameters
+    ----------
+    order : tuple of int
+        Source axis for each target axis (slice, row, column).
+    flips : tuple of bool
+        Whether each target axis runs against its source axis.
+    """
+
+    order: tuple[int, int, int]
+    flips: tuple[bool, bool, bool]
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether nothing moves."""
+        return self.order == (0, 1, 2) and not any(self.flips)
+
+    def apply(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """View of a (slice, row, column) array in the target order."""
+        turned = np.transpose(array, self.order)
+        return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
+
+    def undo(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """View of an array in the target order back in the source order."""
+        unflipped = array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
+        return np.transpose(unflipped, np.argsort(self.order))
+
+    def apply_geometry(self, geometry: Geometry) -> Geometry:
+        """The geometry that belongs to `apply`'s array."""
+        first = [
+            geometry.shape[axis] - 1 if flip else 0
+            for axis, flip in zip(self.order, self.flips, strict=True)
+        ]
+        index = [0.0, 0.0, 0.0]
+        for axis, value in zip(self.order, first, strict=True):
+            index[axis] = float(value)
+        directions = tuple(
+            tuple(float(-c if flip else c) for c in geometry.directions[axis])
+            for axis, flip in zip(self.order, self.flips, strict=True)
+        )
+        return replace(
+            geometry,
+            shape=tuple(geometry.shape[axis] for axis in self.order),
+            spacing_mm=tuple(geometry.spacing_mm[axis] for axis in self.order),
+            origin_mm=geometry.position_mm((index[0], index[1], index[2])),
+            directions=directions,
+        )

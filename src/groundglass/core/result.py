@@ -1,0 +1,252 @@
+"""What came out: verdict, evidence and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Stated in every output.
+RESEARCH_USE_ONLY = "Research use only. Not a medical device; not for diagnosis."
+
+
+class Outcome(StrEnum):
+    """How an analysis ended. Everything but VERDICT is a result without a verdict, not a crash."""
+
+    VERDICT = "verdict"
+    NO_LUNG = "no-lung"
+    NOT_CHEST_CT = "not-a-chest-ct"
+    TOO_FEW_SLICES = "too-few-slices"
+
+
+class SliceFate(StrEnum):
+    """What happened to a slice on its way to the networks (paper section 2.2)."""
+
+    KEPT = "kept"
+    NO_LUNG = "no-lung"
+    ELIMINATED_HEADWARD = "eliminated-headward"
+    ELIMINATED_FEETWARD = "eliminated-feetward"
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRecord:
+    """One slice of the volume and what became of it.
+
+    Parameters
+    ----------
+    index : int
+        Slice index in the volume as read.
+    position_mm : float
+        LPS z of the slice centre in mm (towards the head).
+    lung_area_mm2 : float
+        Area of the lung mask in mm².
+    relative_area : float
+        That area over the largest of the study, 0 to 1.
+    fate : SliceFate
+        Whether it went on.
+    reason : str
+        Why, in words.
+    groups : tuple of int
+        Indices of the groups it is part of; empty when eliminated.
+    contribution : float or None
+        Summed heat of its map for the verdict's class; None when it was not classified.
+    """
+
+    index: int
+    position_mm: float
+    lung_area_mm2: float
+    relative_area: float
+    fate: SliceFate
+    reason: str
+    groups: tuple[int, ...] = ()
+    contribution: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceGroup:
+    """The slices the sequence model sees at once (paper section 2.2.3).
+
+    Parameters
+    ----------
+    index : int
+        Number of the group, from the feet.
+    slice_indices : tuple of int
+        Volume slice indices it was made from, feet to head.
+    size : int
+        Length of the sequence fed to the network.
+    padding : int
+        How many black images were appended.
+    interpolated : bool
+        Whether its slices were resampled along z to `size`.
+    """
+
+    index: int
+    slice_indices: tuple[int, ...]
+    size: int
+    padding: int
+    interpolated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPrediction:
+    """The classifier's answer for one group.
+
+    Parameters
+    ----------
+    group : SliceGroup
+        What was seen.
+    probabilities : mapping of str to float
+        Softmax probability per class label; sums to 1.
+    label : str
+        The most probable class.
+    """
+
+    group: SliceGroup
+    probabilities: Mapping[str, float]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFiring:
+    """The 0.9 rule changed a healthy majority (paper section 2.4).
+
+    Parameters
+    ----------
+    group_index : int
+        The group that spoke against healthy.
+    label : str
+        Its class.
+    probability : float
+        Its probability, above `threshold`.
+    threshold : float
+        The rule's threshold.
+    """
+
+    group_index: int
+    label: str
+    probability: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The patient-level answer.
+
+    Parameters
+    ----------
+    label : str
+        The winning class.
+    probabilities : mapping of str to float
+        Mean of the groups' probabilities per class.
+    votes : mapping of str to int
+        Groups per class.
+    majority : str
+        The class the vote gave before the 0.9 rule.
+    tie : bool
+        Whether the vote was tied and decided by the mean probability.
+    rule_firings : tuple of RuleFiring
+        Every group that made the 0.9 rule speak, strongest first.
+    """
+
+    label: str
+    probabilities: Mapping[str, float]
+    votes: Mapping[str, int]
+    majority: str
+    tie: bool
+    rule_firings: tuple[RuleFiring, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heatmap:
+    """Where one slice argued for a class.
+
+    Parameters
+    ----------
+    slice_index : int
+        Slice of the volume as read.
+    label : str
+        The class argued for.
+    heat : ndarray of float32, shape (rows, columns)
+        Grad-CAM on the volume's own pixel grid, 0 to 1, where 1 is the hottest pixel of the study.
+    share_in_lung : float
+        Part of the heat inside the lung mask, 0 to 1.
+    """
+
+    slice_index: int
+    label: str
+    heat: NDArray[np.float32]
+    share_in_lung: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made the result, so that it can be made again.
+
+    Parameters
+    ----------
+    groundglass_version : str
+        Version of the program.
+    bundle : str
+        Name and version of the weights.
+    bundle_sha256 : mapping of str to str
+        SHA-256 of each file of the bundle.
+    bundle_statement : str
+        What the weights were trained on and what that means for the verdict; shown in every output.
+    recipe : mapping of str to object
+        Every setting of preparing.
+    precision : str
+        Number format the engine computed in.
+    versions : mapping of str to str
+        Versions of the libraries that computed it.
+    """
+
+    groundglass_version: str
+    bundle: str
+    bundle_sha256: Mapping[str, str]
+    bundle_statement: str
+    recipe: Mapping[str, object]
+    precision: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TriageResult:
+    """Everything an analysis found.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        How it ended.
+    reason : str
+        In words, for the reader: why there is no verdict, or how the verdict came about.
+    labels : tuple of str
+        The bundle's classes, in the networks' order.
+    verdict : Verdict or None
+        Only with Outcome.VERDICT.
+    groups : tuple of GroupPrediction
+        Feet to head.
+    slices : tuple of SliceRecord
+        One per slice of the volume, by index.
+    mask : ndarray of bool, shape of the volume
+        Lungs, on the volume's own grid.
+    heatmaps : tuple of Heatmap
+        The slices that carried the verdict, hottest first.
+    timings_ms : mapping of str to float
+        Wall time per stage in ms.
+    provenance : Provenance
+        What made it.
+    """
+
+    outcome: Outcome
+    reason: str
+    labels: tuple[str, ...]
+    verdict: Verdict | None
+    groups: tuple[GroupPrediction, ...]
+    slices: tuple[SliceRecord, ...]
+    mask: NDArray[np.bool_]
+    heatmaps: tuple[Heatmap, ...]
+    timings_ms: Mapping[str, float]
+    provenance: Provenance

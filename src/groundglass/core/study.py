@@ -1,0 +1,102 @@
+"""What was read: a study, its series, and what could not be used and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class SourceKind(StrEnum):
+    """The kind of thing a series was read from."""
+
+    DICOM = "dicom"
+    DICOM_MULTIFRAME = "dicom-multiframe"
+    NIFTI = "nifti"
+    IMAGE_STACK = "image-stack"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Something that was not used, and why.
+
+    Parameters
+    ----------
+    what : str
+        File (relative to the input) or series, without patient identifiers.
+    reason : str
+        Why it was not used.
+    """
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One stored image (a DICOM SOP Instance, or one file of another format).
+
+    Parameters
+    ----------
+    path : Path
+        The file that holds it.
+    member : str or None
+        Name inside the zip archive at `path`; None for a plain file.
+    sop_class_uid, sop_instance_uid : str
+        Empty for what is not DICOM.
+    attributes : mapping of str to object
+        The header values later steps read, by DICOM keyword (PS3.6).
+    """
+
+    path: Path
+    member: str | None = None
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    attributes: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Images taken together (PS3.3 A.1.2.3).
+
+    Parameters
+    ----------
+    series_instance_uid, study_instance_uid : str
+        Empty for what is not DICOM.
+    kind : SourceKind
+        What it was read from.
+    modality, description : str
+        `Modality`, `SeriesDescription`.
+    instances : tuple of Instance
+        In no particular order.
+    selection_reason : str
+        Why this series was chosen; set by `select_chest_ct`.
+    rejected : tuple of Rejection
+        The series and files passed over in its favour; set by `select_chest_ct`.
+    """
+
+    series_instance_uid: str
+    study_instance_uid: str
+    kind: SourceKind
+    modality: str
+    description: str
+    instances: tuple[Instance, ...]
+    selection_reason: str = ""
+    rejected: tuple[Rejection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Everything an input held, sorted into series.
+
+    Parameters
+    ----------
+    series : tuple of Series
+        Ordered by series number, then UID.
+    rejected : tuple of Rejection
+        Each file that could not be used, with its reason.
+    """
+
+    series: tuple[Series, ...]
+    rejected: tuple[Rejection, ...] = ()
