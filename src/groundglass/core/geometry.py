@@ -15,7 +15,7 @@ from groundglass.errors import SettingsError
 
 Vector = tuple[float, float, float]
 
-#: Direction cosines further than this from unit length or from a right angle are not an orientation.
+#: Direction cosines further than this from unit length or a right angle are not an orientation.
 #: DICOM writes cosines with up to 16 characters; scanners round to about six digits.
 _COSINE_TOLERANCE = 1e-3
 
@@ -137,21 +137,23 @@ class AxialTurn:
 
     def apply_geometry(self, geometry: Geometry) -> Geometry:
         """The geometry that belongs to `apply`'s array."""
-        first = [
-            geometry.shape[axis] - 1 if flip else 0
-            for axis, flip in zip(self.order, self.flips, strict=True)
-        ]
         index = [0.0, 0.0, 0.0]
-        for axis, value in zip(self.order, first, strict=True):
-            index[axis] = float(value)
-        directions = tuple(
-            tuple(float(-c if flip else c) for c in geometry.directions[axis])
-            for axis, flip in zip(self.order, self.flips, strict=True)
-        )
+        for axis, flip in zip(self.order, self.flips, strict=True):
+            index[axis] = geometry.shape[axis] - 1.0 if flip else 0.0
+        signs = [-1.0 if flip else 1.0 for flip in self.flips]
+        a, b, c = self.order
         return replace(
             geometry,
-            shape=tuple(geometry.shape[axis] for axis in self.order),
-            spacing_mm=tuple(geometry.spacing_mm[axis] for axis in self.order),
+            shape=(geometry.shape[a], geometry.shape[b], geometry.shape[c]),
+            spacing_mm=(geometry.spacing_mm[a], geometry.spacing_mm[b], geometry.spacing_mm[c]),
             origin_mm=geometry.position_mm((index[0], index[1], index[2])),
-            directions=directions,
+            directions=(
+                _scaled(geometry.directions[a], signs[0]),
+                _scaled(geometry.directions[b], signs[1]),
+                _scaled(geometry.directions[c], signs[2]),
+            ),
         )
+
+
+def _scaled(vector: Vector, sign: float) -> Vector:
+    return vector[0] * sign, vector[1] * sign, vector[2] * sign

@@ -65,4 +65,4 @@ class Volume:
         if turn.is_identity:
             return self, turn
         hu = np.ascontiguousarray(turn.apply(self.hu))
-        return Volume(hu, geometry, self.series, self.notes), turn  # type: ignore[arg-type]
+        return Volume(hu, geometry, self.series, self.notes), turn

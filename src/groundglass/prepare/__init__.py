@@ -1,0 +1,30 @@
+"""Preparing: window, equalisation, square frame, lung mask, elimination, groups."""
+
+from __future__ import annotations
+
+from groundglass.prepare.grouping import gather, group_slices, sample_positions
+from groundglass.prepare.lungs import LungContext, clean_lung_mask
+from groundglass.prepare.preparing import (
+    PreparedStudy,
+    classifier_image,
+    prepare,
+    segmenter_images,
+    slice_positions_mm,
+)
+from groundglass.prepare.recipe import Recipe
+from groundglass.prepare.spatial import SquareFrame
+
+__all__ = [
+    "LungContext",
+    "PreparedStudy",
+    "Recipe",
+    "SquareFrame",
+    "classifier_image",
+    "clean_lung_mask",
+    "gather",
+    "group_slices",
+    "prepare",
+    "sample_positions",
+    "segmenter_images",
+    "slice_positions_mm",
+]

@@ -1,0 +1,55 @@
+"""Which slices carry enough lung to be looked at (paper section 2.2.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.core.result import SliceFate, SliceRecord
+from groundglass.prepare.recipe import Recipe
+
+
+def eliminate(
+    lung_area_mm2: NDArray[np.float64], position_mm: NDArray[np.float64], recipe: Recipe
+) -> tuple[SliceRecord, ...]:
+    """Say for each slice whether it goes on, and why.
+
+    The share of the study's largest lung area decides: headward of the largest slice under
+    `headward_ratio`, feetward under `feetward_ratio`, the slice is eliminated. Head and feet come
+    from patient coordinates, never from the order of the array.
+
+    Parameters
+    ----------
+    lung_area_mm2 : ndarray, shape (slices,)
+        Area of the lung mask per slice in mm².
+    position_mm : ndarray, shape (slices,)
+        LPS z of each slice in mm (towards the head).
+    recipe : Recipe
+        The two ratios.
+
+    Returns
+    -------
+    tuple of SliceRecord
+        One per slice, in array order.
+    """
+    largest = int(np.argmax(lung_area_mm2))
+    peak = float(lung_area_mm2[largest])
+    records = []
+    for index, (area, position) in enumerate(zip(lung_area_mm2, position_mm, strict=True)):
+        relative = float(area) / peak if peak > 0 else 0.0
+        headward = bool(position > position_mm[largest])
+        fate, reason = _fate(relative, headward=headward, recipe=recipe)
+        records.append(SliceRecord(index, float(position), float(area), relative, fate, reason))
+    return tuple(records)
+
+
+def _fate(relative: float, *, headward: bool, recipe: Recipe) -> tuple[SliceFate, str]:
+    if relative == 0.0:
+        return SliceFate.NO_LUNG, "no lung in this slice"
+    ratio = recipe.headward_ratio if headward else recipe.feetward_ratio
+    side = "headward" if headward else "feetward"
+    share = f"{relative:.2f} of the largest lung area"
+    if relative >= ratio:
+        return SliceFate.KEPT, f"{share}, {side} limit {ratio:.2f}"
+    fate = SliceFate.ELIMINATED_HEADWARD if headward else SliceFate.ELIMINATED_FEETWARD
+    return fate, f"{share}, under the {side} limit {ratio:.2f}"

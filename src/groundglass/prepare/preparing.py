@@ -1,0 +1,141 @@
+"""The whole way from a volume and its lung mask to what the classifier sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.core.geometry import Geometry
+from groundglass.core.result import SliceFate, SliceGroup, SliceRecord
+from groundglass.core.volume import Volume
+from groundglass.prepare.elimination import eliminate
+from groundglass.prepare.grouping import group_slices
+from groundglass.prepare.intensity import lung_window, segmenter_window
+from groundglass.prepare.recipe import Recipe
+from groundglass.prepare.spatial import SquareFrame
+
+#: HU of what a slice does not cover in the square, and of air.
+_AIR_HU = -1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedStudy:
+    """What the classifier sees, and what became of every slice.
+
+    Parameters
+    ----------
+    slices : tuple of SliceRecord
+        One per slice of the axial volume, feet to head.
+    groups : tuple of SliceGroup
+        Feet to head.
+    images : dict of int to ndarray of uint8, shape (size, size)
+        The prepared image of each slice that stayed.
+    """
+
+    slices: tuple[SliceRecord, ...]
+    groups: tuple[SliceGroup, ...]
+    images: dict[int, NDArray[np.uint8]]
+
+    def group_images(self, group: SliceGroup) -> NDArray[np.uint8]:
+        """(slices, size, size) prepared images of a group's slices, before padding."""
+        return np.stack([self.images[index] for index in group.slice_indices])
+
+
+def segmenter_images(volume: Volume, recipe: Recipe) -> NDArray[np.uint8]:
+    """What the U-Net sees of an axial volume.
+
+    Parameters
+    ----------
+    volume : Volume
+        In axial order (`Volume.to_axial`).
+    recipe : Recipe
+        Window and size.
+
+    Returns
+    -------
+    ndarray of uint8, shape (slices, size, size)
+    """
+    frame = SquareFrame.of(volume.geometry, recipe.image_size)
+    size = recipe.image_size
+    images = np.empty((len(volume.hu), size, size), dtype=np.uint8)
+    for index, hu in enumerate(volume.hu):
+        images[index] = segmenter_window(frame.into(hu, _AIR_HU), recipe)
+    return images
+
+
+def classifier_image(
+    hu: NDArray[np.int16] | NDArray[np.float32],
+    lung: NDArray[np.bool_],
+    frame: SquareFrame,
+    recipe: Recipe,
+) -> NDArray[np.uint8]:
+    """One slice as the classifier sees it: windowed, equalised, in the square, lungs only.
+
+    Parameters
+    ----------
+    hu : ndarray, shape (rows, columns)
+        One axial slice in HU.
+    lung : ndarray of bool, shape (size, size)
+        Lung mask of the slice on the square.
+    frame : SquareFrame
+        Where the slice lies in the square.
+    recipe : Recipe
+        Every setting.
+
+    Returns
+    -------
+    ndarray of uint8, shape (size, size)
+    """
+    image = frame.into(lung_window(hu, recipe), 0)
+    side = 2 * recipe.mask_margin_px + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    seen = cv2.dilate(lung.astype(np.uint8), kernel)
+    return np.asarray(image * seen, dtype=np.uint8)
+
+
+def prepare(volume: Volume, lung: NDArray[np.bool_], recipe: Recipe) -> PreparedStudy:
+    """Eliminate, group and prepare the slices of an axial volume (paper section 2.2).
+
+    Parameters
+    ----------
+    volume : Volume
+        In axial order (`Volume.to_axial`).
+    lung : ndarray of bool, shape (slices, size, size)
+        Its lung mask on the square; some of it True.
+    recipe : Recipe
+        Every setting.
+
+    Returns
+    -------
+    PreparedStudy
+    """
+    frame = SquareFrame.of(volume.geometry, recipe.image_size)
+    area_mm2 = np.count_nonzero(lung, axis=(1, 2)) * frame.pixel_mm**2
+    records = eliminate(area_mm2, slice_positions_mm(volume.geometry), recipe)
+    kept = [record.index for record in records if record.fate is SliceFate.KEPT]
+    groups = group_slices(kept, recipe.group_size)
+    images = {
+        index: classifier_image(volume.hu[index], lung[index], frame, recipe) for index in kept
+    }
+    return PreparedStudy(_with_groups(records, groups), groups, images)
+
+
+def slice_positions_mm(geometry: Geometry) -> NDArray[np.float64]:
+    """LPS z in mm of the centre of each slice of an axial grid."""
+    middle = ((geometry.shape[1] - 1) / 2, (geometry.shape[2] - 1) / 2)
+    return np.array(
+        [geometry.position_mm((index, *middle))[2] for index in range(geometry.shape[0])]
+    )
+
+
+def _with_groups(
+    records: tuple[SliceRecord, ...], groups: tuple[SliceGroup, ...]
+) -> tuple[SliceRecord, ...]:
+    member = {index: group.index for group in groups for index in group.slice_indices}
+    return tuple(
+        replace(record, groups=(member[record.index],)) if record.index in member else record
+        for record in records
+    )

@@ -1,0 +1,107 @@
+"""Every setting of preparing, in one value that travels with the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from groundglass.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a volume becomes what the networks see.
+
+    The paper fixes the image size, the elimination ratios, the group size and the vote's threshold;
+    the rest is marked "our choice". A bundle stores its recipe, so training, evaluation and service
+    prepare through the same code with the same values.
+
+    Parameters
+    ----------
+    image_size : int
+        Rows and columns in pixels the networks see. Paper section 2.2: 256.
+    window_center_hu, window_width_hu : float
+        Lung window before 8 bits, in HU. Our choice: -600/1500, the usual lung window.
+    clahe_clip_limit : float
+        Contrast limit of the adaptive histogram equalisation (paper section 2.1 names the method
+        only). Our choice: 2, enough to lift ground glass, too little to draw noise.
+    clahe_tiles : int
+        Tiles per side for it. Our choice: 8.
+    segmenter_low_hu, segmenter_high_hu : float
+        HU shown to the U-Net as 0 and 1. Our choice: from air to above contrast-free soft tissue,
+        so that lung, fat, muscle and bone stay apart.
+    mask_margin_px : int
+        Pixels (of `image_size`) around the lung mask that stay visible; everything further out is
+        black ("segmented slices are fed to CNN blocks", Figure 3). Our choice: 4, so that the
+        pleura and what lies against it can be seen.
+    lung_threshold : float
+        Probability above which a pixel is lung.
+    min_lung_ml : float
+        Smaller lung volumes are the outcome "no lung". Our choice: 400 ml, less than half of the
+        smallest adult total seen on CT in expiration.
+    headward_ratio, feetward_ratio : float
+        Slices with less than this share of the study's largest lung area are eliminated, towards
+        the head and towards the feet. Paper section 2.2.2: 0.4 and 0.9.
+    group_size : int
+        Slices per group. Paper section 2.2.3: 50.
+    min_slices : int
+        Fewer slices in a volume are the outcome "too few slices". Paper section 2.1: data start
+        at 13.
+    vote_threshold : float
+        A healthy majority yields to a group above this probability. Paper section 2.4: 0.9.
+    """
+
+    image_size: int = 256
+    window_center_hu: float = -600.0
+    window_width_hu: float = 1500.0
+    clahe_clip_limit: float = 2.0
+    clahe_tiles: int = 8
+    segmenter_low_hu: float = -1024.0
+    segmenter_high_hu: float = 476.0
+    mask_margin_px: int = 4
+    lung_threshold: float = 0.5
+    min_lung_ml: float = 400.0
+    headward_ratio: float = 0.4
+    feetward_ratio: float = 0.9
+    group_size: int = 50
+    min_slices: int = 13
+    vote_threshold: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in ("headward_ratio", "feetward_ratio", "lung_threshold", "vote_threshold"):
+            _check(0.0 <= getattr(self, name) <= 1.0, name, getattr(self, name), "0 to 1")
+        for name in ("image_size", "group_size", "min_slices", "clahe_tiles"):
+            _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _check(self.window_width_hu > 0, "window_width_hu", self.window_width_hu, "above 0")
+        span = self.segmenter_high_hu - self.segmenter_low_hu
+        _check(span > 0, "segmenter_high_hu", self.segmenter_high_hu, "above segmenter_low_hu")
+
+    def to_dict(self) -> dict[str, float | int]:
+        """The settings by name, for `bundle.json` and `result.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float | int]) -> Recipe:
+        """Settings from what `to_dict` gave.
+
+        Raises
+        ------
+        SettingsError
+            If a setting is missing or unknown.
+        """
+        known = {field.name for field in fields(cls)}
+        if set(values) != known:
+            missing, extra = sorted(known - set(values)), sorted(set(values) - known)
+            raise SettingsError(
+                f"a recipe without {missing} and with unknown {extra}",
+                expected=f"exactly {sorted(known)}",
+                action="Use a bundle made for this version of groundglass.",
+            )
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def _check(ok: bool, name: str, value: object, expected: str) -> None:  # noqa: FBT001
+    if not ok:
+        raise SettingsError(
+            f"{name} = {value}", expected=expected, action="Correct the recipe's value."
+        )
