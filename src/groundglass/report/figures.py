@@ -1,0 +1,222 @@
+"""The page's slice images: key slices, and every slice for leafing through.
+
+Figures are drawn in mm: images, outlines, scale bar and letters share one coordinate system whose
+origin is the upper left corner of the cropped slice. Pixels that are not square, and slices that
+are not, come out right without resampling.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.core.result import Heatmap, SliceFate
+from groundglass.report.overlay import (
+    DRAWING,
+    encode_jpeg,
+    encode_layer,
+    heat_colours,
+    lung_outlines,
+    window_grey,
+)
+from groundglass.report.scene import Frame, Scene
+
+
+@dataclass(frozen=True, slots=True)
+class FigureSettings:
+    """How many images of what size go into the page.
+
+    Parameters
+    ----------
+    key_slices : int
+        Most slices shown large.
+    key_distance_mm : float
+        Key slices are at least this far apart: neighbours show the same lesion.
+    key_quality, browse_quality : int
+        JPEG quality, 0 to 100.
+    browse_budget_bytes : int
+        For all slices together. A third more in base64; with key slices and heat maps the page
+        stays under 8 MB, which mail systems and browsers of old workstations take.
+    browse_edges : tuple of int
+        Sizes tried for the longer side, in pixels, largest first; the last is taken whatever it
+        costs.
+    heat_edge : int
+        Longer side of a heat layer in pixels. The networks' own maps are coarser.
+    """
+
+    key_slices: int = 6
+    key_distance_mm: float = 10.0
+    key_quality: int = 88
+    browse_quality: int = 72
+    browse_budget_bytes: int = 4_000_000
+    browse_edges: tuple[int, ...] = (512, 448, 384, 320, 256, 192)
+    heat_edge: int = 160
+
+
+FIGURES = FigureSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class SliceFigure:
+    """One slice, ready to draw.
+
+    Parameters
+    ----------
+    frame : Frame
+        Which.
+    image : str
+        Data URI of the slice through the lung window.
+    outline : str
+        SVG path of the lungs in mm; empty without lung.
+    heat : str
+        Data URI of the heat layer; empty without heat.
+    """
+
+    frame: Frame
+    image: str
+    outline: str
+    heat: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeySlice:
+    """A slice shown large, with what made it one.
+
+    Parameters
+    ----------
+    figure : SliceFigure
+        What is drawn.
+    heatmap : Heatmap or None
+        None where no heat map was computed and the slice is shown for orientation.
+    """
+
+    figure: SliceFigure
+    heatmap: Heatmap | None
+
+
+def key_slices(scene: Scene, settings: FigureSettings = FIGURES) -> tuple[KeySlice, ...]:
+    """The slices that carried the verdict, hottest first; without heat maps, three for orientation.
+
+    Parameters
+    ----------
+    scene : Scene
+        The study.
+    settings : FigureSettings
+        How many, how far apart.
+    """
+    if not scene.result.heatmaps or not scene.sliced_along_body:
+        frames = _orientation_frames(scene)
+        return tuple(KeySlice(_figure(scene, f, None, settings.key_quality), None) for f in frames)
+    chosen: list[tuple[Frame, Heatmap]] = []
+    for heatmap in scene.result.heatmaps:
+        frame = scene.frame_of(heatmap.slice_index)
+        gaps = [abs(frame.position_mm - other.position_mm) for other, _ in chosen]
+        if len(chosen) < settings.key_slices and min(gaps, default=np.inf) >= (
+            settings.key_distance_mm
+        ):
+            chosen.append((frame, heatmap))
+    return tuple(
+        KeySlice(_figure(scene, frame, None, settings.key_quality), heatmap)
+        for frame, heatmap in chosen
+    )
+
+
+def browse_slices(scene: Scene, settings: FigureSettings = FIGURES) -> tuple[SliceFigure, ...]:
+    """Every slice, head to feet, no larger together than the budget.
+
+    Parameters
+    ----------
+    scene : Scene
+        The study.
+    settings : FigureSettings
+        Budget and sizes.
+    """
+    edge = _affordable_edge(scene, settings)
+    return tuple(_figure(scene, f, edge, settings.browse_quality) for f in scene.frames)
+
+
+def outline_path(mask: NDArray[np.bool_], pixel_mm: tuple[float, float]) -> str:
+    """The lung outlines as an SVG path.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (rows, columns)
+        Lung.
+    pixel_mm : tuple of float
+        Distance between (rows, columns) in mm.
+
+    Returns
+    -------
+    str
+        In mm from the upper left corner of the image; empty without lung.
+    """
+    row_mm, column_mm = pixel_mm
+    parts = []
+    for line in lung_outlines(mask):
+        points = (line + 0.5) * (column_mm, row_mm)
+        parts.append("M" + " ".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z")
+    return "".join(parts)
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """Bytes as a data URI (RFC 2397)."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _figure(scene: Scene, frame: Frame, edge: int | None, quality: int) -> SliceFigure:
+    _, row_mm, column_mm = scene.geometry.spacing_mm
+    grey = window_grey(scene.frame_hu(frame))
+    heat = scene.frame_heat(frame)
+    return SliceFigure(
+        frame=frame,
+        image=data_uri(encode_jpeg(_fit(grey, edge), quality), "image/jpeg"),
+        outline=outline_path(scene.frame_mask(frame), (row_mm, column_mm)),
+        heat="" if heat is None else _heat_uri(heat),
+    )
+
+
+def _heat_uri(heat: NDArray[np.float32]) -> str:
+    """The heat layer, empty where nothing reaches the threshold."""
+    small = _fit(heat, FIGURES.heat_edge)
+    if not (small >= DRAWING.heat_threshold).any():
+        return ""
+    return data_uri(encode_layer(heat_colours(small)), "image/png")
+
+
+def _fit(image: NDArray[np.generic], edge: int | None) -> NDArray[np.generic]:  # type: ignore[type-var]
+    """The image made smaller so that its longer side is at most `edge`."""
+    longest = max(image.shape)
+    if edge is None or longest <= edge:
+        return np.ascontiguousarray(image)
+    rows, columns = (max(1, round(size * edge / longest)) for size in image.shape)
+    return cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+
+
+def _affordable_edge(scene: Scene, settings: FigureSettings) -> int:
+    """The largest size at which all slices fit the budget, judged on nine of them."""
+    sample = _spread(scene.frames, 9)
+    greys = [window_grey(scene.frame_hu(frame)) for frame in sample]
+    for edge in settings.browse_edges[:-1]:
+        sizes = [len(encode_jpeg(_fit(grey, edge), settings.browse_quality)) for grey in greys]
+        if np.mean(sizes) * len(scene.frames) <= settings.browse_budget_bytes:
+            return edge
+    return settings.browse_edges[-1]
+
+
+def _orientation_frames(scene: Scene) -> Sequence[Frame]:
+    """Three slices: through what was used, else through the lungs, else through the volume."""
+    used = [f for f in scene.frames if f.record and f.record.fate is SliceFate.KEPT]
+    lung = [f for f in scene.frames if scene.mask[f.axial_index].any()]
+    frames = used or lung or list(scene.frames)
+    return _spread(frames, 5)[1:-1] if len(frames) >= 5 else _spread(frames, 3)
+
+
+def _spread(frames: Sequence[Frame], count: int) -> list[Frame]:
+    """At most `count` frames, evenly spread from the first to the last."""
+    index = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[i] for i in index]

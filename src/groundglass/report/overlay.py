@@ -1,0 +1,151 @@
+"""Drawing on slices: lung window, heat as colour, lung outline.
+
+All images are (row, column); colours are RGB or RGBA, 8 bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+Colour = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class OverlaySettings:
+    """How slices are drawn.
+
+    Parameters
+    ----------
+    window_width_hu, window_level_hu : float
+        The lung window. 1500 and −600 HU are the values radiologists read lungs with.
+    heat_threshold : float
+        Heat below it is not drawn; as a share of the study's hottest pixel. A quarter: below it
+        Grad-CAM covers most of the lung and says nothing.
+    heat_opacity : tuple of float
+        Opacity at the threshold and at the hottest pixel. Never above 0.6, so that the lesion
+        stays visible under the colour.
+    colour_range : tuple of int
+        First and last entry of the 256-entry inferno map in use. Between these red minus blue
+        grows with every entry, as does luminance; blended over any grey, a hotter pixel is
+        therefore never drawn colder.
+    """
+
+    window_width_hu: float = 1500.0
+    window_level_hu: float = -600.0
+    heat_threshold: float = 0.25
+    heat_opacity: tuple[float, float] = (0.20, 0.60)
+    colour_range: tuple[int, int] = (80, 192)
+
+
+DRAWING = OverlaySettings()
+
+#: Matplotlib's inferno (CC0), as OpenCV ships it; perceptually uniform. Shape (256, 3), RGB.
+_INFERNO: Colour = cv2.applyColorMap(
+    np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO
+)[:, 0, ::-1]
+
+#: Outlines are traced on a grid of at least this many pixels across, so that they look smooth.
+_OUTLINE_EDGE = 512
+
+#: Largest distance in traced pixels by which an outline is straightened.
+_OUTLINE_TOLERANCE = 0.4
+
+
+def window_grey(hu: NDArray[np.generic], settings: OverlaySettings = DRAWING) -> Grey:
+    """HU as grey through the lung window (PS3.3 C.11.2.1.2, linear).
+
+    Parameters
+    ----------
+    hu : ndarray, any shape
+        Hounsfield units.
+    settings : OverlaySettings
+        The window.
+    """
+    low = settings.window_level_hu - settings.window_width_hu / 2
+    scaled = (np.asarray(hu, dtype=np.float32) - low) * (255.0 / settings.window_width_hu)
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def heat_colours(
+    heat: NDArray[np.floating], settings: OverlaySettings = DRAWING
+) -> Colour:
+    """Heat as a layer to lay over a slice.
+
+    Parameters
+    ----------
+    heat : ndarray of float, any shape
+        0 to 1, where 1 is the hottest pixel of the study.
+    settings : OverlaySettings
+        Colours, threshold, opacity.
+
+    Returns
+    -------
+    ndarray of uint8, shape (..., 4)
+        RGBA, not premultiplied; fully transparent below the threshold.
+    """
+    first, last = settings.colour_range
+    above = (heat - settings.heat_threshold) / (1.0 - settings.heat_threshold)
+    share = np.clip(np.nan_to_num(above, nan=-1.0), -1.0, 1.0)
+    entry = np.rint(first + np.clip(share, 0.0, 1.0) * (last - first)).astype(np.intp)
+    faint, strong = settings.heat_opacity
+    opacity = np.where(share >= 0, faint + share * (strong - faint), 0.0)
+    layer = np.zeros((*heat.shape, 4), dtype=np.uint8)
+    layer[..., :3] = np.where(opacity[..., None] > 0, _INFERNO[entry], 0)
+    layer[..., 3] = np.rint(opacity * 255)
+    return layer
+
+
+def lung_outlines(mask: NDArray[np.bool_]) -> list[Points]:
+    """Closed outlines of the lungs, just outside them.
+
+    The line runs through the first pixels that are not lung, traced at display resolution: what
+    lies in the lung, at the pleura too, is never under it.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (rows, columns)
+        Lung.
+
+    Returns
+    -------
+    list of ndarray, shape (points, 2)
+        (column, row) in pixels of `mask`, where the first pixel's centre is (0, 0).
+    """
+    if not mask.any():
+        return []
+    factor = max(1, min(8, round(_OUTLINE_EDGE / max(mask.shape))))
+    padded = np.pad(mask, 1).astype(np.uint8)
+    fine = np.kron(padded, np.ones((factor, factor), np.uint8))
+    if factor > 1:
+        fine |= _rounded(padded, fine.shape)
+    grown = cv2.dilate(fine, np.ones((3, 3), np.uint8))
+    found, _ = cv2.findContours(grown, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    straight = (cv2.approxPolyDP(line, _OUTLINE_TOLERANCE, closed=True) for line in found)
+    return [
+        (line[:, 0].astype(np.float64) + 0.5) / factor - 1.5 for line in straight if len(line) > 2
+    ]
+
+
+def _rounded(mask: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The mask enlarged with its inner corners filled, so that coarse pixels look less like stairs."""
+    smooth = cv2.resize(
+        mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR
+    )
+    return (smooth > 0.5).astype(np.uint8)
+
+
+def encode_jpeg(grey: Grey, quality: int) -> bytes:
+    """A grey image as JPEG. `quality` runs from 0 to 100."""
+    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    return bytes(cv2.imencode(".jpg", grey, flags)[1])
+
+
+def encode_layer(layer: Colour) -> bytes:
+    """An RGBA layer as PNG, without loss: compression must not reorder the heat."""
+    return bytes(cv2.imencode(".png", cv2.cvtColor(layer, cv2.COLOR_RGBA2BGRA))[1])

@@ -1,0 +1,198 @@
+"""The study along the body axis: coronal overview, groups, lung area and heat on one z axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.core.result import GroupPrediction, SliceFate
+from groundglass.report.figures import data_uri, outline_path
+from groundglass.report.overlay import encode_jpeg
+from groundglass.report.scene import Frame, Scene
+
+#: Largest size of the coronal image in units of the figure (CSS pixels at its natural size).
+_MAX_WIDTH, _MAX_HEIGHT = 300.0, 520.0
+
+#: HU that the coronal image spreads over its grey scale before averaging: air to soft bone.
+_AIR_HU, _DENSE_HU = -1000.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A stretch of the z axis.
+
+    Parameters
+    ----------
+    y, height : float
+        From the top of the figure, in its units.
+    lane : int
+        Column it stands in, so that overlapping bands are side by side.
+    group : GroupPrediction
+        The group it is for.
+    """
+
+    y: float
+    height: float
+    lane: int
+    group: GroupPrediction
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A stretch of slices that were left out."""
+
+    y: float
+    height: float
+    fate: SliceFate
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One slice on the figure: its stretch, lung area and heat, each as a share of the largest."""
+
+    y: float
+    height: float
+    frame: Frame
+    area: float
+    heat: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything the figure draws; positions and sizes in its units, y down from the head.
+
+    Parameters
+    ----------
+    image : str
+        Data URI of the coronal image.
+    outline : str
+        SVG path of the lungs' shadow, in mm.
+    width, height : float
+        Of the coronal image.
+    scale : float
+        Units per mm.
+    rows : tuple of Row
+        Head to feet.
+    bands : tuple of Band
+        The groups.
+    lanes : int
+        Columns the bands need.
+    zones : tuple of Zone
+        What was left out.
+    ticks : tuple of (float, int)
+        y and z in mm, every 50 mm.
+    """
+
+    image: str
+    outline: str
+    width: float
+    height: float
+    scale: float
+    rows: tuple[Row, ...]
+    bands: tuple[Band, ...]
+    lanes: int
+    zones: tuple[Zone, ...]
+    ticks: tuple[tuple[float, int], ...]
+
+    @property
+    def has_heat(self) -> bool:
+        """Whether any slice has heat to show."""
+        return any(row.heat > 0 for row in self.rows)
+
+
+def overview(scene: Scene) -> Overview:
+    """Lay the study out along the body axis.
+
+    Parameters
+    ----------
+    scene : Scene
+        The study.
+    """
+    slice_mm, _, column_mm = scene.geometry.spacing_mm
+    width_mm, height_mm = scene.size_mm[0], slice_mm * len(scene.frames)
+    scale = min(_MAX_WIDTH / width_mm, _MAX_HEIGHT / height_mm)
+    step = slice_mm * scale
+    top_mm = scene.frames[0].position_mm + slice_mm / 2
+    rows = _rows(scene, step)
+    bands = _bands(scene, rows)
+    shadow = scene.crop.of(scene.mask).any(axis=1)[::-1]
+    return Overview(
+        image=data_uri(encode_jpeg(coronal_grey(scene), 85), "image/jpeg"),
+        outline=outline_path(shadow, (slice_mm, column_mm)),
+        width=width_mm * scale,
+        height=height_mm * scale,
+        scale=scale,
+        rows=rows,
+        bands=bands,
+        lanes=1 + max((band.lane for band in bands), default=0),
+        zones=_zones(rows),
+        ticks=_ticks(top_mm, height_mm, scale),
+    )
+
+
+def coronal_grey(scene: Scene) -> NDArray[np.uint8]:
+    """The body seen from the front, as in a radiograph: mean attenuation front to back.
+
+    Returns
+    -------
+    ndarray of uint8, shape (slices, columns)
+        Head on top, the patient's right on the left; a pixel is one slice high and one column wide.
+    """
+    hu = scene.crop.of(scene.hu)
+    mean = np.stack([np.clip(s, _AIR_HU, _DENSE_HU).mean(axis=0, dtype=np.float32) for s in hu])
+    low, high = np.percentile(mean, (2.0, 99.8))
+    share = np.clip((mean - low) / max(high - low, 1.0), 0.0, 1.0)
+    grey: NDArray[np.uint8] = np.rint(255 * share[::-1]).astype(np.uint8)
+    return grey
+
+
+def _rows(scene: Scene, step: float) -> tuple[Row, ...]:
+    areas = np.array([np.count_nonzero(scene.mask[f.axial_index]) for f in scene.frames], float)
+    heats = np.array([f.record.contribution or 0.0 if f.record else 0.0 for f in scene.frames])
+    areas /= max(areas.max(), 1.0)
+    heats = heats.clip(min=0.0) / max(heats.max(), 1e-12)
+    return tuple(
+        Row(y=i * step, height=step, frame=frame, area=float(areas[i]), heat=float(heats[i]))
+        for i, frame in enumerate(scene.frames)
+    )
+
+
+def _bands(scene: Scene, rows: Sequence[Row]) -> tuple[Band, ...]:
+    """Groups in lanes; none where slices of the volume as read do not lie along the body."""
+    if not scene.sliced_along_body:
+        return ()
+    bands: list[Band] = []
+    free_below: list[float] = []  # per lane, the y down to which it is taken
+    last = len(rows) - 1
+    stretches = []
+    for prediction in scene.result.groups:
+        seen = [last - scene.axial_index(i) for i in prediction.group.slice_indices]
+        if seen:
+            stretches.append((rows[min(seen)], rows[max(seen)], prediction))
+    for first, final, prediction in sorted(stretches, key=lambda s: s[0].y):
+        bottom = final.y + final.height
+        lane = next((k for k, y in enumerate(free_below) if y <= first.y + 1e-6), len(free_below))
+        free_below[lane : lane + 1] = [bottom]
+        bands.append(Band(first.y, bottom - first.y, lane, prediction))
+    return tuple(bands)
+
+
+def _zones(rows: Sequence[Row]) -> tuple[Zone, ...]:
+    """Runs of slices with the same fate that were not used."""
+    zones = []
+    for fate, run in groupby(rows, key=lambda r: r.frame.record.fate if r.frame.record else None):
+        stretch = list(run)
+        if fate is not None and fate is not SliceFate.KEPT:
+            end = stretch[-1].y + stretch[-1].height
+            zones.append(Zone(stretch[0].y, end - stretch[0].y, fate))
+    return tuple(zones)
+
+
+def _ticks(top_mm: float, height_mm: float, scale: float) -> tuple[tuple[float, int], ...]:
+    first = int(np.floor(top_mm / 50.0)) * 50
+    marks = range(first, int(np.ceil(top_mm - height_mm)) - 1, -50)
+    return tuple(((top_mm - z) * scale, z) for z in marks)

@@ -1,0 +1,410 @@
+"""The report as one page: nothing fetched, nothing outside the file."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from groundglass.core.result import RESEARCH_USE_ONLY, SliceFate, SliceRecord, TriageResult
+from groundglass.core.volume import Volume
+from groundglass.report.figures import (
+    FIGURES,
+    KeySlice,
+    SliceFigure,
+    browse_slices,
+    key_slices,
+)
+from groundglass.report.overlay import DRAWING, heat_colours
+from groundglass.report.overview import Overview, overview
+from groundglass.report.scene import Frame, Scene
+from groundglass.report.story import (
+    counted,
+    flat,
+    left_out,
+    millimetres,
+    range_words,
+    verdict_story,
+)
+from groundglass.report.words import FATE_WORDS, GLOSSARY, OUTCOME_WORDS, class_name
+
+Context = dict[str, Any]
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("groundglass.report"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+#: CSS classes that colour the paper's classes; other labels get the next free colour.
+_CLASS_COLOURS = {"CP": "cp", "NCP": "ncp", "healthy": "ok"}
+
+#: Widths in the overview, in its units.
+_LEFT, _TOP, _BOTTOM, _GAP = 46.0, 34.0, 24.0, 14.0
+_BAND_WIDTH, _CURVE_WIDTH, _HEAT_WIDTH = 86.0, 130.0, 76.0
+
+
+def render_page(result: TriageResult, volume: Volume) -> bytes:
+    """The report page.
+
+    Parameters
+    ----------
+    result : TriageResult
+        What was found.
+    volume : Volume
+        The volume that was judged.
+
+    Returns
+    -------
+    bytes
+        UTF-8 HTML. Styles and scripts are bound by hash in its content security policy (CSP3
+        section 2.4), images are data URIs: whatever a header says, nothing else runs or loads.
+    """
+    scene = Scene(result, volume)
+    css, js = _asset("report.css"), _asset("report.js")
+    context = {
+        "css": Markup(css),  # noqa: S704  (our own files)
+        "js": Markup(js),  # noqa: S704
+        "policy": _policy(css, js),
+        "research_use_only": RESEARCH_USE_ONLY,
+        "statement": result.provenance.bundle_statement,
+        "glossary": GLOSSARY,
+        "counted": counted,
+        **_verdict_context(result),
+        **_figure_context(scene),
+        **_group_context(scene),
+        **_left_out_context(scene, volume),
+        **_facts_context(result, volume),
+    }
+    return _ENVIRONMENT.get_template("report.html.j2").render(context).encode()
+
+
+def _asset(name: str) -> str:
+    return files(__package__).joinpath("templates", name).read_text("utf-8")
+
+
+def _policy(css: str, js: str) -> str:
+    """A content security policy under which only the page's own style and script work."""
+    style, script = (
+        f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in (css, js)
+    )
+    return (
+        f"default-src 'none'; img-src data:; style-src {style}; script-src {script}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _colour(label: str, labels: tuple[str, ...]) -> str:
+    """CSS class of a class label."""
+    others = [name for name in labels if name not in _CLASS_COLOURS]
+    if label in others:
+        return f"x{others.index(label) % 3}"
+    return _CLASS_COLOURS.get(label, "x0")
+
+
+def _verdict_context(result: TriageResult) -> Context:
+    verdict = result.verdict
+    if verdict is None:
+        words = OUTCOME_WORDS[result.outcome]
+        title, action, accent = words.title, words.action, ""
+        probabilities: list[Context] = []
+    else:
+        title, action = class_name(verdict.label), ""
+        accent = _colour(verdict.label, result.labels)
+        probabilities = [
+            {
+                "name": class_name(label),
+                "value": verdict.probabilities[label],
+                "colour": _colour(label, result.labels),
+            }
+            for label in result.labels
+        ]
+    return {
+        "verdict": verdict,
+        "title": title,
+        "action": action,
+        "accent": accent,
+        "reason": result.reason,
+        "probabilities": probabilities,
+        "story": verdict_story(result),
+    }
+
+
+def _figure_context(scene: Scene) -> Context:
+    keys = key_slices(scene)
+    figures = browse_slices(scene)
+    view = overview(scene)
+    width_mm, height_mm = scene.size_mm
+    has_heat = bool(scene.result.heatmaps)
+    first = keys[0].figure.frame.number - 1 if keys else 0
+    return {
+        "width_mm": round(width_mm, 2),
+        "height_mm": round(height_mm, 2),
+        "letter_mm": round(width_mm * 0.032, 2),
+        "has_heat": has_heat,
+        "heat_class": class_name(scene.result.heatmaps[0].label) if has_heat else "",
+        "window": (
+            f"Lung window: W {DRAWING.window_width_hu:g}, L {_signed(DRAWING.window_level_hu)} HU."
+        ),
+        "key_distance_mm": FIGURES.key_distance_mm,
+        "legend": _legend(),
+        "keys": [_key_context(key, len(figures)) for key in keys],
+        "slices": figures,
+        "ov": _overview_context(scene, view, keys),
+        "study": {
+            "slices": [
+                _browse_context(figure, view, len(figures)) for figure in figures
+            ],
+            "first": first,
+            "hasHeat": has_heat,
+        },
+    }
+
+
+def _key_context(key: KeySlice, total: int) -> Context:
+    figure = key.figure
+    note = ""
+    if key.heatmap is not None:
+        note = (
+            f"hottest pixel {key.heatmap.heat.max():.2f} · "
+            f"{key.heatmap.share_in_lung:.0%} of the heat inside the lung"
+        )
+    return {
+        "image": figure.image,
+        "heat": figure.heat,
+        "outline": figure.outline,
+        "number": figure.frame.number,
+        "caption": _frame_words(figure.frame, total),
+        "note": note,
+    }
+
+
+def _browse_context(figure: SliceFigure, view: Overview, total: int) -> Context:
+    frame = figure.frame
+    row = view.rows[frame.number - 1]
+    text = _frame_words(frame, total)
+    record = frame.record
+    if record is not None:
+        text += f" · {FATE_WORDS[record.fate].short}"
+        if record.groups:
+            text += f" in group {_numbers(record.groups)}"
+        text += f" · lung area {record.relative_area:.0%} of the largest"
+        if record.fate is not SliceFate.KEPT:
+            text += f". {record.reason}"
+    return {
+        "number": frame.number,
+        "text": text,
+        "image": figure.image,
+        "heat": figure.heat,
+        "outline": figure.outline,
+        "y": round(row.y, 2),
+        "height": round(row.height, 2),
+    }
+
+
+def _overview_context(scene: Scene, view: Overview, keys: tuple[KeySlice, ...]) -> Context:
+    band_x = view.width + _GAP
+    band_end = band_x + view.lanes * (_BAND_WIDTH + 4) if view.bands else view.width + 10
+    area_x = band_end + _GAP
+    heat_x = area_x + _CURVE_WIDTH + _GAP
+    end = heat_x + _HEAT_WIDTH if view.has_heat else heat_x - _GAP
+    labels = scene.result.labels
+    count = len(scene.result.groups)
+    return {
+        **{name: getattr(view, name) for name in ("image", "outline", "width", "height", "scale")},
+        **{name: getattr(view, name) for name in ("ticks", "zones", "has_heat")},
+        "left": _LEFT,
+        "top": _TOP,
+        "total_width": _LEFT + end + 6,
+        "total_height": _TOP + max(view.height, 40.0) + _BOTTOM,
+        "band_x": band_x,
+        "band_end": band_end if view.bands else view.width,
+        "band_width": _BAND_WIDTH,
+        "area_x": area_x,
+        "heat_x": heat_x,
+        "curve_width": _CURVE_WIDTH,
+        "heat_width": _HEAT_WIDTH,
+        "bands": [
+            {
+                "x": band_x + band.lane * (_BAND_WIDTH + 4),
+                "y": band.y,
+                "height": band.height,
+                "colour": _colour(band.group.label, labels),
+                "number": band.group.group.index + 1,
+                "label": band.group.label,
+                "probability": f"{band.group.probabilities[band.group.label]:.3f}",
+            }
+            for band in view.bands
+        ],
+        "area_path": _area_path(view, area_x),
+        "heat_rows": [
+            {"y": row.y, "height": row.height * 0.85, "width": row.heat * _HEAT_WIDTH}
+            for row in view.rows
+            if row.heat > 0
+        ],
+        "key_marks": [
+            view.rows[k.figure.frame.number - 1].y + view.rows[0].height / 2 for k in keys
+        ],
+        "alt": (
+            f"The body from the front with {counted(count, 'group')} and the lung area along the "
+            "body axis. The tables below hold the same figures."
+        ),
+    }
+
+
+def _area_path(view: Overview, x: float) -> str:
+    """Lung area against z, as a closed SVG path."""
+    points = [
+        f"{x + row.area * _CURVE_WIDTH:.1f} {row.y + row.height / 2:.1f}" for row in view.rows
+    ]
+    top, bottom = view.rows[0], view.rows[-1]
+    return (
+        f"M{x:.1f} {top.y + top.height / 2:.1f}L"
+        + " ".join(points)
+        + f" {x:.1f} {bottom.y + bottom.height / 2:.1f}Z"
+    )
+
+
+def _legend() -> Context:
+    """The colour scale as drawn over mid grey, with the threshold marked."""
+    count, width, left = 64, 256.0, 6.0
+    layer = heat_colours(_steps(count))
+    return {
+        "threshold": f"{DRAWING.heat_threshold:g}",
+        "threshold_x": left + DRAWING.heat_threshold * width,
+        "stops": [
+            {
+                "x": left + i * width / count,
+                "width": width / count + 0.2,
+                "colour": "#{:02x}{:02x}{:02x}".format(*layer[i, :3]),
+                "opacity": round(float(layer[i, 3]) / 255, 3),
+            }
+            for i in range(count)
+        ],
+    }
+
+
+def _group_context(scene: Scene) -> Context:
+    result = scene.result
+    position = {record.index: record.position_mm for record in result.slices}
+    rows = []
+    for prediction in result.groups:
+        group = prediction.group
+        spots = [position[i] for i in group.slice_indices if i in position]
+        if group.interpolated:
+            made = f"interpolated along z from {len(group.slice_indices)}"
+        elif group.padding:
+            made = f"{counted(group.padding, 'black image')} appended"
+        else:
+            made = "as they are"
+        rows.append(
+            {
+                "number": group.index + 1,
+                "range": range_words(spots),
+                "count": len(group.slice_indices),
+                "made": made,
+                "size": group.size,
+                "probabilities": [
+                    {"value": prediction.probabilities[c], "wins": c == prediction.label}
+                    for c in result.labels
+                ],
+                "vote": class_name(prediction.label),
+            }
+        )
+    columns = [{"name": class_name(c), "colour": _colour(c, result.labels)} for c in result.labels]
+    return {"groups": rows, "columns": columns}
+
+
+def _left_out_context(scene: Scene, volume: Volume) -> Context:
+    slices = len(scene.frames)
+    records = sorted(scene.result.slices, key=lambda r: -r.position_mm)
+    numbers = {f.record.index: f.number for f in scene.frames if f.record}
+    return {
+        "left_out": left_out(records),
+        "selection_reason": volume.series.selection_reason if volume.series else "",
+        "rejected": volume.series.rejected if volume.series else (),
+        "table": [_table_row(r, numbers.get(r.index, slices - r.index)) for r in records],
+    }
+
+
+def _table_row(record: SliceRecord, number: int) -> Context:
+    return {
+        "number": number,
+        "position": millimetres(record.position_mm),
+        "area": f"{record.lung_area_mm2 / 100:.1f}",
+        "share": f"{record.relative_area:.0%}",
+        "fate": FATE_WORDS[record.fate].short,
+        "used": record.fate is SliceFate.KEPT,
+        "reason": record.reason,
+        "groups": _numbers(record.groups),
+        "heat": "" if record.contribution is None else f"{record.contribution:.3g}",
+    }
+
+
+def _facts_context(result: TriageResult, volume: Volume) -> Context:
+    geometry, series, made = volume.geometry, volume.series, result.provenance
+    slices, rows, columns = geometry.shape
+    slice_mm, row_mm, column_mm = geometry.spacing_mm
+    description = (series.description if series else "") or "no series description"
+    size = f"{slices} slices of {rows} × {columns}"
+    lung_ml = float(result.mask.sum()) * geometry.voxel_ml
+    input_facts = [
+        ("Series", description),
+        ("Modality", series.modality if series else "not given"),
+        ("Size", size),
+        ("Spacing", f"{slice_mm:.2f} mm between slices, {row_mm:.2f} × {column_mm:.2f} mm pixels"),
+        ("Lung volume", f"{lung_ml / 1000:.2f} l in the segmentation"),
+    ]
+    if series and series.series_instance_uid:
+        input_facts.append(("Series UID", series.series_instance_uid))
+    input_facts += [("Note", note) for note in volume.notes]
+    total = sum(result.timings_ms.values())
+    return {
+        "subject": f"{description} · {size} · {slice_mm:.2f} mm apart",
+        "input_facts": input_facts,
+        "model_facts": [
+            ("Weights", made.bundle),
+            *((f"  {name}", sha[:12]) for name, sha in sorted(made.bundle_sha256.items())),
+            ("Precision", made.precision),
+            ("groundglass", made.groundglass_version),
+        ],
+        "timing_facts": [
+            *((stage, f"{ms / 1000:.2f} s") for stage, ms in result.timings_ms.items()),
+            ("Together", f"{total / 1000:.2f} s"),
+        ],
+        "recipe_facts": flat(made.recipe),
+        "hash_facts": sorted(made.bundle_sha256.items()),
+        "version_facts": sorted(_text(made.versions).items()),
+    }
+
+
+def _text(values: Mapping[str, object]) -> dict[str, str]:
+    return {key: str(value) for key, value in values.items()}
+
+
+def _frame_words(frame: Frame, total: int) -> str:
+    return f"Slice {frame.number} of {total} · z {millimetres(frame.position_mm)} mm"
+
+
+def _numbers(groups: tuple[int, ...]) -> str:
+    """Group indices as numbers from 1."""
+    return ", ".join(str(index + 1) for index in groups)
+
+
+def _signed(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
+
+
+def _steps(count: int) -> NDArray[np.float64]:
+    """Heat at the middle of each of `count` equal steps from 0 to 1."""
+    return (np.arange(count) + 0.5) / count

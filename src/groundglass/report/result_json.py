@@ -1,0 +1,152 @@
+"""The result as JSON, for machines.
+
+The document's shape is `result.schema.json` beside this file, explained in
+docs/reference/result-json.md. Arrays (mask, heat maps) are not in it; every other field of the
+result is, under the field's own name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import Enum
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from groundglass.core.result import RESEARCH_USE_ONLY, Heatmap, TriageResult, Verdict
+from groundglass.core.study import Rejection, Series
+from groundglass.core.volume import Volume
+from groundglass.errors import ReportError
+
+#: Grows in the first place when a reader of the old shape would misread the new one.
+SCHEMA_VERSION = "1.0"
+
+JsonObject = dict[str, Any]
+
+
+def result_schema() -> JsonObject:
+    """The JSON Schema (draft 2020-12) every document written here keeps."""
+    text = files(__package__).joinpath("result.schema.json").read_text("utf-8")
+    schema: JsonObject = json.loads(text)
+    return schema
+
+
+def result_document(result: TriageResult, volume: Volume) -> JsonObject:
+    """What goes into `result.json`, but for the list of the report's other files.
+
+    Parameters
+    ----------
+    result : TriageResult
+        What was found.
+    volume : Volume
+        The volume that was judged.
+    """
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "research_use_only": RESEARCH_USE_ONLY,
+        "statement": result.provenance.bundle_statement,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "labels": result.labels,
+        "verdict": _verdict(result.verdict),
+        "groups": [
+            {
+                **asdict(prediction.group),
+                "probabilities": prediction.probabilities,
+                "label": prediction.label,
+            }
+            for prediction in result.groups
+        ],
+        "slices": [asdict(record) for record in result.slices],
+        "key_slices": [_key_slice(heatmap) for heatmap in result.heatmaps],
+        "lung_volume_ml": float(np.count_nonzero(result.mask)) * volume.geometry.voxel_ml,
+        "input": _input(volume.series, volume.notes),
+        "geometry": asdict(volume.geometry),
+        "timings_ms": result.timings_ms,
+        "provenance": {
+            name: getattr(result.provenance, name)
+            for name in result.provenance.__dataclass_fields__
+        },
+    }
+    plain: JsonObject = _plain(document)
+    return plain
+
+
+def encode_document(document: JsonObject) -> bytes:
+    """The document as UTF-8, keys sorted: the same document gives the same bytes.
+
+    Raises
+    ------
+    ReportError
+        When a number is not finite (JSON has no such number, RFC 8259 section 6) or a value of
+        the recipe is not plain.
+    """
+    try:
+        text = json.dumps(
+            document, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1
+        )
+    except (TypeError, ValueError) as error:
+        raise ReportError(
+            f"a result that JSON cannot hold ({error})",
+            expected="finite numbers and plain values, in the recipe too",
+            action="Analyse the study again; if it comes back, report it as a defect.",
+        ) from error
+    return f"{text}\n".encode()
+
+
+def _verdict(verdict: Verdict | None) -> JsonObject | None:
+    if verdict is None:
+        return None
+    return {
+        "label": verdict.label,
+        "probabilities": verdict.probabilities,
+        "votes": verdict.votes,
+        "majority": verdict.majority,
+        "tie": verdict.tie,
+        "rule_firings": [asdict(firing) for firing in verdict.rule_firings],
+    }
+
+
+def _key_slice(heatmap: Heatmap) -> JsonObject:
+    return {
+        "slice_index": heatmap.slice_index,
+        "label": heatmap.label,
+        "share_in_lung": heatmap.share_in_lung,
+        "hottest": float(heatmap.heat.max()),
+    }
+
+
+def _input(series: Series | None, notes: tuple[str, ...]) -> JsonObject:
+    """What was read and chosen. UIDs are the only identifiers that go out."""
+    return {
+        "kind": series.kind if series else None,
+        "modality": series.modality if series else None,
+        "series_description": series.description if series else None,
+        "series_instance_uid": series.series_instance_uid if series else None,
+        "study_instance_uid": series.study_instance_uid if series else None,
+        "number_of_instances": len(series.instances) if series else None,
+        "selection_reason": series.selection_reason if series else None,
+        "rejected": [_rejection(r) for r in series.rejected] if series else [],
+        "notes": notes,
+    }
+
+
+def _rejection(rejection: Rejection) -> JsonObject:
+    return {"what": rejection.what, "reason": rejection.reason}
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401  (JSON is any of its types)
+    """Mappings, sequences, enumerations and numpy scalars as JSON's own types."""
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return [_plain(item) for item in items]
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return value

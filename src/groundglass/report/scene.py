@@ -1,0 +1,183 @@
+"""The study as it is looked at: axial slices from head to feet, cropped to the body.
+
+Radiological convention: seen from the feet, the patient's right on the image's left, front up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from groundglass.core.geometry import AxialTurn, Geometry
+from groundglass.core.result import SliceRecord, TriageResult
+from groundglass.core.volume import Volume
+
+#: Between fat (−100) and air (−1000); couch foam and clothes lie below it.
+_BODY_HU = -350
+
+#: Grid on which the body is looked for, in mm: coarse enough to be quick, fine enough for a rim.
+_COARSE_MM = 4.0
+
+#: Air kept around the body, in mm.
+_MARGIN_MM = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """The part of every axial slice that is shown, in pixels: [top, bottom) × [left, right)."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def of(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
+        """That part of an image whose last two axes are (row, column)."""
+        return image[..., self.top : self.bottom, self.left : self.right]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One axial slice as shown.
+
+    Parameters
+    ----------
+    number : int
+        Counted from the head, the topmost is 1.
+    axial_index : int
+        Slice of the axial volume, from the feet.
+    position_mm : float
+        LPS z of the slice centre.
+    record : SliceRecord or None
+        What became of it; None where the volume was not read slice by slice along the body.
+    """
+
+    number: int
+    axial_index: int
+    position_mm: float
+    record: SliceRecord | None
+
+
+class Scene:
+    """A result laid out for looking at.
+
+    Parameters
+    ----------
+    result : TriageResult
+        What was found, on the grid of `volume`.
+    volume : Volume
+        The volume that was judged, in any orientation.
+    """
+
+    def __init__(self, result: TriageResult, volume: Volume) -> None:
+        self.result = result
+        axial, self._turn = volume.to_axial()
+        self.hu = axial.hu
+        self.geometry: Geometry = axial.geometry
+        self.mask: NDArray[np.bool_] = self._turn.apply(result.mask).astype(bool)
+        self.crop = body_crop(axial)
+        self.frames = self._frames()
+
+    @property
+    def size_mm(self) -> tuple[float, float]:
+        """(width, height) of a frame in mm."""
+        _, row_mm, column_mm = self.geometry.spacing_mm
+        crop = self.crop
+        return (crop.right - crop.left) * column_mm, (crop.bottom - crop.top) * row_mm
+
+    @property
+    def sliced_along_body(self) -> bool:
+        """Whether a slice of the volume as read is an axial slice."""
+        return self._turn.order[0] == 0
+
+    def axial_index(self, slice_index: int) -> int:
+        """Axial slice of a slice index of the volume as read; needs `sliced_along_body`."""
+        return self.hu.shape[0] - 1 - slice_index if self._turn.flips[0] else slice_index
+
+    def frame_of(self, slice_index: int) -> Frame:
+        """The frame that shows a slice of the volume as read."""
+        return self.frames[self.hu.shape[0] - 1 - self.axial_index(slice_index)]
+
+    def frame_hu(self, frame: Frame) -> NDArray[np.generic]:
+        """HU of a frame."""
+        return self.crop.of(self.hu[frame.axial_index])
+
+    def frame_mask(self, frame: Frame) -> NDArray[np.bool_]:
+        """Lung of a frame."""
+        return self.crop.of(self.mask[frame.axial_index])  # type: ignore[return-value]
+
+    def frame_heat(self, frame: Frame) -> NDArray[np.float32] | None:
+        """Heat of a frame; None where none was computed."""
+        heat = self._heat.get(frame.axial_index)
+        return None if heat is None else self.crop.of(heat)  # type: ignore[return-value]
+
+    @cached_property
+    def _heat(self) -> dict[int, NDArray[np.float32]]:
+        """Heat per axial slice."""
+        heatmaps = self.result.heatmaps
+        if not heatmaps:
+            return {}
+        if self.sliced_along_body:
+            return {
+                self.axial_index(h.slice_index): _turn_slice(self._turn, h.heat) for h in heatmaps
+            }
+        dense = np.zeros(self.result.mask.shape, dtype=np.float32)
+        for heatmap in heatmaps:
+            dense[heatmap.slice_index] = heatmap.heat
+        turned = self._turn.apply(dense)
+        return {k: turned[k] for k in range(len(turned)) if turned[k].any()}  # type: ignore[misc]
+
+    def _frames(self) -> tuple[Frame, ...]:
+        slices, rows, columns = self.geometry.shape
+        records: dict[int, SliceRecord] = {}
+        if self.sliced_along_body:
+            records = {self.axial_index(r.index): r for r in self.result.slices}
+        middle = ((rows - 1) / 2, (columns - 1) / 2)
+        return tuple(
+            Frame(
+                number=slices - k,
+                axial_index=k,
+                position_mm=self.geometry.position_mm((float(k), *middle))[2],
+                record=records.get(k),
+            )
+            for k in reversed(range(slices))
+        )
+
+
+def _turn_slice(turn: AxialTurn, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One (row, column) image turned as its volume is."""
+    return turn.apply(image[None])[0]  # type: ignore[return-value]
+
+
+def body_crop(axial: Volume) -> Crop:
+    """The smallest part of the slices that holds the body, with a margin; all, when none is found.
+
+    Parameters
+    ----------
+    axial : Volume
+        Slices feet to head.
+    """
+    _, rows, columns = axial.hu.shape
+    whole = Crop(0, rows, 0, columns)
+    steps = tuple(max(1, round(_COARSE_MM / mm)) for mm in axial.geometry.spacing_mm)
+    coarse = axial.hu[:: steps[0], :: steps[1], :: steps[2]] > _BODY_HU
+    # Opening by one coarse pixel takes off the couch, which touches the back.
+    opened = ndimage.binary_opening(coarse, np.ones((1, 5, 5), bool))
+    parts, count = ndimage.label(opened)
+    if count == 0:
+        return whole
+    body = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    top, bottom = _extent(body.any(axis=(0, 2)), steps[1], rows, axial.geometry.spacing_mm[1])
+    left, right = _extent(body.any(axis=(0, 1)), steps[2], columns, axial.geometry.spacing_mm[2])
+    return Crop(top, bottom, left, right)
+
+
+def _extent(hit: NDArray[np.bool_], step: int, size: int, mm: float) -> tuple[int, int]:
+    """First and past-the-last full-resolution index around the hits, with the margin."""
+    index = np.flatnonzero(hit)
+    margin = round(_MARGIN_MM / mm)
+    return max(0, int(index[0]) * step - margin), min(size, (int(index[-1]) + 1) * step + margin)

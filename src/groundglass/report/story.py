@@ -1,0 +1,93 @@
+"""Sentences about a result: how the vote went, what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from groundglass.core.result import SliceFate, SliceRecord, TriageResult
+from groundglass.report.words import FATE_WORDS, class_name
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: "1 group", "3 groups"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def millimetres(value: float) -> str:
+    """A position in mm with one decimal and a true minus sign."""
+    return f"{value:.1f}".replace("-", "−")
+
+
+def range_words(values: Sequence[float]) -> str:
+    """The lowest and highest of some positions: "−210.0 to −35.5"; a dash for none."""
+    if not values:
+        return "–"
+    low, high = millimetres(min(values)), millimetres(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def verdict_story(result: TriageResult) -> list[str]:
+    """How the groups' votes became the verdict, one sentence per step.
+
+    Parameters
+    ----------
+    result : TriageResult
+        With or without a verdict; without one there is nothing to tell.
+    """
+    verdict = result.verdict
+    if verdict is None:
+        return []
+    votes = [
+        f"{class_name(label)} {verdict.votes[label]}"
+        for label in result.labels
+        if verdict.votes.get(label)
+    ]
+    lines = [f"Votes of {counted(len(result.groups), 'group')}: {', '.join(votes)}."]
+    if verdict.tie:
+        lines.append(
+            f"The vote was tied; {class_name(verdict.majority)} has the higher mean probability."
+        )
+    for firing in verdict.rule_firings:
+        lines.append(
+            f"0.9 rule: group {firing.group_index + 1} named {class_name(firing.label)} with "
+            f"{firing.probability:.3f}, more than {firing.threshold:g}."
+        )
+    if verdict.rule_firings:
+        lines.append(
+            f"So the {class_name(verdict.majority).lower()} majority gave way to "
+            f"{class_name(verdict.label)}."
+        )
+    else:
+        lines.append("The 0.9 rule did not change the vote.")
+    return lines
+
+
+def left_out(records: Sequence[SliceRecord]) -> list[str]:
+    """One sentence per run of slices with the same fate that was not used, head to feet.
+
+    Parameters
+    ----------
+    records : sequence of SliceRecord
+        Ordered from head to feet.
+    """
+    lines = []
+    for fate, run in groupby(records, key=lambda record: record.fate):
+        stretch = list(run)
+        if fate is not SliceFate.KEPT:
+            where = range_words([record.position_mm for record in stretch])
+            verb = FATE_WORDS[fate].sentence
+            lines.append(f"{counted(len(stretch), 'slice')} (z {where} mm) {verb}")
+    return lines
+
+
+def flat(settings: Mapping[str, object], above: str = "") -> list[tuple[str, str]]:
+    """Nested settings as lines of (dotted name, value), sorted by name."""
+    lines: list[tuple[str, str]] = []
+    for name in sorted(settings):
+        value = settings[name]
+        if isinstance(value, Mapping):
+            lines += flat(value, f"{above}{name}.")
+        else:
+            lines.append((f"{above}{name}", str(value)))
+    return lines

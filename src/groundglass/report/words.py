@@ -1,0 +1,109 @@
+"""The report's words: what classes, outcomes and fates are called for a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from groundglass.core.result import Outcome, SliceFate
+
+#: Class labels of the paper (section 2.1) in full; a bundle's other labels are shown as they are.
+_CLASS_NAMES: Mapping[str, str] = MappingProxyType(
+    {"CP": "COVID-19 pneumonia", "NCP": "Other pneumonia", "healthy": "Healthy"}
+)
+
+
+def class_name(label: str) -> str:
+    """Name of a class for a reader."""
+    return _CLASS_NAMES.get(label, label)
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeWords:
+    """How an outcome is announced.
+
+    Parameters
+    ----------
+    title : str
+        The outcome as a heading.
+    action : str
+        What the reader can do about it.
+    """
+
+    title: str
+    action: str
+
+
+#: For every outcome but a verdict, whose title is the winning class.
+OUTCOME_WORDS: Mapping[Outcome, OutcomeWords] = MappingProxyType(
+    {
+        Outcome.NO_LUNG: OutcomeWords(
+            "No verdict: no lung found",
+            "Check below that the images show the chest and that they are in Hounsfield units. "
+            "If lungs are plainly there, lung segmentation failed: read the study without this "
+            "tool and report the case.",
+        ),
+        Outcome.NOT_CHEST_CT: OutcomeWords(
+            "No verdict: not a chest CT",
+            "Send an axial CT series of the chest. If this is one, check the series description "
+            "and the image orientation in its header.",
+        ),
+        Outcome.TOO_FEW_SLICES: OutcomeWords(
+            "No verdict: too few slices",
+            "Send a series that covers the lungs from base to apex, or one with thinner slices.",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FateWords:
+    """How the fate of slices is explained.
+
+    Parameters
+    ----------
+    short : str
+        For a table cell.
+    sentence : str
+        Why, after "12 slices (z −40 to 10 mm) ".
+    """
+
+    short: str
+    sentence: str
+
+
+FATE_WORDS: Mapping[SliceFate, FateWords] = MappingProxyType(
+    {
+        SliceFate.KEPT: FateWords("used", "went to the classifier."),
+        SliceFate.NO_LUNG: FateWords(
+            "no lung", "hold no lung in the segmentation and were left out."
+        ),
+        SliceFate.ELIMINATED_HEADWARD: FateWords(
+            "left out, head side",
+            "above the largest lung area were left out: they show too little lung to classify.",
+        ),
+        SliceFate.ELIMINATED_FEETWARD: FateWords(
+            "left out, feet side",
+            "below the largest lung area were left out: their lung area falls short of the "
+            "recipe's threshold. Disease confined to the lung bases can be missed here.",
+        ),
+    }
+)
+
+GLOSSARY: tuple[tuple[str, str], ...] = (
+    ("HU", "Hounsfield units: water 0, air −1000."),
+    ("Lung window", "the HU range spread over the grey scale, given as width (W) and level (L)."),
+    ("Group", "the run of slices the sequence network judges at once."),
+    ("Vote", "each group names its most probable class; the majority names the patient's."),
+    (
+        "0.9 rule",
+        "a healthy majority gives way to a group that names a pneumonia with more than 0.9.",
+    ),
+    (
+        "Heat map",
+        "Grad-CAM: where the image argued for the verdict's class. It shows what the network "
+        "used, not the outline of a lesion.",
+    ),
+    ("z", "position along the body in mm in the scanner's coordinates, growing towards the head."),
+)
