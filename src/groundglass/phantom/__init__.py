@@ -1,0 +1,26 @@
+"""A synthetic chest CT: a seeded person, scanner and disease, as a volume and as DICOM."""
+
+from groundglass.phantom.dicom_series import write_dicom_series
+from groundglass.phantom.render import (
+    Patient,
+    Phantom,
+    Slices,
+    make_patient,
+    make_phantom,
+    render_slices,
+    training_slices,
+)
+from groundglass.phantom.settings import LABELS, PhantomSettings
+
+__all__ = [
+    "LABELS",
+    "Patient",
+    "Phantom",
+    "PhantomSettings",
+    "Slices",
+    "make_patient",
+    "make_phantom",
+    "render_slices",
+    "training_slices",
+    "write_dicom_series",
+]

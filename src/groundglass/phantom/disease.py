@@ -1,0 +1,413 @@
+"""What is wrong in the lungs: how far the air is replaced, where, and with which texture.
+
+Everything is a `Lesion`, a soft ellipsoid that fills a share of the alveoli (`filling`): 0.2 to 0.5
+is ground glass, about 1 consolidation, below 0 emphysema. The pattern decides the class: CP is
+bilateral, peripheral, posterior and basal ground glass (RSNA consensus 2020, "typical"); NCP is
+lobar or segmental consolidation with air bronchograms, tree-in-bud and effusion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.phantom.anatomy import Anatomy
+from groundglass.phantom.raster import Float, Grid, noise_plane
+from groundglass.phantom.vessels import Pools
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesion:
+    """A soft ellipsoid in which alveoli are filled.
+
+    Parameters
+    ----------
+    centre_mm : tuple of float
+        (x, y, z) in patient mm.
+    radii_mm : tuple of float
+        Half axes: across the pleura, along it, along z.
+    turn_deg : float
+        Angle of the first axis from x towards y.
+    filling : float
+        Share of the air replaced at the centre; negative destroys lung.
+    rough : float
+        How much noise moves the border; 0 is a clean ellipsoid.
+    paving : float
+        Strength of a network of thickened septa (crazy paving).
+    core : float
+        How much of the inside is consolidated, 0 to 1.
+    lobe : int or None
+        Confined to one side of the oblique fissure: 1 behind, -1 in front.
+    disease : bool
+        Whether it belongs to the class, or is an everyday confuser.
+    """
+
+    centre_mm: tuple[float, float, float]
+    radii_mm: tuple[float, float, float]
+    turn_deg: float = 0.0
+    filling: float = 0.3
+    rough: float = 0.5
+    paving: float = 0.0
+    core: float = 0.0
+    lobe: int | None = None
+    disease: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All there is to see in one person's lungs.
+
+    Parameters
+    ----------
+    lesions : tuple of Lesion
+        Disease and confusers.
+    effusion_mm : tuple of float
+        Depth of fluid behind the (right, left) lung at its base; 0 for none. Fluid is not lung.
+    """
+
+    lesions: tuple[Lesion, ...]
+    effusion_mm: tuple[float, float] = (0.0, 0.0)
+
+
+def fissure(person: Anatomy, x: Float, y: Float, z_mm: float) -> Float:
+    """Distance in mm behind the oblique fissure (negative in front of it)."""
+    _, front, back = person.cage(0.4)
+    share = z_mm / person.lung_height_mm
+    base = front + (back - front) * np.float32(0.12 + 1.02 * share)
+    bulge = np.float32(9.0) * np.cos((np.abs(x) - np.float32(70)) / np.float32(45))
+    return np.asarray((y - base + bulge) * np.float32(0.75), np.float32)
+
+
+def _turn_to_wall(person: Anatomy, point: Array) -> float:
+    half, front, back = person.cage(float(point[2]) / person.lung_height_mm)
+    dx = point[0] / half**2
+    dy = (point[1] - (front + back) / 2) / ((back - front) / 2) ** 2
+    return float(np.rad2deg(np.arctan2(dy, dx)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Site:
+    """Where lesions can be: the person and points spread over the (right, left) lung."""
+
+    person: Anatomy
+    pools: Pools
+
+
+def _pick(
+    site: Site,
+    weights: tuple[float, float, float],
+    side: int | None,
+    rng: np.random.Generator,
+) -> Array:
+    """A point in the lung: weights favour (periphery, back, base); side 0 right, 1 left."""
+    person = site.person
+    pool = np.concatenate(site.pools) if side is None else site.pools[side]
+    pool = pool[rng.integers(0, len(pool), 300)]
+    half_y = np.ptp(pool[:, 1]) / 2 + 1e-6
+    odds = np.exp(
+        weights[0] * (person.depth_in_cage(pool) - 1) * 3
+        + weights[1] * (pool[:, 1] - pool[:, 1].mean()) / half_y
+        - weights[2] * (pool[:, 2] / person.lung_height_mm - 0.5) * 2
+    )
+    return np.asarray(pool[rng.choice(len(pool), p=odds / odds.sum())])
+
+
+def draw_findings(
+    site: Site,
+    label: str,
+    severity: float,
+    rng: np.random.Generator,
+    confuser_rng: np.random.Generator,
+) -> Findings:
+    """Disease of a class, plus the confusers everybody may have."""
+    confusers = _confusers(site, confuser_rng)
+    if label == "CP":
+        return Findings(confusers + _covid(site, severity, rng))
+    if label == "NCP":
+        return _pneumonia(site, severity, rng, confusers)
+    return Findings(confusers)
+
+
+def _covid(site: Site, severity: float, rng: np.random.Generator) -> tuple[Lesion, ...]:
+    count = int(rng.integers(2, 5) + rng.poisson(20 * severity**1.2))
+    atypical = rng.random() < 0.12
+    weights = (0.3, 0.3, 0.2) if atypical else (2.6, 1.3, 1.0)
+    only = int(rng.integers(2)) if severity < 0.25 and rng.random() < 0.3 else None
+    consolidated = float(rng.beta(1.2, 2.5)) * (0.25 + severity)
+    paving = float(rng.random() < 0.25 + 0.5 * severity) * float(rng.uniform(0.1, 0.3))
+    lesions = []
+    for k in range(count):
+        side = only if only is not None else (k % 2 if k < 2 else None)
+        point = _pick(site, weights, side, rng)
+        size = float(rng.lognormal(np.log(9 + 18 * severity), 0.35))
+        flat = float(rng.uniform(0.55, 1.0))
+        lesions.append(
+            Lesion(
+                centre_mm=(float(point[0]), float(point[1]), float(point[2])),
+                radii_mm=(
+                    size * flat,
+                    size * float(rng.uniform(1, 1.9)),
+                    size * float(rng.uniform(0.9, 1.6)),
+                ),
+                turn_deg=_turn_to_wall(site.person, point),
+                filling=float(rng.uniform(0.16, 0.34) + 0.16 * severity),
+                rough=float(rng.uniform(0.35, 0.7)),
+                paving=paving,
+                core=consolidated * float(rng.random() < 0.6),
+            )
+        )
+    return tuple(lesions)
+
+
+def _pneumonia(
+    site: Site, severity: float, rng: np.random.Generator, confusers: tuple[Lesion, ...]
+) -> Findings:
+    side = int(rng.integers(2))
+    lobe = 1 if rng.random() < 0.62 else -1
+    lesions: list[Lesion] = []
+    kind = rng.choice(3, p=[0.5, 0.32, 0.18])
+    if kind == 0:
+        lesions += _lobar(site, severity, (side, lobe), rng)
+    elif kind == 1:
+        lesions += _patches(site, severity, side, rng)
+    else:
+        lesions += _diffuse(site, severity, rng)
+    if rng.random() < 0.55:
+        lesions += _tree_in_bud(site, severity, side, rng)
+    effusion = [0.0, 0.0]
+    if rng.random() < 0.1 + 0.45 * severity:
+        effusion[side] = float(rng.uniform(5, 12 + 40 * severity))
+        if rng.random() < 0.3:
+            effusion[1 - side] = float(rng.uniform(4, 10 + 15 * severity))
+    return Findings(confusers + tuple(lesions), (effusion[0], effusion[1]))
+
+
+def _lobar(
+    site: Site, severity: float, where: tuple[int, int], rng: np.random.Generator
+) -> list[Lesion]:
+    side, lobe = where
+    lesions = []
+    for k in range(1 + int(rng.random() < 0.5 * severity)):
+        point = _pick(site, (0.6, 1.2 * lobe, 0.6 * lobe), side if k == 0 else 1 - side, rng)
+        size = float(rng.uniform(12, 18) + 55 * severity**1.2 * rng.uniform(0.5, 1.1))
+        base = Lesion(
+            centre_mm=(float(point[0]), float(point[1]), float(point[2])),
+            radii_mm=(
+                size,
+                size * float(rng.uniform(0.7, 1.1)),
+                size * float(rng.uniform(0.7, 1.3)),
+            ),
+            turn_deg=_turn_to_wall(site.person, point),
+            filling=float(rng.uniform(0.8, 1.02)),
+            rough=float(rng.uniform(0.4, 0.8)),
+            lobe=lobe,
+        )
+        lesions.append(base)
+        lesions.append(_halo(base, rng))
+    return lesions
+
+
+def _halo(base: Lesion, rng: np.random.Generator) -> Lesion:
+    grow = float(rng.uniform(1.1, 1.45))
+    radii = (base.radii_mm[0] * grow, base.radii_mm[1] * grow, base.radii_mm[2] * grow)
+    return Lesion(
+        base.centre_mm, radii, base.turn_deg, float(rng.uniform(0.12, 0.35)), 0.7, lobe=base.lobe
+    )
+
+
+def _patches(site: Site, severity: float, side: int, rng: np.random.Generator) -> list[Lesion]:
+    lesions: list[Lesion] = []
+    for _ in range(2 + int(rng.poisson(8 * severity))):
+        other = 1 - side if rng.random() < 0.35 else side
+        point = _pick(site, (-0.4, 0.5, 0.5), other, rng)
+        size = float(rng.lognormal(np.log(7 + 8 * severity), 0.3))
+        lesions.append(
+            Lesion(
+                (float(point[0]), float(point[1]), float(point[2])),
+                (size, size * float(rng.uniform(0.8, 1.3)), size * float(rng.uniform(0.8, 1.3))),
+                float(rng.uniform(0, 180)),
+                float(rng.uniform(0.35, 1.0)),
+                float(rng.uniform(0.5, 0.9)),
+            )
+        )
+    return lesions
+
+
+def _diffuse(site: Site, severity: float, rng: np.random.Generator) -> list[Lesion]:
+    """Ground glass of another virus: around the hila, in both lungs, not at the wall."""
+    lesions = []
+    for k in range(4 + int(rng.poisson(8 * severity))):
+        point = _pick(site, (-1.6, 0.0, 0.0), k % 2, rng)
+        size = float(rng.lognormal(np.log(12 + 12 * severity), 0.3))
+        lesions.append(
+            Lesion(
+                (float(point[0]), float(point[1]), float(point[2])),
+                (size, size, size * float(rng.uniform(0.8, 1.4))),
+                0.0,
+                float(rng.uniform(0.15, 0.3) + 0.2 * severity),
+                float(rng.uniform(0.5, 0.9)),
+                paving=0.1 * float(rng.random() < 0.3),
+            )
+        )
+    return lesions
+
+
+def _tree_in_bud(site: Site, severity: float, side: int, rng: np.random.Generator) -> list[Lesion]:
+    buds: list[Lesion] = []
+    for _ in range(1 + int(rng.poisson(2 * severity))):
+        middle = _pick(site, (0.8, 0.4, 0.6), side, rng)
+        for _ in range(int(rng.integers(12, 40))):
+            x, y, z = middle + rng.normal(0, 11 + 6 * severity, 3)
+            size = float(rng.uniform(1.1, 2.6))
+            long = size * float(rng.choice([1.0, 1.0, 2.5]))
+            buds.append(
+                Lesion(
+                    (float(x), float(y), float(z)),
+                    (size, long, size),
+                    float(rng.uniform(0, 180)),
+                    0.8,
+                    0.1,
+                )
+            )
+    return buds
+
+
+def _confusers(site: Site, rng: np.random.Generator) -> tuple[Lesion, ...]:
+    lesions: list[Lesion] = []
+    for _ in range(int(rng.poisson(0.7))):
+        point = _pick(site, (2.5, 0, 0.4), None, rng)
+        lesions.append(
+            _confuser(
+                point,
+                (float(rng.uniform(8, 26)), 1.2, float(rng.uniform(2, 9))),
+                _turn_to_wall(site.person, point) + float(rng.normal(0, 25)),
+                0.7,
+            )
+        )
+    for _ in range(int(rng.poisson(0.6))):
+        point = _pick(site, (0.5, 0, 0), None, rng)
+        size = float(rng.uniform(1.8, 5.0))
+        lesions.append(_confuser(point, (size, size, size), 0.0, 0.97))
+    if rng.random() < 0.15:
+        for _ in range(int(rng.integers(8, 50))):
+            point = _pick(site, (0.6, -0.2, -1.5), None, rng)
+            size = float(rng.lognormal(np.log(5), 0.5))
+            lesions.append(_confuser(point, (size, size, size * 1.2), 0.0, -0.85))
+    if rng.random() < 0.2:
+        point = _pick(site, (2.0, 1.0, 0.5), None, rng)
+        size = float(rng.uniform(4, 11))
+        lesions.append(
+            _confuser(point, (size, size * 1.4, size), 0.0, float(rng.uniform(0.1, 0.25)))
+        )
+    return tuple(lesions)
+
+
+def _confuser(
+    point: Array, radii: tuple[float, float, float], turn: float, filling: float
+) -> Lesion:
+    centre = (float(point[0]), float(point[1]), float(point[2]))
+    return Lesion(centre, radii, turn, filling, 0.15, disease=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """One slice to be filled: pixels, height and thickness in mm."""
+
+    grid: Grid
+    z_mm: float
+    thickness_mm: float
+
+
+def fill_plane(findings: Findings, person: Anatomy, plane: Plane) -> tuple[Float, Float, Float]:
+    """Filling of the alveoli on a plane.
+
+    Returns
+    -------
+    filled : ndarray of float32, shape (matrix, matrix)
+        Share of the air replaced, 0 to 1, by whatever.
+    diseased : ndarray of float32
+        The same by disease alone.
+    destroyed : ndarray of float32
+        Share of the tissue lost (emphysema), 0 to 1.
+    """
+    n = plane.grid.matrix
+    filled, diseased, destroyed = (np.zeros((n, n), np.float32) for _ in range(3))
+    todo = [
+        les
+        for les in findings.lesions
+        if abs(plane.z_mm - les.centre_mm[2]) < les.radii_mm[2] * 1.9 + plane.thickness_mm / 2
+    ]
+    if not todo:
+        return filled, diseased, destroyed
+    coarse = noise_plane(plane.grid, plane.z_mm, 7.0, person.offsets[0])
+    coarse += 0.5 * noise_plane(plane.grid, plane.z_mm, 2.6, person.offsets[1])
+    mesh = noise_plane(plane.grid, plane.z_mm, 3.6, person.offsets[2])
+    ridge = np.clip(1.0 - np.abs(mesh) * np.float32(2.2), 0, 1)
+    for lesion in todo:
+        box = _box(lesion, plane.grid)
+        if box is None:
+            continue
+        share = _share(lesion, person, plane, box, coarse)
+        part = share * _texture(lesion, coarse[box], ridge[box])
+        if lesion.filling < 0:
+            np.maximum(destroyed[box], -part, out=destroyed[box])
+            continue
+        np.maximum(filled[box], part, out=filled[box])
+        if lesion.disease:
+            np.maximum(diseased[box], part, out=diseased[box])
+    return filled, diseased, destroyed
+
+
+def _box(lesion: Lesion, grid: Grid) -> tuple[slice, slice] | None:
+    reach = max(lesion.radii_mm[:2]) * 1.9 + 2
+    x0, y0 = grid.first_mm
+    edges = []
+    for centre, first in ((lesion.centre_mm[1], y0), (lesion.centre_mm[0], x0)):
+        low = max(0, int((centre - reach - first) / grid.pixel_mm))
+        high = min(grid.matrix, int((centre + reach - first) / grid.pixel_mm) + 2)
+        if low >= high:
+            return None
+        edges.append(slice(low, high))
+    return edges[0], edges[1]
+
+
+def _share(
+    lesion: Lesion, person: Anatomy, plane: Plane, box: tuple[slice, slice], coarse: Float
+) -> Float:
+    x, y = plane.grid.axes()
+    x, y = x[:, box[1]], y[box[0], :]
+    turn = np.deg2rad(lesion.turn_deg)
+    dx, dy = x - np.float32(lesion.centre_mm[0]), y - np.float32(lesion.centre_mm[1])
+    u = (dx * np.float32(np.cos(turn)) + dy * np.float32(np.sin(turn))) / np.float32(
+        lesion.radii_mm[0]
+    )
+    v = (dy * np.float32(np.cos(turn)) - dx * np.float32(np.sin(turn))) / np.float32(
+        lesion.radii_mm[1]
+    )
+    gap = max(0.0, abs(plane.z_mm - lesion.centre_mm[2]) - 0.3 * plane.thickness_mm)
+    w = np.float32(gap / lesion.radii_mm[2])
+    inside = 1.0 - np.sqrt(u * u + v * v + w * w) + np.float32(0.35 * lesion.rough) * coarse[box]
+    # The border is about a pixel wide on small things and a sixth of the size on large ones.
+    soft = max(0.14, 0.6 * plane.grid.pixel_mm / min(lesion.radii_mm[:2]))
+    share = np.clip(inside / np.float32(soft) + np.float32(0.5), 0, 1)
+    share *= np.asarray(x * np.float32(np.sign(lesion.centre_mm[0])) > 0)
+    if lesion.lobe is not None:
+        behind = fissure(person, x, y, plane.z_mm) * np.float32(lesion.lobe)
+        share *= np.clip(behind / np.float32(plane.grid.pixel_mm) + np.float32(0.5), 0, 1)
+    return np.asarray(share, np.float32)
+
+
+def _texture(lesion: Lesion, coarse: Float, ridge: Float) -> Float:
+    if lesion.filling < 0:
+        return np.full_like(coarse, lesion.filling)
+    value = np.float32(lesion.filling) * (1 + np.float32(0.22 * lesion.rough) * coarse)
+    if lesion.paving:
+        value += np.float32(lesion.paving) * ridge
+    if lesion.core:
+        solid = np.clip((coarse - np.float32(1.6 - 2.4 * lesion.core)) * 2, 0, 1)
+        value += (np.float32(0.95) - value) * solid
+    return np.asarray(np.clip(value, 0.0, 1.0), np.float32)

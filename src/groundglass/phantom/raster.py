@@ -1,0 +1,192 @@
+"""Drawing in millimetres: a pixel grid, an oversampled canvas, and noise that runs on along z."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+Byte = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+#: Canvas pixels per image pixel along each axis: averaging them back gives partial volume.
+OVERSAMPLING = 2
+#: Fractional bits of OpenCV's fixed-point coordinates.
+_SHIFT = 4
+#: Edge of the repeating cube of noise, in lattice cells.
+_TILE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Pixels of an axial slice in patient mm (x to the left, y to the back).
+
+    Parameters
+    ----------
+    matrix : int
+        Rows and columns.
+    pixel_mm : float
+        Pixel edge in mm.
+    centre_mm : tuple of float
+        (x, y) of the centre of the square in mm.
+    """
+
+    matrix: int
+    pixel_mm: float
+    centre_mm: tuple[float, float]
+
+    @property
+    def first_mm(self) -> tuple[float, float]:
+        """(x, y) of the centre of pixel (0, 0) in mm."""
+        half = (self.matrix - 1) / 2.0 * self.pixel_mm
+        return self.centre_mm[0] - half, self.centre_mm[1] - half
+
+    def axes(self) -> tuple[Float, Float]:
+        """Column x (1, matrix) and row y (matrix, 1) positions in mm, ready to broadcast."""
+        index = np.arange(self.matrix, dtype=np.float32) * np.float32(self.pixel_mm)
+        x0, y0 = self.first_mm
+        return (index + np.float32(x0))[None, :], (index + np.float32(y0))[:, None]
+
+
+class Canvas:
+    """Paints closed curves given in mm on an oversampled image of one slice.
+
+    Parameters
+    ----------
+    grid : Grid
+        The slice's pixels.
+    background : float
+        What the canvas holds at first.
+    dtype : type
+        float32 for HU, uint8 for masks.
+    """
+
+    def __init__(self, grid: Grid, background: float, dtype: type = np.float32) -> None:
+        side = grid.matrix * OVERSAMPLING
+        self.pixel_mm = grid.pixel_mm / OVERSAMPLING
+        x0, y0 = grid.first_mm
+        corner = (grid.pixel_mm - self.pixel_mm) / 2.0
+        self._origin = np.array([x0 - corner, y0 - corner])
+        self._matrix = grid.matrix
+        self.image = np.full((side, side), background, dtype)
+
+    def to_pixels(self, points_mm: Points) -> NDArray[np.int32]:
+        """Fixed-point canvas coordinates of (n, 2) points in mm."""
+        pixels = (points_mm - self._origin) / self.pixel_mm * (1 << _SHIFT)
+        return np.clip(np.round(pixels), -1e6, 1e6).astype(np.int32)
+
+    def fill(self, points_mm: Points, value: float) -> None:
+        """Fill the closed curve through (n, 2) points."""
+        cv2.fillPoly(self.image, [self.to_pixels(points_mm)], float(value), cv2.LINE_8, _SHIFT)
+
+    def disc(self, centre_mm: tuple[float, float], radius_mm: float, value: float) -> None:
+        """Fill a circle; smaller than a canvas pixel it is not drawn."""
+        radius = round(radius_mm / self.pixel_mm * (1 << _SHIFT))
+        if radius < 1 << (_SHIFT - 1):
+            return
+        centre = self.to_pixels(np.array([centre_mm]))[0]
+        cv2.circle(
+            self.image,
+            (int(centre[0]), int(centre[1])),
+            radius,
+            float(value),
+            -1,
+            cv2.LINE_8,
+            _SHIFT,
+        )
+
+    def line(
+        self, points_mm: Points, width_mm: float, value: float, *, closed: bool = False
+    ) -> None:
+        """Draw a line of a width through (n, 2) points, at least one canvas pixel wide."""
+        width = max(1, round(width_mm / self.pixel_mm))
+        cv2.polylines(
+            self.image, [self.to_pixels(points_mm)], closed, float(value), width, cv2.LINE_8, _SHIFT
+        )
+
+    def segment(self, ends: NDArray[np.int32], width: int, value: float) -> None:
+        """Draw one straight piece whose ends (4,) are already fixed-point canvas coordinates."""
+        start, stop = (int(ends[0]), int(ends[1])), (int(ends[2]), int(ends[3]))
+        cv2.line(self.image, start, stop, value, width, cv2.LINE_8, _SHIFT)
+
+    def blank(self, value: float, dtype: type = np.uint8) -> Canvas:
+        """An empty canvas of the same grid."""
+        other = object.__new__(Canvas)
+        other.pixel_mm, other._origin, other._matrix = self.pixel_mm, self._origin, self._matrix
+        other.image = np.full(self.image.shape, value, dtype)
+        return other
+
+    def down(self) -> Float:
+        """Average back to the image's pixels; a uint8 mask becomes a coverage of 0 to 1."""
+        size = (self._matrix, self._matrix)
+        small = cv2.resize(self.image, size, interpolation=cv2.INTER_AREA)
+        if self.image.dtype == np.uint8:
+            return np.asarray(small, np.float32) / np.float32(255)
+        return np.asarray(small, np.float32)
+
+
+def oval(centre: tuple[float, float], half: tuple[float, float], power: float = 2.0) -> Points:
+    """Closed superellipse as (72, 2) points in mm; power 2 is an ellipse, more is boxier."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 72, endpoint=False)
+    cos, sin = np.cos(angle), np.sin(angle)
+    x = centre[0] + half[0] * np.sign(cos) * np.abs(cos) ** (2.0 / power)
+    y = centre[1] + half[1] * np.sign(sin) * np.abs(sin) ** (2.0 / power)
+    return np.stack([x, y], axis=1)
+
+
+def turned(points: Points, degrees: float) -> Points:
+    """Points turned about their mean; positive turns x (left) towards y (back)."""
+    mean = points.mean(axis=0)
+    a = np.deg2rad(degrees)
+    matrix = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
+    return np.asarray((points - mean) @ matrix + mean)
+
+
+@lru_cache(maxsize=1)
+def _tile() -> Float:
+    """A repeating cube of smoothed normal noise, unit variance; always the same."""
+    cube = np.random.default_rng(20210911).standard_normal((_TILE,) * 3).astype(np.float32)
+    cube = 0.5 * cube + 0.25 * (np.roll(cube, 1, 0) + np.roll(cube, -1, 0))
+    return np.asarray(cube / cube.std(), np.float32)
+
+
+def noise_plane(grid: Grid, z_mm: float, cell_mm: float, offset: NDArray[np.float64]) -> Float:
+    """Smooth noise of unit variance at one z, continuous in all three directions.
+
+    Parameters
+    ----------
+    grid : Grid
+        Pixels to sample.
+    z_mm : float
+        Height in the patient.
+    cell_mm : float
+        Grain size in mm.
+    offset : ndarray, shape (3,)
+        (x, y, z) shift in cells that makes it the patient's own.
+
+    Returns
+    -------
+    ndarray of float32, shape (matrix, matrix)
+    """
+    tile = _tile()
+    level = (z_mm / cell_mm + offset[2]) % _TILE
+    low = int(level) % _TILE
+    part = np.float32(level - int(level))
+    layer = tile[low] * (1 - part) + tile[(low + 1) % _TILE] * part
+    x0, y0 = grid.first_mm
+    step = grid.pixel_mm / cell_mm
+    shift_x = (x0 / cell_mm + offset[0]) % _TILE
+    shift_y = (y0 / cell_mm + offset[1]) % _TILE
+    matrix = np.array([[step, 0.0, shift_x], [0.0, step, shift_y]])
+    plane = cv2.warpAffine(
+        layer,
+        matrix,
+        (grid.matrix, grid.matrix),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_WRAP,
+    )
+    return np.asarray(plane, np.float32)

@@ -1,0 +1,196 @@
+"""How the person is scanned: field of view, range, spacing, kernel, noise, table and covers.
+
+Drawn from a stream of its own, which never sees the label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from groundglass.phantom.anatomy import Anatomy
+from groundglass.phantom.raster import Canvas, Float, Grid
+from groundglass.phantom.settings import PhantomSettings, stream
+
+MIN_SLICES, MAX_SLICES = 13, 261
+_SPACINGS_MM = (0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+_SPACING_ODDS = (0.05, 0.17, 0.15, 0.1, 0.11, 0.1, 0.08, 0.06, 0.18)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One way of scanning one person.
+
+    Parameters
+    ----------
+    grid : Grid
+        Pixels of every slice.
+    z_mm : tuple of float
+        Slice centres, feet to head.
+    spacing_mm, thickness_mm : float
+        Between slice centres; of a slice.
+    sharp : bool
+        Lung kernel instead of a soft one.
+    noise_hu : float
+        Standard deviation of the noise of a soft kernel in the middle of a normal body.
+    padding_hu : float or None
+        Value outside the reconstructed circle; None where the whole square is image.
+    table : int
+        Kind of table; 0 for none in the field of view.
+    table_gap_mm : float
+        Mattress between back and table.
+    blanket : bool
+        Whether a cover lies on the body.
+    tilt_deg : float
+        How far the body is rolled on the table.
+    seed : int
+        For the noise of the slices.
+    """
+
+    grid: Grid
+    z_mm: tuple[float, ...]
+    spacing_mm: float
+    thickness_mm: float
+    sharp: bool
+    noise_hu: float
+    padding_hu: float | None
+    table: int
+    table_gap_mm: float
+    blanket: bool
+    seed: int
+
+
+def draw_scan(person: Anatomy, settings: PhantomSettings) -> Scan:
+    """A scanner and a technologist at random."""
+    rng = stream(settings.seed, "scanner")
+    half, front, back = person.trunk(0.4)
+    body = 2 * (half + person.fat_mm) * 1.08
+    view = float(np.clip(body * rng.uniform(0.92, 1.3), 300, 500))
+    shift = rng.normal(0, 9), rng.normal(6, 12)
+    if settings.field_of_view_mm is not None:
+        view = settings.field_of_view_mm
+    grid = Grid(
+        settings.matrix,
+        view / settings.matrix,
+        (float(shift[0]), (front + back) / 2 + float(shift[1])),
+    )
+    z_mm, spacing = _slices(person, settings, rng)
+    padding = (None, -1024.0, -2000.0, -3024.0)[int(rng.choice(4, p=[0.5, 0.25, 0.2, 0.05]))]
+    return Scan(
+        grid=grid,
+        z_mm=z_mm,
+        spacing_mm=spacing,
+        thickness_mm=max(spacing, 0.75) * float(rng.choice([1.0, 1.0, 1.25])),
+        sharp=bool(rng.random() < 0.5),
+        noise_hu=float(
+            np.clip(rng.lognormal(np.log(14), 0.45), 5, 45) / np.sqrt(min(max(spacing, 1.0), 3.0))
+        ),
+        padding_hu=padding,
+        table=int(rng.choice(4, p=[0.12, 0.35, 0.3, 0.23])),
+        table_gap_mm=float(rng.uniform(2, 26)),
+        blanket=bool(rng.random() < 0.6),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _slices(
+    person: Anatomy, settings: PhantomSettings, rng: np.random.Generator
+) -> tuple[tuple[float, ...], float]:
+    height = person.lung_height_mm
+    tight = rng.random() < 0.45
+    low = rng.uniform(-25, -4) if tight else -float(rng.gamma(2.0, 38))
+    high = height + (rng.uniform(3, 20) if tight else float(rng.gamma(2.0, 22)))
+    low, high = max(low, -230.0), min(high, height + 130.0)
+    spacing = float(rng.choice(_SPACINGS_MM, p=_SPACING_ODDS))
+    part, place = rng.random(), rng.uniform(0.3, 0.7)
+    if part < 0.05:
+        # A partial series, as public sets hold them: some slices about the middle of the lungs.
+        middle, reach = place * height, max(MIN_SLICES * spacing, 0.35 * height) / 2
+        low, high = middle - reach, middle + reach
+    if settings.slice_spacing_mm is not None:
+        spacing = settings.slice_spacing_mm
+    count = settings.slice_count
+    if count is None:
+        count = int(np.clip(round((high - low) / spacing) + 1, MIN_SLICES, MAX_SLICES))
+    if settings.slice_spacing_mm is None:
+        spacing = float(np.clip((high - low) / max(count - 1, 1), 0.75, 5.0))
+    middle = (low + high) / 2
+    if (count - 1) * spacing < high - low - spacing:
+        middle = 0.5 * height + (place - 0.5) * 0.2 * height
+    z = middle + (np.arange(count) - (count - 1) / 2) * spacing
+    return tuple(float(v) for v in np.round(z, 3)), float(spacing)
+
+
+def paint_room(canvas: Canvas, person: Anatomy, scan: Scan, z_mm: float) -> None:
+    """Table and cover; the body is painted over them."""
+    back = person.trunk(0.4)[2] + person.fat_mm + 2 + scan.table_gap_mm
+    x = np.linspace(-260, 260, 60)
+    if scan.table:
+        sag = (0.0, 4.5e-4, 8e-4, 1.5e-4)[scan.table]
+        top = np.stack([x, back - sag * x**2 + 6], axis=1)
+        under = np.stack(
+            [x, back + 22 + (14 if scan.table == 2 else 26) - 1.4 * sag * x**2], axis=1
+        )
+        canvas.fill(np.concatenate([top, under[::-1]]), -955.0 if scan.table != 3 else -900.0)
+        canvas.line(top, 2.2, -120.0 + 90 * scan.table)
+        canvas.line(under, 1.6, -250.0)
+        if scan.table_gap_mm > 8:
+            pad = np.stack([x * 0.8, back - 0.8 * sag * x**2 + 2], axis=1)
+            canvas.line(pad, min(8.0, scan.table_gap_mm * 0.5), -940.0)
+        if scan.table == 2:
+            canvas.fill(
+                np.array([(-30, back + 70), (30, back + 70), (26, back + 82), (-26, back + 82)]),
+                350.0,
+            )
+    if scan.blanket:
+        level = person.level(z_mm)
+        cover = person.outline(person.trunk(min(level, 1.0)), level, person.fat_mm + 7)
+        cover = cover[cover[:, 1] < 60]
+        ripple = 4.0 * np.sin(cover[:, 0] / 13 + z_mm / 25) + 5 * np.sin(
+            cover[:, 0] / 37 + z_mm / 60
+        )
+        order = np.argsort(cover[:, 0])
+        line = np.stack([cover[:, 0] * 1.03, cover[:, 1] - 4 - np.abs(ripple)], axis=1)[order]
+        canvas.line(line, 1.4, -820.0)
+
+
+def expose(image: Float, scan: Scan, index: int, body: Float) -> Float:
+    """Kernel, noise and padding on a slice.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (matrix, matrix)
+        Noise-free HU.
+    scan : Scan
+        The scanner.
+    index : int
+        Seeds the noise of this slice.
+    body : ndarray of float32
+        1 inside the body, 0 in air.
+    """
+    grid = scan.grid
+    rng = np.random.default_rng([scan.seed, index])
+    image = cv2.GaussianBlur(image, (0, 0), max((0.35 if scan.sharp else 0.7) / grid.pixel_mm, 0.2))
+    noise = rng.standard_normal(image.shape, np.float32)
+    if scan.sharp:
+        image = image + np.float32(0.5) * (
+            image - cv2.GaussianBlur(image, (0, 0), 1.3 / grid.pixel_mm)
+        )
+        noise = cv2.GaussianBlur(noise, (0, 0), max(0.35 / grid.pixel_mm, 0.25))
+        noise -= np.float32(0.75) * cv2.GaussianBlur(noise, (0, 0), 1.5 / grid.pixel_mm)
+        level = 2.2 * scan.noise_hu
+    else:
+        noise = cv2.GaussianBlur(noise, (0, 0), max(0.85 / grid.pixel_mm, 0.3))
+        level = scan.noise_hu
+    noise *= np.float32(level / max(float(noise[::4, ::4].std()), 1e-6))
+    small = cv2.resize(body, (32, 32), interpolation=cv2.INTER_AREA)
+    depth = cv2.resize(cv2.blur(small, (9, 5)), image.shape[::-1])
+    image = image + noise * (np.float32(0.45) + np.float32(0.75) * depth)
+    if scan.padding_hu is None:
+        return np.asarray(np.maximum(image, -1024), np.float32)
+    centre = (grid.matrix - 1) / 2
+    span = (np.arange(grid.matrix, dtype=np.float32) - np.float32(centre)) ** 2
+    outside = span[:, None] + span[None, :] > (grid.matrix / 2) ** 2
+    return np.where(outside, np.float32(scan.padding_hu), np.maximum(image, -1024))
