@@ -1,0 +1,389 @@
+"""A DICOM file's header as plain values, read without its pixels (PS3.10 section 7, PS3.5).
+
+Only the attributes in the tables below are kept: what choosing, assembling and reporting ask for, and no
+patient's name, number or birth date. Values are converted here, from their bytes, so that a
+damaged value becomes a reason and nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+)
+
+from groundglass.core.study import Instance
+from groundglass.dicom.limits import LIMITS
+from groundglass.dicom.sources import Entry, Sources
+from groundglass.errors import ReadError
+
+#: Enough for nearly every header; a zip member is inflated this far first.
+_FIRST_LOOK = 256 * 1024
+_PREAMBLE = 128
+_PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
+_UNDEFINED = 0xFFFFFFFF
+#: What a damaged header makes pydicom raise; RecursionError comes from endless nesting.
+_PARSE_ERRORS = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError, EOFError, OSError,
+    OverflowError, NotImplementedError, RecursionError, MemoryError, AssertionError, struct.error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PixelLocation:
+    """Where an instance's Pixel Data lies.
+
+    Parameters
+    ----------
+    offset : int
+        First byte of the value, in the file, or in the inflated data set when `inflated`.
+    length : int or None
+        Bytes; None when encapsulated (PS3.5 annex A.4).
+    inflated : bool
+        Whether the data set is deflated (PS3.5 annex A.5).
+    deflated_start : int
+        First byte of the deflated data set in the file.
+    """
+
+    offset: int
+    length: int | None
+    inflated: bool = False
+    deflated_start: int = 0
+
+
+def _text(raw: bytes, _little: bool = True) -> str:
+    """Text for people; a wrong character set costs accents, never the file."""
+    try:
+        return raw.decode("utf-8").strip(" \0")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1").strip(" \0")
+
+
+def _texts(raw: bytes, _little: bool) -> tuple[str, ...]:
+    return tuple(part.strip(" \0") for part in _text(raw).split("\\"))
+
+
+def _decimals(raw: bytes, _little: bool) -> tuple[float, ...]:
+    values = tuple(float(part) for part in raw.decode("ascii").strip(" \0").split("\\"))
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError("not a finite number")
+    return values
+
+
+def _decimal(raw: bytes, little: bool) -> float:
+    return _decimals(raw, little)[0]
+
+
+def _integer(raw: bytes, _little: bool) -> int:
+    return int(raw.decode("ascii").strip(" \0").split("\\")[0])
+
+
+def _short(raw: bytes, little: bool) -> int:
+    return int(struct.unpack("<H" if little else ">H", raw[:2])[0])
+
+
+def _long(raw: bytes, little: bool) -> int:
+    return int(struct.unpack("<I" if little else ">I", raw[:4])[0])
+
+
+_Convert = Callable[[bytes, bool], object]
+#: Attributes kept, with how their bytes become a value (PS3.6 gives each one's VR). The padding
+#: values may be VR SS: they are kept as 16 bits and read with PixelRepresentation later.
+_TOP: Mapping[str, _Convert] = {
+    "SOPClassUID": _text,
+    "SOPInstanceUID": _text,
+    "StudyInstanceUID": _text,
+    "SeriesInstanceUID": _text,
+    "FrameOfReferenceUID": _text,
+    "Modality": _text,
+    "Manufacturer": _text,
+    "ManufacturerModelName": _text,
+    "StudyDescription": _text,
+    "SeriesDescription": _text,
+    "ProtocolName": _text,
+    "BodyPartExamined": _text,
+    "ImageType": _texts,
+    "SeriesNumber": _integer,
+    "InstanceNumber": _integer,
+    "AcquisitionNumber": _integer,
+    "AcquisitionTime": _text,
+    "TemporalPositionIdentifier": _integer,
+    "PatientPosition": _text,
+    "ContrastBolusAgent": _text,
+    "ConvolutionKernel": _texts,
+    "KVP": _decimal,
+    "SliceThickness": _decimal,
+    "ImagePositionPatient": _decimals,
+    "ImageOrientationPatient": _decimals,
+    "PixelSpacing": _decimals,
+    "WindowCenter": _decimals,
+    "WindowWidth": _decimals,
+    "RescaleIntercept": _decimal,
+    "RescaleSlope": _decimal,
+    "RescaleType": _text,
+    "PhotometricInterpretation": _text,
+    "NumberOfFrames": _integer,
+    "Rows": _short,
+    "Columns": _short,
+    "SamplesPerPixel": _short,
+    "BitsAllocated": _short,
+    "BitsStored": _short,
+    "HighBit": _short,
+    "PixelRepresentation": _short,
+    "PixelPaddingValue": _short,
+    "PixelPaddingRangeLimit": _short,
+}
+#: Functional group sequence → attributes kept from it (PS3.3 C.7.6.16.2, C.8.15.3).
+_GROUPS: Mapping[str, Mapping[str, _Convert]] = {
+    "PlanePositionSequence": {"ImagePositionPatient": _decimals},
+    "PlaneOrientationSequence": {"ImageOrientationPatient": _decimals},
+    "PixelMeasuresSequence": {"PixelSpacing": _decimals, "SliceThickness": _decimal},
+    "PixelValueTransformationSequence": {
+        "RescaleIntercept": _decimal,
+        "RescaleSlope": _decimal,
+        "RescaleType": _text,
+    },
+    "CTImageFrameTypeSequence": {"FrameType": _texts},
+    "CTReconstructionSequence": {"ConvolutionKernel": _texts},
+    "FrameContentSequence": {
+        "TemporalPositionIndex": _long,
+        "FrameAcquisitionNumber": _short,
+        "StackID": _text,
+    },
+    "FrameVOILUTSequence": {"WindowCenter": _decimals, "WindowWidth": _decimals},
+}
+#: Values for people, and values some scanners write carelessly: unreadable means absent.
+_DISPENSABLE = frozenset((
+    "SeriesNumber", "InstanceNumber", "AcquisitionNumber", "TemporalPositionIdentifier", "KVP",
+    "WindowCenter", "WindowWidth", "SliceThickness",
+))  # fmt: skip
+_SEQUENCES = (
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "ModalityLUTSequence",
+)
+_FILE_META: Mapping[str, _Convert] = {
+    "MediaStorageSOPClassUID": _text,
+    "TransferSyntaxUID": _text,
+}
+_TAGS = {cast(int, tag_for_keyword(keyword)): keyword for keyword in (*_TOP, *_SEQUENCES)}
+_WANTED = [BaseTag(tag) for tag in _TAGS]
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether a file's first bytes are those of DICOM, with or without preamble.
+
+    Without preamble (older archives), the first element is of group 0002 or 0008.
+    """
+    if head[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
+        return True
+    if len(head) < 8:
+        return False
+    return head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and head[3:4] in (b"\x00", b"\x01")
+
+
+def read_header(entry: Entry, sources: Sources) -> Instance:
+    """One DICOM file as an `Instance`, its pixels left where they are.
+
+    Raises
+    ------
+    ReadError
+        It is no DICOM image, or its header is damaged; says in which way.
+    """
+    try:
+        attributes = _parse(entry, sources)
+    except _PARSE_ERRORS as error:
+        raise _damaged(f"a DICOM header that cannot be parsed ({type(error).__name__})") from error
+    _refuse_non_image(attributes)
+    return Instance(
+        path=entry.path,
+        member=entry.member,
+        sop_class_uid=str(attributes["SOPClassUID"]),
+        sop_instance_uid=str(attributes["SOPInstanceUID"]),
+        attributes=attributes,
+    )
+
+
+def _damaged(found: str) -> ReadError:
+    return ReadError(
+        found,
+        expected="a complete DICOM image file (PS3.10)",
+        action="Export it again from the archive.",
+    )
+
+
+def _parse(entry: Entry, sources: Sources) -> dict[str, object]:
+    """The wanted elements; a zip member is first tried by its beginning alone."""
+    limits = (_FIRST_LOOK, LIMITS.header_bytes) if entry.member else (LIMITS.header_bytes,)
+    for limit in limits:
+        with sources.open_head(entry.path, entry.member, limit) as stream:
+            attributes = _parse_stream(stream)
+        if "PixelData" in attributes or entry.size <= limit:
+            break
+    return attributes
+
+
+def _parse_stream(stream: BinaryIO) -> dict[str, object]:
+    meta = _read_file_meta(stream)
+    if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        raise ReadError(
+            "a DICOMDIR index",
+            expected="an image",
+            action="Nothing to do: the files it lists are read on their own.",
+        )
+    syntax = UID(meta.get("TransferSyntaxUID", ""))
+    start, inflated = stream.tell(), syntax == DeflatedExplicitVRLittleEndian
+    if inflated:
+        stream = io.BytesIO(inflate(stream.read(LIMITS.header_bytes), LIMITS.header_bytes))
+    implicit, little = _encoding(syntax, stream)
+    found: list[tuple[int, int, int]] = []
+
+    def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        if int(tag) in _PIXEL_TAGS:
+            found.append((int(tag), stream.tell(), length))
+        return int(tag) in _PIXEL_TAGS
+
+    dataset = read_dataset(
+        stream, implicit, little, stop_when=at_pixels, specific_tags=list(_WANTED)
+    )
+    attributes = _convert(dataset, _TOP) | _functional_groups(dataset)
+    if "ModalityLUTSequence" in dataset:
+        attributes["ModalityLUTSequence"] = "present"
+    attributes["TransferSyntaxUID"] = str(syntax) or _guessed_syntax(implicit, little)
+    if found and found[0][0] == 0x7FE00010:
+        length = None if found[0][2] == _UNDEFINED else found[0][2]
+        attributes["PixelData"] = PixelLocation(found[0][1], length, inflated, start)
+    elif found:
+        attributes["PixelData"] = "floating point"
+    return attributes
+
+
+def _read_file_meta(stream: BinaryIO) -> dict[str, str]:
+    """The File Meta Information (PS3.10 section 7.1), leaving the stream at the data set."""
+    if stream.read(_PREAMBLE + 4)[_PREAMBLE:] != b"DICM":
+        stream.seek(0)
+    meta = read_dataset(
+        stream,
+        is_implicit_VR=False,
+        is_little_endian=True,
+        stop_when=lambda tag, _vr, _length: int(tag) >> 16 != 0x0002,
+    )
+    return {str(keyword): str(value) for keyword, value in _convert(meta, _FILE_META).items()}
+
+
+def _encoding(syntax: UID, stream: BinaryIO) -> tuple[bool, bool]:
+    """(implicit VR, little endian) of a data set (PS3.5 section 10, annex A)."""
+    if syntax == ImplicitVRLittleEndian:
+        return True, True
+    if syntax == ExplicitVRBigEndian:
+        return False, False
+    if syntax:
+        return False, True
+    head = stream.read(6)
+    stream.seek(-len(head), io.SEEK_CUR)
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    return not explicit, not (explicit and head[:1] == b"\0")
+
+
+def _guessed_syntax(implicit: bool, little: bool) -> str:  # noqa: FBT001  (the encoding's own pair)
+    """Transfer syntax of a file without File Meta: as its first element is written."""
+    if implicit:
+        return str(ImplicitVRLittleEndian)
+    return str(ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
+
+
+def inflate(data: bytes, limit: int) -> bytes:
+    """At most `limit` bytes of a raw deflate stream (PS3.5 annex A.5); the bomb is never unpacked.
+
+    Raises
+    ------
+    ReadError
+        The stream is damaged.
+    """
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, limit)
+    except zlib.error as error:
+        raise _damaged("a damaged deflate stream") from error
+
+
+def _convert(dataset: Dataset, table: Mapping[str, _Convert]) -> dict[str, object]:
+    """The table's attributes found in a data set; empty ones are left out.
+
+    Raises
+    ------
+    ReadError
+        A value cannot be what its attribute must be.
+    """
+    values: dict[str, object] = {}
+    for keyword, convert in table.items():
+        element = dataset.get_item(keyword)
+        if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
+            continue
+        binary = convert in (_short, _long)
+        if not element.value or (not binary and not element.value.strip(b" \0\\")):
+            continue
+        try:
+            values[keyword] = convert(element.value, element.is_little_endian)
+        except (ValueError, OverflowError, struct.error) as error:
+            if keyword not in _DISPENSABLE:
+                raise _damaged(f"a value of {keyword} that cannot be read") from error
+    return values
+
+
+def _functional_groups(dataset: Dataset) -> dict[str, object]:
+    """Shared and per-frame values of a multi-frame object, flat, one mapping per frame."""
+    shared: dict[str, object] = {}
+    for item in _items(dataset, "SharedFunctionalGroupsSequence"):
+        shared |= _flatten(item)
+    frames = [
+        {**shared, **_flatten(item), "FrameNumber": number}
+        for number, item in enumerate(_items(dataset, "PerFrameFunctionalGroupsSequence"), 1)
+    ]
+    return {"PerFrameFunctionalGroupsSequence": tuple(frames)} if frames else {}
+
+
+def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    if keyword not in dataset:
+        return []
+    value = dataset[keyword].value
+    return list(value) if isinstance(value, Sequence) else []
+
+
+def _flatten(item: Dataset) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for group, table in _GROUPS.items():
+        for inner in _items(item, group)[:1]:
+            values |= _convert(inner, table)
+    return values
+
+
+def _refuse_non_image(attributes: Mapping[str, object]) -> None:
+    """A reason for whatever holds no image."""
+    uid = UID(str(attributes.get("SOPClassUID", "")))
+    if not uid or not attributes.get("SOPInstanceUID"):
+        missing = "SOPClassUID" if not uid else "SOPInstanceUID"
+        raise _damaged(f"a data set without {missing}")
+    if "PixelData" not in attributes or "Rows" not in attributes or "Columns" not in attributes:
+        raise ReadError(
+            f"an object without an image ({uid.name})",
+            expected="an object with Rows, Columns and Pixel Data",
+            action="Nothing to do if it is a report or a list; else export it again.",
+        )

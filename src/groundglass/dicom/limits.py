@@ -1,0 +1,44 @@
+"""How much of an input is believed before it is looked at.
+
+An input comes from outside and may be hostile: a 2 MB deflate stream can claim 4 GB, a header can
+ask for a picture of 65535 × 65535. Every size is compared with these limits before memory is
+asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """Upper bounds on what one input may ask for.
+
+    Parameters
+    ----------
+    files : int
+        Files or zip members looked at. A whole-body thin-slice study with several reconstructions
+        is near 10 000.
+    header_bytes : int
+        Bytes of a file, after inflating, within which the header must end. An enhanced CT of
+        2 000 frames has a header of some 10 MiB.
+    side_pixels : int
+        Rows or columns of one image. CT matrices end at 2048.
+    frames : int
+        Frames of one multi-frame object.
+    volume_bytes : int
+        Bytes of one decoded series. 1 600 slices of 1024 × 1024 at 16 bit.
+    encoded_bytes : int
+        Bytes of one stored file that is read whole (an image, a compressed frame).
+    """
+
+    files: int = 50_000
+    header_bytes: int = 32 * 2**20
+    side_pixels: int = 4096
+    frames: int = 10_000
+    volume_bytes: int = 3 * 2**30
+    encoded_bytes: int = 2**30
+
+
+#: The limits in force. They protect the machine; they are no matter of taste.
+LIMITS = ReadLimits()

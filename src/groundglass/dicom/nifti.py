@@ -1,0 +1,166 @@
+"""A NIfTI-1 or -2 volume as a series, if its header says where it is and its voxels are HU."""
+
+from __future__ import annotations
+
+import zlib
+from typing import cast
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from groundglass.core.geometry import Geometry, Vector
+from groundglass.core.study import Instance, Series
+from groundglass.core.volume import Volume
+from groundglass.dicom.hounsfield import LOWEST_HU, store_hu
+from groundglass.dicom.limits import LIMITS
+from groundglass.dicom.sources import Entry
+from groundglass.errors import AssemblyError, ReadError, SettingsError
+
+_MAGICS = (b"n+1\0", b"n+2\0", b"ni1\0")
+#: Millimetres per unit (NIfTI-1 xyzt_units). Most writers leave it out and mean mm.
+_UNITS = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
+_READ_ERRORS = (
+    ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error, MemoryError,
+    OverflowError, KeyError, TypeError,
+)  # fmt: skip
+#: A CT has air around or in the patient near -1000 HU and tissue near 0 HU.
+_AIR_HU = (-1100.0, -850.0)
+_TISSUE_HU = (-200.0, 300.0)
+#: Each must make up this part of the volume at least. A thorax is a third air and half tissue.
+_LEAST_PART = 0.02
+
+
+def is_nifti(entry: Entry, head: bytes) -> bool:
+    """Whether a file is NIfTI, by its magic, or by its name when gzip hides the magic."""
+    return head[344:348] in _MAGICS or head[4:8] == b"n+2\0" or entry.name.endswith(".nii.gz")
+
+
+def read_nifti_header(entry: Entry) -> Instance:
+    """A NIfTI file as an `Instance` whose attributes are named as DICOM's.
+
+    Raises
+    ------
+    ReadError
+        It lies in an archive, is damaged, or is no volume of one channel.
+    """
+    if entry.member is not None:
+        raise ReadError(
+            "a NIfTI file in a zip archive",
+            expected="the file itself",
+            action="Unpack it and give the file.",
+        )
+    try:
+        image = nibabel.load(entry.path)
+        shape = tuple(int(n) for n in image.shape)  # type: ignore[attr-defined]
+        bytes_needed = int(np.prod(shape, dtype=object)) * image.get_data_dtype().itemsize  # type: ignore[attr-defined]
+    except _READ_ERRORS as error:
+        raise ReadError(
+            f"a NIfTI file that cannot be read ({type(error).__name__})",
+            expected="a complete NIfTI-1 or NIfTI-2 file",
+            action="Convert the study again, or give its DICOM files.",
+        ) from error
+    solid = shape[:3] + tuple(n for n in shape[3:] if n != 1)
+    if len(solid) != 3 or min(solid) < 1 or bytes_needed > LIMITS.volume_bytes:
+        raise ReadError(
+            f"a NIfTI image of shape {shape}",
+            expected=f"one three-dimensional volume of at most {LIMITS.volume_bytes >> 20} MiB",
+            action="Give one volume, without time or channel axis.",
+        )
+    return Instance(path=entry.path, attributes={"shape": solid})
+
+
+def read_nifti_geometry(series: Series) -> tuple[Geometry, tuple[int, int, int]]:
+    """Grid of a NIfTI series, and the stored axis behind each of (slice, row, column).
+
+    NIfTI's coordinates are RAS+; DICOM's are LPS+: x and y change sign.
+
+    Raises
+    ------
+    AssemblyError
+        The header places the voxels nowhere, or on a sheared grid.
+    """
+    image = nibabel.load(series.instances[0].path)
+    header = image.header
+    sform, qform = int(header["sform_code"]), int(header["qform_code"])  # type: ignore[index]
+    if sform == 0 and qform == 0:
+        raise AssemblyError(
+            "a NIfTI file without sform or qform",
+            expected="a header that says which side is left and where the head is",
+            action="Convert the DICOM files again with a tool that writes the orientation.",
+        )
+    unit = header.get_xyzt_units()[0]  # type: ignore[attr-defined]
+    if unit not in _UNITS:
+        raise AssemblyError(
+            f"the length unit {unit!r}", expected="mm, m or µm", action="Set xyzt_units."
+        )
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.asarray(image.affine, dtype=np.float64)  # type: ignore[attr-defined]
+    affine[:3] *= _UNITS[unit]
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    shape = cast("tuple[int, int, int]", series.instances[0].attributes["shape"])
+    try:
+        axes = affine[:3, :3] / spacing
+        slice_axis = int(np.argmax(np.abs(axes[2])))
+        rest = [axis for axis in (2, 1, 0) if axis != slice_axis]
+        order = (slice_axis, rest[0], rest[1])
+        geometry = Geometry(
+            shape=tuple(shape[axis] for axis in order),  # type: ignore[arg-type]
+            spacing_mm=cast(Vector, tuple(float(spacing[axis]) for axis in order)),
+            origin_mm=cast(Vector, tuple(float(v) for v in affine[:3, 3])),
+            directions=tuple(tuple(float(c) for c in axes[:, axis]) for axis in order),  # type: ignore[arg-type]
+        )
+    except (SettingsError, ValueError) as error:
+        raise AssemblyError(
+            "a NIfTI affine that is no regular right-angled grid",
+            expected="axes at right angles with a positive spacing",
+            action="Resample the volume without shear, or give the DICOM files.",
+        ) from error
+    return geometry, order
+
+
+def read_nifti(series: Series) -> Volume:
+    """A NIfTI series as a `Volume`.
+
+    Raises
+    ------
+    AssemblyError
+        No orientation, sheared, or voxels that are not HU; nothing is rescaled by guess.
+    """
+    geometry, order = read_nifti_geometry(series)
+    image = nibabel.load(series.instances[0].path)
+    proxy = image.dataobj  # type: ignore[attr-defined]
+    try:
+        stored = np.asarray(proxy.get_unscaled()).reshape(series.instances[0].attributes["shape"])  # type: ignore[arg-type]
+    except _READ_ERRORS as error:
+        raise AssemblyError(
+            f"voxels that cannot be read ({type(error).__name__})",
+            expected="a complete NIfTI file",
+            action="Copy or convert it again.",
+        ) from error
+    stored = np.transpose(stored, order)
+    slope, intercept = float(proxy.slope), float(proxy.inter)
+    whole = stored.dtype.kind in "iu" and slope == 1.0 and intercept.is_integer()
+    hu = np.empty(geometry.shape, np.int16 if whole else np.float32)
+    notes: set[str] = set()
+    for target, plane in zip(hu, stored, strict=True):
+        notes |= store_hu(plane, slope, intercept, target)
+    _refuse_other_units(hu)
+    return Volume(hu, geometry, series, tuple(sorted(notes)))
+
+
+def _refuse_other_units(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
+    sample = hu[:: max(1, hu.shape[0] // 32), ::4, ::4]
+    air = float(np.mean((sample >= _AIR_HU[0]) & (sample <= _AIR_HU[1])))
+    tissue = float(np.mean((sample >= _TISSUE_HU[0]) & (sample <= _TISSUE_HU[1])))
+    if air >= _LEAST_PART and tissue >= _LEAST_PART:
+        return
+    low, high = float(sample.min()), float(sample.max())
+    raise AssemblyError(
+        f"voxels from {low:g} to {high:g}, {air:.0%} of them near air's -1000 HU and "
+        f"{tissue:.0%} near tissue's 0 HU; these are not Hounsfield units",
+        expected=f"air and tissue of at least {_LEAST_PART:.0%} each "
+        f"(nothing below {LOWEST_HU} HU is needed)",
+        action="Give the volume in HU (before any windowing, normalising or masking).",
+    )

@@ -1,0 +1,161 @@
+"""Files → Study: every file read by its header, sorted into series, or given a reason."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+from groundglass.core.study import Instance, Rejection, Series, SourceKind, Study
+from groundglass.dicom.header import looks_like_dicom, read_header
+from groundglass.dicom.imagestack import ImageStackSettings, is_image, read_stack_header
+from groundglass.dicom.nifti import is_nifti, read_nifti_header
+from groundglass.dicom.sources import Entry, Sources, list_entries
+from groundglass.dicom.twins import drop_twins
+from groundglass.errors import ReadError
+
+Progress = Callable[[int, int], None]
+
+#: Threads that read headers: enough to hide the latency of a network drive.
+_READERS = min(8, 2 + (os.cpu_count() or 1))
+_HEAD = 352  # covers the DICOM prefix (132) and NIfTI's magic (344-348)
+_SHOWN_REASONS = 5
+
+
+def read_study(
+    path: str | Path,
+    *,
+    stack: ImageStackSettings | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Read every file of an input by its header and sort them into series.
+
+    Pixels stay where they are until `read_volume`. What a file is, its content says; names and
+    nesting mean nothing, and the order of the files changes nothing.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder, a zip archive, or one file: DICOM (classic or multi-frame), NIfTI, PNG or TIFF.
+    stack : ImageStackSettings, optional
+        Scale, spacing and orientation of PNG or TIFF images. Without it they are passed over.
+    progress : callable, optional
+        Called with (files done, files in all).
+
+    Returns
+    -------
+    Study
+        The series found, and each unused file with its reason.
+
+    Raises
+    ------
+    ReadError
+        No file could be used.
+    """
+    entries, rejected = list_entries(Path(path))
+    with Sources() as sources:
+        found: list[Instance | Entry | ReadError] = []
+        with ThreadPoolExecutor(_READERS) as pool:
+            for read in pool.map(lambda entry: _read_one(entry, sources), entries):
+                found.append(read)
+                if progress is not None:
+                    progress(len(found), len(entries))
+        instances: list[tuple[str, Instance]] = []
+        images: list[Entry] = []
+        for entry, read in zip(entries, found, strict=True):
+            if isinstance(read, ReadError):
+                rejected.append(Rejection(entry.name, str(read)))
+            elif isinstance(read, Entry):
+                images.append(read)
+            else:
+                instances.append((entry.name, read))
+        kept, twins = drop_twins(instances, sources)
+        rejected += twins
+        series = _sort_into_series(kept)
+        if images:
+            stacked, refused = _stack_images(images, stack, sources)
+            series, rejected = series + stacked, rejected + refused
+    if not series:
+        raise _nothing_read(len(entries), rejected)
+    return Study(tuple(series), tuple(sorted(rejected, key=lambda r: (r.what, r.reason))))
+
+
+def _read_one(entry: Entry, sources: Sources) -> Instance | Entry | ReadError:
+    """The instance in a file; the entry itself when it is an image of a stack; or the reason."""
+    try:
+        if entry.size == 0:
+            raise ReadError("an empty file", expected="an image", action="Copy or export it again.")
+        head = sources.read(entry.path, entry.member, limit=_HEAD)
+        if looks_like_dicom(head):
+            return read_header(entry, sources)
+        if is_image(head):
+            return entry
+        if is_nifti(entry, head):
+            return read_nifti_header(entry)
+        raise ReadError(
+            "a zip archive inside the input" if head[:4] == b"PK\3\4" else "no image format",
+            expected="DICOM, NIfTI, PNG or TIFF",
+            action="Unpack it, or give it by itself, if it holds images.",
+        )
+    except ReadError as error:
+        return error
+
+
+def _sort_into_series(instances: Sequence[Instance]) -> list[Series]:
+    groups: defaultdict[tuple[str, str], list[Instance]] = defaultdict(list)
+    series: list[Series] = []
+    for instance in instances:
+        if not instance.sop_class_uid:
+            series.append(Series("", "", SourceKind.NIFTI, "", instance.path.name, (instance,)))
+            continue
+        study_uid = str(instance.attributes.get("StudyInstanceUID", ""))
+        groups[study_uid, str(instance.attributes.get("SeriesInstanceUID", ""))].append(instance)
+    for (study_uid, series_uid), members in groups.items():
+        ordered = sorted(members, key=lambda member: member.sop_instance_uid)
+        first = ordered[0].attributes
+        many = any(cast(int, m.attributes.get("NumberOfFrames", 1)) > 1 for m in ordered)
+        series.append(
+            Series(
+                series_instance_uid=series_uid,
+                study_instance_uid=study_uid,
+                kind=SourceKind.DICOM_MULTIFRAME if many else SourceKind.DICOM,
+                modality=str(first.get("Modality", "")),
+                description=str(first.get("SeriesDescription", "")),
+                instances=tuple(ordered),
+            )
+        )
+    return sorted(series, key=_series_order)
+
+
+def _series_order(series: Series) -> tuple[bool, int, str, str]:
+    number = series.instances[0].attributes.get("SeriesNumber")
+    known = isinstance(number, int)
+    return (
+        not known,
+        cast(int, number) if known else 0,
+        series.series_instance_uid,
+        series.description,
+    )
+
+
+def _stack_images(
+    images: Sequence[Entry], stack: ImageStackSettings | None, sources: Sources
+) -> tuple[list[Series], list[Rejection]]:
+    try:
+        return [read_stack_header(images, stack, sources)], []
+    except ReadError as error:
+        return [], [Rejection(entry.name, str(error)) for entry in images]
+
+
+def _nothing_read(count: int, rejected: Sequence[Rejection]) -> ReadError:
+    lines = [f"{rejection.what}: {rejection.reason}" for rejection in rejected[:_SHOWN_REASONS]]
+    if len(rejected) > _SHOWN_REASONS:
+        lines.append(f"and {len(rejected) - _SHOWN_REASONS} more")
+    return ReadError(
+        f"{count} files and no image among them" + (f" ({'; '.join(lines)})" if lines else ""),
+        expected="at least one DICOM, NIfTI, PNG or TIFF image",
+        action="Check that this is the right folder and that the export was complete.",
+    )

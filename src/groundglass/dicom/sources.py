@@ -1,0 +1,192 @@
+"""Where the bytes of an input lie: files of a folder, members of a zip archive.
+
+Nothing is ever extracted to disk, so a member's name can do no harm.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from groundglass.core.study import Rejection
+from groundglass.dicom.limits import LIMITS
+from groundglass.errors import ReadError
+
+_ENCRYPTED = 0x1  # general purpose bit 0 (PKWARE APPNOTE 4.4.4)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One file of an input.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or the zip archive that holds it.
+    member : str or None
+        Name inside the archive.
+    name : str
+        How messages call it: its path relative to the input.
+    size : int
+        Bytes, as the file system or the archive's directory says.
+    """
+
+    path: Path
+    member: str | None
+    name: str
+    size: int
+
+
+class Sources:
+    """Opens entries; keeps each zip archive's directory parsed while in use.
+
+    A context manager, safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._archives: dict[Path, zipfile.ZipFile] = {}
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for archive in self._archives.values():
+            archive.close()
+        self._archives.clear()
+
+    def read(self, path: Path, member: str | None, *, start: int = 0, limit: int) -> bytes:
+        """At most `limit` bytes from `start`.
+
+        Raises
+        ------
+        ReadError
+            The file cannot be read.
+        """
+        try:
+            with self._open(path, member) as stream:
+                if start:
+                    stream.seek(start)
+                return stream.read(limit)
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError,
+                RuntimeError, KeyError, ValueError) as error:  # fmt: skip
+            # zipfile raises each of these on a damaged or encrypted member.
+            raise ReadError(
+                f"a file that cannot be read ({type(error).__name__})",
+                expected="a readable, undamaged file",
+                action="Copy or export it again.",
+            ) from error
+
+    def open_head(self, path: Path, member: str | None, limit: int) -> BinaryIO:
+        """A seekable stream over the start of an entry, at least `limit` bytes of it.
+
+        A plain file is given as it is (seeking in it costs nothing); of a zip member only the
+        first `limit` bytes are inflated.
+        """
+        if member is None:
+            try:
+                return path.open("rb")
+            except OSError as error:
+                raise ReadError(
+                    f"a file that cannot be opened ({type(error).__name__})",
+                    expected="a readable file",
+                    action="Check its permissions.",
+                ) from error
+        return io.BytesIO(self.read(path, member, limit=limit))
+
+    def _open(self, path: Path, member: str | None) -> BinaryIO:
+        if member is None:
+            return path.open("rb")
+        with self._lock:
+            if path not in self._archives:
+                self._archives[path] = zipfile.ZipFile(path)
+            archive = self._archives[path]
+        return archive.open(member)  # type: ignore[return-value]
+
+
+def list_entries(root: Path) -> tuple[list[Entry], list[Rejection]]:
+    """Every file of an input, sorted by name, and what was left out at once.
+
+    Parameters
+    ----------
+    root : Path
+        A folder, a zip archive or a file.
+
+    Raises
+    ------
+    ReadError
+        There is nothing there, or more than `ReadLimits.files`.
+    """
+    if not root.exists():
+        raise ReadError(
+            "no file or folder of that name",
+            expected="a folder, zip archive or file",
+            action="Check the path.",
+        )
+    if root.is_dir():
+        entries, rejected = _list_folder(root)
+    elif zipfile.is_zipfile(root):
+        entries, rejected = _list_archive(root)
+    else:
+        entries, rejected = [Entry(root, None, root.name, root.stat().st_size)], []
+    if len(entries) > LIMITS.files:
+        raise ReadError(
+            f"{len(entries)} files",
+            expected=f"at most {LIMITS.files}",
+            action="Give one study at a time.",
+        )
+    return sorted(entries, key=lambda entry: entry.name), rejected
+
+
+def _list_folder(root: Path) -> tuple[list[Entry], list[Rejection]]:
+    entries: list[Entry] = []
+    rejected: list[Rejection] = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            relative = path.relative_to(root).as_posix()
+            try:
+                status = path.stat()
+            except OSError:
+                rejected.append(Rejection(relative, "a link that leads nowhere"))
+                continue
+            if stat.S_ISREG(status.st_mode):
+                entries.append(Entry(path, None, relative, status.st_size))
+            else:  # reading a pipe or a device might never end
+                rejected.append(Rejection(relative, "not a regular file"))
+    return entries, rejected
+
+
+def _list_archive(root: Path) -> tuple[list[Entry], list[Rejection]]:
+    entries: list[Entry] = []
+    rejected: list[Rejection] = []
+    try:
+        with zipfile.ZipFile(root) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ReadError(
+            "a damaged zip archive",
+            expected="a zip archive whose directory can be read",
+            action="Make the archive again.",
+        ) from error
+    for member in members:
+        if member.is_dir():
+            continue
+        if member.flag_bits & _ENCRYPTED:
+            rejected.append(Rejection(member.filename, "encrypted in the archive"))
+        else:
+            entries.append(Entry(root, member.filename, member.filename, member.file_size))
+    return entries, rejected

@@ -1,0 +1,105 @@
+"""One SeriesInstanceUID may hold several stacks; here they are told apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from groundglass.core.study import Instance, Series
+from groundglass.dicom.frames import Frame, frames_of
+
+#: Digits to which cosines and spacings must agree to be one stack: coarser than rounding, finer
+#: than any real difference between two reconstructions.
+_DIGITS = 3
+#: Positions closer than this (mm) are one place.
+_SAME_PLACE_DIGITS = 2
+
+#: What may tell two images at one place apart, most telling first.
+_PHASES = (
+    "TemporalPositionIdentifier", "TemporalPositionIndex", "AcquisitionNumber",
+    "FrameAcquisitionNumber", "StackID", "KVP", "AcquisitionTime",
+)  # fmt: skip
+
+
+def split_stacks(series: Series) -> tuple[Series, ...]:
+    """A series as consistent stacks, largest first; a plain series comes back as it is.
+
+    Frames of different orientation, size, pixel spacing, kernel or image type are never one
+    volume. Where positions still repeat, the first of `_PHASES` that tells every pair apart
+    splits further.
+    """
+    frames = [frame for instance in series.instances for frame in frames_of(instance)]
+    groups = [
+        phase for group in _group(frames, _appearance).values() for phase in _split_phases(group)
+    ]
+    if len(groups) == 1:
+        return (series,)
+    ordered = sorted(groups, key=lambda group: (-len(group), _identity(group)))
+    return tuple(replace(series, instances=_instances(group)) for group in ordered)
+
+
+def _group(
+    frames: Sequence[Frame], key: Callable[[Frame], tuple[object, ...]]
+) -> dict[tuple[object, ...], list[Frame]]:
+    groups: defaultdict[tuple[object, ...], list[Frame]] = defaultdict(list)
+    for frame in frames:
+        groups[key(frame)].append(frame)
+    return dict(groups)
+
+
+def _appearance(frame: Frame) -> tuple[object, ...]:
+    cosines, spacing = frame.orientation, frame.pixel_spacing_mm
+    return (
+        None if cosines is None else tuple((np.round(cosines, _DIGITS) + 0.0).tolist()),
+        frame.size,
+        None if spacing is None else tuple(round(s, _DIGITS) for s in spacing),
+        frame.text("ConvolutionKernel"),
+        frame.image_type,
+        frame.text("SOPClassUID"),
+        frame.text("PhotometricInterpretation"),
+        frame.text("FrameOfReferenceUID"),
+    )
+
+
+def _split_phases(frames: list[Frame]) -> list[list[Frame]]:
+    if not _repeats(frames):
+        return [frames]
+    for keyword in _PHASES:
+        phases = _group(frames, lambda frame, k=keyword: (frame.values.get(k),))  # type: ignore[misc]
+        if len(phases) > 1 and not any(_repeats(phase) for phase in phases.values()):
+            return list(phases.values())
+    return [frames]
+
+
+def _repeats(frames: Sequence[Frame]) -> bool:
+    places = [
+        tuple((np.round(frame.position_mm, _SAME_PLACE_DIGITS) + 0.0).tolist())
+        for frame in frames
+        if frame.position_mm is not None
+    ]
+    return len(set(places)) < len(places)
+
+
+def _identity(frames: Sequence[Frame]) -> tuple[str, int]:
+    return min((frame.instance.sop_instance_uid, frame.number) for frame in frames)
+
+
+def _instances(frames: Sequence[Frame]) -> tuple[Instance, ...]:
+    """The objects that hold these frames, a multi-frame object cut to them."""
+    by_object: defaultdict[str, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        by_object[frame.instance.sop_instance_uid].append(frame)
+    return tuple(_cut(members[0].instance, members) for members in by_object.values())
+
+
+def _cut(instance: Instance, frames: Sequence[Frame]) -> Instance:
+    groups = instance.attributes.get("PerFrameFunctionalGroupsSequence")
+    if not isinstance(groups, tuple) or len(groups) == len(frames):
+        return instance
+    wanted = {frame.number for frame in frames}
+    kept = tuple(group for group in groups if group["FrameNumber"] in wanted)
+    attributes = {**instance.attributes, "PerFrameFunctionalGroupsSequence": kept}
+    return replace(instance, attributes=attributes)
