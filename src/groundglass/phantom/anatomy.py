@@ -154,9 +154,11 @@ class Anatomy:
         angle = np.linspace(0.0, 2.0 * np.pi, 96, endpoint=False)
         cos, sin = np.cos(angle), np.sin(angle)
         wave = self._wave(angle, level)
-        egg = 1.0 + 0.07 * sin
-        x = (half + margin) * np.sign(cos) * np.abs(cos) ** (2 / 2.35) * egg
-        y = ((back - front) / 2 + margin) * np.sign(sin) * np.abs(sin) ** (2 / 2.35)
+        egg = 1.0 + 0.06 * sin
+        # Boxier behind than in front.
+        power = 2.0 / (2.2 + 0.18 * sin)
+        x = (half + margin) * np.sign(cos) * np.abs(cos) ** power * egg
+        y = ((back - front) / 2 + margin) * np.sign(sin) * np.abs(sin) ** power
         centre = np.array([self.spine(level)[0] * 0.5, (front + back) / 2])
         return np.asarray(np.stack([x, y], axis=1) * wave[:, None] + centre)
 
@@ -185,19 +187,16 @@ class Anatomy:
     def _dome(self, x: Float, y: Float, side: int) -> Float:
         half, front, back = self.cage(self.dome_level[side] * 0.6)
         sign = -1.0 if side == 0 else 1.0
-        cx, cy = 0.47 * half, front + 0.46 * (back - front)
-        out = np.asarray(x * np.float32(sign) - np.float32(cx))
-        dx = np.where(out > 0, out / (half - cx), out / (-1.9 * cx))
-        dy = (y - np.float32(cy)) / np.where(y > cy, np.float32(back - cy), np.float32(front - cy))
-        recess = self.recess_mm[side]
-        fall = (
-            np.where(out > 0, np.float32(0.92 * recess), np.float32(0.75 * recess))
-            * dx**2
-            * np.abs(dx) ** np.float32(0.6)
-        )
-        fall_y = np.where(y > cy, np.float32(recess), np.float32(0.62 * recess))
-        fall = fall + fall_y * dy**2 * np.abs(dy) ** np.float32(0.6)
-        return np.asarray(self.dome_level[side] * self.lung_height_mm - fall, np.float32)
+        cx, cy = 0.46 * half, front + 0.36 * (back - front)
+        out = np.asarray(x * np.float32(sign) - np.float32(cx), np.float32)
+        behind = np.asarray(y - np.float32(cy), np.float32)
+        recess = np.float32(self.recess_mm[side])
+        dx = np.abs(out) / np.where(out > 0, np.float32(half - cx), np.float32(1.9 * cx))
+        dy = np.abs(behind) / np.where(behind > 0, np.float32(back - cy), np.float32(cy - front))
+        sideways = np.where(out > 0, 0.8 * recess, 0.6 * recess) * _steep(dx)
+        along = np.where(behind > 0, recess, 0.24 * recess) * _steep(dy)
+        top = np.float32(self.dome_level[side] * self.lung_height_mm)
+        return np.asarray(top - sideways - along, np.float32)
 
     def heart_shape(self, level: float) -> tuple[tuple[float, float], tuple[float, float]] | None:
         """Centre and half axes of the heart at a level; None above and below it."""
@@ -213,7 +212,7 @@ class Anatomy:
         y = 0.56 * (front + 6) + 0.44 * (spine_y - 24)
         tilt = (middle - level) * 60.0
         centre = (self.heart_x + 6 * self.heart + tilt * 0.6, y - 3)
-        return centre, (66 * size * self.width, min(47 * size, 0.46 * (spine_y - 22 - front)))
+        return centre, (57 * size * self.width, min(49 * size, 0.47 * (spine_y - 22 - front)))
 
     def in_lung(self, points: Array) -> NDArray[np.bool_]:
         """Which of (n, 3) points surely lie in a lung (a few mm away from its borders)."""
@@ -248,15 +247,22 @@ class Anatomy:
         return (sign * 47.0 * self.width, cy), (52 * self.width * share, 64 * self.depth * share)
 
 
+def _steep(share: Float) -> Float:
+    """How a dome falls from its top (0) to the wall (1): gently, then steeply."""
+    return np.asarray(
+        share * share * (np.float32(0.6) + np.float32(0.4) * share * share), np.float32
+    )
+
+
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     """A person at random."""
-    size = rng.normal(1.0, 0.055)
+    size = rng.normal(1.05, 0.055)
     top = float(rng.uniform(0.2, 0.4))
     height = float(np.clip(rng.normal(252, 24) * size, 185, 320))
     orders = np.arange(2, 7)
     waves = np.stack(
         [
-            rng.normal(0, 0.035 / orders**0.8),
+            rng.normal(0, 0.04 / orders**1.3),
             orders,
             rng.uniform(0, 2 * np.pi, 5),
             rng.normal(0, 0.8, 5),

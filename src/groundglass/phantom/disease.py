@@ -40,6 +40,8 @@ class Lesion:
         Strength of a network of thickened septa (crazy paving).
     core : float
         How much of the inside is consolidated, 0 to 1.
+    blur : float
+        Width of the border as a share of the size.
     lobe : int or None
         Confined to one side of the oblique fissure: 1 behind, -1 in front.
     disease : bool
@@ -53,6 +55,7 @@ class Lesion:
     rough: float = 0.5
     paving: float = 0.0
     core: float = 0.0
+    blur: float = 0.16
     lobe: int | None = None
     disease: bool = True
 
@@ -158,9 +161,24 @@ def _covid(site: Site, severity: float, rng: np.random.Generator) -> tuple[Lesio
                 rough=float(rng.uniform(0.35, 0.7)),
                 paving=paving,
                 core=consolidated * float(rng.random() < 0.6),
+                blur=float(rng.uniform(0.3, 0.7)),
             )
         )
+        if rng.random() < 0.25:
+            lesions.append(_subpleural_line(site, point, rng))
     return tuple(lesions)
+
+
+def _subpleural_line(site: Site, point: Array, rng: np.random.Generator) -> Lesion:
+    """A curved line of organising pneumonia that runs along the pleura."""
+    centre = point * np.array([0.97, 0.97, 1.0])
+    return Lesion(
+        (float(centre[0]), float(centre[1]), float(centre[2])),
+        (1.4, float(rng.uniform(8, 22)), float(rng.uniform(4, 14))),
+        _turn_to_wall(site.person, point) + float(rng.normal(0, 12)),
+        float(rng.uniform(0.4, 0.75)),
+        0.3,
+    )
 
 
 def _pneumonia(
@@ -193,7 +211,7 @@ def _lobar(
     lesions = []
     for k in range(1 + int(rng.random() < 0.5 * severity)):
         point = _pick(site, (0.6, 1.2 * lobe, 0.6 * lobe), side if k == 0 else 1 - side, rng)
-        size = float(rng.uniform(12, 18) + 55 * severity**1.2 * rng.uniform(0.5, 1.1))
+        size = float(rng.uniform(13, 20) + 62 * severity**1.2 * rng.uniform(0.5, 1.1))
         base = Lesion(
             centre_mm=(float(point[0]), float(point[1]), float(point[2])),
             radii_mm=(
@@ -215,25 +233,33 @@ def _halo(base: Lesion, rng: np.random.Generator) -> Lesion:
     grow = float(rng.uniform(1.1, 1.45))
     radii = (base.radii_mm[0] * grow, base.radii_mm[1] * grow, base.radii_mm[2] * grow)
     return Lesion(
-        base.centre_mm, radii, base.turn_deg, float(rng.uniform(0.12, 0.35)), 0.7, lobe=base.lobe
+        base.centre_mm,
+        radii,
+        base.turn_deg,
+        float(rng.uniform(0.1, 0.3)),
+        0.7,
+        blur=0.5,
+        lobe=base.lobe,
     )
 
 
 def _patches(site: Site, severity: float, side: int, rng: np.random.Generator) -> list[Lesion]:
+    """Bronchopneumonia: uneven patches around the airways of one or a few segments."""
     lesions: list[Lesion] = []
-    for _ in range(2 + int(rng.poisson(8 * severity))):
-        other = 1 - side if rng.random() < 0.35 else side
-        point = _pick(site, (-0.4, 0.5, 0.5), other, rng)
-        size = float(rng.lognormal(np.log(7 + 8 * severity), 0.3))
-        lesions.append(
-            Lesion(
-                (float(point[0]), float(point[1]), float(point[2])),
+    for k in range(1 + int(rng.random() < severity) + int(rng.random() < severity)):
+        middle = _pick(site, (-0.2, 0.5, 0.5), side if k == 0 else None, rng)
+        for _ in range(2 + int(rng.poisson(6 * severity))):
+            x, y, z = middle + rng.normal(0, 9 + 12 * severity, 3)
+            size = float(rng.lognormal(np.log(7 + 11 * severity), 0.3))
+            base = Lesion(
+                (float(x), float(y), float(z)),
                 (size, size * float(rng.uniform(0.8, 1.3)), size * float(rng.uniform(0.8, 1.3))),
                 float(rng.uniform(0, 180)),
                 float(rng.uniform(0.35, 1.0)),
                 float(rng.uniform(0.5, 0.9)),
+                blur=float(rng.uniform(0.2, 0.5)),
             )
-        )
+            lesions += [base, _halo(base, rng)]
     return lesions
 
 
@@ -343,16 +369,17 @@ def fill_plane(findings: Findings, person: Anatomy, plane: Plane) -> tuple[Float
     ]
     if not todo:
         return filled, diseased, destroyed
-    coarse = noise_plane(plane.grid, plane.z_mm, 7.0, person.offsets[0])
-    coarse += 0.5 * noise_plane(plane.grid, plane.z_mm, 2.6, person.offsets[1])
+    coarse = noise_plane(plane.grid, plane.z_mm, 10.0, person.offsets[0])
+    coarse += 0.45 * noise_plane(plane.grid, plane.z_mm, 4.0, person.offsets[1])
     mesh = noise_plane(plane.grid, plane.z_mm, 3.6, person.offsets[2])
     ridge = np.clip(1.0 - np.abs(mesh) * np.float32(2.2), 0, 1)
     for lesion in todo:
         box = _box(lesion, plane.grid)
         if box is None:
             continue
-        share = _share(lesion, person, plane, box, coarse)
-        part = share * _texture(lesion, coarse[box], ridge[box])
+        inside = _inside(lesion, plane, box) + np.float32(0.35 * lesion.rough) * coarse[box]
+        share = _share(lesion, person, plane, (box, inside))
+        part = share * _texture(lesion, inside, (coarse[box], ridge[box]))
         if lesion.filling < 0:
             np.maximum(destroyed[box], -part, out=destroyed[box])
             continue
@@ -375,24 +402,28 @@ def _box(lesion: Lesion, grid: Grid) -> tuple[slice, slice] | None:
     return edges[0], edges[1]
 
 
-def _share(
-    lesion: Lesion, person: Anatomy, plane: Plane, box: tuple[slice, slice], coarse: Float
-) -> Float:
+def _inside(lesion: Lesion, plane: Plane, box: tuple[slice, slice]) -> Float:
+    """1 at the lesion's centre, 0 at the border of its ellipsoid, negative outside."""
     x, y = plane.grid.axes()
-    x, y = x[:, box[1]], y[box[0], :]
+    dx = x[:, box[1]] - np.float32(lesion.centre_mm[0])
+    dy = y[box[0], :] - np.float32(lesion.centre_mm[1])
     turn = np.deg2rad(lesion.turn_deg)
-    dx, dy = x - np.float32(lesion.centre_mm[0]), y - np.float32(lesion.centre_mm[1])
-    u = (dx * np.float32(np.cos(turn)) + dy * np.float32(np.sin(turn))) / np.float32(
-        lesion.radii_mm[0]
-    )
-    v = (dy * np.float32(np.cos(turn)) - dx * np.float32(np.sin(turn))) / np.float32(
-        lesion.radii_mm[1]
-    )
+    cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
+    u = (dx * cos + dy * sin) / np.float32(lesion.radii_mm[0])
+    v = (dy * cos - dx * sin) / np.float32(lesion.radii_mm[1])
     gap = max(0.0, abs(plane.z_mm - lesion.centre_mm[2]) - 0.3 * plane.thickness_mm)
     w = np.float32(gap / lesion.radii_mm[2])
-    inside = 1.0 - np.sqrt(u * u + v * v + w * w) + np.float32(0.35 * lesion.rough) * coarse[box]
-    # The border is about a pixel wide on small things and a sixth of the size on large ones.
-    soft = max(0.14, 0.6 * plane.grid.pixel_mm / min(lesion.radii_mm[:2]))
+    return np.asarray(1.0 - np.sqrt(u * u + v * v + w * w), np.float32)
+
+
+def _share(
+    lesion: Lesion, person: Anatomy, plane: Plane, where: tuple[tuple[slice, slice], Float]
+) -> Float:
+    """Coverage 0 to 1: the border is about a pixel on small things, wider on large ones."""
+    box, inside = where
+    x, y = plane.grid.axes()
+    x, y = x[:, box[1]], y[box[0], :]
+    soft = max(lesion.blur, 0.6 * plane.grid.pixel_mm / min(lesion.radii_mm[:2]))
     share = np.clip(inside / np.float32(soft) + np.float32(0.5), 0, 1)
     share *= np.asarray(x * np.float32(np.sign(lesion.centre_mm[0])) > 0)
     if lesion.lobe is not None:
@@ -401,13 +432,15 @@ def _share(
     return np.asarray(share, np.float32)
 
 
-def _texture(lesion: Lesion, coarse: Float, ridge: Float) -> Float:
+def _texture(lesion: Lesion, inside: Float, noise: tuple[Float, Float]) -> Float:
+    """Filling within the lesion: uneven glass, thickened septa, a consolidated middle."""
+    coarse, ridge = noise
     if lesion.filling < 0:
         return np.full_like(coarse, lesion.filling)
-    value = np.float32(lesion.filling) * (1 + np.float32(0.22 * lesion.rough) * coarse)
+    value = np.float32(lesion.filling) * (1 + np.float32(0.16 * lesion.rough) * coarse)
     if lesion.paving:
         value += np.float32(lesion.paving) * ridge
     if lesion.core:
-        solid = np.clip((coarse - np.float32(1.6 - 2.4 * lesion.core)) * 2, 0, 1)
-        value += (np.float32(0.95) - value) * solid
+        solid = np.clip((inside - np.float32(1.0 - 1.1 * lesion.core)) * np.float32(2.5), 0, 1)
+        value += (np.float32(0.93) - value) * solid
     return np.asarray(np.clip(value, 0.0, 1.0), np.float32)

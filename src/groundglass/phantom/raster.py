@@ -67,11 +67,10 @@ class Canvas:
 
     def __init__(self, grid: Grid, background: float, dtype: type = np.float32) -> None:
         side = grid.matrix * OVERSAMPLING
+        self.grid = grid
         self.pixel_mm = grid.pixel_mm / OVERSAMPLING
-        x0, y0 = grid.first_mm
         corner = (grid.pixel_mm - self.pixel_mm) / 2.0
-        self._origin = np.array([x0 - corner, y0 - corner])
-        self._matrix = grid.matrix
+        self._origin = np.array(grid.first_mm) - corner
         self.image = np.full((side, side), background, dtype)
 
     def to_pixels(self, points_mm: Points) -> NDArray[np.int32]:
@@ -115,14 +114,11 @@ class Canvas:
 
     def blank(self, value: float, dtype: type = np.uint8) -> Canvas:
         """An empty canvas of the same grid."""
-        other = object.__new__(Canvas)
-        other.pixel_mm, other._origin, other._matrix = self.pixel_mm, self._origin, self._matrix
-        other.image = np.full(self.image.shape, value, dtype)
-        return other
+        return Canvas(self.grid, value, dtype)
 
     def down(self) -> Float:
         """Average back to the image's pixels; a uint8 mask becomes a coverage of 0 to 1."""
-        size = (self._matrix, self._matrix)
+        size = (self.grid.matrix, self.grid.matrix)
         small = cv2.resize(self.image, size, interpolation=cv2.INTER_AREA)
         if self.image.dtype == np.uint8:
             return np.asarray(small, np.float32) / np.float32(255)

@@ -219,7 +219,7 @@ def _render(patient: Patient, z: float) -> tuple[Float, NDArray[np.bool_], NDArr
     middle = mediastinum_mask(canvas, person, level, hilar.image)
     middle &= inner.image
     paint_mediastinum(canvas, person, level, middle)
-    canvas.image[hilar.image > 128] = _TISSUE_HU + person.contrast_hu
+    canvas.image[hilar.image > 128] = _TISSUE_HU + 0.8 * person.contrast_hu
     paint_bones(canvas, person, level, z)
     base = canvas.down()
     space = _lung_space(canvas, patient, level, (inner.image, middle))
@@ -342,7 +342,8 @@ def _parenchyma(patient: Patient, canvas: Canvas, z: float) -> tuple[Float, Floa
     depth = (y - np.float32(front)) / np.float32(back - front)
     lung = person.parenchyma_hu + person.gradient_hu * (depth - np.float32(0.5))
     lung = lung + 14 * noise_plane(scan.grid, z, 22.0, person.offsets[3])
-    lung += 16 * noise_plane(scan.grid, z, 2.2, person.offsets[2])
+    fine = noise_plane(scan.grid, z, 1.9, person.offsets[2])
+    lung += 10 * fine + 55 * np.maximum(fine - np.float32(1.3), 0)
     distance = fissure(person, x, y, z)
     lung += np.float32(120) * np.exp(-((distance / np.float32(0.9)) ** 2))
     plane = Plane(scan.grid, z, scan.thickness_mm)
@@ -354,7 +355,7 @@ def _parenchyma(patient: Patient, canvas: Canvas, z: float) -> tuple[Float, Floa
     lung += (np.float32(_TISSUE_HU) - lung) * filled
     vessel = canvas.blank(0)
     draw_tree(vessel, patient.trees.vessels.at(z, scan.thickness_mm))
-    lung += (np.float32(_TISSUE_HU + person.contrast_hu) - lung) * vessel.down()
+    lung += (np.float32(_TISSUE_HU + 0.6 * person.contrast_hu) - lung) * vessel.down()
     pieces = patient.trees.bronchi.at(z, scan.thickness_mm)
     wall, hole = canvas.blank(0), canvas.blank(0)
     draw_tree(wall, pieces, widen_mm=0.7)

@@ -13,7 +13,7 @@ from groundglass.phantom.raster import Canvas
 Array = NDArray[np.float64]
 
 #: Murray's law with the exponent measured in human pulmonary arteries (about 2.3 to 2.7).
-_MURRAY = 2.5
+_MURRAY = 2.45
 #: Pieces thicker than this in radius belong to the lung root and are not counted as lung.
 HILAR_RADIUS_MM = 3.6
 
@@ -87,7 +87,7 @@ def grow(root: Array, targets: Array, leaf_mm: float, rng: np.random.Generator) 
             continue
         way = rest.mean(axis=0) - here
         length = float(np.sqrt(way @ way)) + 1e-6
-        there = here + way * float(rng.uniform(0.3, 0.5))
+        there = here + way * float(rng.uniform(0.4, 0.58))
         there = there + rng.normal(0, 0.06 * length, 3)
         starts.append(here)
         stops.append(there)
@@ -138,7 +138,7 @@ def grow_lungs(person: Anatomy, pools: Pools, rng: np.random.Generator) -> LungT
     vessels, bronchi = [], []
     for side, sign in enumerate((-1.0, 1.0)):
         hub = person.spine(0.55)[1] - 36
-        roots = [(0.575, 0.0, 420, 0.52), (0.47, -9.0, 330, 0.5)]
+        roots = [(0.575, 0.0, 620, 0.37), (0.47, -9.0, 480, 0.36)]
         for level, dy, count, leaf in roots:
             targets = rng.choice(pools[side], count, replace=False)
             root = np.array([sign * 34, hub + dy, level * height])

@@ -44,10 +44,10 @@ def _fat_mm(person: Anatomy, level: float) -> float:
 def _breasts(canvas: Canvas, person: Anatomy, level: float, fat: float) -> None:
     half, front, _ = person.trunk(level)
     swell = np.sqrt(max(0.0, 1.0 - ((level - 0.42) / 0.22) ** 2))
-    rise = swell * (12 + 48 * person.breast)
+    rise = swell * (8 + 30 * person.breast)
     for sign in (-1.0, 1.0):
-        centre = (sign * 0.52 * half, front - fat * 0.5 + 8)
-        radii = (swell * (46 + 26 * person.breast), rise + 6)
+        centre = (sign * 0.56 * half, front - fat * 0.5 + 12)
+        radii = (swell * (54 + 26 * person.breast), rise + 8)
         canvas.fill(oval(centre, (radii[0] + 1.8, radii[1] + 1.8)), SKIN_HU)
         canvas.fill(oval(centre, radii), FAT_HU)
         inner = oval((centre[0], centre[1] - 0.25 * rise), (radii[0] * 0.45, radii[1] * 0.42))
@@ -165,15 +165,14 @@ def _ribs(canvas: Canvas, person: Anatomy, z_mm: float) -> None:
     height = person.lung_height_mm
     share = np.linspace(0.0, 1.0, 90)
     for rib in range(_RIBS):
-        head = 0.985 * height - rib * (height * 0.98 / 10.2) ** 1.0
-        fall = (28 + 62 * min(rib, 7) / 7) * (share - 0.25 * share**2) ** 1.1
+        head = 0.985 * height - rib * height * 0.096
+        fall = (42 + 95 * min(rib, 7) / 7) * (share - 0.22 * share**2) ** 1.15
         reach = 1.0 if rib < 7 else 1.0 - 0.13 * (rib - 6)
-        z = head - fall * (height / 250)
-        off = np.abs(z - z_mm) / 6.5
-        cut = (off < 1.0) & (share < reach)
-        if not cut.any():
-            continue
         for sign in (-1.0, 1.0):
+            z = head - fall * (height / 250) * (1 + 0.04 * sign * np.sign(person.spine_bend))
+            cut = (np.abs(z - z_mm) < 6.5) & (share < reach)
+            if not cut.any():
+                continue
             _rib_piece(canvas, person, (sign, share, cut), z_mm)
 
 
@@ -263,6 +262,6 @@ def _vertebra(canvas: Canvas, person: Anatomy, level: float, z_mm: float) -> Non
 def spine_zone(person: Anatomy, level: float) -> Points:
     """Closed curve around the spine and what lies behind it: no lung in there."""
     x, y = person.spine(level)
-    right = [(-15, -19), (-22, -4), (-25, 10), (-34, 26), (-46, 38), (-50, 80)]
+    right = [(-13, -18), (-19, -5), (-21, 8), (-27, 21), (-39, 34), (-48, 70)]
     points = [(x + dx, y + dy) for dx, dy in right]
     return np.array(points + [(2 * x - px, py) for px, py in reversed(points)])
