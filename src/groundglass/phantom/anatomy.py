@@ -41,6 +41,19 @@ _TRUNK_BACK = np.array(
 #: Centre of the vertebral bodies.
 _SPINE_Y = np.array([38, 40, 44, 50, 53, 55, 55, 53, 50, 44, 39, 34, 31, 28, 20, 12, 8], float)
 
+_ANGLE = np.linspace(0.0, 2.0 * np.pi, 96, endpoint=False)
+
+
+def _unit_outline() -> Array:
+    """The chest's outline at size 1: wider and boxier behind than in front."""
+    cos, sin = np.cos(_ANGLE), np.sin(_ANGLE)
+    power = 2.0 / (2.2 + 0.18 * sin)
+    x = np.sign(cos) * np.abs(cos) ** power * (1.0 + 0.06 * sin)
+    return np.stack([x, np.sign(sin) * np.abs(sin) ** power], axis=1)
+
+
+_UNIT = _unit_outline()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anatomy:
@@ -151,22 +164,11 @@ class Anatomy:
     def outline(self, box: tuple[float, float, float], level: float, margin: float = 0.0) -> Points:
         """Closed curve (96, 2) in mm around a (half width, front, back), widened by a margin."""
         half, front, back = box
-        angle = np.linspace(0.0, 2.0 * np.pi, 96, endpoint=False)
-        cos, sin = np.cos(angle), np.sin(angle)
-        wave = self._wave(angle, level)
-        egg = 1.0 + 0.06 * sin
-        # Boxier behind than in front.
-        power = 2.0 / (2.2 + 0.18 * sin)
-        x = (half + margin) * np.sign(cos) * np.abs(cos) ** power * egg
-        y = ((back - front) / 2 + margin) * np.sign(sin) * np.abs(sin) ** power
+        amplitude, order, phase, turns = self.waves.T[:, :, None]
+        wave = 1.0 + (amplitude * np.cos(order * _ANGLE + phase + turns * level)).sum(axis=0)
+        size = np.array([half + margin, (back - front) / 2 + margin])
         centre = np.array([self.spine(level)[0] * 0.5, (front + back) / 2])
-        return np.asarray(np.stack([x, y], axis=1) * wave[:, None] + centre)
-
-    def _wave(self, angle: Array, level: float) -> Array:
-        wave = np.ones_like(angle)
-        for amplitude, order, phase, turns in self.waves:
-            wave += amplitude * np.cos(order * angle + phase + turns * level)
-        return wave
+        return np.asarray(_UNIT * size * wave[:, None] + centre)
 
     def depth_in_cage(self, points: Array) -> Array:
         """How far out (n, 3) points lie: 0 at the middle of the cage, 1 at its wall."""

@@ -80,8 +80,10 @@ def fissure(person: Anatomy, x: Float, y: Float, z_mm: float) -> Float:
     """Distance in mm behind the oblique fissure (negative in front of it)."""
     _, front, back = person.cage(0.4)
     share = z_mm / person.lung_height_mm
-    base = front + (back - front) * np.float32(0.12 + 1.02 * share)
-    bulge = np.float32(9.0) * np.cos((np.abs(x) - np.float32(70)) / np.float32(45))
+    own = np.sin(person.offsets[1])
+    tilt = np.where(x > 0, np.float32(0.06 * own[0]), np.float32(0.06 * own[1]))
+    base = front + (back - front) * (np.float32(0.12 + 1.02 * share) + tilt)
+    bulge = np.float32(8.0 + 4 * own[2]) * np.cos((np.abs(x) - np.float32(70)) / np.float32(45))
     return np.asarray((y - base + bulge) * np.float32(0.75), np.float32)
 
 

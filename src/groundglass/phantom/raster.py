@@ -76,7 +76,7 @@ class Canvas:
     def to_pixels(self, points_mm: Points) -> NDArray[np.int32]:
         """Fixed-point canvas coordinates of (n, 2) points in mm."""
         pixels = (points_mm - self._origin) / self.pixel_mm * (1 << _SHIFT)
-        return np.clip(np.round(pixels), -1e6, 1e6).astype(np.int32)
+        return np.round(pixels).astype(np.int32)
 
     def fill(self, points_mm: Points, value: float) -> None:
         """Fill the closed curve through (n, 2) points."""
@@ -127,11 +127,17 @@ class Canvas:
 
 def oval(centre: tuple[float, float], half: tuple[float, float], power: float = 2.0) -> Points:
     """Closed superellipse as (72, 2) points in mm; power 2 is an ellipse, more is boxier."""
+    return np.asarray(_unit_oval(power) * np.array(half) + np.array(centre))
+
+
+@lru_cache(maxsize=16)
+def _unit_oval(power: float) -> Points:
     angle = np.linspace(0.0, 2.0 * np.pi, 72, endpoint=False)
     cos, sin = np.cos(angle), np.sin(angle)
-    x = centre[0] + half[0] * np.sign(cos) * np.abs(cos) ** (2.0 / power)
-    y = centre[1] + half[1] * np.sign(sin) * np.abs(sin) ** (2.0 / power)
-    return np.stack([x, y], axis=1)
+    share = 2.0 / power
+    return np.stack(
+        [np.sign(cos) * np.abs(cos) ** share, np.sign(sin) * np.abs(sin) ** share], axis=1
+    )
 
 
 def turned(points: Points, degrees: float) -> Points:
@@ -173,16 +179,19 @@ def noise_plane(grid: Grid, z_mm: float, cell_mm: float, offset: NDArray[np.floa
     low = int(level) % _TILE
     part = np.float32(level - int(level))
     layer = tile[low] * (1 - part) + tile[(low + 1) % _TILE] * part
-    x0, y0 = grid.first_mm
     step = grid.pixel_mm / cell_mm
-    shift_x = (x0 / cell_mm + offset[0]) % _TILE
-    shift_y = (y0 / cell_mm + offset[1]) % _TILE
-    matrix = np.array([[step, 0.0, shift_x], [0.0, step, shift_y]])
+    shift = (np.array(grid.first_mm) / cell_mm + offset[:2]) % _TILE
+    whole = np.floor(shift).astype(int)
+    # A patch one cell larger on every side, wrapped around by hand: OpenCV's own wrapping only
+    # reaches one tile far.
+    cells = np.arange(int(step * grid.matrix) + 6) - 2
+    patch = layer[np.ix_((cells + whole[1]) % _TILE, (cells + whole[0]) % _TILE)]
+    start = shift - whole + 2.0
     plane = cv2.warpAffine(
-        layer,
-        matrix,
+        patch,
+        np.array([[step, 0.0, start[0]], [0.0, step, start[1]]]),
         (grid.matrix, grid.matrix),
         flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_WRAP,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(plane, np.float32)

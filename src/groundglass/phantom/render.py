@@ -28,6 +28,8 @@ from groundglass.phantom.wall import FAT_HU, paint_bones, paint_wall, spine_zone
 
 _TISSUE_HU = 42.0
 _FLUID_HU = 9.0
+#: Beside the vertebrae lie rib heads, muscle and fat.
+_PARASPINAL_HU = 5.0
 #: Filling of the alveoli from which a reader sees a lesion.
 _VISIBLE = 0.1
 
@@ -219,6 +221,9 @@ def _render(patient: Patient, z: float) -> tuple[Float, NDArray[np.bool_], NDArr
     middle = mediastinum_mask(canvas, person, level, hilar.image)
     middle &= inner.image
     paint_mediastinum(canvas, person, level, middle)
+    behind = canvas.blank(0)
+    behind.fill(spine_zone(person, level), 255)
+    canvas.image[(behind.image & inner.image) > 0] = _PARASPINAL_HU
     canvas.image[hilar.image > 128] = _TISSUE_HU + 0.8 * person.contrast_hu
     paint_bones(canvas, person, level, z)
     base = canvas.down()
@@ -345,7 +350,9 @@ def _parenchyma(patient: Patient, canvas: Canvas, z: float) -> tuple[Float, Floa
     fine = noise_plane(scan.grid, z, 1.9, person.offsets[2])
     lung += 10 * fine + 55 * np.maximum(fine - np.float32(1.3), 0)
     distance = fissure(person, x, y, z)
-    lung += np.float32(120) * np.exp(-((distance / np.float32(0.9)) ** 2))
+    # The fissure stands oblique in the slab, so a thick slice shows it wide and faint.
+    width = float(np.hypot(0.8, 0.35 * scan.thickness_mm))
+    lung += np.float32(110 / width) * np.exp(-((distance / np.float32(width)) ** 2))
     plane = Plane(scan.grid, z, scan.thickness_mm)
     filled, diseased, destroyed = fill_plane(patient.findings, person, plane)
     if person.dependent > 0.1:

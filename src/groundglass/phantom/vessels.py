@@ -12,8 +12,11 @@ from groundglass.phantom.raster import Canvas
 
 Array = NDArray[np.float64]
 
-#: Murray's law with the exponent measured in human pulmonary arteries (about 2.3 to 2.7).
-_MURRAY = 2.45
+#: Exponent of Murray's law: 1 over what human pulmonary arteries show (about 2.3 to 2.7).
+_MURRAY = 1 / 2.5
+#: How much the way to the root counts beside the length of a new piece.
+_WAY_SHARE = 0.55
+_MAX_RADIUS_MM = 7.5
 #: Pieces thicker than this in radius belong to the lung root and are not counted as lung.
 HILAR_RADIUS_MM = 3.6
 
@@ -71,36 +74,70 @@ def draw_tree(
         canvas.segment(fixed[k], int(pixels[k]), float(value[k]))
 
 
-def grow(root: Array, targets: Array, leaf_mm: float, rng: np.random.Generator) -> Tree:
-    """A tree from a root to every target, by splitting the targets in two again and again."""
-    starts: list[Array] = []
-    stops: list[Array] = []
-    counts: list[int] = []
-    stack = [(root, targets)]
-    while stack:
-        here, rest = stack.pop()
-        count = len(rest)
-        if count == 1:
-            starts.append(here)
-            stops.append(rest[0])
-            counts.append(1)
-            continue
-        way = rest.mean(axis=0) - here
-        length = float(np.sqrt(way @ way)) + 1e-6
-        there = here + way * float(rng.uniform(0.4, 0.58))
-        there = there + rng.normal(0, 0.06 * length, 3)
-        starts.append(here)
-        stops.append(there)
-        counts.append(count)
-        spread = rest - here
-        spread = spread - np.outer(spread @ way, way) / length**2
-        across = spread[int(np.argmax(np.einsum("ij,ij->i", spread, spread)))]
-        order = np.argsort(spread @ across)
-        cut = min(max(1, round(count * float(rng.uniform(0.3, 0.7)))), count - 1)
-        stack.append((there, rest[order[:cut]]))
-        stack.append((there, rest[order[cut:]]))
-    radius = leaf_mm * np.asarray(counts, float) ** (1 / _MURRAY)
-    return Tree(np.array(starts), np.array(stops), np.minimum(radius, 7.5))
+def grow(root: Array, targets: Array, leaf_mm: float) -> Tree:
+    """A tree from a root through every target: short in all, yet with short ways to the root.
+
+    Each target, nearest to the root first, joins the node that makes the new piece plus a share of
+    the way on to the root shortest (Cuntz et al. 2010, PLoS Comput Biol 6(8), doi
+    10.1371/journal.pcbi.1000877). Radii follow Murray's law from the leaves.
+
+    Parameters
+    ----------
+    root : ndarray, shape (3,)
+        Where the tree enters the lung, in patient mm.
+    targets : ndarray, shape (n, 3)
+        Where it has to get to.
+    leaf_mm : float
+        Radius of the last pieces.
+    """
+    order = np.argsort(np.linalg.norm(targets - root, axis=1))
+    nodes = np.concatenate([root[None], targets[order]])
+    count = len(nodes)
+    parent = np.zeros(count, int)
+    way = np.zeros(count)
+    for k in range(1, count):
+        step = nodes[:k] - nodes[k]
+        length = np.sqrt(np.einsum("ij,ij->i", step, step))
+        parent[k] = best = int(np.argmin(length + _WAY_SHARE * way[:k]))
+        way[k] = way[best] + length[best]
+    leaves = np.ones(count)
+    children = np.bincount(parent[1:], minlength=count)
+    leaves[children > 0] = 0
+    for k in range(count - 1, 0, -1):
+        leaves[parent[k]] += leaves[k]
+    radius = np.minimum(leaf_mm * leaves**_MURRAY, _MAX_RADIUS_MM)
+    return _curved(_smooth(nodes, parent, radius), parent, radius)
+
+
+def _smooth(nodes: Array, parent: NDArray[np.int_], weight: Array) -> Array:
+    """Pull every node between its parent and its children, thick children pulling more."""
+    nodes = nodes.copy()
+    for _ in range(2):
+        pull = np.zeros_like(nodes)
+        mass = np.zeros(len(nodes))
+        np.add.at(pull, parent[1:], nodes[1:] * weight[1:, None])
+        np.add.at(mass, parent[1:], weight[1:])
+        inner = mass > 0
+        inner[0] = False
+        below = pull[inner] / mass[inner, None]
+        nodes[inner] = 0.4 * nodes[inner] + 0.3 * nodes[parent[inner]] + 0.3 * below
+    return nodes
+
+
+def _curved(nodes: Array, parent: NDArray[np.int_], radius: Array) -> Tree:
+    """Two pieces from each node to its parent, leaving the parent in its own direction."""
+    child = np.arange(1, len(nodes))
+    start, stop = nodes[parent[child]], nodes[child]
+    before = start - nodes[parent[parent[child]]]
+    length = np.linalg.norm(stop - start, axis=1, keepdims=True)
+    before *= length / (np.linalg.norm(before, axis=1, keepdims=True) + 1e-6)
+    middle = (start + stop) / 2 + before * 0.12
+    above = np.minimum(radius[parent[child]], 1.35 * radius[child])
+    return Tree(
+        np.concatenate([start, middle]),
+        np.concatenate([middle, stop]),
+        np.concatenate([(above + radius[child]) / 2, radius[child]]),
+    )
 
 
 def sample_lung(person: Anatomy, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -138,14 +175,14 @@ def grow_lungs(person: Anatomy, pools: Pools, rng: np.random.Generator) -> LungT
     vessels, bronchi = [], []
     for side, sign in enumerate((-1.0, 1.0)):
         hub = person.spine(0.55)[1] - 36
-        roots = [(0.575, 0.0, 620, 0.37), (0.47, -9.0, 480, 0.36)]
+        roots = [(0.575, 0.0, 800, 0.42), (0.47, -9.0, 650, 0.4)]
         for level, dy, count, leaf in roots:
             targets = rng.choice(pools[side], count, replace=False)
             root = np.array([sign * 34, hub + dy, level * height])
-            vessels.append(grow(root, targets, leaf, rng))
-        targets = rng.choice(pools[side], 70, replace=False)
+            vessels.append(grow(root, targets, leaf))
+        targets = rng.choice(pools[side], 90, replace=False)
         root = np.array([sign * 30, hub + 5, (0.57 if side == 0 else 0.54) * height])
-        bronchi.append(grow(root, targets * 0.8 + 0.2 * root, 0.85, rng))
+        bronchi.append(grow(root, targets * 0.8 + 0.2 * root, 0.62))
     return LungTrees(_join(vessels), _join(bronchi))
 
 

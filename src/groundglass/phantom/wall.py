@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groundglass.phantom.anatomy import Anatomy
 from groundglass.phantom.raster import Canvas, Points, oval, turned
 
 FAT_HU, MUSCLE_HU, SKIN_HU, CORTEX_HU = -102.0, 52.0, 15.0, 780.0
 _RIBS = 12
+Array = NDArray[np.float64]
 
 
 def paint_wall(canvas: Canvas, person: Anatomy, level: float) -> None:
@@ -163,37 +165,31 @@ def _bone(canvas: Canvas, person: Anatomy, shape: Points, cortex_mm: float) -> N
 def _ribs(canvas: Canvas, person: Anatomy, z_mm: float) -> None:
     """Each rib is a tilted ring along the cage; a slice cuts a slanting piece out of it."""
     height = person.lung_height_mm
+    level = person.level(z_mm)
+    ring = person.outline(person.cage(level), level, 5.5)
     share = np.linspace(0.0, 1.0, 90)
+    ways = [(sign, _along(ring, share, sign)) for sign in (-1.0, 1.0)]
     for rib in range(_RIBS):
         head = 0.985 * height - rib * height * 0.096
         fall = (42 + 95 * min(rib, 7) / 7) * (share - 0.22 * share**2) ** 1.15
         reach = 1.0 if rib < 7 else 1.0 - 0.13 * (rib - 6)
-        for sign in (-1.0, 1.0):
+        for sign, way in ways:
             z = head - fall * (height / 250) * (1 + 0.04 * sign * np.sign(person.spine_bend))
             cut = (np.abs(z - z_mm) < 6.5) & (share < reach)
-            if not cut.any():
-                continue
-            _rib_piece(canvas, person, (sign, share, cut), z_mm)
+            if cut.any():
+                _rib_piece(canvas, person, way[cut], cartilage=bool(share[cut].mean() > 0.8))
 
 
-def _rib_piece(
-    canvas: Canvas, person: Anatomy, piece: tuple[float, np.ndarray, np.ndarray], z_mm: float
-) -> None:
-    sign, share, cut = piece
-    level = person.level(z_mm)
-    ring = person.outline(person.cage(level), level, 5.5)
-    angle = np.linspace(0, 2 * np.pi, 96, endpoint=False)
-    # From beside the spine (angle near 90 degrees, the back) round the side to the sternum.
-    start, stop = (
-        (np.deg2rad(66), np.deg2rad(-72)) if sign > 0 else (np.deg2rad(114), np.deg2rad(252))
-    )
-    way = start + (stop - start) * share
+def _along(ring: Points, share: Array, sign: float) -> Points:
+    """Points of the ring from beside the spine (share 0) round the side to the sternum (1)."""
+    start, stop = (66.0, -72.0) if sign > 0 else (114.0, 252.0)
+    index = (start + (stop - start) * share) / 360 * len(ring) % len(ring)
+    grid = np.arange(len(ring) + 1)
     closed = np.append(ring, ring[:1], axis=0)
-    grid = np.append(angle, 2 * np.pi)
-    x = np.interp(way % (2 * np.pi), grid, closed[:, 0])
-    y = np.interp(way % (2 * np.pi), grid, closed[:, 1])
-    points = np.stack([x, y], axis=1)[cut]
-    cartilage = share[cut].mean() > 0.8
+    return np.stack([np.interp(index, grid, closed[:, k]) for k in (0, 1)], axis=1)
+
+
+def _rib_piece(canvas: Canvas, person: Anatomy, points: Points, *, cartilage: bool) -> None:
     canvas.line(points, 8.0, 110.0 if cartilage else CORTEX_HU)
     if not cartilage:
         canvas.line(points, 4.2, person.bone_hu + 40)
