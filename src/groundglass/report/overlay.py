@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Grey = NDArray[np.uint8]
+Hu = NDArray[np.int16] | NDArray[np.float32]
 Colour = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
@@ -27,9 +28,9 @@ class OverlaySettings:
     heat_threshold : float
         Heat below it is not drawn; as a share of the study's hottest pixel. A quarter: below it
         Grad-CAM covers most of the lung and says nothing.
-    heat_opacity : tuple of float
-        Opacity at the threshold and at the hottest pixel. Never above 0.6, so that the lesion
-        stays visible under the colour.
+    heat_opacity : float
+        Opacity of the hottest pixel; it grows from 0 at the threshold with the root of the heat.
+        0.6 leaves the lesion visible under the colour.
     colour_range : tuple of int
         First and last entry of the 256-entry inferno map in use. Between these red minus blue
         grows with every entry, as does luminance; blended over any grey, a hotter pixel is
@@ -39,15 +40,16 @@ class OverlaySettings:
     window_width_hu: float = 1500.0
     window_level_hu: float = -600.0
     heat_threshold: float = 0.25
-    heat_opacity: tuple[float, float] = (0.20, 0.60)
+    heat_opacity: float = 0.6
     colour_range: tuple[int, int] = (80, 192)
 
 
 DRAWING = OverlaySettings()
 
 #: Matplotlib's inferno (CC0), as OpenCV ships it; perceptually uniform. Shape (256, 3), RGB.
-_INFERNO: Colour = cv2.applyColorMap(
-    np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO
+_INFERNO: Colour = np.asarray(
+    cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO),
+    dtype=np.uint8,
 )[:, 0, ::-1]
 
 #: Outlines are traced on a grid of at least this many pixels across, so that they look smooth.
@@ -57,7 +59,7 @@ _OUTLINE_EDGE = 512
 _OUTLINE_TOLERANCE = 0.4
 
 
-def window_grey(hu: NDArray[np.generic], settings: OverlaySettings = DRAWING) -> Grey:
+def window_grey(hu: Hu, settings: OverlaySettings = DRAWING) -> Grey:
     """HU as grey through the lung window (PS3.3 C.11.2.1.2, linear).
 
     Parameters
@@ -69,12 +71,11 @@ def window_grey(hu: NDArray[np.generic], settings: OverlaySettings = DRAWING) ->
     """
     low = settings.window_level_hu - settings.window_width_hu / 2
     scaled = (np.asarray(hu, dtype=np.float32) - low) * (255.0 / settings.window_width_hu)
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    grey: Grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return grey
 
 
-def heat_colours(
-    heat: NDArray[np.floating], settings: OverlaySettings = DRAWING
-) -> Colour:
+def heat_colours(heat: NDArray[np.floating], settings: OverlaySettings = DRAWING) -> Colour:
     """Heat as a layer to lay over a slice.
 
     Parameters
@@ -87,17 +88,14 @@ def heat_colours(
     Returns
     -------
     ndarray of uint8, shape (..., 4)
-        RGBA, not premultiplied; fully transparent below the threshold.
+        RGBA, not premultiplied; fully transparent up to the threshold.
     """
     first, last = settings.colour_range
-    above = (heat - settings.heat_threshold) / (1.0 - settings.heat_threshold)
-    share = np.clip(np.nan_to_num(above, nan=-1.0), -1.0, 1.0)
-    entry = np.rint(first + np.clip(share, 0.0, 1.0) * (last - first)).astype(np.intp)
-    faint, strong = settings.heat_opacity
-    opacity = np.where(share >= 0, faint + share * (strong - faint), 0.0)
-    layer = np.zeros((*heat.shape, 4), dtype=np.uint8)
-    layer[..., :3] = np.where(opacity[..., None] > 0, _INFERNO[entry], 0)
-    layer[..., 3] = np.rint(opacity * 255)
+    above = np.clip(np.nan_to_num(heat), 0.0, 1.0) - settings.heat_threshold
+    share = np.clip(above, 0.0, None) / (1.0 - settings.heat_threshold)
+    layer = np.empty((*heat.shape, 4), dtype=np.uint8)
+    layer[..., :3] = _INFERNO[np.rint(first + share * (last - first)).astype(np.intp)]
+    layer[..., 3] = np.rint(np.sqrt(share) * settings.heat_opacity * 255)
     return layer
 
 
@@ -133,7 +131,7 @@ def lung_outlines(mask: NDArray[np.bool_]) -> list[Points]:
 
 
 def _rounded(mask: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The mask enlarged with its inner corners filled, so that coarse pixels look less like stairs."""
+    """The mask enlarged, with inner corners filled so that coarse pixels look less like stairs."""
     smooth = cv2.resize(
         mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR
     )

@@ -70,7 +70,7 @@ class Overview:
     image : str
         Data URI of the coronal image.
     outline : str
-        SVG path of the lungs' shadow, in mm.
+        SVG path of the lungs' shadow, in tenths of a mm.
     width, height : float
         Of the coronal image.
     scale : float
@@ -119,7 +119,7 @@ def overview(scene: Scene) -> Overview:
     top_mm = scene.frames[0].position_mm + slice_mm / 2
     rows = _rows(scene, step)
     bands = _bands(scene, rows)
-    shadow = scene.crop.of(scene.mask).any(axis=1)[::-1]
+    shadow = np.flip(np.any(scene.crop.of(scene.mask), axis=1), axis=0)
     return Overview(
         image=data_uri(encode_jpeg(coronal_grey(scene), 85), "image/jpeg"),
         outline=outline_path(shadow, (slice_mm, column_mm)),

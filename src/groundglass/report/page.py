@@ -37,14 +37,6 @@ from groundglass.report.words import FATE_WORDS, GLOSSARY, OUTCOME_WORDS, class_
 
 Context = dict[str, Any]
 
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("groundglass.report"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
 #: CSS classes that colour the paper's classes; other labels get the next free colour.
 _CLASS_COLOURS = {"CP": "cp", "NCP": "ncp", "healthy": "ok"}
 
@@ -85,7 +77,19 @@ def render_page(result: TriageResult, volume: Volume) -> bytes:
         **_left_out_context(scene, volume),
         **_facts_context(result, volume),
     }
-    return _ENVIRONMENT.get_template("report.html.j2").render(context).encode()
+    return _template().render(context).encode()
+
+
+def _template() -> jinja2.Template:
+    """The page's template: every value is escaped, a missing one is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("groundglass.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
 
 
 def _asset(name: str) -> str:
@@ -162,9 +166,7 @@ def _figure_context(scene: Scene) -> Context:
         "slices": figures,
         "ov": _overview_context(scene, view, keys),
         "study": {
-            "slices": [
-                _browse_context(figure, view, len(figures)) for figure in figures
-            ],
+            "slices": [_browse_context(figure, view, len(figures)) for figure in figures],
             "first": first,
             "hasHeat": has_heat,
         },
@@ -247,6 +249,7 @@ def _overview_context(scene: Scene, view: Overview, keys: tuple[KeySlice, ...]) 
             for band in view.bands
         ],
         "area_path": _area_path(view, area_x),
+        "limits": _limits(view, area_x, scene.result.provenance.recipe),
         "heat_rows": [
             {"y": row.y, "height": row.height * 0.85, "width": row.heat * _HEAT_WIDTH}
             for row in view.rows
@@ -273,6 +276,18 @@ def _area_path(view: Overview, x: float) -> str:
         + " ".join(points)
         + f" {x:.1f} {bottom.y + bottom.height / 2:.1f}Z"
     )
+
+
+def _limits(view: Overview, x: float, recipe: Mapping[str, object]) -> list[Context]:
+    """The recipe's limits on lung area: towards the head and towards the feet of the largest."""
+    peak = max(view.rows, key=lambda row: row.area)
+    middle = peak.y + peak.height / 2
+    sides = (("headward_ratio", 0.0, middle), ("feetward_ratio", middle, view.height))
+    return [
+        {"x": x + float(ratio) * _CURVE_WIDTH, "top": top, "bottom": bottom, "text": f"{ratio:g}"}
+        for name, top, bottom in sides
+        if isinstance(ratio := recipe.get(name), int | float)
+    ]
 
 
 def _legend() -> Context:
@@ -302,11 +317,11 @@ def _group_context(scene: Scene) -> Context:
         group = prediction.group
         spots = [position[i] for i in group.slice_indices if i in position]
         if group.interpolated:
-            made = f"interpolated along z from {len(group.slice_indices)}"
+            made = "interpolating along z"
         elif group.padding:
-            made = f"{counted(group.padding, 'black image')} appended"
+            made = f"appending {counted(group.padding, 'black image')}"
         else:
-            made = "as they are"
+            made = "nothing to do"
         rows.append(
             {
                 "number": group.index + 1,
@@ -318,10 +333,12 @@ def _group_context(scene: Scene) -> Context:
                     {"value": prediction.probabilities[c], "wins": c == prediction.label}
                     for c in result.labels
                 ],
-                "vote": class_name(prediction.label),
             }
         )
-    columns = [{"name": class_name(c), "colour": _colour(c, result.labels)} for c in result.labels]
+    columns = [
+        {"name": c, "words": class_name(c), "colour": _colour(c, result.labels)}
+        for c in result.labels
+    ]
     return {"groups": rows, "columns": columns}
 
 
@@ -330,7 +347,7 @@ def _left_out_context(scene: Scene, volume: Volume) -> Context:
     records = sorted(scene.result.slices, key=lambda r: -r.position_mm)
     numbers = {f.record.index: f.number for f in scene.frames if f.record}
     return {
-        "left_out": left_out(records),
+        "left_out": left_out(records, scene.result.provenance.recipe),
         "selection_reason": volume.series.selection_reason if volume.series else "",
         "rejected": volume.series.rejected if volume.series else (),
         "table": [_table_row(r, numbers.get(r.index, slices - r.index)) for r in records],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from enum import Enum
 from importlib.resources import files
 from typing import Any
@@ -60,15 +60,15 @@ def result_document(result: TriageResult, volume: Volume) -> JsonObject:
             }
             for prediction in result.groups
         ],
-        "slices": [asdict(record) for record in result.slices],
+        "slices": _slices(result, volume),
         "key_slices": [_key_slice(heatmap) for heatmap in result.heatmaps],
         "lung_volume_ml": float(np.count_nonzero(result.mask)) * volume.geometry.voxel_ml,
         "input": _input(volume.series, volume.notes),
         "geometry": asdict(volume.geometry),
         "timings_ms": result.timings_ms,
         "provenance": {
-            name: getattr(result.provenance, name)
-            for name in result.provenance.__dataclass_fields__
+            field.name: getattr(result.provenance, field.name)
+            for field in fields(result.provenance)
         },
     }
     plain: JsonObject = _plain(document)
@@ -85,9 +85,7 @@ def encode_document(document: JsonObject) -> bytes:
         the recipe is not plain.
     """
     try:
-        text = json.dumps(
-            document, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1
-        )
+        text = json.dumps(document, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1)
     except (TypeError, ValueError) as error:
         raise ReportError(
             f"a result that JSON cannot hold ({error})",
@@ -108,6 +106,22 @@ def _verdict(verdict: Verdict | None) -> JsonObject | None:
         "tie": verdict.tie,
         "rule_firings": [asdict(firing) for firing in verdict.rule_firings],
     }
+
+
+def _slices(result: TriageResult, volume: Volume) -> list[JsonObject]:
+    """The slice table, each with its number from the head as the page counts."""
+    turn = volume.geometry.to_axial()[1]
+    last = len(volume.hu) - 1
+    along_body, from_head = turn.order[0] == 0, turn.flips[0]
+    return [
+        {
+            **asdict(record),
+            "number": 1 + (record.index if from_head else last - record.index)
+            if along_body
+            else None,
+        }
+        for record in result.slices
+    ]
 
 
 def _key_slice(heatmap: Heatmap) -> JsonObject:
@@ -138,7 +152,7 @@ def _rejection(rejection: Rejection) -> JsonObject:
     return {"what": rejection.what, "reason": rejection.reason}
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401  (JSON is any of its types)
+def _plain(value: object) -> Any:
     """Mappings, sequences, enumerations and numpy scalars as JSON's own types."""
     if isinstance(value, Enum):
         return _plain(value.value)

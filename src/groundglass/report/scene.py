@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from scipy import ndimage
 from groundglass.core.geometry import AxialTurn, Geometry
 from groundglass.core.result import SliceRecord, TriageResult
 from groundglass.core.volume import Volume
+from groundglass.report.overlay import Hu
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 #: Between fat (−100) and air (−1000); couch foam and clothes lie below it.
 _BODY_HU = -350
@@ -35,9 +39,10 @@ class Crop:
     left: int
     right: int
 
-    def of(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
+    def of(self, image: NDArray[Pixel]) -> NDArray[Pixel]:
         """That part of an image whose last two axes are (row, column)."""
-        return image[..., self.top : self.bottom, self.left : self.right]
+        part: NDArray[Pixel] = image[..., self.top : self.bottom, self.left : self.right]
+        return part
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +81,11 @@ class Scene:
     def __init__(self, result: TriageResult, volume: Volume) -> None:
         self.result = result
         axial, self._turn = volume.to_axial()
-        self.hu = axial.hu
+        self.hu: Hu = axial.hu
         self.geometry: Geometry = axial.geometry
         self.mask: NDArray[np.bool_] = self._turn.apply(result.mask).astype(bool)
         self.crop = body_crop(axial)
-        self.frames = self._frames()
+        self.frames: tuple[Frame, ...] = self._frames()
 
     @property
     def size_mm(self) -> tuple[float, float]:
@@ -102,18 +107,20 @@ class Scene:
         """The frame that shows a slice of the volume as read."""
         return self.frames[self.hu.shape[0] - 1 - self.axial_index(slice_index)]
 
-    def frame_hu(self, frame: Frame) -> NDArray[np.generic]:
+    def frame_hu(self, frame: Frame) -> Hu:
         """HU of a frame."""
-        return self.crop.of(self.hu[frame.axial_index])
+        image: NDArray[np.float32] = self.hu[frame.axial_index]
+        return self.crop.of(image)
 
     def frame_mask(self, frame: Frame) -> NDArray[np.bool_]:
         """Lung of a frame."""
-        return self.crop.of(self.mask[frame.axial_index])  # type: ignore[return-value]
+        image: NDArray[np.bool_] = self.mask[frame.axial_index]
+        return self.crop.of(image)
 
     def frame_heat(self, frame: Frame) -> NDArray[np.float32] | None:
         """Heat of a frame; None where none was computed."""
         heat = self._heat.get(frame.axial_index)
-        return None if heat is None else self.crop.of(heat)  # type: ignore[return-value]
+        return None if heat is None else self.crop.of(heat)
 
     @cached_property
     def _heat(self) -> dict[int, NDArray[np.float32]]:
@@ -128,8 +135,8 @@ class Scene:
         dense = np.zeros(self.result.mask.shape, dtype=np.float32)
         for heatmap in heatmaps:
             dense[heatmap.slice_index] = heatmap.heat
-        turned = self._turn.apply(dense)
-        return {k: turned[k] for k in range(len(turned)) if turned[k].any()}  # type: ignore[misc]
+        turned = self._turn.apply(dense).astype(np.float32, copy=False)
+        return {k: turned[k] for k in range(len(turned)) if turned[k].any()}
 
     def _frames(self) -> tuple[Frame, ...]:
         slices, rows, columns = self.geometry.shape
@@ -150,7 +157,8 @@ class Scene:
 
 def _turn_slice(turn: AxialTurn, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """One (row, column) image turned as its volume is."""
-    return turn.apply(image[None])[0]  # type: ignore[return-value]
+    turned: NDArray[np.float32] = turn.apply(image[None])[0]
+    return turned
 
 
 def body_crop(axial: Volume) -> Crop:

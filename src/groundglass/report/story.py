@@ -48,36 +48,42 @@ def verdict_story(result: TriageResult) -> list[str]:
         lines.append(
             f"The vote was tied; {class_name(verdict.majority)} has the higher mean probability."
         )
-    for firing in verdict.rule_firings:
-        lines.append(
-            f"0.9 rule: group {firing.group_index + 1} named {class_name(firing.label)} with "
-            f"{firing.probability:.3f}, more than {firing.threshold:g}."
-        )
+    lines += [
+        f"{firing.threshold:g} rule: group {firing.group_index + 1} named "
+        f"{class_name(firing.label)} with {firing.probability:.3f}, more than {firing.threshold:g}."
+        for firing in verdict.rule_firings
+    ]
     if verdict.rule_firings:
         lines.append(
             f"So the {class_name(verdict.majority).lower()} majority gave way to "
             f"{class_name(verdict.label)}."
         )
     else:
-        lines.append("The 0.9 rule did not change the vote.")
+        threshold = result.provenance.recipe.get("vote_threshold", 0.9)
+        lines.append(f"The {threshold:g} rule did not change the vote.")
     return lines
 
 
-def left_out(records: Sequence[SliceRecord]) -> list[str]:
+def left_out(records: Sequence[SliceRecord], recipe: Mapping[str, object]) -> list[str]:
     """One sentence per run of slices with the same fate that was not used, head to feet.
 
     Parameters
     ----------
     records : sequence of SliceRecord
         Ordered from head to feet.
+    recipe : mapping of str to object
+        Every setting of preparing.
     """
     lines = []
     for fate, run in groupby(records, key=lambda record: record.fate):
         stretch = list(run)
         if fate is not SliceFate.KEPT:
             where = range_words([record.position_mm for record in stretch])
-            verb = FATE_WORDS[fate].sentence
-            lines.append(f"{counted(len(stretch), 'slice')} (z {where} mm) {verb}")
+            words = FATE_WORDS[fate]
+            limit = recipe.get(words.limit)
+            share = "" if limit is None else f", {limit:g} of the largest lung area"
+            why = words.sentence.format(limit=share)
+            lines.append(f"{counted(len(stretch), 'slice')} (z {where} mm) {why}")
     return lines
 
 

@@ -66,11 +66,14 @@ class FateWords:
     short : str
         For a table cell.
     sentence : str
-        Why, after "12 slices (z −40 to 10 mm) ".
+        Why, after "12 slices (z −40 to 10 mm) ", with a place for the recipe's `limit`.
+    limit : str
+        The recipe's setting that decided, a share of the largest lung area; empty when none did.
     """
 
     short: str
     sentence: str
+    limit: str = ""
 
 
 FATE_WORDS: Mapping[SliceFate, FateWords] = MappingProxyType(
@@ -81,12 +84,15 @@ FATE_WORDS: Mapping[SliceFate, FateWords] = MappingProxyType(
         ),
         SliceFate.ELIMINATED_HEADWARD: FateWords(
             "left out, head side",
-            "above the largest lung area were left out: they show too little lung to classify.",
+            "above the largest lung area were left out: they show less lung than the recipe asks "
+            "for on the head side{limit}.",
+            "headward_ratio",
         ),
         SliceFate.ELIMINATED_FEETWARD: FateWords(
             "left out, feet side",
-            "below the largest lung area were left out: their lung area falls short of the "
-            "recipe's threshold. Disease confined to the lung bases can be missed here.",
+            "below the largest lung area were left out: they show less lung than the recipe asks "
+            "for on the feet side{limit}. Disease confined to the lung bases can be missed here.",
+            "feetward_ratio",
         ),
     }
 )

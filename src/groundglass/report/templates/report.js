@@ -91,14 +91,6 @@
     show(study.slices.findIndex((slice) => y < slice.y + slice.height));
   });
 
-  // Paper and a machine without scripts need the closed parts too.
-  let opened = [];
-  addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open])")];
-    opened.forEach((part) => { part.open = true; });
-  });
-  addEventListener("afterprint", () => opened.forEach((part) => { part.open = false; }));
-
   byId("explore").classList.remove("unscripted");
   show(study.first);
 })();

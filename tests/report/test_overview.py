@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from groundglass.core.result import SliceFate, TriageResult
+from groundglass.core.volume import Volume
+from groundglass.report.figures import FIGURES, browse_slices, key_slices
+from groundglass.report.overview import coronal_grey, overview
+from groundglass.report.scene import Scene
+
+
+@pytest.fixture(scope="module")
+def scene(volume: Volume, result: TriageResult) -> Scene:
+    return Scene(result, volume)
+
+
+def test_bands_cover_exactly_their_slices(scene: Scene) -> None:
+    view = overview(scene)
+    for band in view.bands:
+        inside = {
+            row.frame.record.index
+            for row in view.rows
+            if row.frame.record
+            and band.y - 1e-6 <= row.y
+            and row.y + row.height <= band.y + band.height + 1e-6
+        }
+        assert inside == set(band.group.group.slice_indices)
+    assert len(view.bands) == len(scene.result.groups)
+
+
+def test_groups_that_share_slices_stand_side_by_side(volume: Volume, result: TriageResult) -> None:
+    first, second, third = result.groups
+    shared = (first.group.slice_indices[-1], *second.group.slice_indices)
+    second = replace(second, group=replace(second.group, slice_indices=shared))
+    view = overview(Scene(replace(result, groups=(first, second, third)), volume))
+    for one in view.bands:
+        for other in view.bands:
+            apart = one.y + one.height <= other.y + 1e-6 or other.y + other.height <= one.y + 1e-6
+            assert one is other or apart or one.lane != other.lane
+    assert view.lanes == 2
+
+
+def test_zones_are_the_slices_left_out(scene: Scene, result: TriageResult) -> None:
+    view = overview(scene)
+    step = view.rows[0].height
+    out = sum(record.fate is not SliceFate.KEPT for record in result.slices)
+    assert sum(zone.height for zone in view.zones) == pytest.approx(out * step)
+
+
+def test_the_figure_keeps_the_bodys_proportions(scene: Scene) -> None:
+    view = overview(scene)
+    slice_mm = scene.geometry.spacing_mm[0]
+    expected = scene.size_mm[0] / (slice_mm * len(scene.frames))
+    assert view.width / view.height == pytest.approx(expected)
+
+
+def test_ticks_lie_where_their_slices_do(scene: Scene) -> None:
+    view = overview(scene)
+    for y, z in view.ticks:
+        nearest = min(view.rows, key=lambda row: abs(row.y + row.height / 2 - y))
+        assert abs(nearest.frame.position_mm - z) <= scene.geometry.spacing_mm[0]
+
+
+def test_the_body_is_seen_from_the_front_head_up(volume: Volume, result: TriageResult) -> None:
+    hu = volume.hu.copy()
+    hu[-4:, :, 60:] = 1000  # towards the head, the patient's left
+    grey = coronal_grey(Scene(result, Volume(hu, volume.geometry)))
+    top, bottom = grey[: len(grey) // 2], grey[len(grey) // 2 :]
+    assert top.astype(int).max() > bottom.astype(int).max()
+    assert np.argmax(grey[0]) > grey.shape[1] / 2
+
+
+def test_key_slices_are_the_hottest_and_keep_their_distance(
+    scene: Scene, result: TriageResult
+) -> None:
+    keys = key_slices(scene)
+    assert keys[0].heatmap is result.heatmaps[0]
+    places = [key.figure.frame.position_mm for key in keys]
+    gaps = [abs(a - b) for i, a in enumerate(places) for b in places[:i]]
+    assert min(gaps) >= FIGURES.key_distance_mm
+    assert 1 < len(keys) <= FIGURES.key_slices
+
+
+def test_without_heat_three_slices_through_the_lungs_are_shown(
+    volume: Volume, result: TriageResult
+) -> None:
+    keys = key_slices(Scene(replace(result, heatmaps=()), volume))
+    assert len(keys) == 3
+    kept = {r.index for r in result.slices if r.fate is SliceFate.KEPT}
+    for key in keys:
+        assert key.heatmap is None
+        assert key.figure.frame.record is not None
+        assert key.figure.frame.record.index in kept
+
+
+def test_a_small_budget_makes_small_slices_but_keeps_all(
+    volume: Volume, result: TriageResult
+) -> None:
+    noise = np.random.default_rng(5).integers(-1000, 200, (6, 300, 300)).astype(np.int16)
+    geometry = replace(volume.geometry, shape=noise.shape)
+    scene = Scene(
+        replace(result, mask=np.zeros(noise.shape, bool), slices=(), groups=(), heatmaps=()),
+        Volume(noise, geometry),
+    )
+    sizes = {}
+    for budget in (10_000_000, 200_000, 1):
+        figures = browse_slices(scene, replace(FIGURES, browse_budget_bytes=budget))
+        assert len(figures) == 6
+        sizes[budget] = sum(len(figure.image) for figure in figures)
+    assert sizes[10_000_000] > sizes[200_000] > sizes[1]
+    assert sizes[200_000] <= 200_000 * 1.4

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+
+from groundglass.core.geometry import Geometry
+from groundglass.core.result import TriageResult
+from groundglass.core.volume import Volume
+from groundglass.report.scene import Crop, Scene, body_crop
+
+StoredAs = Callable[..., tuple[Volume, TriageResult]]
+
+WAYS = [
+    (order, flips)
+    for order in permutations((0, 1, 2))
+    for flips in product((False, True), repeat=3)
+]
+
+
+@pytest.mark.parametrize(("order", "flips"), WAYS)
+def test_the_patient_looks_the_same_however_the_volume_is_stored(
+    study: tuple[Volume, TriageResult],
+    stored_as: StoredAs,
+    order: tuple[int, int, int],
+    flips: tuple[bool, ...],
+) -> None:
+    volume, result = study
+    plain = Scene(result, volume)
+    stored, found = stored_as(volume, result, order, flips)
+    scene = Scene(found, stored)
+    assert scene.size_mm == plain.size_mm
+    for ours, theirs in zip(plain.frames, scene.frames, strict=True):
+        assert theirs.number == ours.number
+        assert theirs.position_mm == pytest.approx(ours.position_mm)
+        assert np.array_equal(scene.frame_hu(theirs), plain.frame_hu(ours))
+        assert np.array_equal(scene.frame_mask(theirs), plain.frame_mask(ours))
+        heat, plain_heat = scene.frame_heat(theirs), plain.frame_heat(ours)
+        assert (heat is None) == (plain_heat is None)
+        assert heat is None or np.array_equal(heat, plain_heat)
+        if scene.sliced_along_body:
+            assert theirs.record is not None
+            assert ours.record is not None
+            assert theirs.record.lung_area_mm2 == ours.record.lung_area_mm2
+
+
+def test_right_is_on_the_left_front_is_up_and_head_comes_first(
+    volume: Volume, result: TriageResult
+) -> None:
+    hu = volume.hu.copy()
+    head_right_front = (len(hu) - 1, 12, 20)  # LPS: small x is right, small y is front
+    hu[head_right_front] = 3000
+    scene = Scene(result, Volume(hu, volume.geometry))
+    image = scene.frame_hu(scene.frames[0])
+    row, column = np.unravel_index(image.argmax(), image.shape)
+    assert image[row, column] == 3000
+    assert row < image.shape[0] / 2
+    assert column < image.shape[1] / 2
+    assert scene.frames[0].number == 1
+
+
+def test_every_slice_index_is_found_again(
+    volume: Volume, result: TriageResult, stored_as: StoredAs
+) -> None:
+    stored, found = stored_as(volume, result, (0, 1, 2), (True, False, True))
+    scene = Scene(found, stored)
+    for record in found.slices:
+        assert scene.frame_of(record.index).record is record
+
+
+def test_the_crop_holds_the_body_and_drops_air(volume: Volume) -> None:
+    crop = body_crop(volume)
+    inside = crop.of(volume.hu)
+    assert (volume.hu > -350).sum() == (inside > -350).sum()
+    assert inside.size < volume.hu.size
+
+
+def test_air_alone_is_shown_whole() -> None:
+    hu = np.full((4, 30, 20), -1000, dtype=np.int16)
+    geometry = Geometry(hu.shape, (5, 2, 2), (0, 0, 0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+    assert body_crop(Volume(hu, geometry)) == Crop(0, 30, 0, 20)
