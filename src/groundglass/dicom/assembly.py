@@ -18,8 +18,7 @@ from groundglass.dicom.hounsfield import LOWEST_HU, is_exact, store_hu
 from groundglass.dicom.imagestack import read_stack
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.nifti import read_nifti
-from groundglass.dicom.pixels import layout_of, read_frame
-from groundglass.dicom.sources import Sources
+from groundglass.dicom.pixels import FrameReader, layout_of
 from groundglass.errors import AssemblyError, ReadError
 
 Progress = Callable[[int, int], None]
@@ -124,9 +123,9 @@ def _decode_all(
     """Fill the volume, one slice per task; the first failing slice in volume order is named."""
     notes: set[str] = set()
     failures: dict[int, ReadError] = {}
-    with Sources() as sources, ThreadPoolExecutor(_DECODERS) as pool:
+    with FrameReader() as reader, ThreadPoolExecutor(_DECODERS) as pool:
         tasks = {
-            pool.submit(_decode_one, frame, hu[index], sources): index
+            pool.submit(_decode_one, frame, hu[index], reader): index
             for index, frame in enumerate(frames)
         }
         for done, task in enumerate(as_completed(tasks), 1):
@@ -148,8 +147,8 @@ def _decode_all(
     return tuple(sorted(notes))
 
 
-def _decode_one(frame: Frame, target: NDArray[Any], sources: Sources) -> set[str]:
-    stored = read_frame(frame.instance, frame.number, sources)
+def _decode_one(frame: Frame, target: NDArray[Any], reader: FrameReader) -> set[str]:
+    stored = reader.read(frame.instance, frame.number)
     slope, intercept = _rescale(frame)
     padding, note = _padding(frame, stored, slope, intercept)
     return store_hu(stored, slope, intercept, target, padding) | note

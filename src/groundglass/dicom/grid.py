@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -127,12 +127,19 @@ def _planes(
                 )
     first = min(frames, key=lambda f: cast("NDArray[np.float64]", f.position_mm).tolist())
     reference = cast("NDArray[np.float64]", first.orientation)
-    for what, differs in (
-        ("orientation", lambda f: bool(np.abs(f.orientation - reference).max() > settings.orientation_tolerance)),
-        ("size", lambda f: f.size != first.size),
-        ("pixel spacing", lambda f: not np.allclose(f.pixel_spacing_mm, first.pixel_spacing_mm, rtol=1e-4)),
-    ):  # fmt: skip
-        others = [frame for frame in frames if differs(frame)]
+    spacing = cast("tuple[float, float]", first.pixel_spacing_mm)
+    plane: dict[str, Callable[[Frame], bool]] = {
+        "orientation": lambda f: np.allclose(
+            cast("NDArray[np.float64]", f.orientation),
+            reference,
+            rtol=0.0,
+            atol=settings.orientation_tolerance,
+        ),
+        "size": lambda f: f.size == first.size,
+        "pixel spacing": lambda f: np.allclose(f.pixel_spacing_mm or 0.0, spacing, rtol=1e-4),
+    }
+    for what, agrees in plane.items():
+        others = [frame for frame in frames if not agrees(frame)]
         if others:
             raise AssemblyError(
                 f"slices of more than one {what} ({_names(others)} differ from {first.name})",
@@ -153,19 +160,18 @@ def _refuse_tilt(
     shift = float(np.linalg.norm(sideways, axis=1).max())
     if shift <= settings.lateral_tolerance_mm:
         return
-    travel = positions[-1] - positions[0]
+    expected = f"slices stacked along their normal, within {settings.lateral_tolerance_mm:g} mm"
     angle = float(np.degrees(np.arctan2(np.linalg.norm(sideways[-1]), along[-1] - along[0])))
     steady = np.outer(np.linspace(0, 1, len(along)), sideways[-1])
-    if float(np.abs(sideways - steady).max()) <= settings.lateral_tolerance_mm and travel.any():
+    if float(np.abs(sideways - steady).max()) <= settings.lateral_tolerance_mm:
         raise AssemblyError(
-            f"slices tilted by {angle:.1f}° against the direction they follow one another in "
-            "(a tilted gantry)",
-            expected=f"slices stacked along their normal, within {settings.lateral_tolerance_mm:g} mm",
+            f"slices tilted by {angle:.1f}° against their stacking direction (a tilted gantry)",
+            expected=expected,
             action="Use a reconstruction without tilt (axial MPR at the scanner).",
         )
     raise AssemblyError(
         f"slices shifted sideways by up to {shift:.1f} mm",
-        expected=f"slices stacked along their normal, within {settings.lateral_tolerance_mm:g} mm",
+        expected=expected,
         action="Use one reconstruction with one field of view.",
     )
 

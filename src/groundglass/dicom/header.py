@@ -1,8 +1,8 @@
-"""A DICOM file's header as plain values, read without its pixels (PS3.10 section 7, PS3.5).
+"""A DICOM file's header as plain values, without its pixels (PS3.10 section 7, PS3.5).
 
-Only the attributes in the tables below are kept: what choosing, assembling and reporting ask for, and no
-patient's name, number or birth date. Values are converted here, from their bytes, so that a
-damaged value becomes a reason and nothing else.
+Only the attributes in the tables below are kept: what choosing, assembling and reporting ask for,
+and no patient's name, number or birth date. Values are converted here, from their bytes, so that
+a damaged value becomes a reason and nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import cast
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
@@ -35,8 +35,8 @@ from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.sources import Entry, Sources
 from groundglass.errors import ReadError
 
-#: Enough for nearly every header; a zip member is inflated this far first.
-_FIRST_LOOK = 256 * 1024
+#: Bytes that hold nearly every header; more is read only where they do not.
+_FIRST_LOOK = 64 * 1024
 _PREAMBLE = 128
 _PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _UNDEFINED = 0xFFFFFFFF
@@ -69,42 +69,54 @@ class PixelLocation:
     deflated_start: int = 0
 
 
-def _text(raw: bytes, _little: bool = True) -> str:
+def _bytes(element: RawDataElement) -> bytes:
+    return element.value if isinstance(element.value, bytes) else b""
+
+
+def _text(element: RawDataElement) -> str:
     """Text for people; a wrong character set costs accents, never the file."""
+    raw = _bytes(element)
     try:
-        return raw.decode("utf-8").strip(" \0")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        return raw.decode("latin-1").strip(" \0")
+        text = raw.decode("latin-1")
+    return "".join(c if c.isprintable() else " " for c in text.strip(" \0"))
 
 
-def _texts(raw: bytes, _little: bool) -> tuple[str, ...]:
-    return tuple(part.strip(" \0") for part in _text(raw).split("\\"))
+def _texts(element: RawDataElement) -> tuple[str, ...]:
+    return tuple(part.strip(" \0") for part in _text(element).split("\\"))
 
 
-def _decimals(raw: bytes, _little: bool) -> tuple[float, ...]:
-    values = tuple(float(part) for part in raw.decode("ascii").strip(" \0").split("\\"))
+def _ascii(element: RawDataElement) -> list[str]:
+    return _bytes(element).decode("ascii").strip(" \0").split("\\")
+
+
+def _decimals(element: RawDataElement) -> tuple[float, ...]:
+    values = tuple(float(part) for part in _ascii(element))
     if not all(math.isfinite(value) for value in values):
         raise ValueError("not a finite number")
     return values
 
 
-def _decimal(raw: bytes, little: bool) -> float:
-    return _decimals(raw, little)[0]
+def _decimal(element: RawDataElement) -> float:
+    return _decimals(element)[0]
 
 
-def _integer(raw: bytes, _little: bool) -> int:
-    return int(raw.decode("ascii").strip(" \0").split("\\")[0])
+def _integer(element: RawDataElement) -> int:
+    return int(_ascii(element)[0])
 
 
-def _short(raw: bytes, little: bool) -> int:
-    return int(struct.unpack("<H" if little else ">H", raw[:2])[0])
+def _short(element: RawDataElement) -> int:
+    form = "<H" if element.is_little_endian else ">H"
+    return int(struct.unpack(form, _bytes(element)[:2])[0])
 
 
-def _long(raw: bytes, little: bool) -> int:
-    return int(struct.unpack("<I" if little else ">I", raw[:4])[0])
+def _long(element: RawDataElement) -> int:
+    form = "<I" if element.is_little_endian else ">I"
+    return int(struct.unpack(form, _bytes(element)[:4])[0])
 
 
-_Convert = Callable[[bytes, bool], object]
+_Convert = Callable[[RawDataElement], object]
 #: Attributes kept, with how their bytes become a value (PS3.6 gives each one's VR). The padding
 #: values may be VR SS: they are kept as 16 bits and read with PixelRepresentation later.
 _TOP: Mapping[str, _Convert] = {
@@ -184,8 +196,20 @@ _FILE_META: Mapping[str, _Convert] = {
     "MediaStorageSOPClassUID": _text,
     "TransferSyntaxUID": _text,
 }
-_TAGS = {cast(int, tag_for_keyword(keyword)): keyword for keyword in (*_TOP, *_SEQUENCES)}
-_WANTED = [BaseTag(tag) for tag in _TAGS]
+
+
+def _by_tag(table: Mapping[str, _Convert]) -> dict[int, tuple[str, _Convert]]:
+    return {_tag(keyword): (keyword, convert) for keyword, convert in table.items()}
+
+
+def _tag(keyword: str) -> int:
+    return int(cast(int, tag_for_keyword(keyword)))
+
+
+_TOP_TAGS = _by_tag(_TOP)
+_META_TAGS = _by_tag(_FILE_META)
+_GROUP_TAGS = {group: _by_tag(table) for group, table in _GROUPS.items()}
+_WANTED = [BaseTag(_tag(keyword)) for keyword in (*_TOP, *_SEQUENCES)]
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -208,11 +232,9 @@ def read_header(entry: Entry, sources: Sources) -> Instance:
     ReadError
         It is no DICOM image, or its header is damaged; says in which way.
     """
-    try:
-        attributes = _parse(entry, sources)
-    except _PARSE_ERRORS as error:
-        raise _damaged(f"a DICOM header that cannot be parsed ({type(error).__name__})") from error
+    attributes = _parse(entry, sources)
     _refuse_non_image(attributes)
+    _refuse_sizes(attributes, entry.size)
     return Instance(
         path=entry.path,
         member=entry.member,
@@ -231,17 +253,28 @@ def _damaged(found: str) -> ReadError:
 
 
 def _parse(entry: Entry, sources: Sources) -> dict[str, object]:
-    """The wanted elements; a zip member is first tried by its beginning alone."""
-    limits = (_FIRST_LOOK, LIMITS.header_bytes) if entry.member else (LIMITS.header_bytes,)
-    for limit in limits:
-        with sources.open_head(entry.path, entry.member, limit) as stream:
-            attributes = _parse_stream(stream)
-        if "PixelData" in attributes or entry.size <= limit:
+    """The wanted elements, from the file's beginning alone where that holds the header.
+
+    The bytes are read first and parsed in memory, so that no length a header claims can ask for
+    more memory than the file has bytes.
+    """
+    attributes: dict[str, object] = {}
+    for limit in (_FIRST_LOOK, LIMITS.header_bytes):
+        whole = entry.size <= limit
+        data = sources.read(entry.path, entry.member, limit=limit)
+        try:
+            attributes = _parse_stream(io.BytesIO(data))
+        except _PARSE_ERRORS as error:
+            if whole or limit == LIMITS.header_bytes:
+                kind = type(error).__name__
+                raise _damaged(f"a DICOM header that cannot be parsed ({kind})") from error
+            continue
+        if whole or "PixelData" in attributes:
             break
     return attributes
 
 
-def _parse_stream(stream: BinaryIO) -> dict[str, object]:
+def _parse_stream(stream: io.BytesIO) -> dict[str, object]:
     meta = _read_file_meta(stream)
     if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         raise ReadError(
@@ -264,7 +297,7 @@ def _parse_stream(stream: BinaryIO) -> dict[str, object]:
     dataset = read_dataset(
         stream, implicit, little, stop_when=at_pixels, specific_tags=list(_WANTED)
     )
-    attributes = _convert(dataset, _TOP) | _functional_groups(dataset)
+    attributes = _convert(dataset, _TOP_TAGS) | _functional_groups(dataset)
     if "ModalityLUTSequence" in dataset:
         attributes["ModalityLUTSequence"] = "present"
     attributes["TransferSyntaxUID"] = str(syntax) or _guessed_syntax(implicit, little)
@@ -276,7 +309,7 @@ def _parse_stream(stream: BinaryIO) -> dict[str, object]:
     return attributes
 
 
-def _read_file_meta(stream: BinaryIO) -> dict[str, str]:
+def _read_file_meta(stream: io.BytesIO) -> dict[str, str]:
     """The File Meta Information (PS3.10 section 7.1), leaving the stream at the data set."""
     if stream.read(_PREAMBLE + 4)[_PREAMBLE:] != b"DICM":
         stream.seek(0)
@@ -286,10 +319,10 @@ def _read_file_meta(stream: BinaryIO) -> dict[str, str]:
         is_little_endian=True,
         stop_when=lambda tag, _vr, _length: int(tag) >> 16 != 0x0002,
     )
-    return {str(keyword): str(value) for keyword, value in _convert(meta, _FILE_META).items()}
+    return {str(keyword): str(value) for keyword, value in _convert(meta, _META_TAGS).items()}
 
 
-def _encoding(syntax: UID, stream: BinaryIO) -> tuple[bool, bool]:
+def _encoding(syntax: UID, stream: io.BytesIO) -> tuple[bool, bool]:
     """(implicit VR, little endian) of a data set (PS3.5 section 10, annex A)."""
     if syntax == ImplicitVRLittleEndian:
         return True, True
@@ -324,7 +357,7 @@ def inflate(data: bytes, limit: int) -> bytes:
         raise _damaged("a damaged deflate stream") from error
 
 
-def _convert(dataset: Dataset, table: Mapping[str, _Convert]) -> dict[str, object]:
+def _convert(dataset: Dataset, table: Mapping[int, tuple[str, _Convert]]) -> dict[str, object]:
     """The table's attributes found in a data set; empty ones are left out.
 
     Raises
@@ -333,15 +366,19 @@ def _convert(dataset: Dataset, table: Mapping[str, _Convert]) -> dict[str, objec
         A value cannot be what its attribute must be.
     """
     values: dict[str, object] = {}
-    for keyword, convert in table.items():
-        element = dataset.get_item(keyword)
-        if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
+    for tag in dataset.keys():  # noqa: SIM118  (iterating a Dataset converts its values)
+        if int(tag) not in table:
             continue
+        element: object = dataset.get_item(tag)
+        if not isinstance(element, RawDataElement):
+            continue
+        keyword, convert = table[int(tag)]
+        raw = _bytes(element)
         binary = convert in (_short, _long)
-        if not element.value or (not binary and not element.value.strip(b" \0\\")):
+        if not raw or (not binary and not raw.strip(b" \0\\")):
             continue
         try:
-            values[keyword] = convert(element.value, element.is_little_endian)
+            values[keyword] = convert(element)
         except (ValueError, OverflowError, struct.error) as error:
             if keyword not in _DISPENSABLE:
                 raise _damaged(f"a value of {keyword} that cannot be read") from error
@@ -369,7 +406,7 @@ def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 def _flatten(item: Dataset) -> dict[str, object]:
     values: dict[str, object] = {}
-    for group, table in _GROUPS.items():
+    for group, table in _GROUP_TAGS.items():
         for inner in _items(item, group)[:1]:
             values |= _convert(inner, table)
     return values
@@ -387,3 +424,29 @@ def _refuse_non_image(attributes: Mapping[str, object]) -> None:
             expected="an object with Rows, Columns and Pixel Data",
             action="Nothing to do if it is a report or a list; else export it again.",
         )
+
+
+def _refuse_sizes(attributes: Mapping[str, object], file_bytes: int) -> None:
+    """Compare what the header asks for with the limits and with the bytes that are there."""
+    rows, columns = cast(int, attributes["Rows"]), cast(int, attributes["Columns"])
+    frames = cast(int, attributes.get("NumberOfFrames", 1))
+    groups = cast("tuple[object, ...]", attributes.get("PerFrameFunctionalGroupsSequence", ()))
+    side = LIMITS.side_pixels
+    if not (0 < rows <= side and 0 < columns <= side and 0 < frames <= LIMITS.frames):
+        raise _damaged(
+            f"a header asking for {frames} frames of {rows} × {columns} pixels "
+            f"(at most {LIMITS.frames} of {side} × {side} are read)"
+        )
+    if groups and len(groups) != frames:
+        raise _damaged(f"{len(groups)} frame descriptions for {frames} frames")
+    location = attributes["PixelData"]
+    if not isinstance(location, PixelLocation) or location.length is None:
+        return
+    samples = cast(int, attributes.get("SamplesPerPixel", 1))
+    bits = cast(int, attributes.get("BitsAllocated", 0))
+    needed = rows * columns * frames * samples * bits // 8
+    there = (
+        location.length if location.inflated else min(location.length, file_bytes - location.offset)
+    )
+    if there < needed:
+        raise _damaged(f"pixel data of {max(there, 0)} bytes where the header needs {needed}")

@@ -56,8 +56,9 @@ class DisplayWindow:
 
 @dataclass(frozen=True, slots=True)
 class ImageStackSettings:
-    """What a stack of images does not say about itself. Nothing here has a default: it is known,
-    or the images cannot be used.
+    """What a stack of images does not say about itself.
+
+    Nothing here has a default: it is known, or the images cannot be used.
 
     Parameters
     ----------

@@ -132,7 +132,8 @@ def read_nifti(series: Series) -> Volume:
     image = nibabel.load(series.instances[0].path)
     proxy = image.dataobj  # type: ignore[attr-defined]
     try:
-        stored = np.asarray(proxy.get_unscaled()).reshape(series.instances[0].attributes["shape"])  # type: ignore[arg-type]
+        shape = cast("tuple[int, int, int]", series.instances[0].attributes["shape"])
+        stored = np.asarray(proxy.get_unscaled()).reshape(shape)
     except _READ_ERRORS as error:
         raise AssemblyError(
             f"voxels that cannot be read ({type(error).__name__})",

@@ -6,16 +6,16 @@ header after.
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from threading import RLock
+from typing import Self, cast
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import encaps
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -38,6 +38,7 @@ from pydicom.uid import (
 
 from groundglass.core.study import Instance
 from groundglass.dicom.codestream import CodedImage, read_jpeg, read_jpeg2000
+from groundglass.dicom.fragments import Fragments, list_fragments
 from groundglass.dicom.header import PixelLocation, inflate
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.sources import Sources
@@ -140,91 +141,125 @@ def layout_of(instance: Instance) -> PixelLayout:
     return PixelLayout(rows, columns, frames, allocated, stored, high, signed, syntax)
 
 
-def read_frame(instance: Instance, number: int, sources: Sources) -> NDArray[np.integer]:
-    """Stored values of one frame.
+class FrameReader:
+    """Reads stored pixel values of frames; a context manager, safe to use from several threads.
 
-    Parameters
-    ----------
-    instance : Instance
-        The object that holds it.
-    number : int
-        Frame number from 1.
-    sources : Sources
-        Opens its file.
-
-    Returns
-    -------
-    ndarray of int16, uint16, int8, uint8, int32 or uint32, shape (rows, columns)
-        Values of BitsStored bits; whatever lay in the bits above is gone.
-
-    Raises
-    ------
-    ReadError
-        The payload is cut off, damaged, or not the image the header describes.
+    Of a multi-frame object the table of its compressed frames is made once. Where the object's
+    file cannot be read from the middle (deflated, or in a zip archive), its bytes stay in memory
+    until the reader is closed.
     """
-    layout = layout_of(instance)
-    location = instance.attributes.get("PixelData")
-    if not isinstance(location, PixelLocation):
-        raise _unfit("floating point pixels", "integers with a rescale to HU")
-    if layout.syntax in _NATIVE:
-        return _read_native(instance, layout, location, number, sources)
-    payload = _read_encapsulated(instance, layout, location, number, sources)
-    if layout.syntax == RLELossless:
-        return _fit_bits(_decode_rle(payload, layout), layout)
-    return _decode(payload, layout)
 
+    def __init__(self) -> None:
+        self._sources = Sources()
+        self._tables: dict[tuple[Path, str | None], list[Fragments]] = {}
+        self._held: dict[tuple[Path, str | None], bytes] = {}
+        self._lock = RLock()
 
-def _read_native(
-    instance: Instance,
-    layout: PixelLayout,
-    location: PixelLocation,
-    number: int,
-    sources: Sources,
-) -> NDArray[np.integer]:
-    size = layout.frame_bytes
-    if location.length is None or location.length < size * layout.frames:
-        raise _unfit(
-            f"{location.length} bytes of Pixel Data",
-            f"{size * layout.frames} for {layout.frames} × {layout.rows} × {layout.columns} pixels",
-        )
-    start = location.offset + (number - 1) * size
-    if location.inflated:
-        raw = sources.read(
+    def __enter__(self) -> Self:
+        self._sources.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._held.clear()
+        self._sources.close()
+
+    def read(self, instance: Instance, number: int) -> NDArray[np.integer]:
+        """Stored values of one frame.
+
+        Parameters
+        ----------
+        instance : Instance
+            The object that holds it.
+        number : int
+            Frame number from 1.
+
+        Returns
+        -------
+        ndarray of int16, uint16, int8, uint8, int32 or uint32, shape (rows, columns)
+            Values of BitsStored bits; whatever lay in the bits above is gone.
+
+        Raises
+        ------
+        ReadError
+            The payload is cut off, damaged, or not the image the header describes.
+        """
+        layout = layout_of(instance)
+        location = instance.attributes.get("PixelData")
+        if not isinstance(location, PixelLocation):
+            raise _unfit("floating point pixels", "integers with a rescale to HU")
+        if layout.syntax in _NATIVE:
+            start = location.offset + (number - 1) * layout.frame_bytes
+            data = self._bytes(instance, location, start, layout.frame_bytes)
+            return _fit_bits(_unpack(data, layout), layout)
+        if location.length is not None:
+            raise _unfit("compressed pixels without encapsulation", "fragments (PS3.5 A.4)")
+        payload = self._compressed(instance, layout, location, number)
+        if layout.syntax == RLELossless:
+            return _fit_bits(_decode_rle(payload, layout), layout)
+        return _decode(payload, layout)
+
+    def _bytes(self, instance: Instance, location: PixelLocation, start: int, length: int) -> bytes:
+        """Bytes of the data set, wherever they come from."""
+        key = (instance.path, instance.member)
+        single = cast(int, instance.attributes.get("NumberOfFrames", 1)) == 1
+        if single and location.inflated:
+            return self._whole(instance, location)[start : start + length]
+        if location.inflated or (instance.member is not None and not single):
+            with self._lock:
+                if key not in self._held:
+                    self._held[key] = self._whole(instance, location)
+            return self._held[key][start : start + length]
+        return self._sources.read(*key, start=start, limit=length)
+
+    def _whole(self, instance: Instance, location: PixelLocation) -> bytes:
+        """The file, or the inflated data set up to the end of its pixels."""
+        raw = self._sources.read(
             instance.path,
             instance.member,
-            start=location.deflated_start,
+            start=location.deflated_start if location.inflated else 0,
             limit=LIMITS.encoded_bytes,
         )
-        data = memoryview(inflate(raw, start + size))[start:]
-    else:
-        data = memoryview(sources.read(instance.path, instance.member, start=start, limit=size))
-    if len(data) != size:
+        if not location.inflated:
+            return raw
+        return inflate(raw, location.offset + cast(int, location.length))
+
+    def _compressed(
+        self, instance: Instance, layout: PixelLayout, location: PixelLocation, number: int
+    ) -> bytes:
+        """One compressed frame. A single frame is read in one go, with its item headers."""
+        if layout.frames == 1:
+            tail = self._bytes(instance, location, location.offset, LIMITS.encoded_bytes)
+            (fragments,) = list_fragments(lambda at, size: tail[at : at + size], 0, 1)
+            return _join(lambda at, size: tail[at : at + size], fragments)
+
+        def read(start: int, length: int) -> bytes:
+            return self._bytes(instance, location, start, length)
+
+        key = (instance.path, instance.member)
+        with self._lock:
+            if key not in self._tables:
+                self._tables[key] = list_fragments(read, location.offset, layout.frames)
+        return _join(read, self._tables[key][number - 1])
+
+
+def _join(read: Callable[[int, int], bytes], fragments: Fragments) -> bytes:
+    parts = [read(start, length) for start, length in fragments]
+    if any(len(part) != length for part, (_, length) in zip(parts, fragments, strict=True)):
+        raise _unfit("a compressed frame that is cut off", "the whole frame")
+    return b"".join(parts)
+
+
+def _unpack(data: bytes, layout: PixelLayout) -> NDArray[np.unsignedinteger]:
+    """Uncompressed bytes as an array in the machine's byte order (PS3.5 section 8.1.1)."""
+    if len(data) != layout.frame_bytes:
         raise _unfit(
-            f"{len(data)} of a frame's {size} bytes", "the whole frame; the file is cut off"
+            f"{len(data)} of a frame's {layout.frame_bytes} bytes",
+            "the whole frame; the file is cut off",
         )
     order = ">" if layout.syntax == ExplicitVRBigEndian else "<"
     stored = np.frombuffer(data, dtype=f"{order}u{layout.bits_allocated // 8}")
     native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
-    return _fit_bits(native.reshape(layout.rows, layout.columns), layout)
-
-
-def _read_encapsulated(
-    instance: Instance,
-    layout: PixelLayout,
-    location: PixelLocation,
-    number: int,
-    sources: Sources,
-) -> bytes:
-    """One compressed frame's bytes (PS3.5 annex A.4)."""
-    if location.length is not None:
-        raise _unfit("compressed pixels without encapsulation", "fragments (PS3.5 A.4)")
-    raw = sources.read(
-        instance.path, instance.member, start=location.offset, limit=LIMITS.encoded_bytes
-    )
-    try:
-        return encaps.get_frame(io.BytesIO(raw), number - 1, number_of_frames=layout.frames)
-    except (ValueError, struct.error, EOFError, StopIteration, IndexError) as error:
-        raise _unfit("compressed fragments that cannot be read", "complete fragments") from error
+    return native.reshape(layout.rows, layout.columns)
 
 
 def _decode(payload: bytes, layout: PixelLayout) -> NDArray[np.integer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from groundglass.core.study import Instance, Rejection, Series, SourceKind, Stud
 from groundglass.dicom.header import looks_like_dicom, read_header
 from groundglass.dicom.imagestack import ImageStackSettings, is_image, read_stack_header
 from groundglass.dicom.nifti import is_nifti, read_nifti_header
+from groundglass.dicom.pixels import FrameReader
 from groundglass.dicom.sources import Entry, Sources, list_entries
 from groundglass.dicom.twins import drop_twins
 from groundglass.errors import ReadError
@@ -56,7 +58,9 @@ def read_study(
         No file could be used.
     """
     entries, rejected = list_entries(Path(path))
-    with Sources() as sources:
+    with Sources() as sources, warnings.catch_warnings():
+        # Damaged files make pydicom warn; each such file has its reason in the result.
+        warnings.simplefilter("ignore", UserWarning)
         found: list[Instance | Entry | ReadError] = []
         with ThreadPoolExecutor(_READERS) as pool:
             for read in pool.map(lambda entry: _read_one(entry, sources), entries):
@@ -72,7 +76,8 @@ def read_study(
                 images.append(read)
             else:
                 instances.append((entry.name, read))
-        kept, twins = drop_twins(instances, sources)
+        with FrameReader() as reader:
+            kept, twins = drop_twins(instances, reader)
         rejected += twins
         series = _sort_into_series(kept)
         if images:
@@ -85,35 +90,35 @@ def read_study(
 
 def _read_one(entry: Entry, sources: Sources) -> Instance | Entry | ReadError:
     """The instance in a file; the entry itself when it is an image of a stack; or the reason."""
+    if entry.size == 0:
+        return ReadError("an empty file", expected="an image", action="Copy or export it again.")
     try:
-        if entry.size == 0:
-            raise ReadError("an empty file", expected="an image", action="Copy or export it again.")
         head = sources.read(entry.path, entry.member, limit=_HEAD)
         if looks_like_dicom(head):
             return read_header(entry, sources)
-        if is_image(head):
-            return entry
         if is_nifti(entry, head):
             return read_nifti_header(entry)
-        raise ReadError(
-            "a zip archive inside the input" if head[:4] == b"PK\3\4" else "no image format",
-            expected="DICOM, NIfTI, PNG or TIFF",
-            action="Unpack it, or give it by itself, if it holds images.",
-        )
     except ReadError as error:
         return error
+    if is_image(head):
+        return entry
+    return ReadError(
+        "a zip archive inside the input" if head[:4] == b"PK\3\4" else "no image format",
+        expected="DICOM, NIfTI, PNG or TIFF",
+        action="Unpack it, or give it by itself, if it holds images.",
+    )
 
 
 def _sort_into_series(instances: Sequence[Instance]) -> list[Series]:
-    groups: defaultdict[tuple[str, str], list[Instance]] = defaultdict(list)
+    groups: defaultdict[tuple[str, ...], list[Instance]] = defaultdict(list)
     series: list[Series] = []
     for instance in instances:
         if not instance.sop_class_uid:
             series.append(Series("", "", SourceKind.NIFTI, "", instance.path.name, (instance,)))
             continue
-        study_uid = str(instance.attributes.get("StudyInstanceUID", ""))
-        groups[study_uid, str(instance.attributes.get("SeriesInstanceUID", ""))].append(instance)
-    for (study_uid, series_uid), members in groups.items():
+        keys = ("StudyInstanceUID", "SeriesInstanceUID", "Modality")
+        groups[tuple(str(instance.attributes.get(key, "")) for key in keys)].append(instance)
+    for (study_uid, series_uid, modality), members in groups.items():
         ordered = sorted(members, key=lambda member: member.sop_instance_uid)
         first = ordered[0].attributes
         many = any(cast(int, m.attributes.get("NumberOfFrames", 1)) > 1 for m in ordered)
@@ -122,7 +127,7 @@ def _sort_into_series(instances: Sequence[Instance]) -> list[Series]:
                 series_instance_uid=series_uid,
                 study_instance_uid=study_uid,
                 kind=SourceKind.DICOM_MULTIFRAME if many else SourceKind.DICOM,
-                modality=str(first.get("Modality", "")),
+                modality=modality,
                 description=str(first.get("SeriesDescription", "")),
                 instances=tuple(ordered),
             )
@@ -151,11 +156,18 @@ def _stack_images(
 
 
 def _nothing_read(count: int, rejected: Sequence[Rejection]) -> ReadError:
-    lines = [f"{rejection.what}: {rejection.reason}" for rejection in rejected[:_SHOWN_REASONS]]
-    if len(rejected) > _SHOWN_REASONS:
-        lines.append(f"and {len(rejected) - _SHOWN_REASONS} more")
+    """One line per reason, not per file."""
+    reasons: defaultdict[str, list[str]] = defaultdict(list)
+    for rejection in rejected:
+        reasons[rejection.reason].append(rejection.what)
+    lines = [
+        f"{files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}: {reason}"
+        for reason, files in list(reasons.items())[:_SHOWN_REASONS]
+    ]
+    if len(reasons) > _SHOWN_REASONS:
+        lines.append(f"and {len(reasons) - _SHOWN_REASONS} more reasons")
     return ReadError(
-        f"{count} files and no image among them" + (f" ({'; '.join(lines)})" if lines else ""),
+        f"no usable image among {count} files" + (f" ({'; '.join(lines)})" if lines else ""),
         expected="at least one DICOM, NIfTI, PNG or TIFF image",
         action="Check that this is the right folder and that the export was complete.",
     )

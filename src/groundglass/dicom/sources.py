@@ -5,15 +5,13 @@ Nothing is ever extracted to disk, so a member's name can do no harm.
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from groundglass.core.study import Rejection
@@ -58,12 +56,11 @@ class Sources:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the archives."""
         for archive in self._archives.values():
             archive.close()
         self._archives.clear()
@@ -89,23 +86,6 @@ class Sources:
                 expected="a readable, undamaged file",
                 action="Copy or export it again.",
             ) from error
-
-    def open_head(self, path: Path, member: str | None, limit: int) -> BinaryIO:
-        """A seekable stream over the start of an entry, at least `limit` bytes of it.
-
-        A plain file is given as it is (seeking in it costs nothing); of a zip member only the
-        first `limit` bytes are inflated.
-        """
-        if member is None:
-            try:
-                return path.open("rb")
-            except OSError as error:
-                raise ReadError(
-                    f"a file that cannot be opened ({type(error).__name__})",
-                    expected="a readable file",
-                    action="Check its permissions.",
-                ) from error
-        return io.BytesIO(self.read(path, member, limit=limit))
 
     def _open(self, path: Path, member: str | None) -> BinaryIO:
         if member is None:
@@ -148,7 +128,14 @@ def list_entries(root: Path) -> tuple[list[Entry], list[Rejection]]:
             expected=f"at most {LIMITS.files}",
             action="Give one study at a time.",
         )
+    entries = [replace(entry, name=_printable(entry.name)) for entry in entries]
+    rejected = [Rejection(_printable(item.what), item.reason) for item in rejected]
     return sorted(entries, key=lambda entry: entry.name), rejected
+
+
+def _printable(name: str) -> str:
+    """A file name without characters that would disturb a terminal or a log."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _list_folder(root: Path) -> tuple[list[Entry], list[Rejection]]:

@@ -7,15 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groundglass.core.study import Instance, Series
 from groundglass.dicom.frames import Frame, frames_of
 
-#: Digits to which cosines and spacings must agree to be one stack: coarser than rounding, finer
-#: than any real difference between two reconstructions.
-_DIGITS = 3
-#: Positions closer than this (mm) are one place.
+#: Direction cosines or pixel spacings (mm) within this are one stack's: coarser than rounding,
+#: finer than any real difference between two reconstructions.
+_TOLERANCE = 1e-3
+#: Positions that agree to this many digits (mm) are one place.
 _SAME_PLACE_DIGITS = 2
+#: Values of Image Type that tell images apart; later ones vary within a series at some makers.
+_TYPE_VALUES = 3
 
 #: What may tell two images at one place apart, most telling first.
 _PHASES = (
@@ -31,9 +34,14 @@ def split_stacks(series: Series) -> tuple[Series, ...]:
     volume. Where positions still repeat, the first of `_PHASES` that tells every pair apart
     splits further.
     """
+    if not series.instances[0].sop_class_uid:
+        return (series,)
     frames = [frame for instance in series.instances for frame in frames_of(instance)]
     groups = [
-        phase for group in _group(frames, _appearance).values() for phase in _split_phases(group)
+        phase
+        for alike in _group(frames, _kind).values()
+        for plane in _by_plane(alike)
+        for phase in _split_phases(plane)
     ]
     if len(groups) == 1:
         return (series,)
@@ -50,17 +58,39 @@ def _group(
     return dict(groups)
 
 
-def _appearance(frame: Frame) -> tuple[object, ...]:
-    cosines, spacing = frame.orientation, frame.pixel_spacing_mm
+def _kind(frame: Frame) -> tuple[object, ...]:
     return (
-        None if cosines is None else tuple((np.round(cosines, _DIGITS) + 0.0).tolist()),
         frame.size,
-        None if spacing is None else tuple(round(s, _DIGITS) for s in spacing),
         frame.text("ConvolutionKernel"),
-        frame.image_type,
+        frame.image_type[:_TYPE_VALUES],
         frame.text("SOPClassUID"),
         frame.text("PhotometricInterpretation"),
         frame.text("FrameOfReferenceUID"),
+    )
+
+
+def _by_plane(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Frames whose orientation and pixel spacing agree with the first of their group."""
+    groups: list[tuple[NDArray[np.float64], list[Frame]]] = []
+    for frame in sorted(frames, key=lambda frame: _identity([frame])):
+        plane = _plane(frame)
+        for first, members in groups:
+            if np.allclose(plane, first, rtol=0.0, atol=_TOLERANCE, equal_nan=True):
+                members.append(frame)
+                break
+        else:
+            groups.append((plane, [frame]))
+    return [members for _, members in groups]
+
+
+def _plane(frame: Frame) -> NDArray[np.float64]:
+    """Six cosines and two spacings in mm; NaN where the header has none."""
+    cosines, spacing = frame.orientation, frame.pixel_spacing_mm
+    return np.concatenate(
+        (
+            np.full(6, np.nan) if cosines is None else cosines,
+            np.full(2, np.nan) if spacing is None else np.asarray(spacing),
+        )
     )
 
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from groundglass.core.study import Instance, Rejection
 from groundglass.dicom.frames import frames_of
-from groundglass.dicom.pixels import read_frame
-from groundglass.dicom.sources import Sources
+from groundglass.dicom.pixels import FrameReader
 from groundglass.errors import ReadError
 
 #: What makes two files the same picture at the same place in the same units. How the pixels are
@@ -23,7 +22,7 @@ _SAME = (
 
 
 def drop_twins(
-    instances: Sequence[tuple[str, Instance]], sources: Sources
+    instances: Sequence[tuple[str, Instance]], reader: FrameReader
 ) -> tuple[list[Instance], list[Rejection]]:
     """Each SOP Instance once (PS3.3 C.12.1: the UID identifies it for ever).
 
@@ -34,8 +33,8 @@ def drop_twins(
     ----------
     instances : sequence of (str, Instance)
         With the name messages use, sorted by it.
-    sources : Sources
-        Opens the files of twins, whose pixels are compared.
+    reader : FrameReader
+        Reads the pixels of twins, to compare them.
     """
     by_uid: defaultdict[str, list[tuple[str, Instance]]] = defaultdict(list)
     for name, instance in instances:
@@ -44,7 +43,7 @@ def drop_twins(
     rejected: list[Rejection] = []
     for family in by_uid.values():
         first_name, first = family[0]
-        if all(_same_image(first, other, sources) for _, other in family[1:]):
+        if all(_same_image(first, other, reader) for _, other in family[1:]):
             kept.append(first)
             rejected += [
                 Rejection(name, f"the same image as {first_name}") for name, _ in family[1:]
@@ -58,12 +57,12 @@ def drop_twins(
     return kept, rejected
 
 
-def _same_image(first: Instance, second: Instance, sources: Sources) -> bool:
+def _same_image(first: Instance, second: Instance, reader: FrameReader) -> bool:
     if any(first.attributes.get(key) != second.attributes.get(key) for key in _SAME):
         return False
     try:
         return all(
-            np.array_equal(read_frame(first, n, sources), read_frame(second, n, sources))
+            np.array_equal(reader.read(first, n), reader.read(second, n))
             for n in range(1, len(frames_of(first)) + 1)
         )
     except ReadError:

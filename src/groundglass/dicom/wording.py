@@ -1,4 +1,4 @@
-"""What descriptions and kernels say, as tables: body regions and reconstruction kernels."""
+"""What descriptions and kernels say, as tables: parts of the body, kernels, kinds of image."""
 
 from __future__ import annotations
 
@@ -22,69 +22,84 @@ class Kernel(StrEnum):
     UNKNOWN = "unknown"
 
 
-#: Words (or their beginnings) for the chest, in the languages of common scanner protocols. A scan
-#: of the whole body or of trunk includes it.
+#: Words (or their beginnings) for the chest in the languages of common scanner protocols. A scan
+#: of the trunk or of the whole body includes it.
 _CHEST = re.compile(
-    r"CHEST|THORA|T[OÓ]RAX|LUNG|PULMO|POUMON|POLMON|LUNGE|TORSO|TRUNK|WHOLE ?BODY|WHOLEBODY|"
-    r"GANZK|POLYTRAUMA|\bCAP\b|\bTAP\b|\bHRCT\b|\bPE\b|CTPA|COVID|PNEUMO|ГРУД|ЛЕГК|胸|肺",
+    r"CHEST|THORA|T[OÓ]RAX|LUNG|PULMO|POUMON|POLMON|TORSO|TRUNK|WHOLE ?BODY|GANZK|POLYTRAUMA|"
+    r"\bCAP\b|\bTAP\b|\bHRCT\b|\bPE\b|CTPA|COVID|PNEUMO|ГРУД|ЛЕГК|胸|肺"
 )
+#: Vertebrae are named after the chest without being it.
+_VERTEBRAE = re.compile(r"(THORA\w*|\bT)[ -]*SPINE|(SPINE|COLUMN|COLUMNA|WIRBEL)\w*[ -]*THORA\w*")
 _ELSEWHERE = re.compile(
-    r"\bHEAD|BRAIN|SKULL|CRANI|CEREBR|KOPF|SCH[AÄ]DEL|\bNECK\b|\bHALS|SINUS|ORBIT|TEMPORAL BONE|"
-    r"FACIAL|DENTAL|MANDIB|C-?SPINE|L-?SPINE|LUMB|CERVICAL|SACR|ABDOM|BAUCH|PELVI|BECKEN|LIVER|"
-    r"HEPAT|RENAL|KIDNEY|COLON|UROGR|\bHIP\b|\bKNEE|\bKNIE|ANKLE|\bFOOT\b|WRIST|\bHAND\b|ELBOW|"
-    r"SHOULDER|EXTREMIT|FEMUR|TIBIA|\bLEG\b|\bARM\b|RUNOFF|HEART|CARDIAC|CORONARY|CALCIUM SC"
+    r"\bHEAD|BRAIN|SKULL|CRANI|CEREBR|KOPF|SCH[AÄ]DEL|\bNECK\b|\bHALS|SINUS|ORBIT|TEMPORAL|FACIAL|"
+    r"DENTAL|MANDIB|SPINE|WIRBEL|LUMB|CERVICAL|SACR|ABDOM|BAUCH|PELVI|BECKEN|LIVER|HEPAT|RENAL|"
+    r"KIDNEY|COLON|UROGR|\bHIP\b|\bKNEE|\bKNIE|ANKLE|\bFOOT\b|WRIST|\bHAND\b|ELBOW|SHOULDER|"
+    r"EXTREMIT|FEMUR|TIBIA|\bLEG\b|\bARM\b|RUNOFF|HEART|CARDIAC|CORONARY|CALCIUM"
 )
-#: Images computed from the scan rather than reconstructed, by Image Type or description.
-_COMPUTED = re.compile(
-    r"\bMIPS?\b|MINIP|\bMNIP|MAX_?IP|MIN_?IP|\bMPR|REFORMAT|PROJECTION|SCREEN ?S|\bVRT?\b|VOLREN|"
-    r"VOLUME REND|\b3D\b|\bSSD\b|\bCPR\b|PERFUSION|SUBTRACT|IODINE|Z_?EFF|EFF(ECTIVE)? ?Z\b|"
-    r"ELECTRON DENS|FUSION|DOSE|PROTOCOL|\bSECONDARY CAPTURE|\bLABEL|SEGMENT"
+#: Images computed from a scan in a way that changes what a voxel means, by Image Type
+#: (PS3.3 C.8.2.1.1.1, C.8.15.3.1 and makers' own). Axial averages and reformats still are HU.
+_COMPUTED_TYPE = re.compile(
+    r"\bMIPS?\b|\bMINIP|MAX_?IP|MIN_?IP|PROJECTION|SCREEN ?S|\bVRT?\b|VOLREN|VOLUME REND|\bSSD\b|"
+    r"\bCPR\b|PERFUSION|SUBTRACT|IODINE|Z_?EFF|EFFECTIVE|ELECTRON|\bFUSION|DOSE|LABEL|SEGMENT"
 )
-_COMPUTED_TEXT = re.compile(r"\bMIPS?\b|MINIP|MIN ?IP|\bVRT\b|\b3D\b|IODINE|Z ?EFF|SUBTRACT|FUSION")
+_COMPUTED_TEXT = re.compile(
+    r"\bMIPS?\b|\bMINIP\b|\bMIN ?IP\b|\bVRT\b|IODINE|\bZ ?EFF\b|SUBTRACT|\bFUSION\b|PERFUSION|"
+    r"DOSE REPORT|PATIENT PROTOCOL|SCREEN ?SAVE"
+)
+#: Out of breath or face down the normal lung looks grey at the back or in front.
+_UNUSUAL_STATE = re.compile(r"\bEXP\b|EXPIR|EXSPIR|\bPRONE\b|BAUCHLAGE")
 
+_SHARP_WORDS = re.compile(r"LUNG|BONE|EDGE|SHARP|HRCT|PARENCH|DETAIL\+")
+_SOFT_WORDS = re.compile(r"STANDARD|SOFT|SMOOTH|MEDIAST|WEICHTEIL|DETAIL")
+#: Kernel names by maker: Siemens letters with a number (50 and more is sharp, Bl is for lungs);
+#: Canon FC (30s bone, 50s lung, 80s high resolution); Philips letters.
 _KERNELS: tuple[tuple[re.Pattern[str], Kernel], ...] = (
-    # Words of any vendor (GE: LUNG, BONE, BONEPLUS, EDGE; STANDARD, SOFT, DETAIL).
-    (re.compile(r"LUNG|BONE|EDGE|SHARP|ULTRA|HRCT|^DETAIL\+"), Kernel.LUNG),
-    (re.compile(r"STANDARD|SOFT|SMOOTH|DETAIL|CHEST|BODY"), Kernel.SOFT),
-    # Siemens: B10-B50 soft, B60-B90 sharp; Br, Bl, I, D likewise by their number; Bl is for lungs.
-    (re.compile(r"^BL\d"), Kernel.LUNG),
-    (re.compile(r"^[A-Z]{1,2}[5-9]\d[A-Z]?\b"), Kernel.LUNG),
-    (re.compile(r"^(B|BR|BV|BF|I|D|HR|QR)[1-4]\d"), Kernel.SOFT),
-    # Canon, Toshiba: FC30-39 bone, FC50-59 lung, FC80-89 high resolution; FC01-29, 40-49 soft.
-    (re.compile(r"^FC(3|5|8)\d"), Kernel.LUNG),
+    (re.compile(r"^BL\d\d"), Kernel.LUNG),
+    (re.compile(r"^FC[358]\d"), Kernel.LUNG),
     (re.compile(r"^FC\d"), Kernel.SOFT),
-    # Philips: A, B, C soft; L lung, D, E, YA-YE sharp.
+    (re.compile(r"^[A-Z]{1,2}[5-9]\d[A-Z]?\b"), Kernel.LUNG),
+    (re.compile(r"^[A-Z]{1,2}[1-4]\d[A-Z]?\b"), Kernel.SOFT),
     (re.compile(r"^(L|D|E|Y[A-E])$"), Kernel.LUNG),
-    (re.compile(r"^(A|B|C|SA|SB|SC|UA|UB|UC)$"), Kernel.SOFT),
+    (re.compile(r"^(A|B|C|[SU][ABC]|CHEST|BODY)$"), Kernel.SOFT),
 )
 
 
 def region_of(text: str) -> Region:
-    """What a description says about the part of the body; the chest word wins."""
+    """What a description says about the part of the body; a word for the chest outweighs others."""
     upper = text.upper().replace("_", " ")
-    if _CHEST.search(upper):
+    if _CHEST.search(_VERTEBRAE.sub("SPINE", upper)):
         return Region.CHEST
     return Region.ELSEWHERE if _ELSEWHERE.search(upper) else Region.UNSAID
 
 
-def kernel_of(text: str) -> Kernel:
-    """Sharpness of a Convolution Kernel (0018,1210), by vendor's naming."""
-    upper = text.upper().strip()
+def kernel_of(name: str) -> Kernel:
+    """Sharpness by a Convolution Kernel (0018,1210)."""
     for pattern, kernel in _KERNELS:
-        if pattern.search(upper):
+        if pattern.search(name.upper().strip()):
             return kernel
-    return Kernel.UNKNOWN
+    return kernel_in_text(name)
+
+
+def kernel_in_text(text: str) -> Kernel:
+    """Sharpness by the words of a description."""
+    upper = text.upper()
+    if _SHARP_WORDS.search(upper):
+        return Kernel.LUNG
+    return Kernel.SOFT if _SOFT_WORDS.search(upper) else Kernel.UNKNOWN
 
 
 def computed_by_type(image_type: tuple[str, ...]) -> str | None:
-    """The Image Type value that names a computed image, if any (PS3.3 C.8.2.1.1.1, C.8.15.3.1)."""
-    for value in image_type[2:]:
-        if _COMPUTED.search(value):
-            return value
-    return None
+    """The Image Type value that names a computed image, if any."""
+    return next((value for value in image_type[2:] if _COMPUTED_TYPE.search(value)), None)
 
 
 def computed_by_text(description: str) -> str | None:
     """The word of a description that names a computed image, if any."""
     found = _COMPUTED_TEXT.search(description.upper().replace("_", " "))
+    return found.group(0) if found else None
+
+
+def unusual_state(text: str) -> str | None:
+    """The word of a description that says breathed out or prone, if any."""
+    found = _UNUSUAL_STATE.search(text.upper().replace("_", " "))
     return found.group(0) if found else None
