@@ -105,7 +105,7 @@ class Scene:
 
     def frame_of(self, slice_index: int) -> Frame:
         """The frame that shows a slice of the volume as read."""
-        return self.frames[self.hu.shape[0] - 1 - self.axial_index(slice_index)]
+        return self.frames[len(self.frames) - 1 - self.axial_index(slice_index)]
 
     def frame_hu(self, frame: Frame) -> Hu:
         """HU of a frame."""
