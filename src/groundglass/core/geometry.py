@@ -7,6 +7,7 @@ mm (PS3.3 C.7.6.2.1.1). Index order everywhere: (slice, row, column).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from groundglass.errors import SettingsError
 
 Vector = tuple[float, float, float]
+_T = TypeVar("_T", bound=np.generic)
 
 #: Direction cosines further than this from unit length or a right angle are not an orientation.
 #: DICOM writes cosines with up to 16 characters; scanners round to about six digits.
@@ -125,15 +127,24 @@ class AxialTurn:
         """Whether nothing moves."""
         return self.order == (0, 1, 2) and not any(self.flips)
 
-    def apply(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+    def apply(self, array: NDArray[_T]) -> NDArray[_T]:
         """View of a (slice, row, column) array in the target order."""
         turned = np.transpose(array, self.order)
         return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
 
-    def undo(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+    def undo(self, array: NDArray[_T]) -> NDArray[_T]:
         """View of an array in the target order back in the source order."""
         unflipped = array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
         return np.transpose(unflipped, np.argsort(self.order))
+
+    def undo_slice(self, image: NDArray[_T]) -> NDArray[_T]:
+        """View of one (row, column) image in the target order back in the source order.
+
+        Only for turns that leave the slice axis first.
+        """
+        rows, columns = self.flips[1:]
+        unflipped = image[:: -1 if rows else 1, :: -1 if columns else 1]
+        return unflipped.T if self.order == (0, 2, 1) else unflipped
 
     def apply_geometry(self, geometry: Geometry) -> Geometry:
         """The geometry that belongs to `apply`'s array."""

@@ -52,7 +52,8 @@ class SliceRecord:
     groups : tuple of int
         Indices of the groups it is part of; empty when eliminated.
     contribution : float or None
-        Summed heat of its map for the verdict's class; None when it was not classified.
+        How much the logit of the verdict's class would fall, to first order, were the slice black;
+        negative when it argues against the class, None when it was not classified.
     """
 
     index: int

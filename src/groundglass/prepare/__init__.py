@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from groundglass.prepare.grouping import gather, group_slices, sample_positions
-from groundglass.prepare.lungs import LungContext, clean_lung_mask
+from groundglass.prepare.lungs import LungContext, clean_lung_mask, lungs_on_volume
+from groundglass.prepare.plausibility import why_not_chest_ct
 from groundglass.prepare.preparing import (
     PreparedStudy,
     classifier_image,
@@ -23,8 +24,10 @@ __all__ = [
     "clean_lung_mask",
     "gather",
     "group_slices",
+    "lungs_on_volume",
     "prepare",
     "sample_positions",
     "segmenter_images",
     "slice_positions_mm",
+    "why_not_chest_ct",
 ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from groundglass.prepare.recipe import Recipe
+from groundglass.prepare.spatial import SquareFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +113,33 @@ def _fill_small_holes(mask: NDArray[np.bool_], largest_px: float) -> None:
     small = small[small != 0] if count > 1 else small[:0]
     if len(small):
         mask[np.isin(regions, small)] = True
+
+
+def lungs_on_volume(
+    probability: NDArray[np.uint8], square: NDArray[np.bool_], frame: SquareFrame
+) -> NDArray[np.bool_]:
+    """The cleaned mask on the volume's own pixels, its edge where the U-Net drew it.
+
+    Parameters
+    ----------
+    probability : ndarray of uint8, shape (slices, size, size)
+        The U-Net's lung probability.
+    square : ndarray of bool, same shape
+        `clean_lung_mask`.
+    frame : SquareFrame
+        Between square and volume.
+
+    Returns
+    -------
+    ndarray of bool, shape (slices, rows, columns)
+    """
+    kernel = np.ones((3, 3), np.uint8)
+    mask = np.zeros((len(square), *frame.source_shape), dtype=np.bool_)
+    for index in np.flatnonzero(square.any(axis=(1, 2))):
+        inside = square[index].astype(np.uint8)
+        # Probability decides the sub-pixel edge, the cleaned mask decides which edges exist.
+        soft = np.where(inside, np.maximum(probability[index], 129), 0)
+        rim = cv2.dilate(inside, kernel) > inside
+        soft[rim] = np.minimum(probability[index][rim], 126)
+        mask[index] = frame.back(soft.astype(np.uint8)) > 127
+    return mask

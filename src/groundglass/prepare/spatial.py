@@ -84,6 +84,21 @@ class SquareFrame:
         inner = np.ascontiguousarray(square[self.window])
         return np.asarray(cv2.resize(inner, (columns, rows), interpolation=cv2.INTER_LINEAR))
 
+    def from_grid(self, grid: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A coarse map over the square (such as a layer's activations) on the slice's pixels.
+
+        Parameters
+        ----------
+        grid : ndarray of float32, shape (n, n)
+            Covers the whole square with n × n cells.
+
+        Returns
+        -------
+        ndarray of float32, shape `source_shape`
+        """
+        square = cv2.resize(grid, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        return np.clip(self.back(square), 0.0, None)
+
     @property
     def window(self) -> tuple[slice, slice]:
         """The part of the square that the slice fills."""

@@ -1,0 +1,22 @@
+"""Inference: bundle, engine, segmenter, classifier, vote."""
+
+from __future__ import annotations
+
+from groundglass.infer.bundle import Bundle, load_bundle, shipped_bundles
+from groundglass.infer.classify import Classifier, GroupEvidence
+from groundglass.infer.engine import Engine, Network, Precision
+from groundglass.infer.segment import Segmenter
+from groundglass.infer.vote import vote
+
+__all__ = [
+    "Bundle",
+    "Classifier",
+    "Engine",
+    "GroupEvidence",
+    "Network",
+    "Precision",
+    "Segmenter",
+    "load_bundle",
+    "shipped_bundles",
+    "vote",
+]

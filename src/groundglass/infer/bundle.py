@@ -1,0 +1,154 @@
+"""A bundle: networks, the recipe they were trained with, and what a reader must know of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from groundglass.errors import BundleError
+from groundglass.prepare import Recipe
+
+MANIFEST = "bundle.json"
+SEGMENTER, ENCODER, HEAD = "segmenter.onnx", "encoder.onnx", "head.onnx"
+#: Version of the manifest's form; another one is refused.
+SCHEMA = 1
+#: The bundle used when none is named.
+DEFAULT = "demonstration"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Weights with everything needed to use and to judge them.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files lie.
+    name, version : str
+        What it is called.
+    labels : tuple of str
+        Classes in the networks' order.
+    healthy : str
+        The class that means "no pneumonia"; the 0.9 rule treats it apart.
+    statement : str
+        What the weights were trained on and what that means for a verdict; shown in every output.
+    recipe : Recipe
+        How to prepare for them.
+    sha256 : mapping of str to str
+        Hash of each file.
+    training : mapping
+        Data, licences, settings and metrics, as written by training.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    healthy: str
+    statement: str
+    recipe: Recipe
+    sha256: Mapping[str, str]
+    training: Mapping[str, Any]
+
+    def path(self, file: str) -> Path:
+        """Where one of the bundle's files lies."""
+        return self.folder / file
+
+
+def load_bundle(source: str | Path = DEFAULT) -> Bundle:
+    """Read a bundle and check every file against its hash.
+
+    Parameters
+    ----------
+    source : str or Path
+        Name of a bundle that ships with the package, or a bundle's folder.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    BundleError
+        If there is no such bundle, its form is not known, or a file is missing or altered.
+    """
+    folder = _shipped() / source if isinstance(source, str) and _is_name(source) else Path(source)
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        known = ", ".join(shipped_bundles()) or "none"
+        raise BundleError(
+            f"no {MANIFEST} for bundle '{source}'",
+            expected=f"a bundle's folder or the name of a shipped one ({known})",
+            action="Check the name; `groundglass models` lists what there is.",
+        )
+    bundle = _parse(folder, manifest)
+    for file, expected in bundle.sha256.items():
+        _check_file(bundle.path(file), expected)
+    return bundle
+
+
+def shipped_bundles() -> tuple[str, ...]:
+    """Names of the bundles that ship with the package."""
+    return tuple(sorted(p.parent.name for p in _shipped().glob(f"*/{MANIFEST}")))
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _shipped() -> Path:
+    return Path(str(files("groundglass"))) / "weights"
+
+
+def _is_name(source: str) -> bool:
+    return "/" not in source and "\\" not in source and not source.startswith(".")
+
+
+def _parse(folder: Path, manifest: Path) -> Bundle:
+    try:
+        values = json.loads(manifest.read_text(encoding="utf-8"))
+        if values["schema"] != SCHEMA:
+            raise BundleError(
+                f"bundle form {values['schema']}",
+                expected=f"form {SCHEMA}",
+                action="Use a bundle made for this version of groundglass.",
+            )
+        return Bundle(
+            folder=folder,
+            name=values["name"],
+            version=values["version"],
+            labels=tuple(values["labels"]),
+            healthy=values["healthy"],
+            statement=values["statement"],
+            recipe=Recipe.from_dict(values["recipe"]),
+            sha256=values["sha256"],
+            training=values["training"],
+        )
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise BundleError(
+            f"a {MANIFEST} that cannot be understood ({error})",
+            expected="the manifest that training wrote",
+            action="Restore the bundle from where it came.",
+        ) from error
+
+
+def _check_file(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise BundleError(
+            f"no {path.name} in the bundle",
+            expected="every file the manifest names",
+            action="Restore the bundle from where it came.",
+        )
+    found = sha256_of(path)
+    if found != expected:
+        raise BundleError(
+            f"{path.name} with SHA-256 {found[:12]}…",
+            expected=f"{expected[:12]}… as the manifest says",
+            action="The file was altered or cut short: restore the bundle from where it came.",
+        )

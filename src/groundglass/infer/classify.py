@@ -1,0 +1,90 @@
+"""The classifier: slice encoder and sequence head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.core.result import GroupPrediction, SliceGroup
+from groundglass.infer.bundle import ENCODER, HEAD, Bundle
+from groundglass.infer.engine import Engine
+
+#: Slices per call of the encoder; a group of 50 is five calls.
+_BATCH = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupEvidence:
+    """A group's prediction with what the heat maps need.
+
+    Parameters
+    ----------
+    prediction : GroupPrediction
+        The answer.
+    features : ndarray of float32, shape (size, features)
+        Pooled features per image of the group, feet to head.
+    maps : ndarray of float32, shape (size, channels, rows, columns)
+        Activations of the encoder's last layer, from the same pass.
+    """
+
+    prediction: GroupPrediction
+    features: NDArray[np.float32]
+    maps: NDArray[np.float32]
+
+
+class Classifier:
+    """Encoder and head of a bundle.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Weights.
+    engine : Engine
+        What runs them.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self._labels = bundle.labels
+        self._encoder = engine.compile(bundle.path(ENCODER), _BATCH)
+        self._head = engine.compile(bundle.path(HEAD), 1)
+        size = bundle.recipe.image_size
+        black = np.zeros((1, 1, size, size), dtype=np.uint8)
+        #: Features of a black image, what padding is made of. Shape (features,).
+        self.black_features: NDArray[np.float32] = self._encoder(black)[0][0]
+
+    def __call__(self, group: SliceGroup, images: NDArray[np.uint8]) -> GroupEvidence:
+        """Classify one group.
+
+        Parameters
+        ----------
+        group : SliceGroup
+            Which slices it is made of.
+        images : ndarray of uint8, shape (group.size, size, size)
+            `gather`'s sequence.
+
+        Returns
+        -------
+        GroupEvidence
+        """
+        parts = [
+            self._encoder(images[start : start + _BATCH, None])
+            for start in range(0, len(images), _BATCH)
+        ]
+        features = np.concatenate([part[0] for part in parts])
+        maps = np.concatenate([part[1] for part in parts])
+        (logits,) = self._head(features[None])
+        probabilities = softmax(logits[0])
+        prediction = GroupPrediction(
+            group,
+            dict(zip(self._labels, map(float, probabilities), strict=True)),
+            self._labels[int(np.argmax(probabilities))],
+        )
+        return GroupEvidence(prediction, features, maps)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities from logits along the last axis."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))

@@ -1,0 +1,131 @@
+"""From trained networks to a bundle: ONNX files and their manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from groundglass.infer.bundle import ENCODER, HEAD, MANIFEST, SCHEMA, SEGMENTER, sha256_of
+from groundglass.prepare import Recipe
+from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
+
+#: ONNX names of the head's weights that explaining reads, by operator and input position.
+_LSTM_INPUTS = {1: "lstm.w", 2: "lstm.r", 3: "lstm.b"}
+_OPSET = 17
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFacts:
+    """What a bundle says about itself.
+
+    Parameters
+    ----------
+    name, version : str
+        What it is called.
+    labels : tuple of str
+        Classes in the networks' order.
+    healthy : str
+        The class that means no pneumonia.
+    statement : str
+        What it was trained on and what that means for a verdict.
+    training : mapping
+        Data, licences, settings and metrics.
+    """
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    healthy: str
+    statement: str
+    training: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Networks:
+    """The three trained networks."""
+
+    segmenter: LungUNet
+    encoder: SliceEncoder
+    head: SequenceHead
+
+
+class _SegmenterGraph(nn.Module):
+    """8-bit image in, 8-bit lung probability out: the engine converts, not Python."""
+
+    def __init__(self, net: LungUNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (torch.sigmoid(self.net(image.float() / 255)) * 255 + 0.5).to(torch.uint8)
+
+
+class _EncoderGraph(nn.Module):
+    """8-bit image in, pooled features and the last layer's activations out."""
+
+    def __init__(self, net: SliceEncoder) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.net.maps(image.float() / 255)
+        return torch.cat([m.amax(dim=(2, 3)) for m in maps], dim=1), maps[-1]
+
+
+def export_bundle(networks: Networks, recipe: Recipe, facts: BundleFacts, folder: Path) -> None:
+    """Write `folder` with three ONNX files and `bundle.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    size = recipe.image_size
+    image = torch.zeros(2, 1, size, size, dtype=torch.uint8)
+    features = torch.zeros(2, recipe.group_size, networks.encoder.features)
+    _export(_SegmenterGraph(networks.segmenter), image, folder / SEGMENTER, ["probability"])
+    _export(_EncoderGraph(networks.encoder), image, folder / ENCODER, ["features", "maps"])
+    _export(networks.head, features, folder / HEAD, ["logits"])
+    _name_head_weights(folder / HEAD)
+    manifest = {
+        "schema": SCHEMA,
+        "name": facts.name,
+        "version": facts.version,
+        "labels": list(facts.labels),
+        "healthy": facts.healthy,
+        "statement": facts.statement,
+        "recipe": recipe.to_dict(),
+        "sha256": {name: sha256_of(folder / name) for name in (SEGMENTER, ENCODER, HEAD)},
+        "training": dict(facts.training),
+    }
+    text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _export(net: nn.Module, example: Tensor, path: Path, outputs: list[str]) -> None:
+    # The TorchScript exporter keeps the LSTM as one ONNX operator; the newer one unrolls it.
+    torch.onnx.export(
+        net.eval(),
+        (example,),
+        str(path),
+        dynamo=False,
+        opset_version=_OPSET,
+        input_names=["input"],
+        output_names=outputs,
+        dynamic_axes={name: {0: "n"} for name in ("input", *outputs)},
+    )
+
+
+def _name_head_weights(path: Path) -> None:
+    """Give the LSTM's weights names that can be asked for; the exporter numbers them."""
+    model = onnx.load(str(path))
+    lstm = next(node for node in model.graph.node if node.op_type == "LSTM")
+    names = {lstm.input[position]: name for position, name in _LSTM_INPUTS.items()}
+    for initializer in model.graph.initializer:
+        initializer.name = names.get(initializer.name, initializer.name)
+    for position, name in _LSTM_INPUTS.items():
+        lstm.input[position] = name
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))

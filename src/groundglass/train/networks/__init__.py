@@ -1,0 +1,9 @@
+"""The three networks of the paper: lung U-Net, slice encoder, sequence head."""
+
+from __future__ import annotations
+
+from groundglass.train.networks.encoder import SliceEncoder
+from groundglass.train.networks.sequence import SequenceHead
+from groundglass.train.networks.unet import LungUNet
+
+__all__ = ["LungUNet", "SequenceHead", "SliceEncoder"]

@@ -1,0 +1,52 @@
+"""The head's backward pass, written out, is PyTorch's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from groundglass.explain import HeadWeights, feature_gradients
+
+torch = pytest.importorskip("torch", reason="needs groundglass[train]: PyTorch is the judge")
+
+#: PyTorch's gates come as input, forget, cell, output; ONNX's as input, output, forget, cell.
+ONNX_GATES = [0, 3, 1, 2]
+
+
+def in_onnx_order(array: np.ndarray, units: int) -> np.ndarray:
+    return np.concatenate([array[k * units : (k + 1) * units] for k in ONNX_GATES])
+
+
+def onnx_weights(head: torch.nn.Module) -> HeadWeights:
+    state = {name: value.detach().numpy() for name, value in head.state_dict().items()}
+    units = state["lstm.weight_hh_l0"].shape[1]
+
+    def both(kind: str) -> list[np.ndarray]:
+        return [in_onnx_order(state[f"lstm.{kind}_l0{side}"], units) for side in ("", "_reverse")]
+
+    biases = [np.concatenate(pair) for pair in zip(both("bias_ih"), both("bias_hh"), strict=True)]
+    return HeadWeights(
+        np.stack(both("weight_ih")),
+        np.stack(both("weight_hh")),
+        np.stack(biases),
+        state["dense.weight"],
+        state["dense.bias"],
+        state["out.weight"],
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gradients_are_autograds(seed: int) -> None:
+    from groundglass.train.networks import SequenceHead  # noqa: PLC0415
+
+    torch.manual_seed(seed)
+    head = SequenceHead(features=24, size=13, classes=3, units=8, width=10).eval()
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    features = torch.rand(13, 24, requires_grad=True)
+    found = feature_gradients(onnx_weights(head), features.detach().numpy())
+    logits = head(features[None])[0]
+    for label in range(3):
+        (expected,) = torch.autograd.grad(logits[label], features, retain_graph=True)
+        assert np.abs(expected.numpy()).max() > 1e-3
+        np.testing.assert_allclose(found[label], expected.numpy(), atol=1e-5)

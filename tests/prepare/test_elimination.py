@@ -1,0 +1,52 @@
+"""Elimination: the paper's two ratios, by patient coordinates."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundglass.core.result import SliceFate
+from groundglass.prepare import Recipe
+from groundglass.prepare.elimination import eliminate
+
+AREA = np.array([0.0, 50.0, 89.0, 90.0, 100.0, 60.0, 41.0, 39.0, 0.0])
+POSITION = np.arange(9) * 5.0
+
+
+def test_paper_ratios_decide_towards_head_and_feet() -> None:
+    fates = [record.fate for record in eliminate(AREA, POSITION, Recipe())]
+    kept, head, feet = SliceFate.KEPT, SliceFate.ELIMINATED_HEADWARD, SliceFate.ELIMINATED_FEETWARD
+    none = SliceFate.NO_LUNG
+    assert fates == [none, feet, feet, kept, kept, kept, kept, head, none]
+
+
+def test_order_of_the_array_does_not_matter() -> None:
+    straight = {r.position_mm: r.fate for r in eliminate(AREA, POSITION, Recipe())}
+    turned = {r.position_mm: r.fate for r in eliminate(AREA[::-1], POSITION[::-1], Recipe())}
+    assert straight == turned
+
+
+@given(
+    st.lists(st.floats(0, 1e5), min_size=1, max_size=40),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
+def test_the_largest_slice_stays_and_stricter_ratios_never_keep_more(
+    areas: list[float], low: float, high: float
+) -> None:
+    low, high = sorted((low, high))
+    area, position = np.array(areas), np.arange(len(areas)) * 2.0
+    loose = eliminate(area, position, Recipe(headward_ratio=low, feetward_ratio=low))
+    strict = eliminate(area, position, Recipe(headward_ratio=high, feetward_ratio=high))
+    kept_loose = {r.index for r in loose if r.fate is SliceFate.KEPT}
+    kept_strict = {r.index for r in strict if r.fate is SliceFate.KEPT}
+    assert kept_strict <= kept_loose
+    if area.max() > 0:
+        assert int(area.argmax()) in kept_strict
+
+
+def test_every_reason_names_share_and_limit() -> None:
+    records = eliminate(AREA, POSITION, Recipe())
+    assert records[2].reason == "0.89 of the largest lung area, under the feetward limit 0.90"
+    assert records[0].reason == "no lung in this slice"

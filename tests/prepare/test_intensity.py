@@ -1,0 +1,37 @@
+"""Windows: DICOM's linear window, and brighter stays brighter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from groundglass.prepare import Recipe
+from groundglass.prepare.intensity import lung_window, window_to_uint8
+
+
+@pytest.mark.parametrize(
+    ("hu", "grey"), [(-1350, 0), (-3000, 0), (-600, 128), (150, 255), (3000, 255)]
+)
+def test_window_edges_and_centre(hu: int, grey: int) -> None:
+    assert window_to_uint8(np.array([hu], np.int16), -600, 1500)[0] == grey
+
+
+def test_window_never_turns_brighter_into_darker() -> None:
+    hu = np.arange(-2000, 2000, dtype=np.int16)
+    assert np.all(np.diff(window_to_uint8(hu, -600, 1500).astype(int)) >= 0)
+
+
+def test_float_and_integer_hounsfield_units_look_the_same() -> None:
+    hu = np.arange(-2000, 2000, dtype=np.int16)
+    floats = window_to_uint8(hu.astype(np.float32), -600, 1500)
+    assert np.array_equal(window_to_uint8(hu, -600, 1500), floats)
+
+
+def test_equalisation_raises_the_contrast_of_ground_glass() -> None:
+    rng = np.random.default_rng(0)
+    hu = rng.normal(-860, 20, (256, 256)).astype(np.int16)
+    hu[100:130, 100:130] = -700
+    plain = window_to_uint8(hu, -600, 1500).astype(float)
+    shown = lung_window(hu, Recipe()).astype(float)
+    lesion, around = np.s_[105:125, 105:125], np.s_[60:90, 100:130]
+    assert shown[lesion].mean() - shown[around].mean() > plain[lesion].mean() - plain[around].mean()
