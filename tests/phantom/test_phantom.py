@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pydicom
 import pytest
@@ -58,8 +59,6 @@ def test_the_label_changes_nothing_but_the_disease(seed: int) -> None:
 
 
 def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
-    import cv2
-
     kernel = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
     return cv2.dilate(mask.astype(np.uint8), kernel) > 0
 

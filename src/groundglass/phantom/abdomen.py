@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundglass.phantom.anatomy import Anatomy
+from groundglass.phantom.anatomy import Anatomy, between
 from groundglass.phantom.mediastinum import BLOOD_HU, vessels_at
 from groundglass.phantom.raster import Canvas, oval, turned
 from groundglass.phantom.settings import stream
@@ -17,15 +17,14 @@ def paint_abdomen(canvas: Canvas, person: Anatomy, level: float, z_mm: float) ->
     """Organs on a canvas of their own; the diaphragm decides where it shows."""
     half, front, back = person.cage(level)
     spine_x, spine_y = person.spine(level)
-    canvas.image[:] = FAT_HU
     rng = stream(person.detail_seed, "abdomen")
     shape = rng.normal(1.0, 0.1, 12)
     gas = rng.random(4)
     boost = 0.25 * person.contrast_hu
     _left_side(canvas, person, level, (shape, gas))
-    liver = float(np.interp(level, [-0.75, -0.45, -0.1, 0.15, 0.6], [0, 0.55, 1.0, 1.05, 1.05]))
+    liver = between(level, [-0.75, -0.45, -0.1, 0.15, 0.6], [0, 0.55, 1.0, 1.05, 1.05])
     if liver > 0.05:
-        reach = float(np.interp(level, [-0.5, 0.0, 0.35], [0.2, 0.95, 1.15])) * shape[0]
+        reach = between(level, [-0.5, 0.0, 0.35], [0.2, 0.95, 1.15]) * shape[0]
         right = oval(
             (-half * 0.55, (front + back) * 0.5 - 4),
             (half * 0.56, (back - front) * 0.5 * liver),

@@ -7,6 +7,7 @@ through the lungs, 1 per 250 mm beyond. The tables hold typical adult measures i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,11 @@ def _unit_outline() -> Array:
 
 
 _UNIT = _unit_outline()
+
+
+def between(level: float, levels: Sequence[float], values: Sequence[float]) -> float:
+    """A measure that runs from value to value between levels, and stays put beyond them."""
+    return float(np.interp(level, levels, values))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,10 +201,10 @@ class Anatomy:
         recess = np.float32(self.recess_mm[side])
         dx = np.abs(out) / np.where(out > 0, np.float32(half - cx), np.float32(1.9 * cx))
         dy = np.abs(behind) / np.where(behind > 0, np.float32(back - cy), np.float32(cy - front))
-        sideways = np.where(out > 0, 0.8 * recess, 0.6 * recess) * _steep(dx)
-        along = np.where(behind > 0, recess, 0.24 * recess) * _steep(dy)
+        sideways = np.where(out > 0, np.float32(0.8) * recess, np.float32(0.6) * recess)
+        along = np.where(behind > 0, recess, np.float32(0.24) * recess)
         top = np.float32(self.dome_level[side] * self.lung_height_mm)
-        return np.asarray(top - sideways - along, np.float32)
+        return np.asarray(top - sideways * _steep(dx) - along * _steep(dy), np.float32)
 
     def heart_shape(self, level: float) -> tuple[tuple[float, float], tuple[float, float]] | None:
         """Centre and half axes of the heart at a level; None above and below it."""
@@ -249,7 +255,7 @@ class Anatomy:
         return (sign * 47.0 * self.width, cy), (52 * self.width * share, 64 * self.depth * share)
 
 
-def _steep(share: Float) -> Float:
+def _steep(share: NDArray[np.floating]) -> Float:
     """How a dome falls from its top (0) to the wall (1): gently, then steeply."""
     return np.asarray(
         share * share * (np.float32(0.6) + np.float32(0.4) * share * share), np.float32

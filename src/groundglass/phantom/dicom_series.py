@@ -8,8 +8,8 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from groundglass.phantom.render import Phantom
 from groundglass.phantom.settings import stream
+from groundglass.phantom.thorax import Phantom
 
 _RESCALE_INTERCEPT = -1024
 _MANUFACTURER = "groundglass"

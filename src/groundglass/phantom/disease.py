@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from groundglass.phantom.anatomy import Anatomy
 from groundglass.phantom.raster import Float, Grid, noise_plane
+from groundglass.phantom.settings import PhantomSettings, stream
 from groundglass.phantom.vessels import Pools
 
 Array = NDArray[np.float64]
@@ -121,19 +122,15 @@ def _pick(
     return np.asarray(pool[rng.choice(len(pool), p=odds / odds.sum())])
 
 
-def draw_findings(
-    site: Site,
-    label: str,
-    severity: float,
-    rng: np.random.Generator,
-    confuser_rng: np.random.Generator,
-) -> Findings:
-    """Disease of a class, plus the confusers everybody may have."""
-    confusers = _confusers(site, confuser_rng)
-    if label == "CP":
-        return Findings(confusers + _covid(site, severity, rng))
-    if label == "NCP":
-        return _pneumonia(site, severity, rng, confusers)
+def draw_findings(site: Site, settings: PhantomSettings) -> Findings:
+    """The disease of the label, plus the confusers anybody of this seed may have."""
+    confusers = _confusers(site, stream(settings.seed, "confusers"))
+    rng = stream(settings.seed, "disease " + settings.label)
+    if settings.label == "CP":
+        return Findings(confusers + _covid(site, settings.severity, rng))
+    if settings.label == "NCP":
+        lesions, effusion = _pneumonia(site, settings.severity, rng)
+        return Findings(confusers + lesions, effusion)
     return Findings(confusers)
 
 
@@ -184,26 +181,26 @@ def _subpleural_line(site: Site, point: Array, rng: np.random.Generator) -> Lesi
 
 
 def _pneumonia(
-    site: Site, severity: float, rng: np.random.Generator, confusers: tuple[Lesion, ...]
-) -> Findings:
+    site: Site, severity: float, rng: np.random.Generator
+) -> tuple[tuple[Lesion, ...], tuple[float, float]]:
+    """Lesions and the depth of fluid in mm on the (right, left)."""
     side = int(rng.integers(2))
     lobe = 1 if rng.random() < 0.62 else -1
-    lesions: list[Lesion] = []
-    kind = rng.choice(3, p=[0.5, 0.32, 0.18])
+    kind = int(rng.choice(3, p=[0.5, 0.32, 0.18]))
     if kind == 0:
-        lesions += _lobar(site, severity, (side, lobe), rng)
+        lesions = _lobar(site, severity, (side, lobe), rng)
     elif kind == 1:
-        lesions += _patches(site, severity, side, rng)
+        lesions = _patches(site, severity, side, rng)
     else:
-        lesions += _diffuse(site, severity, rng)
+        lesions = _diffuse(site, severity, rng)
     if rng.random() < 0.55:
         lesions += _tree_in_bud(site, severity, side, rng)
-    effusion = [0.0, 0.0]
+    fluid = [0.0, 0.0]
     if rng.random() < 0.1 + 0.45 * severity:
-        effusion[side] = float(rng.uniform(5, 12 + 40 * severity))
+        fluid[side] = float(rng.uniform(5, 12 + 40 * severity))
         if rng.random() < 0.3:
-            effusion[1 - side] = float(rng.uniform(4, 10 + 15 * severity))
-    return Findings(confusers + tuple(lesions), (effusion[0], effusion[1]))
+            fluid[1 - side] = float(rng.uniform(4, 10 + 15 * severity))
+    return tuple(lesions), (fluid[0], fluid[1])
 
 
 def _lobar(
@@ -213,7 +210,7 @@ def _lobar(
     lesions = []
     for k in range(1 + int(rng.random() < 0.5 * severity)):
         point = _pick(site, (0.6, 1.2 * lobe, 0.6 * lobe), side if k == 0 else 1 - side, rng)
-        size = float(rng.uniform(13, 20) + 62 * severity**1.2 * rng.uniform(0.5, 1.1))
+        size = float(rng.uniform(9, 16) + 66 * severity**1.2 * rng.uniform(0.5, 1.1))
         base = Lesion(
             centre_mm=(float(point[0]), float(point[1]), float(point[2])),
             radii_mm=(
@@ -222,7 +219,7 @@ def _lobar(
                 size * float(rng.uniform(0.7, 1.3)),
             ),
             turn_deg=_turn_to_wall(site.person, point),
-            filling=float(rng.uniform(0.8, 1.02)),
+            filling=float(rng.uniform(0.45 + 0.4 * min(1.0, 3 * severity), 1.02)),
             rough=float(rng.uniform(0.4, 0.8)),
             lobe=lobe,
         )
@@ -355,15 +352,15 @@ def fill_plane(findings: Findings, person: Anatomy, plane: Plane) -> tuple[Float
 
     Returns
     -------
-    filled : ndarray of float32, shape (matrix, matrix)
+    filled : ndarray of float32, shape (rows, columns)
         Share of the air replaced, 0 to 1, by whatever.
     diseased : ndarray of float32
         The same by disease alone.
     destroyed : ndarray of float32
         Share of the tissue lost (emphysema), 0 to 1.
     """
-    n = plane.grid.matrix
-    filled, diseased, destroyed = (np.zeros((n, n), np.float32) for _ in range(3))
+    shape = (plane.grid.rows, plane.grid.columns)
+    filled, diseased, destroyed = (np.zeros(shape, np.float32) for _ in range(3))
     todo = [
         les
         for les in findings.lesions
@@ -395,9 +392,12 @@ def _box(lesion: Lesion, grid: Grid) -> tuple[slice, slice] | None:
     reach = max(lesion.radii_mm[:2]) * 1.9 + 2
     x0, y0 = grid.first_mm
     edges = []
-    for centre, first in ((lesion.centre_mm[1], y0), (lesion.centre_mm[0], x0)):
+    for centre, first, size in (
+        (lesion.centre_mm[1], y0, grid.rows),
+        (lesion.centre_mm[0], x0, grid.columns),
+    ):
         low = max(0, int((centre - reach - first) / grid.pixel_mm))
-        high = min(grid.matrix, int((centre + reach - first) / grid.pixel_mm) + 2)
+        high = min(size, int((centre + reach - first) / grid.pixel_mm) + 2)
         if low >= high:
             return None
         edges.append(slice(low, high))

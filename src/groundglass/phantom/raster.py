@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,29 +28,37 @@ class Grid:
 
     Parameters
     ----------
-    matrix : int
-        Rows and columns.
+    rows, columns : int
+        Size of the image.
     pixel_mm : float
         Pixel edge in mm.
-    centre_mm : tuple of float
-        (x, y) of the centre of the square in mm.
+    first_mm : tuple of float
+        (x, y) of the centre of pixel (0, 0) in mm.
     """
 
-    matrix: int
+    rows: int
+    columns: int
     pixel_mm: float
-    centre_mm: tuple[float, float]
+    first_mm: tuple[float, float]
 
-    @property
-    def first_mm(self) -> tuple[float, float]:
-        """(x, y) of the centre of pixel (0, 0) in mm."""
-        half = (self.matrix - 1) / 2.0 * self.pixel_mm
-        return self.centre_mm[0] - half, self.centre_mm[1] - half
+    @classmethod
+    def square(cls, matrix: int, width_mm: float, centre_mm: tuple[float, float]) -> Grid:
+        """The grid of a square field of view about a centre (x, y) in mm."""
+        pixel = width_mm / matrix
+        half = (matrix - 1) / 2.0 * pixel
+        return cls(matrix, matrix, pixel, (centre_mm[0] - half, centre_mm[1] - half))
+
+    def window(self, box: tuple[slice, slice]) -> Grid:
+        """The part of the grid in a box of (rows, columns)."""
+        top, left = box[0].start, box[1].start
+        first = (self.first_mm[0] + left * self.pixel_mm, self.first_mm[1] + top * self.pixel_mm)
+        return Grid(box[0].stop - top, box[1].stop - left, self.pixel_mm, first)
 
     def axes(self) -> tuple[Float, Float]:
-        """Column x (1, matrix) and row y (matrix, 1) positions in mm, ready to broadcast."""
-        index = np.arange(self.matrix, dtype=np.float32) * np.float32(self.pixel_mm)
-        x0, y0 = self.first_mm
-        return (index + np.float32(x0))[None, :], (index + np.float32(y0))[:, None]
+        """Column x (1, columns) and row y (rows, 1) positions in mm, ready to broadcast."""
+        x = np.arange(self.columns) * self.pixel_mm + self.first_mm[0]
+        y = np.arange(self.rows) * self.pixel_mm + self.first_mm[1]
+        return x.astype(np.float32)[None, :], y.astype(np.float32)[:, None]
 
 
 class Canvas:
@@ -65,13 +74,15 @@ class Canvas:
         float32 for HU, uint8 for masks.
     """
 
-    def __init__(self, grid: Grid, background: float, dtype: type = np.float32) -> None:
-        side = grid.matrix * OVERSAMPLING
+    def __init__(
+        self, grid: Grid, background: float = 0, dtype: type[np.generic] = np.uint8
+    ) -> None:
         self.grid = grid
         self.pixel_mm = grid.pixel_mm / OVERSAMPLING
         corner = (grid.pixel_mm - self.pixel_mm) / 2.0
         self._origin = np.array(grid.first_mm) - corner
-        self.image = np.full((side, side), background, dtype)
+        shape = (grid.rows * OVERSAMPLING, grid.columns * OVERSAMPLING)
+        self.image: NDArray[Any] = np.full(shape, background, dtype)
 
     def to_pixels(self, points_mm: Points) -> NDArray[np.int32]:
         """Fixed-point canvas coordinates of (n, 2) points in mm."""
@@ -112,17 +123,26 @@ class Canvas:
         start, stop = (int(ends[0]), int(ends[1])), (int(ends[2]), int(ends[3]))
         cv2.line(self.image, start, stop, value, width, cv2.LINE_8, _SHIFT)
 
-    def blank(self, value: float, dtype: type = np.uint8) -> Canvas:
-        """An empty canvas of the same grid."""
-        return Canvas(self.grid, value, dtype)
-
     def down(self) -> Float:
         """Average back to the image's pixels; a uint8 mask becomes a coverage of 0 to 1."""
-        size = (self.grid.matrix, self.grid.matrix)
-        small = cv2.resize(self.image, size, interpolation=cv2.INTER_AREA)
+        size = (self.grid.columns, self.grid.rows)
+        small = np.asarray(cv2.resize(self.image, size, interpolation=cv2.INTER_AREA), np.float32)
         if self.image.dtype == np.uint8:
-            return np.asarray(small, np.float32) / np.float32(255)
-        return np.asarray(small, np.float32)
+            small /= np.float32(255)
+        return small
+
+
+def filled(grid: Grid, points_mm: Points) -> Byte:
+    """Canvas mask (0 or 255) of a closed curve."""
+    canvas = Canvas(grid)
+    canvas.fill(points_mm, 255)
+    return np.asarray(canvas.image, np.uint8)
+
+
+def coverage(grid: Grid, mask: Byte) -> Float:
+    """Share of each image pixel that a canvas mask (0 or 255) covers."""
+    small = cv2.resize(mask, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32) / np.float32(255)
 
 
 def oval(centre: tuple[float, float], half: tuple[float, float], power: float = 2.0) -> Points:
@@ -172,7 +192,7 @@ def noise_plane(grid: Grid, z_mm: float, cell_mm: float, offset: NDArray[np.floa
 
     Returns
     -------
-    ndarray of float32, shape (matrix, matrix)
+    ndarray of float32, shape (rows, columns)
     """
     tile = _tile()
     level = (z_mm / cell_mm + offset[2]) % _TILE
@@ -184,13 +204,14 @@ def noise_plane(grid: Grid, z_mm: float, cell_mm: float, offset: NDArray[np.floa
     whole = np.floor(shift).astype(int)
     # A patch one cell larger on every side, wrapped around by hand: OpenCV's own wrapping only
     # reaches one tile far.
-    cells = np.arange(int(step * grid.matrix) + 6) - 2
-    patch = layer[np.ix_((cells + whole[1]) % _TILE, (cells + whole[0]) % _TILE)]
+    down = np.arange(int(step * grid.rows) + 6) - 2
+    along = np.arange(int(step * grid.columns) + 6) - 2
+    patch = layer[np.ix_((down + whole[1]) % _TILE, (along + whole[0]) % _TILE)]
     start = shift - whole + 2.0
     plane = cv2.warpAffine(
         patch,
         np.array([[step, 0.0, start[0]], [0.0, step, start[1]]]),
-        (grid.matrix, grid.matrix),
+        (grid.columns, grid.rows),
         flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )

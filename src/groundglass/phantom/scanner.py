@@ -9,12 +9,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from groundglass.phantom.anatomy import Anatomy
 from groundglass.phantom.raster import Canvas, Float, Grid
 from groundglass.phantom.settings import PhantomSettings, stream
 
 MIN_SLICES, MAX_SLICES = 13, 261
+#: Scanners store no less than this for air.
+_LOWEST_HU = -1024.0
+#: Makes every height in micrometres positive, as a seed must be.
+_HEIGHT_SHIFT = 10_000_000
 _SPACINGS_MM = (0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 _SPACING_ODDS = (0.05, 0.17, 0.15, 0.1, 0.11, 0.1, 0.08, 0.06, 0.18)
 
@@ -43,8 +48,6 @@ class Scan:
         Mattress between back and table.
     blanket : bool
         Whether a cover lies on the body.
-    tilt_deg : float
-        How far the body is rolled on the table.
     seed : int
         For the noise of the slices.
     """
@@ -71,9 +74,9 @@ def draw_scan(person: Anatomy, settings: PhantomSettings) -> Scan:
     shift = rng.normal(0, 9), rng.normal(6, 12)
     if settings.field_of_view_mm is not None:
         view = settings.field_of_view_mm
-    grid = Grid(
+    grid = Grid.square(
         settings.matrix,
-        view / settings.matrix,
+        view,
         (float(shift[0]), (front + back) / 2 + float(shift[1])),
     )
     z_mm, spacing = _slices(person, settings, rng)
@@ -156,7 +159,7 @@ def paint_room(canvas: Canvas, person: Anatomy, scan: Scan, z_mm: float) -> None
         canvas.line(line, 1.4, -820.0)
 
 
-def expose(image: Float, scan: Scan, index: int, body: Float) -> Float:
+def expose(image: Float, scan: Scan, z_mm: float, body: Float) -> Float:
     """Kernel, noise and padding on a slice.
 
     Parameters
@@ -165,32 +168,42 @@ def expose(image: Float, scan: Scan, index: int, body: Float) -> Float:
         Noise-free HU.
     scan : Scan
         The scanner.
-    index : int
-        Seeds the noise of this slice.
+    z_mm : float
+        Height in the patient; seeds the noise of this slice.
     body : ndarray of float32
         1 inside the body, 0 in air.
     """
     grid = scan.grid
-    rng = np.random.default_rng([scan.seed, index])
-    image = cv2.GaussianBlur(image, (0, 0), max((0.35 if scan.sharp else 0.7) / grid.pixel_mm, 0.2))
+    rng = np.random.default_rng([scan.seed, round(z_mm * 1000) + _HEIGHT_SHIFT])
+    image = _blur(image, (0.35 if scan.sharp else 0.7) / grid.pixel_mm)
     noise = rng.standard_normal(image.shape, np.float32)
     if scan.sharp:
-        image = image + np.float32(0.5) * (
-            image - cv2.GaussianBlur(image, (0, 0), 1.3 / grid.pixel_mm)
-        )
-        noise = cv2.GaussianBlur(noise, (0, 0), max(0.35 / grid.pixel_mm, 0.25))
-        noise -= np.float32(0.75) * cv2.GaussianBlur(noise, (0, 0), 1.5 / grid.pixel_mm)
+        image = image + np.float32(0.5) * (image - _blur(image, 1.3 / grid.pixel_mm))
+        noise = _blur(noise, 0.35 / grid.pixel_mm)
+        noise -= np.float32(0.75) * _blur(noise, 1.5 / grid.pixel_mm)
         level = 2.2 * scan.noise_hu
     else:
-        noise = cv2.GaussianBlur(noise, (0, 0), max(0.85 / grid.pixel_mm, 0.3))
+        noise = _blur(noise, 0.85 / grid.pixel_mm)
         level = scan.noise_hu
     noise *= np.float32(level / max(float(noise[::4, ::4].std()), 1e-6))
     small = cv2.resize(body, (32, 32), interpolation=cv2.INTER_AREA)
-    depth = cv2.resize(cv2.blur(small, (9, 5)), image.shape[::-1])
+    depth = cv2.resize(cv2.blur(small, (9, 5)), (grid.columns, grid.rows))
     image = image + noise * (np.float32(0.45) + np.float32(0.75) * depth)
+    image = np.maximum(image, _LOWEST_HU)
+    outside = outside_circle(scan)
+    if outside is not None and scan.padding_hu is not None:
+        image[outside] = scan.padding_hu
+    return np.asarray(image, np.float32)
+
+
+def outside_circle(scan: Scan) -> NDArray[np.bool_] | None:
+    """Pixels beyond the reconstructed circle; None where the whole square is image."""
     if scan.padding_hu is None:
-        return np.asarray(np.maximum(image, -1024), np.float32)
-    centre = (grid.matrix - 1) / 2
-    span = (np.arange(grid.matrix, dtype=np.float32) - np.float32(centre)) ** 2
-    outside = span[:, None] + span[None, :] > (grid.matrix / 2) ** 2
-    return np.where(outside, np.float32(scan.padding_hu), np.maximum(image, -1024))
+        return None
+    matrix = scan.grid.rows
+    span = (np.arange(matrix, dtype=np.float32) - np.float32((matrix - 1) / 2)) ** 2
+    return np.asarray(span[:, None] + span[None, :] > (matrix / 2) ** 2)
+
+
+def _blur(image: Float, sigma_px: float) -> Float:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma_px, 0.22)), np.float32)

@@ -18,7 +18,32 @@ _MURRAY = 1 / 2.5
 _WAY_SHARE = 0.55
 _MAX_RADIUS_MM = 7.5
 #: Pieces thicker than this in radius belong to the lung root and are not counted as lung.
-HILAR_RADIUS_MM = 3.6
+HILAR_VESSEL_MM = 3.6
+HILAR_BRONCHUS_MM = 2.6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pieces:
+    """The parts of a tree that lie within a slab.
+
+    Parameters
+    ----------
+    ends : ndarray, shape (m, 4)
+        x, y of one end and x, y of the other, in mm.
+    radius : ndarray, shape (m,)
+        In mm.
+    share : ndarray, shape (m,)
+        How opaque to draw it, 0 to 1.
+    """
+
+    ends: Array
+    radius: Array
+    share: Array
+
+    def thicker(self, radius_mm: float) -> Pieces:
+        """Only the pieces above a radius, opaque."""
+        keep = self.radius > radius_mm
+        return Pieces(self.ends[keep], self.radius[keep], np.ones(int(keep.sum())))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,39 +62,31 @@ class Tree:
     stop: Array
     radius: Array
 
-    def at(self, z_mm: float, thickness_mm: float) -> tuple[Array, Array, Array]:
-        """The pieces within a slab: ends (m, 4) in mm, radius (m,), share of the slab (m,)."""
+    def at(self, z_mm: float, thickness_mm: float) -> Pieces:
+        """The parts within a slab; what fills only part of its thickness is as faint as that."""
+        reach = thickness_mm / 2 + 0.6 * self.radius
         low = np.minimum(self.start[:, 2], self.stop[:, 2])
         high = np.maximum(self.start[:, 2], self.stop[:, 2])
-        reach = thickness_mm / 2 + 0.6 * self.radius
         hit = (low < z_mm + reach) & (high > z_mm - reach)
-        a, b, radius, reach = self.start[hit], self.stop[hit], self.radius[hit], reach[hit]
-        step = b - a
-        length = np.linalg.norm(step, axis=1) + 1e-9
+        start, radius, reach = self.start[hit], self.radius[hit], reach[hit]
+        step = self.stop[hit] - start
         rise = np.where(np.abs(step[:, 2]) < 1e-6, 1e-6, step[:, 2])
-        t = np.sort(
-            np.stack([(z_mm - reach - a[:, 2]) / rise, (z_mm + reach - a[:, 2]) / rise]), axis=0
-        )
-        t = np.clip(t, 0, 1)
-        ends = np.concatenate(
-            [a[:, :2] + t[0][:, None] * step[:, :2], a[:, :2] + t[1][:, None] * step[:, :2]], axis=1
-        )
-        along = np.abs(step[:, 2]) / length
-        share = np.clip(np.maximum(2 * radius / thickness_mm, along + 0.2), 0, 1)
-        return ends, radius, share
+        enter, leave = (z_mm - reach - start[:, 2]) / rise, (z_mm + reach - start[:, 2]) / rise
+        cut = np.clip(np.sort(np.stack([enter, leave]), axis=0), 0, 1)
+        ends = [start[:, :2] + part[:, None] * step[:, :2] for part in cut]
+        upright = np.abs(step[:, 2]) / (np.linalg.norm(step, axis=1) + 1e-9)
+        share = np.clip(np.maximum(2 * radius / thickness_mm, upright + 0.2), 0, 1)
+        return Pieces(np.concatenate(ends, axis=1), radius, share)
 
 
-def draw_tree(
-    canvas: Canvas, pieces: tuple[Array, Array, Array], *, widen_mm: float = 0.0, full: bool = False
-) -> None:
+def draw_tree(canvas: Canvas, pieces: Pieces, *, widen_mm: float = 0.0) -> None:
     """Draw pieces on a mask canvas; thin ones fainter, so that their width is kept on average."""
-    ends, radius, share = pieces
-    if not len(radius):
+    if not len(pieces.radius):
         return
-    width = 2 * (radius + widen_mm) / canvas.pixel_mm
+    width = 2 * (pieces.radius + widen_mm) / canvas.pixel_mm
     pixels = np.clip(np.round(width), 1, None).astype(int)
-    value = 255.0 * (np.ones_like(share) if full else share * np.clip(width / pixels, 0, 1))
-    fixed = canvas.to_pixels(ends.reshape(-1, 2)).reshape(-1, 4)
+    value = 255.0 * pieces.share * np.clip(width / pixels, 0, 1)
+    fixed = canvas.to_pixels(pieces.ends.reshape(-1, 2)).reshape(-1, 4)
     for k in np.argsort(value):
         canvas.segment(fixed[k], int(pixels[k]), float(value[k]))
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.phantom.anatomy import Anatomy
-from groundglass.phantom.raster import Canvas, Points, oval, turned
+from groundglass.phantom.raster import Canvas, Points, filled, oval, turned
 
 FAT_HU, MUSCLE_HU, SKIN_HU, CORTEX_HU = -102.0, 52.0, 15.0, 780.0
 _RIBS = 12
@@ -26,14 +26,13 @@ def paint_wall(canvas: Canvas, person: Anatomy, level: float) -> None:
         _breasts(canvas, person, level, fat)
     canvas.fill(skin, SKIN_HU)
     canvas.fill(person.outline(trunk, level, fat), FAT_HU)
-    under = canvas.blank(0)
-    under.fill(person.outline(trunk, level, -1.0), 255)
-    flesh = canvas.blank(FAT_HU, np.float32)
+    flesh = Canvas(canvas.grid, FAT_HU, np.float32)
     if level < 1.12:
         _muscles(flesh, person, level)
     else:
         _neck(flesh, person, level)
-    np.copyto(canvas.image, flesh.image, where=under.image > 0)
+    under = filled(canvas.grid, person.outline(trunk, level, -1.0))
+    np.copyto(canvas.image, flesh.image, where=under > 0)
 
 
 def _fat_mm(person: Anatomy, level: float) -> float:
