@@ -91,7 +91,8 @@ def _move(image: Slice, mask: Mask, rng: np.random.Generator) -> tuple[Slice, Ma
 def _show(image: Slice, rng: np.random.Generator) -> Slice:
     """Noise, blur and small errors of scale."""
     if rng.random() < 0.3:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2))
+        blurred = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2))
+        image = np.asarray(blurred, dtype=np.float32)
     if rng.random() < 0.6:
         noise = rng.standard_normal(image.shape).astype(np.float32)
         if rng.random() < 0.5:

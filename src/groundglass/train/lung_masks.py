@@ -93,7 +93,7 @@ def calibrate(values: NDArray[np.float32]) -> NDArray[np.int16]:
     slope = (_TISSUE_HU - _AIR_HU) / (_SOURCE_TISSUE - air)
     hu = _AIR_HU + (values - air) * slope
     hu[fill] = -1024
-    return np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
+    return np.asarray(np.clip(np.rint(hu), -1024, 3071), dtype=np.int16)
 
 
 def _near_body(values: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -1,15 +1,12 @@
-"""A cohort of made patients on disk, for training and testing the classifier."""
+"""A cohort of made patients, for training and testing the classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from groundglass.core.volume import Volume
-from groundglass.phantom import PhantomSettings, make_phantom
+from groundglass.phantom import PhantomSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +65,3 @@ def cohort_cases(counts: dict[str, dict[str, int]], first_seed: int) -> list[Pha
         for _ in range(count)
     ]
     return [PhantomCase(first_seed + k, label, split) for k, (split, label) in enumerate(pairs)]
-
-
-def make_volumes(cases: list[PhantomCase], matrix: int) -> Iterator[tuple[PhantomCase, Volume]]:
-    """Render the cases one by one."""
-    for case in cases:
-        yield case, make_phantom(case.settings(matrix)).volume
-
-
-def cached_volume_path(folder: Path, case: PhantomCase) -> Path:
-    """Where a rendered case is kept."""
-    return folder / f"{case.seed}.npz"

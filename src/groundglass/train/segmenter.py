@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,7 +39,7 @@ class SegmenterSettings:
         Of everything random.
     """
 
-    steps: int = 2500
+    steps: int = 1800
     batch: int = 8
     phantom_share: float = 0.4
     learning_rate: float = 2e-3
@@ -85,10 +86,11 @@ class LungSlices:
 
 def train_segmenter(
     slices: LungSlices, recipe: Recipe, settings: SegmenterSettings, folder: Path
-) -> nn.Module:
+) -> LungUNet:
     """Train and return the network; progress goes to `folder/log.jsonl`."""
     torch.manual_seed(settings.seed)
-    net = LungUNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = LungUNet()
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
@@ -102,7 +104,7 @@ def train_segmenter(
         net.train()
         loss = segmentation_loss(net(image), lung)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         if step % 100 == 0 or step == settings.steps:
@@ -115,7 +117,8 @@ def train_segmenter(
             with (folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
             torch.save(net.state_dict(), folder / "unet.pt")
-    return net.eval()
+    net.eval()
+    return net
 
 
 @torch.no_grad()
@@ -152,6 +155,6 @@ def _shuffled(
             yield slices[int(index)]
 
 
-def _to_tensor(image: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+def _to_tensor(image: NDArray[np.uint8]) -> Tensor:
     x = torch.from_numpy(image[:, None].astype(np.float32) / 255)
     return x.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,46 @@
+# Everything runs in a virtual environment of its own, .venv, installed from the files here.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench weights clean
+
+help: ## list these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+demo: $(VENV)/.run ## install, make a synthetic study, analyse it, write demo/report.html
+	$(BIN)/groundglass demo --out demo
+
+test: $(VENV)/.dev ## install everything and run the tests
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(TESTS)
+
+check: $(VENV)/.dev ## format, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## speed and precision figures of this machine, as ratios in one run
+	$(BIN)/python -m benchmarks
+
+weights: $(VENV)/.dev ## rebuild the shipped bundle from ../shared/data (hours on two cores)
+	$(BIN)/python -m groundglass.train.demonstration
+
+clean: ## remove the virtual environment and what was made
+	rm -rf $(VENV) demo
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# What a user installs: no deep-learning framework.
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+# What a developer adds. PyTorch is named with its exact version so that the CPU build is taken.
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) install torch==2.13.0
+	$(PIP) install --constraint constraints.txt --editable '.[dev,train]'
+	@touch $@
