@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from groundglass.phantom.anatomy import Anatomy, between
@@ -45,6 +47,7 @@ def paint_abdomen(canvas: Canvas, person: Anatomy, level: float, z_mm: float) ->
             psoas = oval((spine_x + sign * 34, spine_y + 2), (14, 17))
             canvas.fill(psoas, MUSCLE_HU)
         _bowel(canvas, person, level, z_mm)
+    _colon(canvas, person, level, z_mm)
     for sign in (-1.0, 1.0):
         crus = turned(oval((spine_x + sign * 13, spine_y - 14), (6, 19)), sign * 18)
         canvas.fill(crus, MUSCLE_HU - 5)
@@ -82,33 +85,78 @@ def _below_line(shape: np.ndarray, y: float) -> np.ndarray:
     return np.asarray(shape[shape[:, 1] < y])
 
 
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """A piece of gut cut across: centre and half axes in mm, share of gas, solid stool or fluid."""
+
+    centre: tuple[float, float]
+    half: tuple[float, float]
+    turn_deg: float
+    gas: float
+    stool: bool
+
+
+def _paint_loop(canvas: Canvas, loop: _Loop, z_mm: float) -> None:
+    """Wall, contents, and the gas that gathers in front of them."""
+    (x, y), (rx, ry) = loop.centre, loop.half
+    canvas.fill(turned(oval((x, y), (rx, ry)), loop.turn_deg), 42.0)
+    inner = turned(oval((x, y), (rx - 2.0, ry - 2.0)), loop.turn_deg)
+    canvas.fill(inner, 30.0 if loop.stool else 12.0)
+    if loop.gas > 0.02:
+        depth = float(np.quantile(inner[:, 1], loop.gas))
+        surface = inner[inner[:, 1] <= depth]
+        if len(surface) > 2:
+            canvas.fill(surface, _GAS_HU)
+    if loop.stool:
+        for k in range(9):
+            spot = (x + 0.55 * rx * np.sin(2.4 * k + z_mm / 9), y + 0.55 * ry * np.cos(1.7 * k))
+            canvas.disc(spot, 1.5 + 0.25 * k, -150.0 - 300.0 * (k % 3))
+
+
 def _bowel(canvas: Canvas, person: Anatomy, level: float, z_mm: float) -> None:
-    """Loops that wander with z; each holds gas in front, and fluid or stool behind."""
+    """Small loops that wander with z."""
     half, front, back = person.cage(level)
     rng = stream(person.detail_seed, "bowel")
-    for _ in range(26):
-        fx, fy, radius, fill, pace, phase, depth = rng.random(7)
-        start = -0.12 - 0.35 * depth
-        if level > start:
-            continue
+    for fx, fy, radius, fill, pace, phase, depth in rng.random((22, 7)):
         sway = np.sin(z_mm / (14 + 30 * pace) + 6.28 * phase)
         x = (1.7 * fx - 0.85) * half + 14 * sway
-        y = front * 0.82 + (back * 0.5 - front * 0.82) * fy**1.6 + 9 * np.cos(z_mm / 17 + 6 * phase)
-        if (x / half) ** 2 + ((y - (front + back) / 2) / (0.5 * (back - front))) ** 2 > 0.8:
+        y = front * 0.75 + (back * 0.5 - front * 0.75) * fy + 9 * np.cos(z_mm / 17 + 6 * phase)
+        out = (x / half) ** 2 + ((y - (front + back) / 2) / (0.5 * (back - front))) ** 2
+        if level > -0.12 - 0.35 * depth or out > 0.72:
             continue
-        size = (9 + 17 * radius) * (0.75 + 0.25 * np.sin(z_mm / 11 + 9 * phase))
-        loop = turned(oval((x, y), (size * (1 + 0.7 * fill), size)), 90 * phase - 45)
-        canvas.fill(loop, 42.0)
-        inner = turned(oval((x, y), (size * (1 + 0.7 * fill) - 2.5, size - 2.5)), 90 * phase - 45)
-        canvas.fill(inner, 15.0 + 30 * pace)
-        if fill > 0.4:
-            gas = _below_line(inner, y + size * (1.6 * fill - 1.2))
-            if len(gas) > 2:
-                canvas.fill(gas, _GAS_HU)
-            if pace > 0.6:
-                for k in range(7):
-                    spot = (
-                        x + size * 0.5 * np.sin(2.4 * k + z_mm / 5),
-                        y + size * 0.5 * np.cos(1.7 * k),
-                    )
-                    canvas.disc(spot, 2.0 + 1.5 * phase, -200.0 - 500.0 * (k % 2))
+        size = (8 + 11 * radius) * (0.75 + 0.25 * np.sin(z_mm / 11 + 9 * phase))
+        gas = max(0.0, 2.2 * fill - 1.2)
+        loop = _Loop((x, y), (size * (1 + 0.7 * fill), size), 90 * phase - 45, gas, stool=False)
+        _paint_loop(canvas, loop, z_mm)
+
+
+def _colon(canvas: Canvas, person: Anatomy, level: float, z_mm: float) -> None:
+    """The frame: up the right side, across in front, down the left; its left bend reaches high."""
+    half, front, back = person.cage(level)
+    rng = stream(person.detail_seed, "colon")
+    size = float(rng.uniform(15, 31))
+    gas, stool = rng.uniform(-0.3, 1.1, 9), rng.random(9) < 0.35
+    phase = rng.uniform(0, 6.28, 9)
+    bend = float(rng.uniform(-0.12, 0.16))
+    across = float(rng.uniform(-0.5, -0.18))
+    where: list[tuple[int, float, float]] = []
+    if level < -0.28:
+        where.append((0, -0.7, 0.35 * back))
+    if level < bend:
+        where.append((1, 0.7, 0.3 * back if level < bend - 0.2 else 0.45 * front))
+    if abs(level - across) < 0.11:
+        where += [(k + 2, -0.6 + 0.22 * k, 0.74 * front) for k in range(7)]
+    for k, share, y in where:
+        radius = size * (0.85 + 0.2 * np.sin(z_mm / 7 + phase[k]))
+        if 0 <= bend - level < 0.08 and k == 1:
+            radius *= float(np.sqrt((bend - level) / 0.08))
+        if radius > 4:
+            centre = (share * half, y + 4 * np.sin(z_mm / 15 + phase[k]))
+            loop = _Loop(
+                centre,
+                (radius * 1.1, radius),
+                20.0 * k,
+                float(np.clip(gas[k], 0, 1)),
+                bool(stool[k]),
+            )
+            _paint_loop(canvas, loop, z_mm)

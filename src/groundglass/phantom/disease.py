@@ -137,7 +137,7 @@ def draw_findings(site: Site, settings: PhantomSettings) -> Findings:
 def _covid(site: Site, severity: float, rng: np.random.Generator) -> tuple[Lesion, ...]:
     count = int(rng.integers(2, 5) + rng.poisson(20 * severity**1.2))
     atypical = rng.random() < 0.12
-    weights = (0.3, 0.3, 0.2) if atypical else (2.6, 1.3, 1.0)
+    weights = (0.3, 0.3, 0.2) if atypical else (2.6, 1.4, 1.6)
     only = int(rng.integers(2)) if severity < 0.25 and rng.random() < 0.3 else None
     consolidated = float(rng.beta(1.2, 2.5)) * (0.25 + severity)
     paving = float(rng.random() < 0.25 + 0.5 * severity) * float(rng.uniform(0.1, 0.3))
@@ -220,7 +220,8 @@ def _lobar(
             ),
             turn_deg=_turn_to_wall(site.person, point),
             filling=float(rng.uniform(0.45 + 0.4 * min(1.0, 3 * severity), 1.02)),
-            rough=float(rng.uniform(0.4, 0.8)),
+            rough=float(rng.uniform(0.2, 0.5)),
+            blur=float(rng.uniform(0.1, 0.3)),
             lobe=lobe,
         )
         lesions.append(base)

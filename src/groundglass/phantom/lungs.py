@@ -111,9 +111,9 @@ def _tissue(patient: Patient, grid: Grid, z_mm: float) -> Float:
     """Healthy lung: heavier behind, uneven, with vessels too fine to draw, and the fissures."""
     person = patient.person
     x, y = grid.axes()
-    lung = 14 * noise_plane(grid, z_mm, 22.0, person.offsets[3])
+    lung = 20 * noise_plane(grid, z_mm, 22.0, person.offsets[3])
     fine = noise_plane(grid, z_mm, 1.9, person.offsets[2])
-    lung += 10 * fine + 55 * np.maximum(fine - np.float32(1.3), 0)
+    lung += 16 * fine + 80 * np.maximum(fine - np.float32(1.1), 0)
     slope = person.gradient_hu * (_depth(person, grid, z_mm) - np.float32(0.5))
     lung += np.float32(person.parenchyma_hu) + slope
     # The fissure stands oblique in the slab, so a thick slice shows it wide and faint.

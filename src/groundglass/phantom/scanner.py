@@ -46,8 +46,8 @@ class Scan:
         Kind of table; 0 for none in the field of view.
     table_gap_mm : float
         Mattress between back and table.
-    blanket : bool
-        Whether a cover lies on the body.
+    sheets : int
+        How many covers lie on the body.
     seed : int
         For the noise of the slices.
     """
@@ -61,7 +61,7 @@ class Scan:
     padding_hu: float | None
     table: int
     table_gap_mm: float
-    blanket: bool
+    sheets: int
     seed: int
 
 
@@ -93,7 +93,7 @@ def draw_scan(person: Anatomy, settings: PhantomSettings) -> Scan:
         padding_hu=padding,
         table=int(rng.choice(4, p=[0.12, 0.35, 0.3, 0.23])),
         table_gap_mm=float(rng.uniform(2, 26)),
-        blanket=bool(rng.random() < 0.6),
+        sheets=int(rng.choice(4, p=[0.3, 0.3, 0.25, 0.15])),
         seed=int(rng.integers(2**31)),
     )
 
@@ -147,16 +147,26 @@ def paint_room(canvas: Canvas, person: Anatomy, scan: Scan, z_mm: float) -> None
                 np.array([(-30, back + 70), (30, back + 70), (26, back + 82), (-26, back + 82)]),
                 350.0,
             )
-    if scan.blanket:
-        level = person.level(z_mm)
-        cover = person.outline(person.trunk(min(level, 1.0)), level, person.fat_mm + 7)
-        cover = cover[cover[:, 1] < 60]
-        ripple = 4.0 * np.sin(cover[:, 0] / 13 + z_mm / 25) + 5 * np.sin(
-            cover[:, 0] / 37 + z_mm / 60
-        )
-        order = np.argsort(cover[:, 0])
-        line = np.stack([cover[:, 0] * 1.03, cover[:, 1] - 4 - np.abs(ripple)], axis=1)[order]
-        canvas.line(line, 1.4, -820.0)
+    for sheet in range(scan.sheets):
+        _sheet(canvas, person, z_mm, sheet)
+
+
+def _sheet(canvas: Canvas, person: Anatomy, z_mm: float, sheet: int) -> None:
+    """A cover that lies on the body in folds and hangs down beside it, with air under it."""
+    level = min(person.level(z_mm), 1.0)
+    phase = person.detail_seed % 97 + 2.1 * sheet
+    curve = person.outline(person.trunk(level), level, person.fat_mm + 5 + 4 * sheet)
+    along = np.linspace(0.0, 1.0, len(curve))
+    fold = np.sin(29 * along + phase + z_mm / 31) + np.sin(71 * along - phase + z_mm / 57)
+    beside = np.clip((curve[:, 1] + 30) / 60, 0, 1)
+    lift = 2.0 + (2.2 + 5 * beside) * np.abs(fold)
+    centre = curve.mean(axis=0)
+    out = curve - centre
+    out /= np.linalg.norm(out, axis=1, keepdims=True)
+    line = curve + out * (lift + 10 * beside)[:, None]
+    start = int(np.argmax(curve[:, 1]))
+    line = np.roll(line, -start, axis=0)[6:-6]
+    canvas.line(line, 1.2, -700.0 - 60 * sheet)
 
 
 def expose(image: Float, scan: Scan, z_mm: float, body: Float) -> Float:
@@ -181,7 +191,7 @@ def expose(image: Float, scan: Scan, z_mm: float, body: Float) -> Float:
         image = image + np.float32(0.5) * (image - _blur(image, 1.3 / grid.pixel_mm))
         noise = _blur(noise, 0.35 / grid.pixel_mm)
         noise -= np.float32(0.75) * _blur(noise, 1.5 / grid.pixel_mm)
-        level = 2.2 * scan.noise_hu
+        level = 2.6 * scan.noise_hu
     else:
         noise = _blur(noise, 0.85 / grid.pixel_mm)
         level = scan.noise_hu

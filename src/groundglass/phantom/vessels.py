@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 #: Exponent of Murray's law: 1 over what human pulmonary arteries show (about 2.3 to 2.7).
 _MURRAY = 1 / 2.5
 #: How much the way to the root counts beside the length of a new piece.
-_WAY_SHARE = 0.55
+_WAY_SHARE = 0.35
 _MAX_RADIUS_MM = 7.5
 #: Pieces thicker than this in radius belong to the lung root and are not counted as lung.
 HILAR_VESSEL_MM = 3.6
@@ -197,7 +197,7 @@ def grow_lungs(person: Anatomy, pools: Pools, rng: np.random.Generator) -> LungT
             targets = rng.choice(pools[side], count, replace=False)
             root = np.array([sign * 34, hub + dy, level * height])
             vessels.append(grow(root, targets, leaf))
-        targets = rng.choice(pools[side], 90, replace=False)
+        targets = rng.choice(pools[side], 130, replace=False)
         root = np.array([sign * 30, hub + 5, (0.57 if side == 0 else 0.54) * height])
         bronchi.append(grow(root, targets * 0.8 + 0.2 * root, 0.62))
     return LungTrees(_join(vessels), _join(bronchi))
