@@ -195,7 +195,7 @@ class Anatomy:
     def _dome(self, x: Float, y: Float, side: int) -> Float:
         half, front, back = self.cage(self.dome_level[side] * 0.6)
         sign = -1.0 if side == 0 else 1.0
-        cx, cy = 0.46 * half, front + 0.36 * (back - front)
+        cx, cy = 0.46 * half, front + 0.31 * (back - front)
         out = np.asarray(x * np.float32(sign) - np.float32(cx), np.float32)
         behind = np.asarray(y - np.float32(cy), np.float32)
         recess = np.float32(self.recess_mm[side])
@@ -256,10 +256,8 @@ class Anatomy:
 
 
 def _steep(share: NDArray[np.floating]) -> Float:
-    """How a dome falls from its top (0) to the wall (1): gently, then steeply."""
-    return np.asarray(
-        share * share * (np.float32(0.6) + np.float32(0.4) * share * share), np.float32
-    )
+    """How a dome falls from its top (0) to the wall (1)."""
+    return np.asarray((share * share * (0.6 + 0.4 * share * share)) ** 0.78, np.float32)
 
 
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:

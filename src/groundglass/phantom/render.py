@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +19,8 @@ from groundglass.phantom.wall import FAT_HU, paint_bones, paint_wall, spine_zone
 
 _AIR_HU = -1000.0
 _FLUID_HU = 9.0
+#: Muscle and the wall of the organ beneath.
+_DIAPHRAGM_HU, _DIAPHRAGM_MM = np.float32(45.0), 3.5
 #: Beside the vertebrae lie rib heads, muscle and fat.
 _PARASPINAL_HU = 5.0
 #: Filling of the alveoli from which a reader sees a lesion.
@@ -123,8 +126,17 @@ def _solid(patient: Patient, z_mm: float) -> tuple[Float, Float, Byte]:
         organs = Canvas(grid, FAT_HU, np.float32)
         paint_abdomen(organs, person, level, z_mm)
         room = inner & ~filled(grid, spine_zone(person, level))
-        image += (organs.down() - image) * below * coverage(grid, room)
+        abdomen = organs.down()
+        abdomen += (_DIAPHRAGM_HU - abdomen) * _rim(below, grid.pixel_mm)
+        image += (abdomen - image) * below * coverage(grid, room)
     return image, body, space
+
+
+def _rim(below: Float, pixel_mm: float) -> Float:
+    """The diaphragm itself: the last millimetres under the dome, so that no gas touches lung."""
+    size = 2 * max(1, round(_DIAPHRAGM_MM / pixel_mm)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return np.asarray(below - cv2.erode(below, kernel, borderValue=1.0), np.float32)
 
 
 def _below(patient: Patient, z_mm: float) -> Float | None:

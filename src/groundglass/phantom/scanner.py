@@ -107,16 +107,17 @@ def _slices(
     high = height + (rng.uniform(3, 20) if tight else float(rng.gamma(2.0, 22)))
     low, high = max(low, -230.0), min(high, height + 130.0)
     spacing = float(rng.choice(_SPACINGS_MM, p=_SPACING_ODDS))
-    part, place = rng.random(), rng.uniform(0.3, 0.7)
-    if part < 0.05:
+    part, place, share = rng.random(), rng.uniform(0.35, 0.65), rng.uniform(0.25, 0.7)
+    most = int(rng.integers(MAX_SLICES // 2, MAX_SLICES + 1))
+    if part < 0.08:
         # A partial series, as public sets hold them: some slices about the middle of the lungs.
-        middle, reach = place * height, max(MIN_SLICES * spacing, 0.35 * height) / 2
+        middle, reach = place * height, max(MIN_SLICES * spacing, share * height) / 2
         low, high = middle - reach, middle + reach
     if settings.slice_spacing_mm is not None:
         spacing = settings.slice_spacing_mm
     count = settings.slice_count
     if count is None:
-        count = int(np.clip(round((high - low) / spacing) + 1, MIN_SLICES, MAX_SLICES))
+        count = int(np.clip(round((high - low) / spacing) + 1, MIN_SLICES, most))
     if settings.slice_spacing_mm is None:
         spacing = float(np.clip((high - low) / max(count - 1, 1), 0.75, 5.0))
     middle = (low + high) / 2
