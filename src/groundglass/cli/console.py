@@ -1,0 +1,83 @@
+"""What is printed where: answers and messages on one stream, progress on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from groundglass.cli.failures import plain
+
+
+class Voice:
+    """What a command says to people.
+
+    Parameters
+    ----------
+    aside : bool
+        Speak on standard error, because standard output carries something for machines.
+    """
+
+    def __init__(self, *, aside: bool = False) -> None:
+        self._console = Console(stderr=aside, markup=False, highlight=False, soft_wrap=True)
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """One line; what could steer the terminal is taken out."""
+        self._console.print(plain(text), style=style)
+
+    def heading(self, text: str) -> None:
+        """A line that begins something new."""
+        self.say()
+        self.say(text, "bold")
+
+
+@contextmanager
+def counting(words: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for work that tells (done, in all)."""
+    with _bars(MofNCompleteColumn()) as bars:
+        task = bars.add_task(words, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+@contextmanager
+def stages(words: Mapping[str, str]) -> Iterator[Callable[[str], None]]:
+    """A bar for work that tells the name of each stage as it begins; `words` names them all."""
+    with _bars() as bars:
+        task = bars.add_task("Beginning", total=len(words))
+        names = list(words)
+
+        def begin(stage: str) -> None:
+            bars.update(task, description=words[stage], completed=names.index(stage))
+
+        yield begin
+
+
+@contextmanager
+def waiting(words: str) -> Iterator[None]:
+    """A moving sign for work that cannot say how far it is."""
+    with _bars() as bars:
+        bars.add_task(words, total=None)
+        yield
+
+
+def _bars(*more: MofNCompleteColumn) -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *more,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

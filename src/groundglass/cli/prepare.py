@@ -1,0 +1,59 @@
+"""`groundglass prepare`: what the networks see, as PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundglass.cli import options
+
+_HELP = (
+    "Write what the networks see of a study as PNG, with the lung masks beside it.\n\n"
+    "DIR/segmenter has every slice as the lung segmenter sees it, DIR/lungs the mask of every "
+    "slice, DIR/classifier the slices that stayed, and DIR/slices.csv says what became of each "
+    "slice and why. Files are named by the slice's index in the volume, as in result.json."
+)
+_EPILOG = """[bold]Example[/bold]
+
+  groundglass prepare incoming/ --out seen
+
+[bold]Exit codes[/bold]  0 written · 1 could not be prepared, the reason is printed · 2 wrong use
+
+The PNGs show the patient's images: treat them as patient data."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the command known."""
+    app.command("prepare", help=_HELP, epilog=_EPILOG)(_prepare)
+
+
+def _prepare(
+    source: options.Input,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            file_okay=False,
+            show_default=False,
+            help="Where the images go. Made if missing; must be empty.",
+        ),
+    ],
+    bundle: options.BundleName = options.SHIPPED,
+    precision: options.PrecisionOption = "auto",
+    hu_scale: options.HuScale = None,
+    window: options.Window = None,
+    spacing: options.Spacing = None,
+    first_slice: options.FirstSlice = None,
+    first_row: options.FirstRow = None,
+    first_column: options.FirstColumn = None,
+) -> None:
+    stack = options.stack_settings(
+        (hu_scale, window), spacing, (first_slice, first_row, first_column)
+    )
+    from groundglass.cli.analysing import Request  # noqa: PLC0415  (slow: numpy, OpenVINO)
+    from groundglass.cli.preparing import write_prepared  # noqa: PLC0415
+
+    write_prepared(Request(source, out, bundle, precision, stack=stack))

@@ -1,0 +1,76 @@
+"""From an input to its chest CT volume, telling what was chosen and what was passed over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from groundglass.cli.console import Voice, counting
+from groundglass.core.study import Series, Study
+from groundglass.core.volume import Volume
+from groundglass.dicom import read_study, read_volume, select_chest_ct
+from groundglass.dicom.imagestack import ImageStackSettings
+
+_SHOWN_REASONS = 10
+
+
+def read(source: Path, stack: ImageStackSettings | None, voice: Voice) -> Volume:
+    """Read, choose and decode.
+
+    Parameters
+    ----------
+    source : Path
+        Folder, archive or file.
+    stack : ImageStackSettings or None
+        What PNG or TIFF images mean.
+    voice : Voice
+        Told each choice with its reason.
+
+    Raises
+    ------
+    InputError
+        There is no chest CT in it that can be analysed.
+    """
+    with counting("Reading headers") as progress:
+        study = read_study(source, stack=stack, progress=progress)
+    series = select_chest_ct(study)
+    _tell_choice(study, series, voice)
+    with counting("Decoding slices") as progress:
+        volume = read_volume(series, progress=progress)
+    voice.heading("Volume")
+    voice.say(f"  {_in_mm(volume)}")
+    for note in volume.notes:
+        voice.say(f"  {note}")
+    return volume
+
+
+def _tell_choice(study: Study, series: Series, voice: Voice) -> None:
+    voice.heading("Chosen")
+    voice.say(f"  {series.selection_reason}")
+    passed_over = series.rejected[: len(series.rejected) - len(study.rejected)]
+    if passed_over:
+        voice.heading("Series not taken")
+        for rejection in passed_over:
+            voice.say(f"  {rejection.what}: {rejection.reason}")
+    if study.rejected:
+        _tell_files(study, voice)
+
+
+def _tell_files(study: Study, voice: Voice) -> None:
+    """How many files were set aside for which reason; their names stay in result.json."""
+    reasons = Counter(rejection.reason for rejection in study.rejected).most_common()
+    voice.heading(f"Files set aside: {len(study.rejected)}")
+    for reason, count in reasons[:_SHOWN_REASONS]:
+        voice.say(f"  {count} × {reason}")
+    if len(reasons) > _SHOWN_REASONS:
+        rest = sum(count for _, count in reasons[_SHOWN_REASONS:])
+        voice.say(f"  {rest} × other reasons; result.json lists them all")
+
+
+def _in_mm(volume: Volume) -> str:
+    slices, rows, columns = volume.geometry.shape
+    height, depth, width = volume.geometry.spacing_mm
+    return (
+        f"{slices} slices of {rows}×{columns}, "
+        f"{depth:.2f}×{width:.2f} mm pixels, {height:.2f} mm apart"
+    )

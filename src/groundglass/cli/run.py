@@ -1,0 +1,69 @@
+"""`groundglass run`: a study in, its report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundglass.cli import options
+
+_HELP = (
+    "Analyse a study and write its report.\n\n"
+    "Reads whatever INPUT holds, chooses the axial chest CT series best fit for the lungs (and "
+    "says why, and why not the others), and writes DIR/report.html for people and "
+    "DIR/result.json for machines. All or nothing: a run that fails leaves no half report."
+)
+_EPILOG = """[bold]Examples[/bold]
+
+  groundglass run incoming/ --out report
+
+  groundglass run study.zip --out report --json > result.json
+
+  groundglass run slices/ --out report --window -600 1500 --spacing 5 0.7 0.7 --first-slice head \
+--first-row front --first-column right
+
+[bold]Exit codes[/bold]  0 verdict · 1 could not analyse: the reason is printed, and where the \
+study could be read the report says it too · 2 wrong use
+
+Research use only. Not a medical device; not for diagnosis."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the command known."""
+    app.command("run", help=_HELP, epilog=_EPILOG)(_run)
+
+
+def _run(
+    source: options.Input,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            file_okay=False,
+            show_default=False,
+            help="Where the report goes. Made if missing; must be empty or hold an earlier report, "
+            "which is replaced.",
+        ),
+    ],
+    bundle: options.BundleName = options.SHIPPED,
+    precision: options.PrecisionOption = "auto",
+    machine: Annotated[
+        bool,
+        typer.Option("--json", help="Print result.json, and nothing else, on standard output."),
+    ] = False,
+    hu_scale: options.HuScale = None,
+    window: options.Window = None,
+    spacing: options.Spacing = None,
+    first_slice: options.FirstSlice = None,
+    first_row: options.FirstRow = None,
+    first_column: options.FirstColumn = None,
+) -> None:
+    stack = options.stack_settings(
+        (hu_scale, window), spacing, (first_slice, first_row, first_column)
+    )
+    from groundglass.cli.analysing import Request, analyse  # noqa: PLC0415  (slow: numpy, OpenVINO)
+
+    raise typer.Exit(analyse(Request(source, out, bundle, precision, machine, stack)))
