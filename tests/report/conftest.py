@@ -99,7 +99,7 @@ def _records(lungs: np.ndarray, geometry: Geometry) -> tuple[SliceRecord, ...]:
                 fate=fate,
                 reason=reason,
                 groups=groups,
-                contribution=float(k) if 7 <= k < 11 else None,
+                contribution=float(k) if 7 <= k < 11 else -2.0 if k == 12 else None,
             )
         )
     return tuple(records)

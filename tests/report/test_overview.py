@@ -57,6 +57,14 @@ def test_the_figure_keeps_the_bodys_proportions(scene: Scene) -> None:
     assert view.width / view.height == pytest.approx(expected)
 
 
+def test_contributions_keep_sign_and_order(scene: Scene) -> None:
+    rows = overview(scene).rows
+    shown = {row.frame.record.index: row.contribution for row in rows if row.frame.record}
+    assert shown[7] < shown[8] < shown[9] < shown[10] == 1.0
+    assert shown[12] == pytest.approx(-0.2)
+    assert shown[0] == 0.0
+
+
 def test_ticks_lie_where_their_slices_do(scene: Scene) -> None:
     view = overview(scene)
     for y, z in view.ticks:
@@ -73,15 +81,14 @@ def test_the_body_is_seen_from_the_front_head_up(volume: Volume, result: TriageR
     assert np.argmax(grey[0]) > grey.shape[1] / 2
 
 
-def test_key_slices_are_the_hottest_and_keep_their_distance(
-    scene: Scene, result: TriageResult
-) -> None:
-    keys = key_slices(scene)
-    assert keys[0].heatmap is result.heatmaps[0]
-    places = [key.figure.frame.position_mm for key in keys]
-    gaps = [abs(a - b) for i, a in enumerate(places) for b in places[:i]]
-    assert min(gaps) >= FIGURES.key_distance_mm
-    assert 1 < len(keys) <= FIGURES.key_slices
+def test_key_slices_are_the_results_in_its_order(scene: Scene, result: TriageResult) -> None:
+    keys = key_slices(scene, replace(FIGURES, key_slices=3))
+    assert [key.heatmap for key in keys] == list(result.heatmaps[:3])
+    for key in keys:
+        assert key.heatmap is not None
+        assert key.figure.frame.record is not None
+        assert key.figure.frame.record.index == key.heatmap.slice_index
+        assert key.figure.heat
 
 
 def test_without_heat_three_slices_through_the_lungs_are_shown(

@@ -35,9 +35,7 @@ class FigureSettings:
     Parameters
     ----------
     key_slices : int
-        Most slices shown large.
-    key_distance_mm : float
-        Key slices are at least this far apart: neighbours show the same lesion.
+        Most slices shown large, of those that have a heat map; the others are in the viewer.
     key_quality, browse_quality : int
         JPEG quality, 0 to 100.
     browse_budget_bytes : int
@@ -50,12 +48,11 @@ class FigureSettings:
         Longer side of a heat layer in pixels. The networks' own maps are coarser.
     """
 
-    key_slices: int = 5
-    key_distance_mm: float = 10.0
-    key_quality: int = 88
+    key_slices: int = 9
+    key_quality: int = 85
     browse_quality: int = 72
     browse_budget_bytes: int = 3_600_000
-    browse_edges: tuple[int, ...] = (512, 448, 384, 320, 256, 192)
+    browse_edges: tuple[int, ...] = (512, 448, 384, 352, 320, 288, 256, 192)
     heat_edge: int = 224
 
 
@@ -103,29 +100,24 @@ class KeySlice:
 
 
 def key_slices(scene: Scene, settings: FigureSettings = FIGURES) -> tuple[KeySlice, ...]:
-    """The slices that carried the verdict, hottest first; without heat maps, three for orientation.
+    """The slices that carried the verdict, as the result orders them; without any, three others.
 
     Parameters
     ----------
     scene : Scene
         The study.
     settings : FigureSettings
-        How many, how far apart.
+        How many.
     """
     if not scene.result.heatmaps or not scene.sliced_along_body:
         frames = _orientation_frames(scene)
         return tuple(KeySlice(_figure(scene, f, None, settings.key_quality), None) for f in frames)
-    chosen: list[tuple[Frame, Heatmap]] = []
-    for heatmap in scene.result.heatmaps:
-        frame = scene.frame_of(heatmap.slice_index)
-        gaps = [abs(frame.position_mm - other.position_mm) for other, _ in chosen]
-        if len(chosen) < settings.key_slices and min(gaps, default=np.inf) >= (
-            settings.key_distance_mm
-        ):
-            chosen.append((frame, heatmap))
+    chosen = scene.result.heatmaps[: settings.key_slices]
     return tuple(
-        KeySlice(_figure(scene, frame, None, settings.key_quality), heatmap)
-        for frame, heatmap in chosen
+        KeySlice(
+            _figure(scene, scene.frame_of(heatmap.slice_index), None, settings.key_quality), heatmap
+        )
+        for heatmap in chosen
     )
 
 

@@ -1,4 +1,4 @@
-"""The study along the body axis: coronal overview, groups, lung area and heat on one z axis."""
+"""The study along the body axis: coronal overview, groups, lung area and contributions."""
 
 from __future__ import annotations
 
@@ -52,13 +52,26 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One slice on the figure: its stretch, lung area and heat, each as a share of the largest."""
+    """One slice on the figure.
+
+    Parameters
+    ----------
+    y, height : float
+        Its stretch.
+    frame : Frame
+        The slice.
+    area : float
+        Lung area as a share of the study's largest, 0 to 1.
+    contribution : float
+        How it argued for the verdict, as a share of the study's strongest argument; negative
+        against it, 0 when it was not classified.
+    """
 
     y: float
     height: float
     frame: Frame
     area: float
-    heat: float
+    contribution: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +112,10 @@ class Overview:
     ticks: tuple[tuple[float, int], ...]
 
     @property
-    def has_heat(self) -> bool:
-        """Whether any slice has heat to show."""
-        return any(row.heat > 0 for row in self.rows)
+    def contribution_range(self) -> tuple[float, float]:
+        """The lowest and highest contribution and 0; (0, 0) when there is none to show."""
+        values = [row.contribution for row in self.rows]
+        return min(0.0, *values), max(0.0, *values)
 
 
 def overview(scene: Scene) -> Overview:
@@ -152,11 +166,12 @@ def coronal_grey(scene: Scene) -> NDArray[np.uint8]:
 
 def _rows(scene: Scene, step: float) -> tuple[Row, ...]:
     areas = np.array([np.count_nonzero(scene.mask[f.axial_index]) for f in scene.frames], float)
-    heats = np.array([f.record.contribution or 0.0 if f.record else 0.0 for f in scene.frames])
+    said = np.array([(f.record.contribution if f.record else None) or 0.0 for f in scene.frames])
     areas /= max(areas.max(), 1.0)
-    heats = heats.clip(min=0.0) / max(heats.max(), 1e-12)
+    strongest = np.abs(said).max()
+    said = said / strongest if strongest > 0 else said
     return tuple(
-        Row(y=i * step, height=step, frame=frame, area=float(areas[i]), heat=float(heats[i]))
+        Row(i * step, step, frame, area=float(areas[i]), contribution=float(said[i]))
         for i, frame in enumerate(scene.frames)
     )
 

@@ -6,17 +6,15 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any
 
 import jinja2
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from groundglass.core.result import RESEARCH_USE_ONLY, SliceFate, SliceRecord, TriageResult
+from groundglass.core.result import RESEARCH_USE_ONLY, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.report.figures import (
-    FIGURES,
     KeySlice,
     SliceFigure,
     browse_slices,
@@ -25,24 +23,25 @@ from groundglass.report.figures import (
 from groundglass.report.overlay import DRAWING, heat_colours
 from groundglass.report.overview import Overview, overview
 from groundglass.report.scene import Frame, Scene
-from groundglass.report.story import (
-    counted,
-    flat,
-    left_out,
-    millimetres,
-    range_words,
-    verdict_story,
+from groundglass.report.story import counted, limits, millimetres, verdict_story
+from groundglass.report.tables import (
+    Context,
+    facts_context,
+    group_context,
+    group_numbers,
+    left_out_context,
 )
-from groundglass.report.words import FATE_WORDS, GLOSSARY, OUTCOME_WORDS, class_name
-
-Context = dict[str, Any]
-
-#: CSS classes that colour the paper's classes; other labels get the next free colour.
-_CLASS_COLOURS = {"CP": "cp", "NCP": "ncp", "healthy": "ok"}
+from groundglass.report.words import (
+    FATE_WORDS,
+    GLOSSARY,
+    OUTCOME_WORDS,
+    class_colour,
+    class_name,
+)
 
 #: Widths in the overview, in its units.
 _LEFT, _TOP, _BOTTOM, _GAP = 46.0, 34.0, 24.0, 14.0
-_BAND_WIDTH, _CURVE_WIDTH, _HEAT_WIDTH = 86.0, 130.0, 76.0
+_BAND_WIDTH, _CURVE_WIDTH, _SAID_WIDTH = 86.0, 122.0, 100.0
 
 
 def render_page(result: TriageResult, volume: Volume) -> bytes:
@@ -73,9 +72,9 @@ def render_page(result: TriageResult, volume: Volume) -> bytes:
         "counted": counted,
         **_verdict_context(result),
         **_figure_context(scene),
-        **_group_context(scene),
-        **_left_out_context(scene, volume),
-        **_facts_context(result, volume),
+        **group_context(scene),
+        **left_out_context(scene, volume),
+        **facts_context(result, volume),
     }
     return _template().render(context).encode()
 
@@ -108,14 +107,6 @@ def _policy(css: str, js: str) -> str:
     )
 
 
-def _colour(label: str, labels: tuple[str, ...]) -> str:
-    """CSS class of a class label."""
-    others = [name for name in labels if name not in _CLASS_COLOURS]
-    if label in others:
-        return f"x{others.index(label) % 3}"
-    return _CLASS_COLOURS.get(label, "x0")
-
-
 def _verdict_context(result: TriageResult) -> Context:
     verdict = result.verdict
     if verdict is None:
@@ -124,12 +115,12 @@ def _verdict_context(result: TriageResult) -> Context:
         probabilities: list[Context] = []
     else:
         title, action = class_name(verdict.label), ""
-        accent = _colour(verdict.label, result.labels)
+        accent = class_colour(verdict.label, result.labels)
         probabilities = [
             {
                 "name": class_name(label),
                 "value": verdict.probabilities[label],
-                "colour": _colour(label, result.labels),
+                "colour": class_colour(label, result.labels),
             }
             for label in result.labels
         ]
@@ -141,6 +132,7 @@ def _verdict_context(result: TriageResult) -> Context:
         "reason": result.reason,
         "probabilities": probabilities,
         "story": verdict_story(result),
+        "limits": limits(result),
     }
 
 
@@ -160,8 +152,8 @@ def _figure_context(scene: Scene) -> Context:
         "window": (
             f"Lung window: W {DRAWING.window_width_hu:g}, L {_signed(DRAWING.window_level_hu)} HU."
         ),
-        "key_distance_mm": FIGURES.key_distance_mm,
         "legend": _legend(),
+        "outlined": bool(scene.mask.any()),
         "keys": [_key_context(key, len(figures)) for key in keys],
         "slices": figures,
         "ov": _overview_context(scene, view, keys),
@@ -185,6 +177,7 @@ def _key_context(key: KeySlice, total: int) -> Context:
         "image": figure.image,
         "heat": figure.heat,
         "outline": figure.outline,
+        "evidence": bool(figure.heat or figure.outline),
         "number": figure.frame.number,
         "caption": _frame_words(figure.frame, total),
         "note": note,
@@ -197,12 +190,8 @@ def _browse_context(figure: SliceFigure, view: Overview, total: int) -> Context:
     text = _frame_words(frame, total)
     record = frame.record
     if record is not None:
-        text += f" · {FATE_WORDS[record.fate].short}"
-        if record.groups:
-            text += f" in group {_numbers(record.groups)}"
-        text += f" · lung area {record.relative_area:.0%} of the largest"
-        if record.fate is not SliceFate.KEPT:
-            text += f". {record.reason}"
+        where = f" in group {group_numbers(record.groups)}" if record.groups else ""
+        text += f" · {FATE_WORDS[record.fate].short}{where}: {record.reason}"
     return {
         "number": frame.number,
         "text": text,
@@ -218,13 +207,15 @@ def _overview_context(scene: Scene, view: Overview, keys: tuple[KeySlice, ...]) 
     band_x = view.width + _GAP
     band_end = band_x + view.lanes * (_BAND_WIDTH + 4) if view.bands else view.width + 10
     area_x = band_end + _GAP
-    heat_x = area_x + _CURVE_WIDTH + _GAP
-    end = heat_x + _HEAT_WIDTH if view.has_heat else heat_x - _GAP
+    said_x = area_x + _CURVE_WIDTH + _GAP
+    said = _contributions(scene, view, said_x)
+    end = said_x + _SAID_WIDTH if said["bars"] else said_x - _GAP
     labels = scene.result.labels
     count = len(scene.result.groups)
     return {
         **{name: getattr(view, name) for name in ("image", "outline", "width", "height", "scale")},
-        **{name: getattr(view, name) for name in ("ticks", "zones", "has_heat")},
+        **{name: getattr(view, name) for name in ("ticks", "zones")},
+        "said": said,
         "left": _LEFT,
         "top": _TOP,
         "total_width": _LEFT + end + 6,
@@ -233,16 +224,20 @@ def _overview_context(scene: Scene, view: Overview, keys: tuple[KeySlice, ...]) 
         "band_end": band_end if view.bands else view.width,
         "band_width": _BAND_WIDTH,
         "area_x": area_x,
-        "heat_x": heat_x,
         "curve_width": _CURVE_WIDTH,
-        "heat_width": _HEAT_WIDTH,
         "bands": [
             {
                 "x": band_x + band.lane * (_BAND_WIDTH + 4),
                 "y": band.y,
                 "height": band.height,
-                "colour": _colour(band.group.label, labels),
+                "colour": class_colour(band.group.label, labels),
                 "number": band.group.group.index + 1,
+                "words": (
+                    f"Group {band.group.group.index + 1}: "
+                    f"{class_name(band.group.label)} "
+                    f"{band.group.probabilities[band.group.label]:.3f}, "
+                    f"{counted(len(band.group.group.slice_indices), 'slice')}"
+                ),
                 "label": band.group.label,
                 "probability": f"{band.group.probabilities[band.group.label]:.3f}",
             }
@@ -250,11 +245,6 @@ def _overview_context(scene: Scene, view: Overview, keys: tuple[KeySlice, ...]) 
         ],
         "area_path": _area_path(view, area_x),
         "limits": _limits(view, area_x, scene.result.provenance.recipe),
-        "heat_rows": [
-            {"y": row.y, "height": row.height * 0.85, "width": row.heat * _HEAT_WIDTH}
-            for row in view.rows
-            if row.heat > 0
-        ],
         "key_marks": [
             view.rows[k.figure.frame.number - 1].y + view.rows[0].height / 2 for k in keys
         ],
@@ -262,6 +252,32 @@ def _overview_context(scene: Scene, view: Overview, keys: tuple[KeySlice, ...]) 
             f"The body from the front with {counted(count, 'group')} and the lung area along the "
             "body axis. The tables below hold the same figures."
         ),
+    }
+
+
+def _contributions(scene: Scene, view: Overview, x: float) -> Context:
+    """Bars of what each slice argued, for the verdict to the right and against it to the left."""
+    low, high = view.contribution_range
+    unit = _SAID_WIDTH / (high - low) if high > low else 0.0
+    zero = x - low * unit
+    verdict = scene.result.verdict
+    return {
+        "x": x,
+        "end": x + _SAID_WIDTH,
+        "zero": zero,
+        "against": low < 0,
+        "label": verdict.label if verdict else "",
+        "bars": [
+            {
+                "x": zero + min(row.contribution, 0.0) * unit,
+                "y": row.y,
+                "width": abs(row.contribution) * unit,
+                "height": row.height * 0.85,
+                "side": "for" if row.contribution > 0 else "against",
+            }
+            for row in view.rows
+            if row.contribution
+        ],
     }
 
 
@@ -286,7 +302,7 @@ def _limits(view: Overview, x: float, recipe: Mapping[str, object]) -> list[Cont
     return [
         {"x": x + float(ratio) * _CURVE_WIDTH, "top": top, "bottom": bottom, "text": f"{ratio:g}"}
         for name, top, bottom in sides
-        if isinstance(ratio := recipe.get(name), int | float)
+        if peak.area > 0 and isinstance(ratio := recipe.get(name), int | float)
     ]
 
 
@@ -309,113 +325,8 @@ def _legend() -> Context:
     }
 
 
-def _group_context(scene: Scene) -> Context:
-    result = scene.result
-    position = {record.index: record.position_mm for record in result.slices}
-    rows = []
-    for prediction in result.groups:
-        group = prediction.group
-        spots = [position[i] for i in group.slice_indices if i in position]
-        if group.interpolated:
-            made = "interpolating along z"
-        elif group.padding:
-            made = f"appending {counted(group.padding, 'black image')}"
-        else:
-            made = "nothing to do"
-        rows.append(
-            {
-                "number": group.index + 1,
-                "range": range_words(spots),
-                "count": len(group.slice_indices),
-                "made": made,
-                "size": group.size,
-                "probabilities": [
-                    {"value": prediction.probabilities[c], "wins": c == prediction.label}
-                    for c in result.labels
-                ],
-            }
-        )
-    columns = [
-        {"name": c, "words": class_name(c), "colour": _colour(c, result.labels)}
-        for c in result.labels
-    ]
-    return {"groups": rows, "columns": columns}
-
-
-def _left_out_context(scene: Scene, volume: Volume) -> Context:
-    slices = len(scene.frames)
-    records = sorted(scene.result.slices, key=lambda r: -r.position_mm)
-    numbers = {f.record.index: f.number for f in scene.frames if f.record}
-    return {
-        "left_out": left_out(records, scene.result.provenance.recipe),
-        "selection_reason": volume.series.selection_reason if volume.series else "",
-        "rejected": volume.series.rejected if volume.series else (),
-        "table": [_table_row(r, numbers.get(r.index, slices - r.index)) for r in records],
-    }
-
-
-def _table_row(record: SliceRecord, number: int) -> Context:
-    return {
-        "number": number,
-        "position": millimetres(record.position_mm),
-        "area": f"{record.lung_area_mm2 / 100:.1f}",
-        "share": f"{record.relative_area:.0%}",
-        "fate": FATE_WORDS[record.fate].short,
-        "used": record.fate is SliceFate.KEPT,
-        "reason": record.reason,
-        "groups": _numbers(record.groups),
-        "heat": "" if record.contribution is None else f"{record.contribution:.3g}",
-    }
-
-
-def _facts_context(result: TriageResult, volume: Volume) -> Context:
-    geometry, series, made = volume.geometry, volume.series, result.provenance
-    slices, rows, columns = geometry.shape
-    slice_mm, row_mm, column_mm = geometry.spacing_mm
-    description = (series.description if series else "") or "no series description"
-    size = f"{slices} slices of {rows} × {columns}"
-    lung_ml = float(result.mask.sum()) * geometry.voxel_ml
-    input_facts = [
-        ("Series", description),
-        ("Modality", series.modality if series else "not given"),
-        ("Size", size),
-        ("Spacing", f"{slice_mm:.2f} mm between slices, {row_mm:.2f} × {column_mm:.2f} mm pixels"),
-        ("Lung volume", f"{lung_ml / 1000:.2f} l in the segmentation"),
-    ]
-    if series and series.series_instance_uid:
-        input_facts.append(("Series UID", series.series_instance_uid))
-    input_facts += [("Note", note) for note in volume.notes]
-    total = sum(result.timings_ms.values())
-    return {
-        "subject": f"{description} · {size} · {slice_mm:.2f} mm apart",
-        "input_facts": input_facts,
-        "model_facts": [
-            ("Weights", made.bundle),
-            *((f"  {name}", sha[:12]) for name, sha in sorted(made.bundle_sha256.items())),
-            ("Precision", made.precision),
-            ("groundglass", made.groundglass_version),
-        ],
-        "timing_facts": [
-            *((stage, f"{ms / 1000:.2f} s") for stage, ms in result.timings_ms.items()),
-            ("Together", f"{total / 1000:.2f} s"),
-        ],
-        "recipe_facts": flat(made.recipe),
-        "hash_facts": sorted(made.bundle_sha256.items()),
-        "version_facts": sorted(_text(made.versions).items()),
-    }
-
-
-def _text(values: Mapping[str, object]) -> dict[str, str]:
-    return {key: str(value) for key, value in values.items()}
-
-
 def _frame_words(frame: Frame, total: int) -> str:
     return f"Slice {frame.number} of {total} · z {millimetres(frame.position_mm)} mm"
-
-
-def _numbers(groups: tuple[int, ...]) -> str:
-    """Group indices as numbers from 1."""
-    return ", ".join(str(index + 1) for index in groups)
 
 
 def _signed(value: float) -> str:

@@ -87,6 +87,26 @@ def left_out(records: Sequence[SliceRecord], recipe: Mapping[str, object]) -> li
     return lines
 
 
+def limits(result: TriageResult) -> list[str]:
+    """What this result cannot say, whatever the weights.
+
+    Parameters
+    ----------
+    result : TriageResult
+        With or without a verdict.
+    """
+    answers = ", ".join(class_name(label) for label in result.labels)
+    return [
+        f"The network knows {counted(len(result.labels), 'answer')}: {answers}. Tumour, oedema, "
+        "fibrosis, embolism and everything else is given one of these.",
+        "Slices that were left out were not judged; disease confined to them is missed.",
+        "The heat map shows what moved the network, right or wrong. A lesion without heat is "
+        "still a lesion.",
+        "The lung outline comes from a network too: look whether consolidation at the pleura lies "
+        "inside it.",
+    ]
+
+
 def flat(settings: Mapping[str, object], above: str = "") -> list[tuple[str, str]]:
     """Nested settings as lines of (dotted name, value), sorted by name."""
     lines: list[tuple[str, str]] = []

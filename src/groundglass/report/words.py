@@ -14,9 +14,21 @@ _CLASS_NAMES: Mapping[str, str] = MappingProxyType(
 )
 
 
+#: CSS classes that colour the paper's classes; other labels get the next free colour.
+_CLASS_COLOURS: Mapping[str, str] = MappingProxyType({"CP": "cp", "NCP": "ncp", "healthy": "ok"})
+
+
 def class_name(label: str) -> str:
     """Name of a class for a reader."""
     return _CLASS_NAMES.get(label, label)
+
+
+def class_colour(label: str, labels: tuple[str, ...]) -> str:
+    """CSS class of a class label."""
+    others = [name for name in labels if name not in _CLASS_COLOURS]
+    if label in others:
+        return f"x{others.index(label) % 3}"
+    return _CLASS_COLOURS.get(label, "x0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +122,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "Heat map",
         "Grad-CAM: where the image argued for the verdict's class. It shows what the network "
         "used, not the outline of a lesion.",
+    ),
+    (
+        "Argues",
+        "how much the score of the verdict's class would fall, to first order, were this slice "
+        "black. Negative: the slice argues against the verdict.",
     ),
     ("z", "position along the body in mm in the scanner's coordinates, growing towards the head."),
 )
