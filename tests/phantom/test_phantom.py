@@ -55,16 +55,24 @@ def test_the_label_changes_nothing_but_the_disease(seed: int) -> None:
     patients = {k: make_patient(PhantomSettings(k, 0.7, seed, matrix=160)) for k in LABELS}
     assert len({patient.scan for patient in patients.values()}) == 1
     healthy = patients["healthy"]
-    z_mm = [healthy.person.height_mm(level) for level in (-0.2, 0.25, 0.5, 1.1)]
-    without = render_slices(healthy, z_mm)
     for label in ("CP", "NCP"):
-        confusers = [x for x in patients[label].findings.lesions if not x.disease]
-        assert confusers == list(healthy.findings.lesions)
-        sick = render_slices(patients[label], z_mm)
+        lesions = patients[label].findings.lesions
+        assert [x for x in lesions if not x.disease] == list(healthy.findings.lesions)
+        centre = next(x.centre_mm[2] for x in lesions if x.disease)
+        z_mm = [-50.0, centre, healthy.person.lung_height_mm + 30]
+        without, sick = render_slices(healthy, z_mm), render_slices(patients[label], z_mm)
         changed = sick.hu != without.hu
-        assert changed.any()
-        for k in range(len(z_mm)):
-            assert not changed[k][~_grown(without.lung[k], 9)].any()
+        assert changed.any(axis=(1, 2)).tolist() == [False, True, False]
+        assert not changed[1][~_grown(without.lung[1], 9)].any()
+
+
+@pytest.mark.parametrize("label", ["CP", "NCP"])
+def test_every_patient_shows_the_disease_somewhere(label: str) -> None:
+    for seed in range(10):
+        patient = make_patient(PhantomSettings(label, 0.1 * seed, seed, matrix=96))
+        lesions = [x for x in patient.findings.lesions if x.disease]
+        largest = max(lesions, key=lambda x: x.filling * float(np.prod(x.radii_mm)))
+        assert render_slices(patient, [largest.centre_mm[2]]).lesion.sum() >= 3
 
 
 def _grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:

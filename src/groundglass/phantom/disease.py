@@ -77,7 +77,7 @@ class Findings:
     effusion_mm: tuple[float, float] = (0.0, 0.0)
 
 
-def fissure(person: Anatomy, x: Float, y: Float, z_mm: float) -> Float:
+def fissure(person: Anatomy, x: Float | float, y: Float | float, z_mm: float) -> Float:
     """Distance in mm behind the oblique fissure (negative in front of it)."""
     _, front, back = person.cage(0.4)
     share = z_mm / person.lung_height_mm
@@ -185,10 +185,11 @@ def _pneumonia(
 ) -> tuple[tuple[Lesion, ...], tuple[float, float]]:
     """Lesions and the depth of fluid in mm on the (right, left)."""
     side = int(rng.integers(2))
-    lobe = 1 if rng.random() < 0.62 else -1
+    # Below and behind more often than above and in front.
+    half = 1 if rng.random() < 0.62 else -1
     kind = int(rng.choice(3, p=[0.5, 0.32, 0.18]))
     if kind == 0:
-        lesions = _lobar(site, severity, (side, lobe), rng)
+        lesions = _lobar(site, severity, (side, half), rng)
     elif kind == 1:
         lesions = _patches(site, severity, side, rng)
     else:
@@ -206,10 +207,11 @@ def _pneumonia(
 def _lobar(
     site: Site, severity: float, where: tuple[int, int], rng: np.random.Generator
 ) -> list[Lesion]:
-    side, lobe = where
+    side, half = where
     lesions = []
     for k in range(1 + int(rng.random() < 0.5 * severity)):
-        point = _pick(site, (0.6, 1.2 * lobe, 0.6 * lobe), side if k == 0 else 1 - side, rng)
+        point = _pick(site, (0.6, 1.2 * half, 0.6 * half), side if k == 0 else 1 - side, rng)
+        lobe = 1 if fissure(site.person, point[0], point[1], float(point[2])) > 0 else -1
         size = float(rng.uniform(9, 16) + 66 * severity**1.2 * rng.uniform(0.5, 1.1))
         base = Lesion(
             centre_mm=(float(point[0]), float(point[1]), float(point[2])),
