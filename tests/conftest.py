@@ -18,3 +18,51 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no development data at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic study with COVID-19 pneumonia as DICOM files; read only."""
+    from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
+
+    settings = PhantomSettings(
+        label="CP", severity=0.8, seed=4, matrix=160, slice_count=24, slice_spacing_mm=10.0
+    )
+    folder = tmp_path_factory.mktemp("phantom") / "study"
+    write_dicom_series(make_phantom(settings), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle's folder: the shipped one, or an untrained one that takes any body for lung."""
+    from groundglass.infer import load_bundle, shipped_bundles
+    from groundglass.infer.bundle import DEFAULT
+
+    if DEFAULT in shipped_bundles():
+        return load_bundle(DEFAULT).folder
+    return _untrained(tmp_path_factory.mktemp("bundle"))
+
+
+def _untrained(folder: Path) -> Path:
+    torch = pytest.importorskip("torch", reason="no shipped bundle, and no torch to make one")
+    pytest.importorskip("onnx", reason="no shipped bundle, and no onnx to make one")
+    from groundglass.prepare import Recipe
+    from groundglass.train.export import BundleFacts, Networks, export_bundle
+    from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
+
+    torch.manual_seed(1)
+    segmenter = LungUNet((4, 4, 4, 4, 4))
+    torch.nn.init.zeros_(segmenter.out.weight)
+    torch.nn.init.constant_(segmenter.out.bias, 5.0)
+    networks = Networks(segmenter, SliceEncoder(), SequenceHead())
+    facts = BundleFacts(
+        name="untrained",
+        version="0",
+        labels=("CP", "NCP", "healthy"),
+        healthy="healthy",
+        statement="Untrained: its verdict means nothing.",
+        training={},
+    )
+    export_bundle(networks, Recipe(), facts, folder)
+    return folder

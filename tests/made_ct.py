@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from pydicom.uid import (
 SLICES, SIDE = 24, 64
 SPACING_MM = (10.0, 5.0, 5.0)
 STUDY_UID = "1.2.826.0.1.3680043.8.498.1"
+_Encode = Callable[[NDArray[np.uint16], int], bytes]
 NATIVE = (
     ImplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -121,41 +123,53 @@ def stored(data: Dataset) -> NDArray[np.uint16]:
 
 def encode(data: Dataset, syntax: UID) -> bytes:
     """One frame compressed for a transfer syntax."""
-    pixels, bits = stored(data), int(data.BitsStored)
-    if syntax == RLELossless:
-        encoder = get_encoder(RLELossless)
-        return encoder.encode(
-            pixels.tobytes(),
-            rows=data.Rows,
-            columns=data.Columns,
-            samples_per_pixel=1,
-            bits_allocated=16,
-            bits_stored=bits,
-            pixel_representation=data.PixelRepresentation,
-            number_of_frames=1,
-            photometric_interpretation="MONOCHROME2",
-            encoding_plugin="pydicom",
-        )
-    if syntax in (JPEGLossless, JPEGLosslessSV1):
-        predictor = 1 if syntax == JPEGLosslessSV1 else 5
-        return imagecodecs.jpeg8_encode(
-            pixels, lossless=True, predictor=predictor, bitspersample=bits
-        )
-    if syntax == JPEGBaseline8Bit:
-        return imagecodecs.jpeg8_encode((pixels >> 4).astype(np.uint8), level=98)
-    if syntax == JPEGExtended12Bit:
-        return imagecodecs.jpeg8_encode(pixels, bitspersample=12, level=98)
-    if syntax == JPEGLSLossless:
-        return imagecodecs.jpegls_encode(pixels)
-    if syntax == JPEGLSNearLossless:
-        return imagecodecs.jpegls_encode(pixels, level=2)
-    if syntax == JPEG2000Lossless:
-        return imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="J2K", bitspersample=bits)
-    if syntax == JPEG2000:
-        return imagecodecs.jpeg2k_encode(pixels, level=70, codecformat="J2K", bitspersample=bits)
-    if syntax in (HTJ2KLossless, HTJ2K):
-        return imagecodecs.htj2k_encode(pixels)
-    raise ValueError(syntax.name)
+    return _ENCODERS[syntax](stored(data), int(data.BitsStored))
+
+
+def _rle(pixels: NDArray[np.uint16], _bits: int) -> bytes:
+    return get_encoder(RLELossless).encode(
+        pixels.tobytes(),
+        rows=pixels.shape[0],
+        columns=pixels.shape[1],
+        samples_per_pixel=1,
+        bits_allocated=16,
+        bits_stored=16,
+        pixel_representation=0,
+        number_of_frames=1,
+        photometric_interpretation="MONOCHROME2",
+        encoding_plugin="pydicom",
+    )
+
+
+def _lossless(predictor: int) -> _Encode:
+    return lambda pixels, bits: imagecodecs.jpeg8_encode(
+        pixels, lossless=True, predictor=predictor, bitspersample=bits
+    )
+
+
+def _jpeg2000(level: int) -> _Encode:
+    return lambda pixels, bits: imagecodecs.jpeg2k_encode(
+        pixels, level=level, codecformat="J2K", bitspersample=bits
+    )
+
+
+_ENCODERS: dict[UID, _Encode] = {
+    RLELossless: _rle,
+    JPEGLossless: _lossless(5),
+    JPEGLosslessSV1: _lossless(1),
+    JPEGBaseline8Bit: lambda pixels, _: imagecodecs.jpeg8_encode(
+        (pixels >> 4).astype(np.uint8), level=98
+    ),
+    JPEGExtended12Bit: lambda pixels, _: imagecodecs.jpeg8_encode(
+        pixels, bitspersample=12, level=98
+    ),
+    JPEGLSLossless: lambda pixels, _: imagecodecs.jpegls_encode(pixels),
+    JPEGLSNearLossless: lambda pixels, _: imagecodecs.jpegls_encode(pixels, level=2),
+    JPEG2000Lossless: _jpeg2000(0),
+    JPEG2000: _jpeg2000(70),
+    HTJ2KLossless: lambda pixels, _: imagecodecs.htj2k_encode(pixels),
+    HTJ2K: lambda pixels, _: imagecodecs.htj2k_encode(pixels),
+}
 
 
 def as_bytes(data: Dataset, syntax: UID = ExplicitVRLittleEndian) -> bytes:
@@ -210,9 +224,9 @@ def enhanced_ct(hu: NDArray[np.int16] | None = None, **header: object) -> Datase
     classic = ct_series(hu)
     data = copy.deepcopy(classic[0])
     for keyword in (
-        "ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness RescaleSlope "
-        "RescaleIntercept ConvolutionKernel"
-    ).split():
+        *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"),
+        *("RescaleSlope", "RescaleIntercept", "ConvolutionKernel"),
+    ):
         delattr(data, keyword)
     data.SOPClassUID = EnhancedCTImageStorage
     data.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_ct import SPACING_MM, as_bytes, ct_series, enhanced_ct, stored, thorax, write
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -16,6 +14,7 @@ from groundglass.core.volume import Volume
 from groundglass.dicom import read_study, read_volume
 from groundglass.dicom.grid import AssemblySettings
 from groundglass.errors import AssemblyError
+from made_ct import SPACING_MM, as_bytes, ct_series, enhanced_ct, stored, thorax, write
 
 
 def assemble(datasets: list[Dataset], folder: Path) -> Volume:
@@ -50,13 +49,12 @@ def test_geometry_comes_from_positions(tmp_path: Path) -> None:
 
 def test_order_is_by_position_alone(tmp_path: Path) -> None:
     datasets = ct_series()
-    numbers = list(range(len(datasets)))
-    random.Random(3).shuffle(numbers)
-    for data, number in zip(datasets, numbers, strict=True):
+    rng = np.random.default_rng(3)
+    for data, number in zip(datasets, rng.permutation(len(datasets)).tolist(), strict=True):
         data.InstanceNumber = number
         data.SliceLocation = -7.0 * number
-    random.Random(4).shuffle(datasets)
-    np.testing.assert_array_equal(assemble(datasets, tmp_path).hu, thorax())
+    shuffled = [datasets[k] for k in rng.permutation(len(datasets))]
+    np.testing.assert_array_equal(assemble(shuffled, tmp_path).hu, thorax())
 
 
 def test_spacing_is_not_the_thickness(tmp_path: Path) -> None:

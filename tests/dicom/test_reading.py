@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_ct import as_bytes, ct_series, thorax, write
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     BasicTextSRStorage,
@@ -25,6 +24,7 @@ from pydicom.uid import (
 from groundglass.core.study import Study
 from groundglass.dicom import read_study, read_volume
 from groundglass.errors import ReadError
+from made_ct import as_bytes, ct_series, thorax, write
 
 
 def reasons(study: Study) -> dict[str, str]:

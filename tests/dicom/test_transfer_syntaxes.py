@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_ct import as_bytes, ct_series, encapsulated, enhanced_ct, thorax, write
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -30,6 +29,7 @@ import made_ct
 from groundglass.core.volume import Volume
 from groundglass.dicom import read_study, read_volume
 from groundglass.errors import AssemblyError
+from made_ct import as_bytes, ct_series, encapsulated, enhanced_ct, thorax, write
 
 EXACT = (
     ImplicitVRLittleEndian,

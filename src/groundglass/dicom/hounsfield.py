@@ -20,7 +20,7 @@ CLIPPED = f"Voxels above {_HIGHEST_HU} HU set to {_HIGHEST_HU} HU."
 
 def is_exact(slope: float, intercept: float) -> bool:
     """Whether whole stored values stay whole in HU."""
-    return slope.is_integer() and intercept.is_integer()
+    return float(slope).is_integer() and float(intercept).is_integer()
 
 
 def store_hu(

@@ -27,7 +27,7 @@ _READ_ERRORS = (
     OverflowError, KeyError, TypeError,
 )  # fmt: skip
 #: A CT has air around or in the patient near -1000 HU and tissue near 0 HU.
-_AIR_HU = (-1100.0, -850.0)
+_AIR_HU = (-1100.0, -900.0)
 _TISSUE_HU = (-200.0, 300.0)
 #: Each must make up this part of the volume at least. A thorax is a third air and half tissue.
 _LEAST_PART = 0.02

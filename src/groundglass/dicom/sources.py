@@ -77,9 +77,11 @@ class Sources:
             with self._open(path, member) as stream:
                 if start:
                     stream.seek(start)
+                if member is None:  # read() sets aside all it is asked for
+                    limit = min(limit, max(os.fstat(stream.fileno()).st_size - start, 0))
                 return stream.read(limit)
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError,
-                RuntimeError, KeyError, ValueError) as error:  # fmt: skip
+                RuntimeError, KeyError, ValueError, MemoryError) as error:  # fmt: skip
             # zipfile raises each of these on a damaged or encrypted member.
             raise ReadError(
                 f"a file that cannot be read ({type(error).__name__})",
