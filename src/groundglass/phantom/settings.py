@@ -25,7 +25,8 @@ class PhantomSettings:
     label : str
         "CP" (COVID-19 pneumonia), "NCP" (other pneumonia) or "healthy".
     severity : float
-        0 (barely visible) to 1 (most of the lung involved). Without meaning for "healthy".
+        0 to 1, without meaning for "healthy". Median share of the lung diseased: half a percent at
+        0, some 3 to 6 % at 0.35, 14 (NCP) to 29 % (CP) at 0.9, with a wide spread.
     seed : int
         Non-negative; decides person, scanner and disease.
     matrix : int
