@@ -90,7 +90,7 @@ def facts_context(result: TriageResult, volume: Volume) -> Context:
     lung_ml = float(result.mask.sum()) * geometry.voxel_ml
     input_facts = [
         ("Series", description),
-        ("Modality", series.modality if series else "not given"),
+        ("Modality", (series.modality if series else "") or "not given"),
         ("Size", size),
         ("Spacing", f"{slice_mm:.2f} mm between slices, {row_mm:.2f} × {column_mm:.2f} mm pixels"),
         ("Lung volume", f"{lung_ml / 1000:.2f} l in the segmentation"),
