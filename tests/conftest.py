@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+
+from groundglass.infer import load_bundle, shipped_bundles
+from groundglass.infer.bundle import DEFAULT
+from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
+from groundglass.prepare import Recipe
 
 # Makers of test data that several folders share (made_ct) lie beside this file.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,8 +29,6 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic study with COVID-19 pneumonia as DICOM files; read only."""
-    from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
-
     settings = PhantomSettings(
         label="CP", severity=0.8, seed=4, matrix=160, slice_count=24, slice_spacing_mm=10.0
     )
@@ -36,9 +40,6 @@ def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle's folder: the shipped one, or an untrained one that takes any body for lung."""
-    from groundglass.infer import load_bundle, shipped_bundles
-    from groundglass.infer.bundle import DEFAULT
-
     if DEFAULT in shipped_bundles():
         return load_bundle(DEFAULT).folder
     return _untrained(tmp_path_factory.mktemp("bundle"))
@@ -47,9 +48,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _untrained(folder: Path) -> Path:
     torch = pytest.importorskip("torch", reason="no shipped bundle, and no torch to make one")
     pytest.importorskip("onnx", reason="no shipped bundle, and no onnx to make one")
-    from groundglass.prepare import Recipe
-    from groundglass.train.export import BundleFacts, Networks, export_bundle
-    from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
+    # Not at the top: torch is there only where networks are trained.
+    from groundglass.train.export import BundleFacts, Networks, export_bundle  # noqa: PLC0415
+    from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder  # noqa: PLC0415
 
     torch.manual_seed(1)
     segmenter = LungUNet((4, 4, 4, 4, 4))
@@ -64,5 +65,8 @@ def _untrained(folder: Path) -> Path:
         statement="Untrained: its verdict means nothing.",
         training={},
     )
-    export_bundle(networks, Recipe(), facts, folder)
+    with warnings.catch_warnings():
+        # torch's own word on the exporter that `train.export` chose, with its reason there.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        export_bundle(networks, Recipe(), facts, folder)
     return folder

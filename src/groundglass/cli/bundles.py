@@ -19,14 +19,15 @@ def list_shipped() -> None:
         voice.say("No bundle ships with this copy; `--bundle ./folder` takes one of yours.")
     for name in names:
         try:
-            _tell_briefly(name, load_bundle(name), voice)
+            bundle = load_bundle(name)
+            voice.heading(name + (" (used when none is named)" if name == DEFAULT else ""))
+            _tell_briefly(bundle, voice)
         except BundleError as error:
             voice.heading(name)
             voice.say(f"  not usable: found {error.found}; expected {error.expected}", "red")
 
 
-def _tell_briefly(name: str, bundle: Bundle, voice: Voice) -> None:
-    voice.heading(name + (" (used when none is named)" if name == DEFAULT else ""))
+def _tell_briefly(bundle: Bundle, voice: Voice) -> None:
     voice.say(f"  version    {bundle.version}")
     voice.say(f"  classes    {', '.join(bundle.labels)}")
     voice.say(f"  size       {_megabytes(bundle):.1f} MB")
@@ -53,7 +54,8 @@ def show(source: str) -> None:
     """
     bundle = load_bundle(source)
     voice = Voice()
-    _tell_briefly(bundle.name, bundle, voice)
+    voice.heading(bundle.name)
+    _tell_briefly(bundle, voice)
     for heading, values in (
         ("Recipe", bundle.recipe.to_dict()),
         ("SHA-256", dict(bundle.sha256)),

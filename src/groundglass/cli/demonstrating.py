@@ -20,7 +20,7 @@ _MARK_TEXT = (
     "The next demo in this folder replaces both.\n"
 )
 #: Enough slices for two groups, thick enough to be made within seconds.
-_SLICES, _SPACING_MM = 100, 3.0
+_SLICES, _SPACING_MM, _MATRIX = 100, 3.0, 512
 
 
 def demonstrate(out: Path, seed: int, bundle: str) -> ExitCode:
@@ -50,6 +50,7 @@ def demonstrate(out: Path, seed: int, bundle: str) -> ExitCode:
                 label="CP",
                 severity=0.6,
                 seed=seed,
+                matrix=_MATRIX,
                 slice_count=_SLICES,
                 slice_spacing_mm=_SPACING_MM,
             )

@@ -1,0 +1,238 @@
+"""`groundglass run`: what a user and a machine get, and how each end is told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pydicom
+import pytest
+from typer.testing import Result
+
+from made_ct import thorax
+
+Invoke = Callable[..., Result]
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Ran = tuple["subprocess.CompletedProcess[str]", Path]
+
+
+def test_a_study_gives_a_report_and_exit_code_0(ran: Ran) -> None:
+    done, out = ran
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in out.iterdir()} == {"report.html", "result.json"}
+
+
+def test_json_is_the_file_and_nothing_else(ran: Ran) -> None:
+    done, out = ran
+    assert done.stdout == (out / "result.json").read_text("utf-8")
+    assert json.loads(done.stdout)["outcome"] == "verdict"
+
+
+def test_people_are_told_the_choice_the_verdict_and_the_limits(ran: Ran) -> None:
+    done, out = ran
+    result = json.loads(done.stdout)
+    told = done.stderr
+    assert result["input"]["selection_reason"] in told
+    for label, probability in result["verdict"]["probabilities"].items():
+        assert label in told
+        assert f"{probability:.3f}" in told
+    assert f"({result['verdict']['label']})" in told
+    assert result["reason"] in told
+    assert result["statement"] in told
+    assert result["research_use_only"] in told
+    assert str(out / "report.html") in told
+
+
+def test_no_progress_where_there_is_no_terminal(ran: Ran) -> None:
+    told = ran[0].stderr
+    assert "\x1b" not in told
+    assert "\r" not in told
+    assert "Finding the lungs" not in told
+
+
+def test_no_identifier_is_printed(ran: Ran) -> None:
+    done = ran[0]
+    for identifier in ("Phantom^", "PHANTOM-", "PH0000"):
+        assert identifier not in done.stdout + done.stderr
+
+
+def test_without_json_people_read_standard_output(
+    invoke: Invoke, phantom_study: Path, lungless_bundle: Path, tmp_path: Path
+) -> None:
+    done = invoke("run", phantom_study, "--out", tmp_path / "o", "--bundle", f"{lungless_bundle}/")
+    assert "No verdict: no lung found" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_result_without_verdict_has_its_report_and_exit_code_1(
+    invoke: Invoke, phantom_study: Path, lungless_bundle: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "report"
+    done = invoke("run", phantom_study, "--out", out, "--bundle", f"{lungless_bundle}/", "--json")
+    assert done.exit_code == 1
+    result = json.loads(done.stdout)
+    assert result["outcome"] == "no-lung"
+    assert result["verdict"] is None
+    assert result["reason"] in done.stderr
+    assert result["reason"] in (out / "report.html").read_text("utf-8")
+
+
+def test_files_set_aside_are_counted_by_reason_and_not_named(
+    invoke: Invoke, phantom_study: Path, lungless_bundle: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in phantom_study.iterdir():
+            file.write(path, path.name)
+        for name in ("DOE^JANE.txt", "DOE^JOHN.txt"):
+            file.writestr(name, "a letter")
+    done = invoke("run", archive, "--out", tmp_path / "o", "--bundle", f"{lungless_bundle}/")
+    assert "Files set aside: 2" in done.stdout
+    assert "2 × Found no image format" in done.stdout
+    assert "DOE" not in done.output
+
+
+def test_the_series_not_taken_are_named_with_their_reason(
+    invoke: Invoke, bundle: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    study = shared_data / "studies" / "lung-dx-A0002"
+    if not study.is_dir():
+        pytest.skip(f"no study at {study}")
+    done = invoke("run", study, "--out", tmp_path / "o", "--bundle", f"{bundle}/", "--json")
+    rejected = json.loads(done.stdout)["input"]["rejected"]
+    assert rejected
+    for series in rejected:
+        assert f"{series['what']}: {series['reason']}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        ("brain-mr", "modality MR, not CT"),
+        ("sagittal-ct", "not axial"),
+        ("rgb-captures", "not CT"),
+    ],
+    ids=lambda odd: odd[0],
+)
+def test_what_is_no_chest_ct_is_refused_with_its_reason(
+    invoke: Invoke, bundle: Path, shared_data: Path, tmp_path: Path, odd: tuple[str, str]
+) -> None:
+    name, reason = odd
+    source = shared_data / "odd-inputs" / name
+    if not source.is_dir():
+        pytest.skip(f"no input at {source}")
+    out = tmp_path / "report"
+    done = invoke("run", source, "--out", out, "--bundle", f"{bundle}/", "--json")
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert reason in done.stderr
+    assert "Send the chest CT's axial reconstruction." in done.stderr
+    assert not out.exists()
+
+
+def test_garbage_gives_a_reason_and_no_traceback(
+    command: Command, bundle: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "garbage"
+    folder.mkdir()
+    noise = np.random.default_rng(0).bytes(5000)
+    (folder / "noise").write_bytes(noise)
+    (folder / "half.dcm").write_bytes(bytes(128) + b"DICM" + noise[:300])
+    (folder / "empty").touch()
+    done = command("run", folder, "--out", tmp_path / "o", "--bundle", f"{bundle}/")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Found no usable image among 3 files" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_header_cannot_steer_the_terminal(
+    invoke: Invoke, phantom_study: Path, lungless_bundle: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for path in phantom_study.iterdir():
+        data = pydicom.dcmread(path)
+        data.SeriesDescription = "chest\x1b]0;owned\x07 [red]lung"
+        data.save_as(folder / path.name)
+    done = invoke("run", folder, "--out", tmp_path / "o", "--bundle", f"{lungless_bundle}/")
+    assert "[red]lung" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "\x07" not in done.stdout
+
+
+def _slices_as_png(folder: Path) -> None:
+    """A small thorax, feet last, in a window from -1350 to 150 HU."""
+    folder.mkdir()
+    grey = np.clip((thorax().astype(np.float64) + 1350) / 1500 * 255, 0, 255).astype(np.uint8)
+    for index, image in enumerate(grey[::-1]):
+        cv2.imwrite(str(folder / f"{index}.png"), image)
+
+
+STATED = (
+    "--window", -600, 1500, "--spacing", 10, 5, 5,
+    "--first-slice", "head", "--first-row", "front", "--first-column", "right",
+)  # fmt: skip
+
+
+def test_images_are_analysed_with_what_is_stated_about_them(
+    invoke: Invoke, lungless_bundle: Path, tmp_path: Path
+) -> None:
+    _slices_as_png(tmp_path / "png")
+    arguments = ("run", tmp_path / "png", "--out", tmp_path / "o", "--json")
+    done = invoke(*arguments, "--bundle", f"{lungless_bundle}/", *STATED)
+    document = json.loads(done.stdout)
+    assert document["input"]["kind"] == "image-stack"
+    assert document["geometry"]["spacing_mm"] == [10, 5, 5]
+    assert document["geometry"]["directions"][0] == [0, 0, -1]
+
+
+def test_images_without_their_meaning_are_refused(
+    invoke: Invoke, lungless_bundle: Path, tmp_path: Path
+) -> None:
+    _slices_as_png(tmp_path / "png")
+    done = invoke("run", tmp_path / "png", "--out", tmp_path / "o", "--bundle", lungless_bundle)
+    assert done.exit_code == 1
+    assert "do not say what their values and spacing mean" in done.stderr
+
+
+@pytest.mark.parametrize("left_out", ["--window", "--spacing", "--first-slice", "--first-column"])
+def test_half_a_statement_about_images_is_wrong_use(
+    invoke: Invoke, tmp_path: Path, left_out: str
+) -> None:
+    at = STATED.index(left_out)
+    end = next((i for i in range(at + 1, len(STATED)) if str(STATED[i]).startswith("--")), None)
+    stated = STATED[:at] + (STATED[end:] if end else ())
+    done = invoke("run", tmp_path, "--out", tmp_path / "o", *stated)
+    assert done.exit_code == 2
+    assert left_out in done.stderr
+
+
+def test_a_scale_and_a_window_together_are_wrong_use(invoke: Invoke, tmp_path: Path) -> None:
+    done = invoke("run", tmp_path, "--out", tmp_path / "o", *STATED, "--hu-scale", 1, 0)
+    assert done.exit_code == 2
+
+
+def test_a_folder_with_other_things_is_left_alone(
+    invoke: Invoke, phantom_study: Path, bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    done = invoke("run", phantom_study, "--out", tmp_path, "--bundle", f"{bundle}/")
+    assert done.exit_code == 1
+    assert "notes.txt" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_an_unknown_bundle_is_refused_before_anything_is_read(
+    invoke: Invoke, tmp_path: Path
+) -> None:
+    done = invoke("run", tmp_path, "--out", tmp_path / "o", "--bundle", "nosuch")
+    assert done.exit_code == 1
+    assert "no bundle.json for bundle 'nosuch'" in done.stderr
+    assert "groundglass models" in done.stderr
