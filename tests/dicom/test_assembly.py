@@ -228,6 +228,13 @@ def test_refusals_say_what_and_where(
         read_volume(series)
 
 
+def test_unspecified_units_are_believed_if_the_voxels_bear_them_out(tmp_path: Path) -> None:
+    volume = assemble(ct_series(RescaleType="US"), tmp_path / "a")
+    assert any("unspecified" in note for note in volume.notes)
+    wrong = ct_series(RescaleType="US", RescaleIntercept=0)
+    assert "not Hounsfield units" in refusal(wrong, tmp_path / "b").found
+
+
 def test_a_long_gap_is_named_once(tmp_path: Path) -> None:
     datasets = ct_series()
     assert "gap of 60.0 mm" in refusal(datasets[:8] + datasets[13:], tmp_path).found

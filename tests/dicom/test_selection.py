@@ -161,6 +161,25 @@ def test_undescribed_series_are_judged_by_their_content(
         select_chest_ct(read_study(tmp_path))
 
 
+@pytest.mark.parametrize("words", ["HEAD", "ABDOMEN"])
+def test_a_body_part_left_at_its_default_is_looked_behind(tmp_path: Path, words: str) -> None:
+    silent = {"StudyDescription": "", "SeriesDescription": "5mm", "BodyPartExamined": words}
+    chest = choose(tmp_path / "chest", ct_series(**silent))
+    assert "described as chest" not in chest.selection_reason
+    with pytest.raises(NoChestCT, match=f"another part of the body .*{words}.* show lung over 0"):
+        choose(tmp_path / "other", ct_series(elsewhere(), **silent))
+
+
+def test_one_slice_given_twice_does_not_tear_the_stack_apart(tmp_path: Path) -> None:
+    datasets = ct_series()
+    for index, data in enumerate(datasets):
+        data.AcquisitionTime = f"1200{index:02d}"
+    again = ct_series(SOPInstanceUID=f"{STUDY_UID}.77", AcquisitionTime="130000")[4]
+    chosen = choose(tmp_path, [*datasets, again])
+    with pytest.raises(AssemblyError, match="both at"):
+        read_volume(chosen)
+
+
 def test_lung_bases_in_an_abdomen_are_no_chest(tmp_path: Path) -> None:
     hu = elsewhere(40)
     hu[32:] = thorax(40)[12:20]

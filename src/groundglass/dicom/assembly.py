@@ -14,7 +14,7 @@ from groundglass.core.study import Series, SourceKind
 from groundglass.core.volume import Volume
 from groundglass.dicom.frames import Frame, frames_of
 from groundglass.dicom.grid import AssemblySettings, lay_out
-from groundglass.dicom.hounsfield import LOWEST_HU, is_exact, store_hu
+from groundglass.dicom.hounsfield import LOWEST_HU, is_exact, refuse_other_units, store_hu
 from groundglass.dicom.imagestack import read_stack
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.nifti import read_nifti
@@ -26,7 +26,9 @@ Progress = Callable[[int, int], None]
 _DECODERS = min(8, os.cpu_count() or 1)
 #: Rescale Type values that mean Hounsfield units (PS3.3 C.11.1.1.2: HU, HU_MOD for modified
 #: energy), and the ways scanners spell it out, some wrongly.
-_HU_TYPES = frozenset(("", "HU", "HU_MOD", "US"))
+_HU_TYPES = frozenset(("", "HU", "HU_MOD"))
+#: Unspecified. Some toolkits write it into every CT; believed only if the voxels bear it out.
+_UNSPECIFIED = "US"
 _HU_SPELLED = ("HOUNSFIELD", "HOUNDSFIELD")
 #: Padding is believed up to this HU; a padding value that means tissue is a writer's mistake, and
 #: believing it would punch holes into the patient.
@@ -88,7 +90,10 @@ def read_volume(
         )
     hu: NDArray[Any] = np.empty(shape, dtype)
     notes = _decode_all(grid.frames, hu, progress)
-    return Volume(hu, grid.geometry, series, notes)
+    if any(frame.text("RescaleType").upper() == _UNSPECIFIED for frame in frames):
+        refuse_other_units(hu)
+        notes.add("Rescale Type is US (unspecified); air and tissue are where HU has them.")
+    return Volume(hu, grid.geometry, series, tuple(sorted(notes)))
 
 
 def problem_with_units(frame: Frame) -> str | None:
@@ -102,7 +107,7 @@ def problem_with_units(frame: Frame) -> str | None:
     if not 0 < abs(slope) <= 1000 or abs(intercept) > 1e6:
         return f"a rescale by {slope:g} and {intercept:g}, which no CT has"
     kind = frame.text("RescaleType").upper()
-    if kind not in _HU_TYPES and not kind.startswith(_HU_SPELLED):
+    if kind not in (*_HU_TYPES, _UNSPECIFIED) and not kind.startswith(_HU_SPELLED):
         return f"values of type {kind[:16]}, not HU"
     photometric = frame.text("PhotometricInterpretation")
     if photometric != "MONOCHROME2":
@@ -117,9 +122,7 @@ def _rescale(frame: Frame) -> tuple[float, float]:
     )
 
 
-def _decode_all(
-    frames: tuple[Frame, ...], hu: NDArray[Any], progress: Progress | None
-) -> tuple[str, ...]:
+def _decode_all(frames: tuple[Frame, ...], hu: NDArray[Any], progress: Progress | None) -> set[str]:
     """Fill the volume, one slice per task; the first failing slice in volume order is named."""
     notes: set[str] = set()
     failures: dict[int, ReadError] = {}
@@ -144,7 +147,7 @@ def _decode_all(
             expected=failures[index].expected,
             action=failures[index].action,
         ) from failures[index]
-    return tuple(sorted(notes))
+    return notes
 
 
 def _decode_one(frame: Frame, target: NDArray[Any], reader: FrameReader) -> set[str]:

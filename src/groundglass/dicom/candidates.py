@@ -18,7 +18,7 @@ from pydicom.uid import (
 from groundglass.core.study import Series, SourceKind
 from groundglass.dicom.assembly import problem_with_units
 from groundglass.dicom.content import lung_height_mm
-from groundglass.dicom.frames import Frame, frames_of
+from groundglass.dicom.frames import Frame, frames_of, slice_normal
 from groundglass.dicom.grid import AssemblySettings, lay_out
 from groundglass.dicom.nifti import read_nifti_geometry
 from groundglass.dicom.wording import (
@@ -39,6 +39,8 @@ _CT_CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCT
 _REGION_WORDS = ("SeriesDescription", "BodyPartExamined", "ProtocolName", "StudyDescription")
 #: A scanner that proposes a window centred below this (HU) has reconstructed for the lung.
 _LUNG_WINDOW_HU = -300.0
+#: Ways of writing into Contrast/Bolus Agent that there was none.
+_NO_CONTRAST = frozenset(("", "NO", "NONE", "N", "0", "WITHOUT", "NATIVE"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ def _not_usable(frames: Sequence[Frame], _series: Series) -> str | None:
         problem = problem_with_units(frame)
         if problem is not None:
             return problem
-        if frame.pixel_spacing_mm is None or frame.position_mm is None or frame.normal is None:
+        if None in (frame.pixel_spacing_mm, frame.position_mm, frame.orientation):
             return f"no usable position, orientation or pixel spacing in {frame.name}"
     return None
 
@@ -171,7 +173,7 @@ def _judge_frames(
     series: Series, name: str, frames: tuple[Frame, ...], settings: SelectionSettings
 ) -> Candidate | str:
     first = frames[0]
-    normal = cast("NDArray[np.float64]", first.normal)
+    normal = slice_normal(first.orientation or ())
     positions = np.array([frame.position_mm for frame in frames], dtype=np.float64)
     along = np.unique(np.round(positions @ normal, 2))
     spacing = float(np.median(np.diff(along))) if len(along) > 1 else 0.0
@@ -190,17 +192,16 @@ def _judge_frames(
         regular = False
     thickness = first.values.get("SliceThickness")
     rows_mm, columns_mm = cast("tuple[float, float]", first.pixel_spacing_mm)
-    texts = " ".join(first.text(keyword) for keyword in ("SeriesDescription", "ProtocolName"))
     return Candidate(
         series=series,
         name=name,
         kernel_name=first.text("ConvolutionKernel"),
         regular=regular,
         original=first.image_type[:1] != ("DERIVED",),
-        usual_state=unusual_state(texts) is None and "P" not in first.text("PatientPosition"),
+        usual_state=_usual_state(first),
         region=_region(first),
         kernel=_kernel(first),
-        contrast=bool(first.text("ContrastBolusAgent")),
+        contrast=first.text("ContrastBolusAgent").upper() not in _NO_CONTRAST,
         coverage_mm=coverage,
         thickness_mm=max(spacing, thickness if isinstance(thickness, float) else 0.0),
         field_mm=min(first.size[0] * rows_mm, first.size[1] * columns_mm),
@@ -227,31 +228,41 @@ def _too_little(
     return None
 
 
+def _usual_state(frame: Frame) -> bool:
+    """Breathed in and supine, unless said otherwise (Patient Position ??P: PS3.3 C.7.3.1.1.2)."""
+    prone = frame.text("PatientPosition").upper().endswith("P")
+    return not prone and unusual_state(frame.text("SeriesDescription")) is None
+
+
 def _not_chest(frames: Sequence[Frame], settings: SelectionSettings) -> str | None:
-    """By its words; where they say nothing, by whether there is lung in it."""
+    """By the series' own words; where those say nothing, by whether there is lung in it."""
+    words = ", ".join(filter(None, (frames[0].text(keyword) for keyword in _REGION_WORDS)))
     region = _region(frames[0])
     if region is Region.CHEST:
         return None
-    if region is Region.ELSEWHERE:
-        words = ", ".join(filter(None, (frames[0].text(k) for k in _REGION_WORDS)))
+    if region_of(frames[0].text("SeriesDescription")) is Region.ELSEWHERE:
         return f"its description names another part of the body ({words})"
+    said = "no part of the body is named"
+    if region is Region.ELSEWHERE:  # often a default, or one of several parts scanned: look
+        said = f"its description names another part of the body ({words})"
     try:
         height = lung_height_mm(frames)
     except ReadError as error:
-        return f"no part of the body is named, and its slices cannot be looked at: {error}"
+        return f"{said}, and its slices cannot be looked at: {error}"
     if height < settings.least_coverage_mm:
         return (
-            f"no part of the body is named, and its slices show lung over {height:.0f} mm; "
+            f"{said}, and its slices show lung over {height:.0f} mm; "
             f"a chest has {settings.least_coverage_mm:.0f} mm"
         )
     return None
 
 
 def _region(frame: Frame) -> Region:
+    """What the words name; a word for the chest outweighs all but the series' own description."""
     regions = [region_of(frame.text(keyword)) for keyword in _REGION_WORDS]
     if regions[0] is not Region.UNSAID:
         return regions[0]
-    if Region.CHEST in regions:  # Body Part Examined is often wrong: a chest word outweighs it
+    if Region.CHEST in regions:
         return Region.CHEST
     return Region.ELSEWHERE if Region.ELSEWHERE in regions else Region.UNSAID
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from groundglass.dicom.frames import Frame
+from groundglass.dicom.frames import Frame, slice_normal
 from groundglass.dicom.hounsfield import store_hu
 from groundglass.dicom.pixels import FrameReader
 
@@ -38,8 +37,8 @@ def lung_height_mm(frames: Sequence[Frame]) -> float:
     ReadError
         A slice cannot be decoded.
     """
-    normal = cast("NDArray[np.float64]", frames[0].normal)
-    along = np.array([cast("NDArray[np.float64]", f.position_mm) @ normal for f in frames])
+    normal = slice_normal(frames[0].orientation or ())
+    along = np.array([frame.position_mm for frame in frames], dtype=np.float64) @ normal
     order = np.argsort(along, kind="stable")
     picked = order[np.unique(np.linspace(0, len(order) - 1, _SAMPLES).round().astype(int))]
     with FrameReader() as reader:

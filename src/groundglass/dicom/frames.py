@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.core.geometry import Vector
 from groundglass.core.study import Instance
 
 
@@ -34,39 +35,33 @@ class Frame:
     def name(self) -> str:
         """How messages call it, without identifiers."""
         number = self.values.get("InstanceNumber")
+        holder = self.instance.path.name if number is None else f"instance number {number}"
         if "PerFrameFunctionalGroupsSequence" in self.instance.attributes:
-            return f"frame {self.number}"
-        return self.instance.path.name if number is None else f"instance number {number}"
+            return f"frame {self.number} of {holder}"
+        return holder
 
     @property
-    def position_mm(self) -> NDArray[np.float64] | None:
+    def position_mm(self) -> Vector | None:
         """LPS centre of the first pixel in mm (PS3.3 C.7.6.2.1.1)."""
-        return self._vector("ImagePositionPatient", 3)
+        return cast("Vector | None", self._numbers("ImagePositionPatient", 3))
 
     @property
-    def orientation(self) -> NDArray[np.float64] | None:
-        """LPS cosines along a row, then along a column: the file's six numbers."""
-        cosines = self._vector("ImageOrientationPatient", 6)
+    def orientation(self) -> tuple[float, ...] | None:
+        """LPS cosines along a row, then along a column; None if they are no right angle."""
+        cosines = self._numbers("ImageOrientationPatient", 6)
         if cosines is None:
             return None
-        lengths = np.linalg.norm(cosines.reshape(2, 3), axis=1)
-        right = abs(float(cosines[:3] @ cosines[3:])) < _COSINE_TOLERANCE
-        unit = bool(np.all(np.abs(lengths - 1.0) < _COSINE_TOLERANCE))
-        return cosines if right and unit else None
-
-    @property
-    def normal(self) -> NDArray[np.float64] | None:
-        """LPS unit vector across the plane: row direction × column direction."""
-        cosines = self.orientation
-        return None if cosines is None else np.cross(cosines[:3], cosines[3:])
+        row, column = cosines[:3], cosines[3:]
+        unit = all(abs(_dot(v, v) - 1.0) < 2 * _COSINE_TOLERANCE for v in (row, column))
+        return cosines if unit and abs(_dot(row, column)) < _COSINE_TOLERANCE else None
 
     @property
     def pixel_spacing_mm(self) -> tuple[float, float] | None:
         """Distance in mm between (rows, columns) (PS3.3 10.7.1.3)."""
-        spacing = self._vector("PixelSpacing", 2)
-        if spacing is None or np.any(spacing <= 0):
+        spacing = self._numbers("PixelSpacing", 2)
+        if spacing is None or min(spacing) <= 0:
             return None
-        return float(spacing[0]), float(spacing[1])
+        return spacing[0], spacing[1]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,11 +81,18 @@ class Frame:
         value = self.values.get(keyword, "")
         return " ".join(value) if isinstance(value, tuple) else str(value)
 
-    def _vector(self, keyword: str, length: int) -> NDArray[np.float64] | None:
+    def _numbers(self, keyword: str, length: int) -> tuple[float, ...] | None:
         value = self.values.get(keyword)
-        if not isinstance(value, tuple) or len(value) != length:
-            return None
-        return np.asarray(value, dtype=np.float64)
+        return value if isinstance(value, tuple) and len(value) == length else None
+
+
+def slice_normal(cosines: Sequence[float]) -> NDArray[np.float64]:
+    """LPS unit vector across a plane: row direction × column direction."""
+    return np.cross(np.asarray(cosines[:3]), np.asarray(cosines[3:]))
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
 
 
 #: As core.geometry: cosines further from a right angle are not an orientation.

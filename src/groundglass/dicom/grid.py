@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.geometry import Geometry, Vector
-from groundglass.dicom.frames import Frame
+from groundglass.dicom.frames import Frame, slice_normal
 from groundglass.errors import AssemblyError
 
 _NAMED = 6  # instances named in a message before "and n more"
@@ -79,7 +79,7 @@ def lay_out(frames: Sequence[Frame], settings: AssemblySettings) -> FrameGrid:
         Naming the first thing that is wrong, where it is, and what to do.
     """
     orientation, positions = _planes(frames, settings)
-    normal = np.cross(orientation[:3], orientation[3:])
+    normal = slice_normal(orientation.tolist())
     along = positions @ normal
     order = np.argsort(along, kind="stable")
     ordered = tuple(frames[int(i)] for i in order)
@@ -125,22 +125,19 @@ def _planes(
                     expected="position, orientation and spacing of every slice (PS3.3 C.7.6.2)",
                     action="Give the scanner's own images; copies may have lost them.",
                 )
-    first = min(frames, key=lambda f: cast("NDArray[np.float64]", f.position_mm).tolist())
-    reference = cast("NDArray[np.float64]", first.orientation)
-    spacing = cast("tuple[float, float]", first.pixel_spacing_mm)
-    plane: dict[str, Callable[[Frame], bool]] = {
-        "orientation": lambda f: np.allclose(
-            cast("NDArray[np.float64]", f.orientation),
-            reference,
-            rtol=0.0,
-            atol=settings.orientation_tolerance,
-        ),
-        "size": lambda f: f.size == first.size,
-        "pixel spacing": lambda f: np.allclose(f.pixel_spacing_mm or 0.0, spacing, rtol=1e-4),
-    }
-    for what, agrees in plane.items():
-        others = [frame for frame in frames if not agrees(frame)]
-        if others:
+    first = min(frames, key=lambda frame: cast(Vector, frame.position_mm))
+    cosines = np.array([frame.orientation for frame in frames], dtype=np.float64)
+    reference = np.array(first.orientation, dtype=np.float64)
+    spacings = np.array([frame.pixel_spacing_mm for frame in frames])
+    sizes = np.array([frame.size for frame in frames])
+    turned = np.abs(cosines - reference).max(axis=1) > settings.orientation_tolerance
+    for what, differs in (
+        ("orientation", turned),
+        ("size", np.any(sizes != first.size, axis=1)),
+        ("pixel spacing", np.any(~np.isclose(spacings, first.pixel_spacing_mm or 0), axis=1)),
+    ):
+        if differs.any():
+            others = [frames[int(index)] for index in np.flatnonzero(differs)]
             raise AssemblyError(
                 f"slices of more than one {what} ({_names(others)} differ from {first.name})",
                 expected=f"one {what} in a series",
@@ -222,7 +219,7 @@ def _refuse_repeats(frames: Sequence[Frame], along: NDArray[np.float64], toleran
 
 
 def _place(frames: Sequence[Frame], index: int) -> str:
-    position = cast("NDArray[np.float64]", frames[index].position_mm)
+    position = cast(Vector, frames[index].position_mm)
     return f"{frames[index].name} (z = {position[2]:.1f} mm)"
 
 

@@ -7,15 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.errors import AssemblyError
+
 #: The lowest CT number of the usual 12 bit scale, and the value given to what is outside the
 #: field of view. Scanners fill there with -2000, -3024 and the like, which is no attenuation.
 LOWEST_HU = -1024
-_HIGHEST_HU = int(np.iinfo(np.int16).max)
+_INT16 = np.iinfo(np.int16)
 
 FILLED = (
     f"Voxels outside the field of view (padding, or below {LOWEST_HU} HU) set to {LOWEST_HU} HU."
 )
-CLIPPED = f"Voxels above {_HIGHEST_HU} HU set to {_HIGHEST_HU} HU."
+CLIPPED = f"Voxels above {_INT16.max} HU set to {_INT16.max} HU."
+
+#: A CT has air around or in the patient near -1000 HU and tissue near 0 HU.
+_AIR_HU = (-1100.0, -900.0)
+_TISSUE_HU = (-200.0, 300.0)
+#: Each must make up this part of the volume at least. A thorax is a third air and half tissue.
+_LEAST_PART = 0.02
 
 
 def is_exact(slope: float, intercept: float) -> bool:
@@ -48,12 +56,17 @@ def store_hu(
     set of str
         What was done that a reader should know: `FILLED`, `CLIPPED`.
     """
-    if target.dtype == np.int16:
-        hu: NDArray[Any] = stored.astype(np.int64 if stored.dtype.itemsize > 2 else np.int32)
-        if slope != 1.0:
-            hu *= int(slope)
-        if intercept:
-            hu += int(intercept)
+    ends = sorted(slope * float(value) + intercept for value in (stored.min(), stored.max()))
+    if (
+        target.dtype == np.int16
+        and slope == 1.0
+        and _INT16.min <= ends[0]
+        and ends[1] <= _INT16.max
+    ):
+        # Wrapping cannot happen, so no wider copy is needed: nearly every CT goes this way.
+        offset = np.int64(intercept).astype(np.int16)
+        np.add(stored, offset, out=target, dtype=np.int16, casting="unsafe")
+        hu: NDArray[Any] = target
     else:
         hu = stored.astype(np.float64)
         hu *= slope
@@ -63,11 +76,39 @@ def store_hu(
     if padding is not None and padding.any():
         hu[padding] = LOWEST_HU
         notes.add(FILLED)
-    if hu.min() < LOWEST_HU:
+    if not ends[0] >= LOWEST_HU:
         notes.add(FILLED)
         np.maximum(hu, LOWEST_HU, out=hu)
-    if hu.max() > _HIGHEST_HU:
+    if not ends[1] <= _INT16.max:
         notes.add(CLIPPED)
-        np.minimum(hu, _HIGHEST_HU, out=hu)
-    target[...] = hu
+        np.minimum(hu, _INT16.max, out=hu)
+    if hu is not target:
+        target[...] = hu
     return notes
+
+
+def refuse_other_units(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
+    """Check that values without a stated unit are where a CT has them; nothing is rescaled.
+
+    Parameters
+    ----------
+    hu : ndarray of int16 or float32, shape (slices, rows, columns)
+        What is said to be HU.
+
+    Raises
+    ------
+    AssemblyError
+        Air or tissue is missing.
+    """
+    sample = hu[:: max(1, hu.shape[0] // 32), ::4, ::4]
+    air = float(np.mean((sample >= _AIR_HU[0]) & (sample <= _AIR_HU[1])))
+    tissue = float(np.mean((sample >= _TISSUE_HU[0]) & (sample <= _TISSUE_HU[1])))
+    if air >= _LEAST_PART and tissue >= _LEAST_PART:
+        return
+    low, high = float(sample.min()), float(sample.max())
+    raise AssemblyError(
+        f"voxels from {low:g} to {high:g}, {air:.0%} of them near air's -1000 HU and "
+        f"{tissue:.0%} near tissue's 0 HU; these are not Hounsfield units",
+        expected=f"at least {_LEAST_PART:.0%} of air and of tissue",
+        action="Give the volume in HU (before any windowing, normalising or masking).",
+    )

@@ -9,12 +9,11 @@ import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
-from numpy.typing import NDArray
 
 from groundglass.core.geometry import Geometry, Vector
 from groundglass.core.study import Instance, Series
 from groundglass.core.volume import Volume
-from groundglass.dicom.hounsfield import LOWEST_HU, store_hu
+from groundglass.dicom.hounsfield import refuse_other_units, store_hu
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.sources import Entry
 from groundglass.errors import AssemblyError, ReadError, SettingsError
@@ -26,11 +25,6 @@ _READ_ERRORS = (
     ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error, MemoryError,
     OverflowError, KeyError, TypeError,
 )  # fmt: skip
-#: A CT has air around or in the patient near -1000 HU and tissue near 0 HU.
-_AIR_HU = (-1100.0, -900.0)
-_TISSUE_HU = (-200.0, 300.0)
-#: Each must make up this part of the volume at least. A thorax is a third air and half tissue.
-_LEAST_PART = 0.02
 
 
 def is_nifti(entry: Entry, head: bytes) -> bool:
@@ -147,21 +141,5 @@ def read_nifti(series: Series) -> Volume:
     notes: set[str] = set()
     for target, plane in zip(hu, stored, strict=True):
         notes |= store_hu(plane, slope, intercept, target)
-    _refuse_other_units(hu)
+    refuse_other_units(hu)
     return Volume(hu, geometry, series, tuple(sorted(notes)))
-
-
-def _refuse_other_units(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
-    sample = hu[:: max(1, hu.shape[0] // 32), ::4, ::4]
-    air = float(np.mean((sample >= _AIR_HU[0]) & (sample <= _AIR_HU[1])))
-    tissue = float(np.mean((sample >= _TISSUE_HU[0]) & (sample <= _TISSUE_HU[1])))
-    if air >= _LEAST_PART and tissue >= _LEAST_PART:
-        return
-    low, high = float(sample.min()), float(sample.max())
-    raise AssemblyError(
-        f"voxels from {low:g} to {high:g}, {air:.0%} of them near air's -1000 HU and "
-        f"{tissue:.0%} near tissue's 0 HU; these are not Hounsfield units",
-        expected=f"air and tissue of at least {_LEAST_PART:.0%} each "
-        f"(nothing below {LOWEST_HU} HU is needed)",
-        action="Give the volume in HU (before any windowing, normalising or masking).",
-    )

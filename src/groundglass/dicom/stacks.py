@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from groundglass.core.study import Instance, Series
 from groundglass.dicom.frames import Frame, frames_of
@@ -71,46 +70,44 @@ def _kind(frame: Frame) -> tuple[object, ...]:
 
 def _by_plane(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Frames whose orientation and pixel spacing agree with the first of their group."""
-    groups: list[tuple[NDArray[np.float64], list[Frame]]] = []
-    for frame in sorted(frames, key=lambda frame: _identity([frame])):
-        plane = _plane(frame)
-        for first, members in groups:
-            if np.allclose(plane, first, rtol=0.0, atol=_TOLERANCE, equal_nan=True):
-                members.append(frame)
-                break
-        else:
-            groups.append((plane, [frame]))
-    return [members for _, members in groups]
+    ordered = sorted(frames, key=lambda frame: _identity([frame]))
+    planes = np.array([_plane(frame) for frame in ordered])
+    groups: list[list[Frame]] = []
+    left = np.arange(len(ordered))
+    while left.size:
+        off = np.abs(planes[left] - planes[left[0]]).max(axis=1)
+        alike = off <= _TOLERANCE
+        groups.append([ordered[int(index)] for index in left[alike]])
+        left = left[~alike]
+    return groups
 
 
-def _plane(frame: Frame) -> NDArray[np.float64]:
-    """Six cosines and two spacings in mm; NaN where the header has none."""
+def _plane(frame: Frame) -> list[float]:
+    """Six cosines and two spacings in mm; zeros where the header has none."""
     cosines, spacing = frame.orientation, frame.pixel_spacing_mm
-    return np.concatenate(
-        (
-            np.full(6, np.nan) if cosines is None else cosines,
-            np.full(2, np.nan) if spacing is None else np.asarray(spacing),
-        )
-    )
+    return [*([0.0] * 6 if cosines is None else cosines), *(spacing or (0.0, 0.0))]
 
 
 def _split_phases(frames: list[Frame]) -> list[list[Frame]]:
-    if not _repeats(frames):
+    """Phases that take each place once; no more of them than images at one place."""
+    most = _images_at_one_place(frames)
+    if most == 1:
         return [frames]
     for keyword in _PHASES:
         phases = _group(frames, lambda frame, k=keyword: (frame.values.get(k),))  # type: ignore[misc]
-        if len(phases) > 1 and not any(_repeats(phase) for phase in phases.values()):
+        apart = all(_images_at_one_place(phase) == 1 for phase in phases.values())
+        if apart and len(phases) <= most:
             return list(phases.values())
     return [frames]
 
 
-def _repeats(frames: Sequence[Frame]) -> bool:
-    places = [
-        tuple((np.round(frame.position_mm, _SAME_PLACE_DIGITS) + 0.0).tolist())
+def _images_at_one_place(frames: Sequence[Frame]) -> int:
+    places = Counter(
+        tuple(round(value, _SAME_PLACE_DIGITS) for value in frame.position_mm)
         for frame in frames
         if frame.position_mm is not None
-    ]
-    return len(set(places)) < len(places)
+    )
+    return max(places.values(), default=1)
 
 
 def _identity(frames: Sequence[Frame]) -> tuple[str, int]:

@@ -23,9 +23,9 @@ class Kernel(StrEnum):
 
 
 #: Words (or their beginnings) for the chest in the languages of common scanner protocols. A scan
-#: of the trunk or of the whole body includes it.
+#: of the trunk, of the whole body, or from skull to thigh (PET-CT) includes it.
 _CHEST = re.compile(
-    r"CHEST|THORA|T[OÓ]RAX|LUNG|PULMO|POUMON|POLMON|TORSO|TRUNK|WHOLE ?BODY|GANZK|POLYTRAUMA|"
+    r"CHEST|THORA|T[OÓ]RAX|LUNG|PULMO|POUMON|POLMON|TORSO|TRUNK|WHOLE ?BODY|GANZK|POLYTRAUMA|THIGH|"
     r"\bCAP\b|\bTAP\b|\bHRCT\b|\bPE\b|CTPA|COVID|PNEUMO|ГРУД|ЛЕГК|胸|肺"
 )
 #: Vertebrae are named after the chest without being it.
