@@ -162,7 +162,7 @@ class Triage:
                 f"No lung found: {lungs.volume_ml:.0f} ml look like lung, at least "
                 f"{self.bundle.recipe.min_lung_ml:.0f} ml expected."
             )
-            return run.without_verdict(Outcome.NO_LUNG, found)
+            return run.without_verdict(Outcome.NO_LUNG, found, lungs.volume)
         with run.clock.stage("prepare"):
             prepared = prepare(axial, lungs.square, self.bundle.recipe)
         with run.clock.stage("classify"):
@@ -223,10 +223,13 @@ class _Run:
     provenance: Provenance
     clock: _Clock
 
-    def without_verdict(self, outcome: Outcome, reason: str) -> TriageResult:
-        """A result that says why there is no verdict."""
-        empty = np.zeros(self.axial.hu.shape, dtype=np.bool_)
-        return self._result(outcome, reason, _Findings(mask=empty))
+    def without_verdict(
+        self, outcome: Outcome, reason: str, mask: NDArray[np.bool_] | None = None
+    ) -> TriageResult:
+        """A result that says why there is no verdict, with what looked like lung, if anything."""
+        if mask is None:
+            mask = np.zeros(self.axial.hu.shape, dtype=np.bool_)
+        return self._result(outcome, reason, _Findings(mask=mask))
 
     def with_verdict(
         self,

@@ -78,3 +78,26 @@ def test_a_mask_survives_the_way_to_the_volume() -> None:
     found = lungs_on_volume((truth * 255).astype(np.uint8), truth, frame)
     assert found.shape == (SLICES, 256, 256)
     assert np.array_equal(found[:, 1::2, 1::2] | found[:, ::2, ::2], truth)
+
+
+def test_perirenal_fat_joined_to_the_lung_is_removed() -> None:
+    hu, truth = body()
+    wrong = truth.copy()
+    wrong[2:5, disc(64, 45, 10)] = True
+    hu[2:5, disc(64, 45, 10)] = -95
+    assert np.array_equal(cleaned(hu, wrong), truth)
+
+
+def test_soft_tissue_without_air_is_no_lung_however_large() -> None:
+    hu, truth = body()
+    assert not cleaned(np.where(truth, 40, hu).astype(np.int16), truth).any()
+
+
+def test_a_lung_that_is_mostly_consolidated_stays() -> None:
+    hu, truth = body()
+    ill = truth.copy()
+    ill[:, :, :45] = False
+    ill[:, 64:, :] = False
+    assert 0.1 < 1 - ill.sum() / truth.sum() < 0.9
+    hu[ill] = 40
+    assert np.array_equal(cleaned(hu, truth), truth)

@@ -105,5 +105,6 @@ def heatmaps(
 
 def _map(index: int, name: str, heat: NDArray[np.float32], lung: NDArray[np.bool_]) -> Heatmap:
     total = float(heat.sum())
-    inside = float(heat[lung].sum()) / total if total > 0 else 0.0
+    # Two sums of float32 may differ by a rounding; a share is never above one.
+    inside = min(1.0, float(heat[lung].sum()) / total) if total > 0 else 0.0
     return Heatmap(index, name, heat, inside)

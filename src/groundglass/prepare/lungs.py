@@ -12,6 +12,9 @@ from scipy import ndimage
 from groundglass.prepare.recipe import Recipe
 from groundglass.prepare.spatial import SquareFrame
 
+#: Blurred HU under which a voxel holds air.
+_AERATED_BELOW_HU = -400.0
+
 
 @dataclass(frozen=True, slots=True)
 class LungContext:
@@ -28,6 +31,14 @@ class LungContext:
     smallest_share : float
         A separate region smaller than this share of the largest one is not a lung: bowel gas,
         trachea, air under the arm. A shrunken lung is seldom under a tenth of the other.
+    gas_below_hu : float
+        Blurred HU of gas in stomach and bowel; also of bullae, which seldom fill a whole lung.
+    fat_hu : tuple of float
+        Blurred HU of fat. Lung passes through these values at its edges but is never made of them.
+    largest_foreign_share : float
+        A region of a slice with more gas or fat than this is not lung.
+    least_aerated_share : float
+        A lung has at least this share of aerated voxels, however ill it is.
     smallest_hole_mm2 : float
         Smaller holes in a slice are vessels and are filled; larger ones (the dome of the liver)
         stay.
@@ -36,6 +47,10 @@ class LungContext:
     outside_air_hu: float = -940.0
     outside_margin_px: int = 2
     smallest_share: float = 0.1
+    gas_below_hu: float = -960.0
+    fat_hu: tuple[float, float] = (-150.0, -30.0)
+    largest_foreign_share: float = 0.6
+    least_aerated_share: float = 0.1
     smallest_hole_mm2: float = 60.0
 
 
@@ -68,22 +83,49 @@ def clean_lung_mask(
     """
     context = context or LungContext()
     candidate = probability > np.uint8(round(255 * recipe.lung_threshold))
-    candidate &= ~_room(images, recipe, context)
-    mask = _large_regions(candidate, context.smallest_share)
+    blurred = np.stack([cv2.GaussianBlur(image, (5, 5), 0) for image in images])
+    tissue = _Tissue.of(blurred, recipe, context)
+    candidate &= ~_room(blurred, recipe, context)
+    for index in np.flatnonzero(candidate.any(axis=(1, 2))):
+        _drop_foreign(candidate[index], tissue.at(int(index)), context)
+    mask = _lungs(candidate, tissue.aerated, context)
     for index in np.flatnonzero(mask.any(axis=(1, 2))):
         _fill_small_holes(mask[index], context.smallest_hole_mm2 / pixel_mm**2)
     return mask
 
 
-def _room(images: NDArray[np.uint8], recipe: Recipe, context: LungContext) -> NDArray[np.bool_]:
-    """Air outside the body: as thin as air and connected to the edge of the images in 3-D."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tissue:
+    """What the voxels are made of, as far as blurred HU tell. Shapes as the images."""
+
+    gas: NDArray[np.bool_]
+    fat: NDArray[np.bool_]
+    aerated: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, blurred: NDArray[np.uint8], recipe: Recipe, context: LungContext) -> _Tissue:
+        gas = blurred < _grey(context.gas_below_hu, recipe)
+        low, high = (_grey(hu, recipe) for hu in context.fat_hu)
+        aerated = ~gas & (blurred < _grey(_AERATED_BELOW_HU, recipe))
+        return cls(gas, (blurred > low) & (blurred < high), aerated)
+
+    def at(self, index: int) -> NDArray[np.bool_]:
+        """Gas or fat in one slice."""
+        return np.asarray(self.gas[index] | self.fat[index])
+
+
+def _grey(hu: float, recipe: Recipe) -> int:
+    """Grey value of the segmenter's window at a HU."""
     span = recipe.segmenter_high_hu - recipe.segmenter_low_hu
-    level = round(255 * (context.outside_air_hu - recipe.segmenter_low_hu) / span)
-    air = np.stack([cv2.GaussianBlur(image, (5, 5), 0) for image in images]) < level
-    regions, count = ndimage.label(air)
+    return round(255 * (hu - recipe.segmenter_low_hu) / span)
+
+
+def _room(blurred: NDArray[np.uint8], recipe: Recipe, context: LungContext) -> NDArray[np.bool_]:
+    """Air outside the body: as thin as air and connected to the edge of the images in 3-D."""
+    regions, count = ndimage.label(blurred < _grey(context.outside_air_hu, recipe))
     if count == 0:
-        return np.zeros(images.shape, dtype=np.bool_)
-    edge = np.ones(images.shape[1:], dtype=np.bool_)
+        return np.zeros(blurred.shape, dtype=np.bool_)
+    edge = np.ones(blurred.shape[1:], dtype=np.bool_)
     edge[1:-1, 1:-1] = False
     touches = np.zeros(count + 1, dtype=np.bool_)
     touches[np.unique(regions[:, edge])] = True
@@ -94,15 +136,28 @@ def _room(images: NDArray[np.uint8], recipe: Recipe, context: LungContext) -> ND
     return np.stack([cv2.dilate(slice_, kernel) for slice_ in room]).astype(np.bool_)
 
 
-def _large_regions(candidate: NDArray[np.bool_], smallest_share: float) -> NDArray[np.bool_]:
-    """The connected regions that are not small beside the largest."""
+def _drop_foreign(
+    candidate: NDArray[np.bool_], foreign: NDArray[np.bool_], context: LungContext
+) -> None:
+    """Remove the regions of one slice that are mostly gas or fat, in place."""
+    count, regions = cv2.connectedComponents(candidate.astype(np.uint8), connectivity=4)
+    size = np.bincount(regions.ravel(), minlength=count)
+    strange = np.bincount(regions[foreign], minlength=count)
+    drop = strange > context.largest_foreign_share * size
+    drop[0] = False
+    candidate[drop[regions]] = False
+
+
+def _lungs(
+    candidate: NDArray[np.bool_], aerated: NDArray[np.bool_], context: LungContext
+) -> NDArray[np.bool_]:
+    """The connected regions that hold air like a lung and are not small beside the largest."""
     regions, count = ndimage.label(candidate)
-    if count == 0:
-        return candidate
     sizes = np.bincount(regions.ravel(), minlength=count + 1)
+    air = np.bincount(regions[aerated], minlength=count + 1)
+    sizes[air < context.least_aerated_share * sizes] = 0
     sizes[0] = 0
-    keep = sizes >= max(1.0, smallest_share * sizes.max())
-    keep[0] = False
+    keep = sizes >= max(1.0, context.smallest_share * sizes.max())
     return np.asarray(keep[regions], dtype=np.bool_)
 
 

@@ -97,7 +97,7 @@ class SquareFrame:
         ndarray of float32, shape `source_shape`
         """
         square = cv2.resize(grid, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
-        return np.clip(self.back(square), 0.0, None)
+        return np.asarray(np.clip(self.back(square), 0.0, None), dtype=np.float32)
 
     @property
     def window(self) -> tuple[slice, slice]:

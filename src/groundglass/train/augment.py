@@ -72,9 +72,12 @@ def _move(image: Slice, mask: Mask, rng: np.random.Generator) -> tuple[Slice, Ma
     if rng.random() < 0.5:
         image, mask = image[:, ::-1], mask[:, ::-1]
     angle = rng.normal(0.0, 7.0)
-    matrix = cv2.getRotationMatrix2D((size / 2, size / 2), angle, rng.uniform(0.75, 1.25))
+    close = rng.random() < 0.15
+    # A close look at some part of the body shows fat, muscle and bone that are not lung.
+    scale, shift = (rng.uniform(1.5, 3.5), 1.0) if close else (rng.uniform(0.75, 1.25), 0.1)
+    matrix = cv2.getRotationMatrix2D((size / 2, size / 2), angle, scale)
     matrix[0, 1] += rng.uniform(-0.05, 0.05)
-    matrix[:, 2] += rng.uniform(-0.1, 0.1, 2) * size
+    matrix[:, 2] += rng.uniform(-shift, shift, 2) * size
     square = (size, size)
     moved = cv2.warpAffine(
         np.ascontiguousarray(image),
