@@ -35,13 +35,14 @@ def invoke() -> Invoke:
 def command() -> Command:
     """Run a command as a user does, in a process of its own."""
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, **variables: object) -> subprocess.CompletedProcess[str]:
+        more = {name: str(value) for name, value in variables.items()}
         return subprocess.run(
             [sys.executable, "-m", "groundglass", *map(str, arguments)],
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "PYTHONPATH": str(SOURCES), "COLUMNS": "100"},
+            env={**os.environ, "PYTHONPATH": str(SOURCES), "COLUMNS": "100", **more},
         )
 
     return run
@@ -55,9 +56,11 @@ def ran(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[subprocess.CompletedProcess[str], Path]:
     """`groundglass run --json` on the synthetic study, and where its report is."""
-    out = tmp_path_factory.mktemp("ran") / "report"
-    done = command("run", phantom_study, "--out", out, "--bundle", f"{bundle}/", "--json")
-    return done, out
+    folder = tmp_path_factory.mktemp("ran")
+    (folder / "home").mkdir()
+    out = folder / "report"
+    arguments = ("run", phantom_study, "--out", out, "--bundle", f"{bundle}/", "--json")
+    return command(*arguments, HOME=folder / "home"), out
 
 
 @pytest.fixture

@@ -61,6 +61,11 @@ def test_no_identifier_is_printed(ran: Ran) -> None:
         assert identifier not in done.stdout + done.stderr
 
 
+def test_nothing_is_left_in_the_users_home(ran: Ran) -> None:
+    """Neither caches nor the identifier under which the engine would report its use."""
+    assert list((ran[1].parent / "home").iterdir()) == []
+
+
 def test_without_json_people_read_standard_output(
     invoke: Invoke, phantom_study: Path, lungless_bundle: Path, tmp_path: Path
 ) -> None:

@@ -72,5 +72,8 @@ def _begin(
 def main() -> None:
     """Run the command line and exit with one of `ExitCode`."""
     sys.excepthook = short_excepthook
+    # OpenVINO reports each import to its maker over the network unless this module is missing.
+    # From a hospital nothing goes out; None makes `import openvino_telemetry` an ImportError.
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     # Not app(): that puts Typer's own hook in the place of ours.
     typer.main.get_command(app)(prog_name="groundglass")
