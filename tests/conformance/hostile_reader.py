@@ -13,17 +13,21 @@ from pathlib import Path
 
 from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.dicom.frames import frames_of
+from groundglass.dicom.imagestack import HounsfieldScale, ImageStackSettings
 from groundglass.dicom.pixels import FrameReader
 from groundglass.errors import GroundglassError
+
+_STACK = ImageStackSettings(HounsfieldScale(), (5.0, 1.0, 1.0), "feet", "front", "right")
 
 
 def attempt(path: Path) -> str:
     """How reading ended: a reason, or that there was nothing wrong."""
     try:
-        study = read_study(path)
+        study = read_study(path, stack=_STACK)
         for series in study.series:
+            sampled = frames_of(series.instances[0])[:3] if series.modality else ()
             with FrameReader() as reader:  # one slice is no volume, but its pixels are to be tried
-                for frame in frames_of(series.instances[0])[:3]:
+                for frame in sampled:
                     reader.read(frame.instance, frame.number)
             read_volume(series)
         select_chest_ct(study)

@@ -11,6 +11,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import imagecodecs
+import nibabel
+import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -148,6 +151,25 @@ def test_mutants_of_every_syntax(folder: Path) -> None:
                 changed[rng.randrange(132, len(content))] = rng.randrange(256)
             (folder / f"{syntax.replace('.', '-')}-{index:03d}").write_bytes(changed)
     assert len(read_all(folder)) == 1 + 12 * len(_SYNTAXES)
+
+
+def test_mutants_of_other_formats(folder: Path) -> None:
+    plane = thorax(2)[0]
+    volume = nibabel.Nifti1Image(thorax(12).transpose(2, 1, 0), np.diag([-5.0, -5.0, 10.0, 1.0]))
+    whole = {
+        "nii": volume.to_bytes(),
+        "tif": imagecodecs.tiff_encode(plane),
+        "png": imagecodecs.png_encode((plane + 1024).astype(np.uint16)),
+    }
+    for suffix, content in whole.items():
+        for index in range(20):
+            rng = seeded(index)
+            changed = bytearray(content)
+            end = len(content) if index % 4 == 0 else min(360, len(content))
+            for _ in range(rng.choice((1, 5, 20))):
+                changed[rng.randrange(end)] = rng.randrange(256)
+            (folder / f"{index:03d}.{suffix}").write_bytes(changed)
+    assert len(read_all(folder)) == 1 + 20 * len(whole)
 
 
 def claiming(data: Dataset, **absurd: int) -> bytes:

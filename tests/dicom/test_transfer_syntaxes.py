@@ -191,3 +191,66 @@ def test_enhanced_object_uncompressed(tmp_path: Path, syntax: UID) -> None:
     volume = read_one(tmp_path)
     np.testing.assert_array_equal(volume.hu, hu)
     assert volume.geometry.spacing_mm == made_ct.SPACING_MM
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ({"BitsStored": 20, "HighBit": 19}, "20 bits stored in 16"),
+        ({"HighBit": 3}, "HighBit 3 with 12 bits"),
+        ({"HighBit": 16}, "HighBit 16"),
+        ({"BitsAllocated": 12}, "12 bits stored in 12"),
+        ({"BitsStored": None}, "without BitsStored"),
+        ({"PixelRepresentation": None}, "without PixelRepresentation"),
+        ({"SamplesPerPixel": 3, "Columns": 16}, "colour"),
+    ],
+    ids=str,
+)
+def test_headers_that_describe_no_ct_image(
+    tmp_path: Path, header: dict[str, object], words: str
+) -> None:
+    (series,) = read_study(write(ct_series(thorax(4), **header), tmp_path)).series
+    with pytest.raises(AssemblyError, match=words):
+        read_volume(series)
+
+
+def test_float_pixels_are_refused(tmp_path: Path) -> None:
+    datasets = ct_series(thorax(4))
+    for data, plane in zip(datasets, thorax(4), strict=True):
+        del data.PixelData
+        data.FloatPixelData = plane.astype("<f4").tobytes()
+    (series,) = read_study(write(datasets, tmp_path)).series
+    with pytest.raises(AssemblyError, match="floating point"):
+        read_volume(series)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "frame", "words"),
+    [
+        (JPEGLosslessSV1, b"no JPEG at all", "no JPEG stream"),
+        (JPEGLosslessSV1, b"\xff\xd8\xff\xff\xd8\xff\xd9", "without a frame header"),
+        (JPEG2000Lossless, b"no codestream", "no JPEG 2000"),
+        (RLELossless, bytes(64), "0 RLE segments"),
+        (RLELossless, b"\2" + bytes(63), "RLE pixels"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_payloads_that_are_no_image(tmp_path: Path, syntax: UID, frame: bytes, words: str) -> None:
+    for index, data in enumerate(ct_series(thorax(4))):
+        (tmp_path / str(index)).write_bytes(encapsulated(data, [frame], syntax))
+    (series,) = read_study(tmp_path).series
+    with pytest.raises(AssemblyError, match=words):
+        read_volume(series)
+
+
+def test_an_offset_table_that_lies(tmp_path: Path) -> None:
+    frames = [made_ct.encode(part, JPEGLosslessSV1) for part in ct_series()]
+    content = bytearray(
+        encapsulated(enhanced_ct(), frames, JPEGLosslessSV1, fragments_per_frame=2, has_bot=True)
+    )
+    table = content.rindex(b"\xfe\xff\x00\xe0" + (4 * len(frames)).to_bytes(4, "little")) + 8
+    content[table + 4 : table + 8] = (7).to_bytes(4, "little")
+    (tmp_path / "e").write_bytes(content)
+    (series,) = read_study(tmp_path).series
+    with pytest.raises(AssemblyError, match="offset table"):
+        read_volume(series)
