@@ -101,6 +101,15 @@ def test_no_orientation_is_refused(tmp_path: Path) -> None:
         read_volume(read_study(tmp_path).series[0])
 
 
+def test_two_orientations_that_disagree_are_refused(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(as_xyz(thorax()), LPS_IN_RAS)
+    image.set_sform(LPS_IN_RAS, 1)
+    image.set_qform(LPS_IN_RAS @ np.diag([-1.0, 1.0, 1.0, 1.0]), 1)
+    nibabel.save(image, tmp_path / "ct.nii")
+    with pytest.raises(AssemblyError, match="disagree"):
+        read_volume(read_study(tmp_path).series[0])
+
+
 def test_shear_is_refused(tmp_path: Path) -> None:
     affine = LPS_IN_RAS.copy()
     affine[1, 2] = 3.0

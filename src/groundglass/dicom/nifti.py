@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
 
 from groundglass.core.geometry import Geometry, Vector
 from groundglass.core.study import Instance, Series
@@ -85,6 +86,12 @@ def read_nifti_geometry(series: Series) -> tuple[Geometry, tuple[int, int, int]]
             expected="a header that says which side is left and where the head is",
             action="Convert the DICOM files again with a tool that writes the orientation.",
         )
+    if sform and qform and _sides(header.get_sform()) != _sides(header.get_qform()):  # type: ignore[attr-defined]
+        raise AssemblyError(
+            "a NIfTI file whose sform and qform disagree about which side is which",
+            expected="one orientation",
+            action="Convert the DICOM files again; a flipped lung is worse than none.",
+        )
     unit = header.get_xyzt_units()[0]  # type: ignore[attr-defined]
     if unit not in _UNITS:
         raise AssemblyError(
@@ -114,6 +121,10 @@ def read_nifti_geometry(series: Series) -> tuple[Geometry, tuple[int, int, int]]
     return geometry, order
 
 
+def _sides(affine: NDArray[np.float64]) -> tuple[str, ...]:
+    return tuple(str(side) for side in nibabel.aff2axcodes(affine))
+
+
 def read_nifti(series: Series) -> Volume:
     """A NIfTI series as a `Volume`.
 
@@ -139,6 +150,8 @@ def read_nifti(series: Series) -> Volume:
     whole = stored.dtype.kind in "iu" and slope == 1.0 and intercept.is_integer()
     hu = np.empty(geometry.shape, np.int16 if whole else np.float32)
     notes: set[str] = set()
+    if image.header.get_xyzt_units()[0] == "unknown":  # type: ignore[attr-defined]
+        notes.add("The file states no unit of length; taken as mm.")
     for target, plane in zip(hu, stored, strict=True):
         notes |= store_hu(plane, slope, intercept, target)
     refuse_other_units(hu)
