@@ -40,6 +40,7 @@ from groundglass.infer import (
     Bundle,
     Classifier,
     Engine,
+    OpenVinoEngine,
     Precision,
     Segmenter,
     load_bundle,
@@ -107,12 +108,11 @@ class Triage:
     ----------
     bundle : Bundle
         Weights and recipe.
-    precision : Precision
-        Number format of the networks.
+    engine : Engine
+        What runs the networks.
     """
 
-    def __init__(self, bundle: Bundle, precision: Precision = Precision.AUTO) -> None:
-        engine = Engine(precision)
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self.bundle = bundle
         self._segmenter = Segmenter(bundle, engine)
         self._classifier = Classifier(bundle, engine)
@@ -121,14 +121,21 @@ class Triage:
 
     @classmethod
     def load(cls, bundle: str | Path = DEFAULT, precision: Precision = Precision.AUTO) -> Triage:
-        """Load a bundle, its hashes checked.
+        """Load a bundle, its hashes checked, on this machine's CPU.
+
+        Parameters
+        ----------
+        bundle : str or Path
+            Name of a shipped bundle, or a bundle's folder.
+        precision : Precision
+            Number format of the networks.
 
         Raises
         ------
         BundleError
             If the bundle is missing or altered.
         """
-        return cls(load_bundle(bundle), precision)
+        return cls(load_bundle(bundle), OpenVinoEngine(precision))
 
     def __call__(self, volume: Volume, progress: Progress = _silent) -> TriageResult:
         """Analyse one volume.

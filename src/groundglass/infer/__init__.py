@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groundglass.infer.bundle import Bundle, load_bundle, shipped_bundles
 from groundglass.infer.classify import Classifier, GroupEvidence
-from groundglass.infer.engine import Engine, Network, Precision
+from groundglass.infer.engine import Engine, Network, OpenVinoEngine, Precision
 from groundglass.infer.segment import Segmenter
 from groundglass.infer.vote import vote
 
@@ -14,6 +14,7 @@ __all__ = [
     "Engine",
     "GroupEvidence",
     "Network",
+    "OpenVinoEngine",
     "Precision",
     "Segmenter",
     "load_bundle",

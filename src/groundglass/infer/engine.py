@@ -1,4 +1,4 @@
-"""The engine that runs the networks: OpenVINO on the CPU, reading ONNX."""
+"""What runs the networks: a small protocol, and OpenVINO on the CPU reading ONNX."""
 
 from __future__ import annotations
 
@@ -32,7 +32,22 @@ class Network(Protocol):
         ...
 
 
-class Engine:
+class Engine(Protocol):
+    """What makes networks of files. `precision` and `version` go into the provenance."""
+
+    precision: Precision
+    version: str
+
+    def compile(self, path: Path, batch: int) -> Network:
+        """A network for batches of at most `batch` items."""
+        ...
+
+    def constants(self, path: Path) -> dict[str, NDArray[np.float32]]:
+        """The float weights stored in an ONNX file, by name."""
+        ...
+
+
+class OpenVinoEngine:
     """Compiles the networks of a bundle for this machine.
 
     Parameters

@@ -45,13 +45,13 @@ class ClassifierSettings:
         Of everything random.
     """
 
-    encoder_epochs: int = 12
+    encoder_epochs: int = 8
     head_epochs: int = 200
     slices_per_patient: int = 12
     batch: int = 16
     encoder_rate: float = 1e-3
     head_rate: float = 5e-4
-    variants: int = 4
+    variants: int = 2
     patience: int = 25
     seed: int = 20210607
 

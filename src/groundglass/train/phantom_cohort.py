@@ -35,7 +35,7 @@ class PhantomCase:
     @property
     def slice_spacing_mm(self) -> float:
         """Between thin and thick, drawn from the seed alone."""
-        return float(np.random.default_rng([self.seed, 2]).choice([1.25, 2.0, 3.0, 4.0, 5.0]))
+        return float(np.random.default_rng([self.seed, 2]).choice([2.0, 3.0, 4.0, 5.0]))
 
     def settings(self, matrix: int) -> PhantomSettings:
         """How to make the patient."""
