@@ -127,7 +127,7 @@ def _parse(folder: Path, manifest: Path) -> Bundle:
             healthy=values["healthy"],
             statement=values["statement"],
             recipe=Recipe.from_dict(values["recipe"]),
-            sha256=values["sha256"],
+            sha256=dict(values["sha256"]),
             training=values["training"],
         )
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:

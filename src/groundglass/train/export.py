@@ -84,7 +84,7 @@ def export_bundle(networks: Networks, recipe: Recipe, facts: BundleFacts, folder
     folder.mkdir(parents=True, exist_ok=True)
     size = recipe.image_size
     image = torch.zeros(2, 1, size, size, dtype=torch.uint8)
-    features = torch.zeros(2, recipe.group_size, networks.encoder.features)
+    features = torch.zeros(1, recipe.group_size, networks.encoder.features)
     _export(_SegmenterGraph(networks.segmenter), image, folder / SEGMENTER, ["probability"])
     _export(_EncoderGraph(networks.encoder), image, folder / ENCODER, ["features", "maps"])
     _export(networks.head, features, folder / HEAD, ["logits"])
