@@ -1,0 +1,82 @@
+"""Write settings.md from the settings' own docstrings: `python docs/reference/make_settings.py`.
+
+A test compares the page with what this would write.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+
+from groundglass.dicom.candidates import SelectionSettings
+from groundglass.dicom.grid import AssemblySettings
+from groundglass.dicom.imagestack import ImageStackSettings
+from groundglass.dicom.limits import ReadLimits
+from groundglass.explain import KeySlices
+from groundglass.phantom import PhantomSettings
+from groundglass.prepare import LungContext, Recipe
+from groundglass.report.figures import FigureSettings
+from groundglass.report.overlay import OverlaySettings
+
+PAGE = Path(__file__).with_name("settings.md")
+
+_HEAD = """# Settings
+
+Every value that could be another one, with its default and its reason. This page is written from \
+the code by `make_settings.py` beside it.
+
+Settings of the [recipe](#recipe) belong to the weights: they are in `bundle.json`, training and \
+running read them there, and changing one means training again. The others belong to a call.
+"""
+
+#: The settings, with where they are given.
+_SETTINGS: tuple[tuple[type, str], ...] = (
+    (Recipe, "`bundle.json`, `recipe`"),
+    (SelectionSettings, "`select_chest_ct(study, settings=…)`"),
+    (AssemblySettings, "`read_volume(series, settings=…)`"),
+    (ImageStackSettings, "`read_study(folder, stack=…)`, or the options of `groundglass run`"),
+    (ReadLimits, "fixed: they protect the machine"),
+    (LungContext, "`clean_lung_mask(…, context=…)`"),
+    (KeySlices, "fixed"),
+    (OverlaySettings, "fixed"),
+    (FigureSettings, "fixed"),
+    (PhantomSettings, "`make_phantom(settings)`, or the options of `groundglass phantom`"),
+)
+_ENTRY = re.compile(r"^(\w+(?:, \w+)*) : .*$", re.MULTILINE)
+
+
+def settings_page() -> str:
+    """The page as Markdown."""
+    return "\n".join([_HEAD, *(_section(kind, place) for kind, place in _SETTINGS)])
+
+
+def _section(kind: type, place: str) -> str:
+    text = inspect.getdoc(kind) or ""
+    summary, _, parameters = text.partition("\n\nParameters\n----------\n")
+    # Sections after the parameters (Notes, …) are underlined too; they stay in the docstring.
+    parameters = re.split(r"\n\n\w+\n-+\n", parameters)[0]
+    defaults = {field.name: _default(field) for field in fields(kind)}
+    pieces = _ENTRY.split(parameters)[1:]
+    rows = [
+        f"| `{name}` | {defaults.pop(name)} | {_one_line(words)} |"
+        for names, words in zip(pieces[::2], pieces[1::2], strict=True)
+        for name in names.split(", ")
+    ]
+    if defaults:
+        raise ValueError(f"{kind.__name__} does not explain {sorted(defaults)}")
+    table = "\n".join(["| setting | default | meaning and reason |", "|---|---|---|", *rows])
+    return f"## {kind.__name__}\n\n{summary}\n\nGiven in: {place}.\n\n{table}\n"
+
+
+def _default(field: Field[object]) -> str:
+    return "required" if field.default is MISSING else f"`{field.default}`"
+
+
+def _one_line(words: str) -> str:
+    return " ".join(words.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(settings_page(), encoding="utf-8")

@@ -1,0 +1,77 @@
+"""The documentation says what the code does, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import groundglass
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def _anchors(page: Path) -> set[str]:
+    """Anchors of a page's headings, as code hosts make them."""
+    headings = _HEADING.findall(page.read_text("utf-8"))
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in _LINK.findall(page.read_text("utf-8")):
+        if "://" in link:
+            continue
+        target, _, anchor = link.partition("#")
+        found = (page.parent / target).resolve() if target else page
+        assert found.exists(), f"{link} leads nowhere"
+        if anchor:
+            assert anchor in _anchors(found), f"{link}: no such heading"
+
+
+def test_every_page_can_be_reached_from_the_first() -> None:
+    first = DOCS / "README.md"
+    reached, to_read = set(), [first]
+    while to_read:
+        page = to_read.pop()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        links = _LINK.findall(page.read_text("utf-8"))
+        to_read += [
+            (page.parent / link.partition("#")[0]).resolve()
+            for link in links
+            if "://" not in link and link.partition("#")[0]
+        ]
+    assert set(DOCS.rglob("*.md")) <= reached
+
+
+def test_the_settings_page_is_the_code() -> None:
+    made = runpy.run_path(str(DOCS / "reference" / "make_settings.py"))
+    page = DOCS / "reference" / "settings.md"
+    assert page.read_text("utf-8") == made["settings_page"](), (
+        "the settings changed: run python docs/reference/make_settings.py"
+    )
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = (DOCS / "reference" / "python-api.md").read_text("utf-8")
+    for name in groundglass.__all__:
+        assert re.search(rf"`{name}\b", text), f"{name} is not in python-api.md"
+
+
+def test_decisions_are_numbered_without_gaps_and_have_their_three_parts() -> None:
+    records = sorted(p for p in (DOCS / "decisions").glob("*.md") if p.name != "README.md")
+    assert [int(p.name[:4]) for p in records] == list(range(1, len(records) + 1))
+    for record in records:
+        text = record.read_text("utf-8")
+        assert text.startswith(f"# {record.name[:4]}: ")
+        for part in ("**Context.**", "**Decision.**", "**Consequences.**"):
+            assert part in text
