@@ -122,7 +122,7 @@ def read_nifti_geometry(series: Series) -> tuple[Geometry, tuple[int, int, int]]
 
 
 def _sides(affine: NDArray[np.float64]) -> tuple[str, ...]:
-    return tuple(str(side) for side in nibabel.aff2axcodes(affine))
+    return tuple(nibabel.aff2axcodes(affine))  # type: ignore[no-untyped-call]
 
 
 def read_nifti(series: Series) -> Volume:
