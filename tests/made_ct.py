@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -47,6 +48,7 @@ NATIVE = (
 )
 
 
+@lru_cache(maxsize=16)
 def thorax(slices: int = SLICES, side: int = SIDE, seed: int = 0) -> NDArray[np.int16]:
     """(slice, row, column) HU from feet to head: no axis can be turned without being seen.
 
@@ -63,7 +65,9 @@ def thorax(slices: int = SLICES, side: int = SIDE, seed: int = 0) -> NDArray[np.
     hu[((x - 0.15) / 0.2) ** 2 + ((y + 0.2) / 0.2) ** 2 < (z < 0.5)] = 45.0
     hu[(x**2 + (y - 0.5) ** 2) < 0.01] = 700.0
     hu[(x < 0) & (hu < -500) & (hu > -900) & (z < 0.2)] = 60.0
-    return (hu + rng.normal(0, 15, hu.shape)).round().clip(-1024, 3071).astype(np.int16)
+    hu = (hu + rng.normal(0, 15, hu.shape)).round().clip(-1024, 3071).astype(np.int16)
+    hu.flags.writeable = False
+    return hu
 
 
 def ct_series(
@@ -176,19 +180,26 @@ def as_bytes(data: Dataset, syntax: UID = ExplicitVRLittleEndian) -> bytes:
     """A whole DICOM file."""
     if syntax not in NATIVE:
         return encapsulated(data, [encode(data, syntax)], syntax)
-    data = copy.deepcopy(data)
+    data = _copy(data)
     if "PixelData" in data:
-        data["PixelData"].VR = "OW"
+        pixels = data.PixelData
         if syntax == ExplicitVRBigEndian and data.BitsAllocated == 16:
-            data.PixelData = np.frombuffer(data.PixelData, "<u2").astype(">u2").tobytes()
+            pixels = np.frombuffer(pixels, "<u2").astype(">u2").tobytes()
+        data.add_new("PixelData", "OW", pixels)
     return _save(data, syntax)
+
+
+def _copy(data: Dataset) -> Dataset:
+    """Shallow: elements may be replaced in it, not changed."""
+    other = Dataset()
+    other.update({element.tag: element for element in data})
+    return other
 
 
 def encapsulated(data: Dataset, frames: list[bytes], syntax: UID, **how: object) -> bytes:
     """A whole DICOM file around compressed frames; `how` goes to pydicom's `encapsulate`."""
-    data = copy.deepcopy(data)
-    data.PixelData = encapsulate(frames, **how)
-    data["PixelData"].VR = "OB"
+    data = _copy(data)
+    data.add_new("PixelData", "OB", encapsulate(frames, **how))
     data["PixelData"].is_undefined_length = True
     return _save(data, syntax)
 

@@ -47,27 +47,48 @@ def coronal() -> list[Dataset]:
     [
         (localizer(), "localizer"),
         (coronal(), "not axial"),
-        (ct_series(number=8, ImageOrientationPatient=[0, 1, 0, 0, 0, -1]), "nearer sagittal"),
-        (ct_series(number=8, Modality="MR", SOPClassUID=MRImageStorage), "modality MR"),
-        (ct_series(number=8, SOPClassUID=SecondaryCaptureImageStorage), "Secondary Capture"),
-        (ct_series(number=8, ImageType=["DERIVED", "SECONDARY", "AXIAL", "MIP"]), "MIP"),
-        (ct_series(number=8, ImageType=["DERIVED", "PRIMARY", "PROJECTION IMAGE"]), "PROJECTION"),
-        (ct_series(number=8, SeriesDescription="Thorax MIP 10mm"), "MIP"),
-        (ct_series(number=8, ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"]), "SCREEN SAVE"),
-        (ct_series(number=8, RescaleType="Z_EFF"), "not HU"),
-        (ct_series(number=8, PhotometricInterpretation="MONOCHROME1"), "MONOCHROME1"),
+        (
+            ct_series(thorax(12), number=8, ImageOrientationPatient=[0, 1, 0, 0, 0, -1]),
+            "nearer sagittal",
+        ),
+        (ct_series(thorax(12), number=8, Modality="MR", SOPClassUID=MRImageStorage), "modality MR"),
+        (
+            ct_series(thorax(12), number=8, SOPClassUID=SecondaryCaptureImageStorage),
+            "Secondary Capture",
+        ),
+        (
+            ct_series(thorax(12), number=8, ImageType=["DERIVED", "SECONDARY", "AXIAL", "MIP"]),
+            "MIP",
+        ),
+        (
+            ct_series(thorax(12), number=8, ImageType=["DERIVED", "PRIMARY", "PROJECTION IMAGE"]),
+            "PROJECTION",
+        ),
+        (ct_series(thorax(12), number=8, SeriesDescription="Thorax MIP 10mm"), "MIP"),
+        (
+            ct_series(thorax(12), number=8, ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"]),
+            "SCREEN SAVE",
+        ),
+        (ct_series(thorax(12), number=8, RescaleType="Z_EFF"), "not HU"),
+        (ct_series(thorax(12), number=8, PhotometricInterpretation="MONOCHROME1"), "MONOCHROME1"),
         (ct_series(thorax(6), number=8), "6 slices"),
-        (ct_series(number=8, spacing_mm=(3.0, 5, 5)), "covers 72 mm"),
-        (ct_series(number=8, spacing_mm=(20.0, 5, 5)), "20.0 mm apart"),
-        (ct_series(number=8, SeriesDescription="Abdomen 5mm"), "another part of the body"),
-        (ct_series(number=8, SeriesDescription="Head 5.0 H40s"), "another part of the body"),
+        (ct_series(thorax(12), number=8, spacing_mm=(3.0, 5, 5)), "covers 36 mm"),
+        (ct_series(thorax(12), number=8, spacing_mm=(20.0, 5, 5)), "20.0 mm apart"),
+        (
+            ct_series(thorax(12), number=8, SeriesDescription="Abdomen 5mm"),
+            "another part of the body",
+        ),
+        (
+            ct_series(thorax(12), number=8, SeriesDescription="Head 5.0 H40s"),
+            "another part of the body",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_no_chest_ct_is_passed_over(
     tmp_path: Path, other: list[Dataset], reason: str
 ) -> None:
-    chosen = choose(tmp_path, other, ct_series())
+    chosen = choose(tmp_path, other, ct_series(thorax(12)))
     assert chosen_number(chosen) == 1
     (rejection,) = chosen.rejected
     assert "series 8" in rejection.what
@@ -107,7 +128,11 @@ def test_ranking(
 ) -> None:
     """Whatever the series number, the better series wins, and the reason says by what."""
     good, bad = (1, 2) if first else (2, 1)
-    chosen = choose(tmp_path, ct_series(number=good, **better), ct_series(number=bad, **worse))
+    chosen = choose(
+        tmp_path,
+        ct_series(thorax(12), number=good, **better),
+        ct_series(thorax(12), number=bad, **worse),
+    )
     assert chosen_number(chosen) == good
     assert words in chosen.selection_reason
     assert f"series {bad}" in chosen.selection_reason
