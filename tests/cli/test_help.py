@@ -70,6 +70,12 @@ def test_help_names_every_command_the_exit_codes_and_the_limit(command: Command)
     assert "Exit codes" in done.stdout
 
 
+def test_a_terminal_of_another_encoding_is_no_failure(command: Command) -> None:
+    done = command("--help", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "groundglass demo" in done.stdout
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_shows_an_example_and_its_exit_codes(invoke: Invoke, name: str) -> None:
     done = invoke(name, "--help")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -75,5 +76,8 @@ def main() -> None:
     # OpenVINO reports each import to its maker over the network unless this module is missing.
     # From a hospital nothing goes out; None makes `import openvino_telemetry` an ImportError.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal or log of another encoding gets a ? for what it cannot show, not a failure.
+        sys.stdout.reconfigure(errors="replace")
     # Not app(): that puts Typer's own hook in the place of ours.
     typer.main.get_command(app)(prog_name="groundglass")

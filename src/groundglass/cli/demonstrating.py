@@ -19,7 +19,7 @@ _MARK_TEXT = (
     "Made by `groundglass demo`: a synthetic study of nobody, and its report.\n"
     "The next demo in this folder replaces both.\n"
 )
-#: Enough slices for two groups, thick enough to be made within seconds.
+#: From neck to abdomen in a few seconds.
 _SLICES, _SPACING_MM, _MATRIX = 100, 3.0, 512
 
 

@@ -26,6 +26,7 @@ _EPILOG = """[bold]Examples[/bold]
 BundleArgument = Annotated[
     str,
     typer.Argument(
+        metavar="BUNDLE",
         help="A name that `groundglass models` lists, or a folder given with a slash.",
     ),
 ]
@@ -64,6 +65,7 @@ def _verify(
     bundle: Annotated[
         str | None,
         typer.Argument(
+            metavar="BUNDLE",
             show_default="every one that ships",
             help="A name that `groundglass models` lists, or a folder given with a slash.",
         ),

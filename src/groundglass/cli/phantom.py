@@ -36,6 +36,7 @@ def _phantom(
     out: Annotated[
         Path,
         typer.Argument(
+            metavar="OUT",
             file_okay=False,
             show_default=False,
             help="Folder for the DICOM files, one a slice. Made if missing; must be empty.",
