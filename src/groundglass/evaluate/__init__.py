@@ -1,0 +1,77 @@
+"""Evaluating: how good predictions are, how sure that is, and whether two differ."""
+
+from __future__ import annotations
+
+from groundglass.evaluate.bootstrap import BootstrapIntervals, BootstrapSettings, bootstrap
+from groundglass.evaluate.calibration import (
+    ReliabilityBin,
+    TemperatureScaling,
+    brier_score,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+)
+from groundglass.evaluate.intervals import Interval, wilson
+from groundglass.evaluate.metrics import (
+    Averaging,
+    ClassCounts,
+    ClassMetrics,
+    Measures,
+    Metrics,
+    measure,
+    measure_confusion,
+)
+from groundglass.evaluate.operating_point import (
+    OperatingPoint,
+    judge_threshold,
+    threshold_for_sensitivity,
+)
+from groundglass.evaluate.paired import (
+    Comparison,
+    DeLongTest,
+    McNemarTest,
+    compare,
+    delong_test,
+    mcnemar,
+)
+from groundglass.evaluate.predictions import Predictions
+from groundglass.evaluate.roc import RocCurve, auc, auc_interval, roc_curve
+from groundglass.evaluate.table2 import Cell, Row, table2
+
+__all__ = [
+    "Averaging",
+    "BootstrapIntervals",
+    "BootstrapSettings",
+    "Cell",
+    "ClassCounts",
+    "ClassMetrics",
+    "Comparison",
+    "DeLongTest",
+    "Interval",
+    "McNemarTest",
+    "Measures",
+    "Metrics",
+    "OperatingPoint",
+    "Predictions",
+    "ReliabilityBin",
+    "RocCurve",
+    "Row",
+    "TemperatureScaling",
+    "auc",
+    "auc_interval",
+    "bootstrap",
+    "brier_score",
+    "compare",
+    "delong_test",
+    "expected_calibration_error",
+    "fit_temperature",
+    "judge_threshold",
+    "mcnemar",
+    "measure",
+    "measure_confusion",
+    "reliability",
+    "roc_curve",
+    "table2",
+    "threshold_for_sensitivity",
+    "wilson",
+]

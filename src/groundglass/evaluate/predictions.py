@@ -1,0 +1,153 @@
+"""What is evaluated: per patient the truth, the label reported and the probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.errors import InputError
+
+#: Half precision (bf16 keeps 8 bits) and rounding in files move a row's sum by this much.
+SUM_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """One row per patient; rows are independent of each other.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        The classes, in the order of the columns. Any number from two.
+    truth : ndarray of int64, shape (patients,)
+        Index into `labels` of the true class.
+    predicted : ndarray of int64, shape (patients,)
+        Index into `labels` of the class reported. Need not be the most probable one: votes and
+        operating points decide otherwise.
+    probabilities : ndarray of float64, shape (patients, classes)
+        Each row sums to 1.
+
+    Raises
+    ------
+    InputError
+        No patients, shapes that differ, unknown indices, or rows that are no probabilities.
+    """
+
+    labels: tuple[str, ...]
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels)
+        patients, classes = len(self.truth), len(self.labels)
+        if patients == 0:
+            raise InputError(
+                "no patients", expected="at least one", action="Check the cohort and its split."
+            )
+        if self.predicted.shape != (patients,) or self.probabilities.shape != (patients, classes):
+            raise InputError(
+                f"{patients} true labels, {self.predicted.shape} predicted labels and "
+                f"{self.probabilities.shape} probabilities",
+                expected=f"({patients},) labels and ({patients}, {classes}) probabilities",
+                action="Give one row per patient and one column per class.",
+            )
+        for name, indices in (("true", self.truth), ("predicted", self.predicted)):
+            if indices.min() < 0 or indices.max() >= classes:
+                raise InputError(
+                    f"{name} class indices from {indices.min()} to {indices.max()}",
+                    expected=f"0 to {classes - 1}",
+                    action="Give indices into the labels.",
+                )
+        _check_probabilities(self.probabilities)
+
+    @classmethod
+    def from_labels(
+        cls,
+        labels: Sequence[str],
+        truth: Sequence[str],
+        predicted: Sequence[str],
+        probabilities: Sequence[Mapping[str, float]],
+    ) -> Self:
+        """Predictions from words, as verdicts give them.
+
+        Parameters
+        ----------
+        labels : sequence of str
+            The classes in the order wanted.
+        truth, predicted : sequence of str
+            True and reported class of each patient.
+        probabilities : sequence of mapping of str to float
+            Probability per class of each patient, as `Verdict.probabilities`.
+
+        Raises
+        ------
+        InputError
+            A label that is not among `labels`, or a class without a probability; the row is named
+            (from 0), never the patient.
+        """
+        check_labels(labels)
+        for row, given in enumerate(probabilities):
+            if set(given) != set(labels):
+                raise InputError(
+                    f"probabilities for {sorted(given)} in row {row}",
+                    expected=f"one for each of {list(labels)}",
+                    action="Evaluate with the labels of the bundle that predicted.",
+                )
+        return cls(
+            labels=tuple(labels),
+            truth=_indices(labels, truth, "true"),
+            predicted=_indices(labels, predicted, "predicted"),
+            probabilities=np.array(
+                [[given[label] for label in labels] for given in probabilities], dtype=np.float64
+            ).reshape(-1, len(labels)),
+        )
+
+    def take(self, rows: NDArray[np.int64]) -> Predictions:
+        """The predictions of some rows, in that order; a row may come more than once."""
+        return Predictions(
+            self.labels, self.truth[rows], self.predicted[rows], self.probabilities[rows]
+        )
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Refuse fewer than two classes, or the same class twice."""
+    if len(labels) < 2 or len(set(labels)) != len(labels):
+        raise InputError(
+            f"the classes {list(labels)}",
+            expected="two or more, each once",
+            action="Give the classes of the bundle or the cohort.",
+        )
+
+
+def _indices(labels: Sequence[str], given: Sequence[str], which: str) -> NDArray[np.int64]:
+    position = {label: index for index, label in enumerate(labels)}
+    for row, label in enumerate(given):
+        if label not in position:
+            raise InputError(
+                f"the {which} label {label!r} in row {row}",
+                expected=f"one of {list(labels)}",
+                action="Correct the label, or leave the row out.",
+            )
+    return np.array([position[label] for label in given], dtype=np.int64)
+
+
+def _check_probabilities(probabilities: NDArray[np.float64]) -> None:
+    sums = probabilities.sum(axis=1)
+    # Written so that a NaN fails every comparison and is refused too.
+    fine = (
+        (probabilities >= 0).all(axis=1)
+        & (probabilities <= 1).all(axis=1)
+        & (np.abs(sums - 1) <= SUM_TOLERANCE)
+    )
+    if not fine.all():
+        row = int(np.flatnonzero(~fine)[0])
+        raise InputError(
+            f"{probabilities[row].tolist()} as the probabilities of row {row}",
+            expected=f"numbers from 0 to 1 with the sum 1 (to {SUM_TOLERANCE})",
+            action="Give the softmax probabilities, not logits.",
+        )
