@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-demo: $(VENV)/.run ## install, make a synthetic study, analyse it, write demo/report.html
+demo: $(VENV)/.run ## install, make a synthetic study, analyse it, write demo/report/report.html
 	$(BIN)/groundglass demo --out demo
 
 test: $(VENV)/.dev ## install everything and run the tests

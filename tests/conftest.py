@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 
@@ -12,9 +11,6 @@ from groundglass.infer import load_bundle, shipped_bundles
 from groundglass.infer.bundle import DEFAULT
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
 from groundglass.prepare import Recipe
-
-# Makers of test data that several folders share (made_ct) lie beside this file.
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,11 @@ __version__ = "0.1.0"
 #: Where each public name lives; imported on first use so that `import groundglass` stays cheap.
 _HOME = {
     "AssemblyError": "groundglass.errors",
+    "DisplayWindow": "groundglass.dicom.imagestack",
     "Geometry": "groundglass.core.geometry",
     "GroundglassError": "groundglass.errors",
+    "HounsfieldScale": "groundglass.dicom.imagestack",
+    "ImageStackSettings": "groundglass.dicom.imagestack",
     "InputError": "groundglass.errors",
     "NoChestCT": "groundglass.errors",
     "Outcome": "groundglass.core.result",

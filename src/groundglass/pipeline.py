@@ -166,8 +166,9 @@ class Triage:
             lungs = self.find_lungs(axial)
         if lungs.volume_ml < self.bundle.recipe.min_lung_ml:
             found = (
-                f"No lung found: {lungs.volume_ml:.0f} ml look like lung, at least "
-                f"{self.bundle.recipe.min_lung_ml:.0f} ml expected."
+                f"Too little lung to judge: {lungs.volume_ml:.0f} ml found, at least "
+                f"{self.bundle.recipe.min_lung_ml:.0f} ml expected. The scan shows another part of "
+                "the body, or only part of the lungs."
             )
             return run.without_verdict(Outcome.NO_LUNG, found, lungs.volume)
         with run.clock.stage("prepare"):

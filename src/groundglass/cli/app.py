@@ -73,9 +73,6 @@ def _begin(
 def main() -> None:
     """Run the command line and exit with one of `ExitCode`."""
     sys.excepthook = short_excepthook
-    # OpenVINO reports each import to its maker over the network unless this module is missing.
-    # From a hospital nothing goes out; None makes `import openvino_telemetry` an ImportError.
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal or log of another encoding gets a ? for what it cannot show, not a failure.
         sys.stdout.reconfigure(errors="replace")

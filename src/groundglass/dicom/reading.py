@@ -114,7 +114,8 @@ def _sort_into_series(instances: Sequence[Instance]) -> list[Series]:
     series: list[Series] = []
     for instance in instances:
         if not instance.sop_class_uid:
-            series.append(Series("", "", SourceKind.NIFTI, "", instance.path.name, (instance,)))
+            # Not the file's name: exports like to put the patient's name into it.
+            series.append(Series("", "", SourceKind.NIFTI, "", "NIfTI volume", (instance,)))
             continue
         keys = ("StudyInstanceUID", "SeriesInstanceUID", "Modality")
         groups[tuple(str(instance.attributes.get(key, "")) for key in keys)].append(instance)

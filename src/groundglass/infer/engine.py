@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,6 +58,10 @@ class OpenVinoEngine:
     """
 
     def __init__(self, precision: Precision = Precision.AUTO) -> None:
+        # OpenVINO reports its use over the network and leaves an identifier in the home folder.
+        # From a hospital nothing goes out: None makes its import of the reporter fail, which it
+        # takes as "do not report".
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino as ov  # noqa: PLC0415  (slow to import; only who computes pays)
 
         self._core = ov.Core()

@@ -13,6 +13,8 @@ from groundglass.phantom.settings import stream
 from groundglass.phantom.wall import FAT_HU, MUSCLE_HU
 
 _GAS_HU = -960.0
+#: Share of people scanned after a meal.
+_FED = 0.4
 
 
 def paint_abdomen(canvas: Canvas, person: Anatomy, level: float, z_mm: float) -> None:
@@ -75,9 +77,26 @@ def _left_side(
         radii = (half * 0.34 * size * shape[2], 46 * size * shape[3])
         canvas.fill(oval(centre, (radii[0] + 3, radii[1] + 3)), 42.0)
         canvas.fill(oval(centre, radii), 18.0 + 40 * gas[0])
+        if gas[2] < _FED:
+            _paint_food(canvas, person, (centre, radii), level)
         bubble = _below_line(oval(centre, radii), centre[1] - radii[1] * (0.9 - 1.2 * gas[1]))
         if len(bubble) > 2:
             canvas.fill(bubble, _GAS_HU)
+
+
+def _paint_food(
+    canvas: Canvas,
+    person: Anatomy,
+    stomach: tuple[tuple[float, float], tuple[float, float]],
+    level: float,
+) -> None:
+    """A meal: crumbs of fat and specks of air that look like ill lung and are not."""
+    (x, y), (rx, ry) = stomach
+    rng = stream(person.detail_seed, f"food {level:.3f}")
+    for turn, out, size, kind in rng.random((70, 4)):
+        reach = 0.92 * np.sqrt(out)
+        spot = (x + reach * rx * np.cos(6.28 * turn), y + reach * ry * np.sin(6.28 * turn))
+        canvas.disc(spot, 0.8 + 2.2 * size, -700.0 * kind**2 - 20.0)
 
 
 def _below_line(shape: np.ndarray, y: float) -> np.ndarray:

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Slice = NDArray[np.float32]
 Mask = NDArray[np.uint8]
+#: Share of slices given made disease: enough to keep consolidation in the lung, not so much that
+#: the dome of the liver and a full stomach look like it.
+_ILL = 0.3
 
 
 def augment_lung_slice(
@@ -31,7 +34,7 @@ def augment_lung_slice(
         0 or 1; disease stays inside the truth.
     """
     image, mask = hu.astype(np.float32), lung.astype(np.uint8)
-    if rng.random() < 0.5:
+    if rng.random() < _ILL:
         image = add_consolidation(image, mask, rng)
     image, mask = _move(image, mask, rng)
     return _show(image, rng), mask
