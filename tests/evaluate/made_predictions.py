@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from groundglass.evaluate import Predictions
+
+#: For properties: no time limit, because machines are shared, and few examples, to be quick.
+untimed = settings(deadline=None, max_examples=50)
 
 LABELS = ("CP", "NCP", "healthy")
 

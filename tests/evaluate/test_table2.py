@@ -101,7 +101,7 @@ class TestEveryPrintedValue:
         assert (prints(macro.sensitivity), prints(macro.f1)) == (0.893, 0.899)
 
     def test_the_abstract_swaps_the_averages_for_healthy(self, matrix):
-        # "specificity (… Healthy: 89.3%) and … sensitivity (… Healthy: 94.9%)"
+        # It says of healthy patients: specificity 89.3 %, sensitivity 94.9 %.
         averages = measure_confusion(matrix, LABELS).averages
         assert prints(averages[Averaging.MACRO].sensitivity) == 0.893
         assert prints(averages[Averaging.MICRO].specificity) == 0.949

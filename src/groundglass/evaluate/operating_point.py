@@ -113,6 +113,6 @@ def threshold_for_sensitivity(
             expected="positives to choose a threshold on",
             action="Choose the operating point on a validation split that holds the class.",
         )
-    # 0.9 · 10 is 9.000000000000002 in binary: a hair is taken off before rounding up.
+    # 0.55 · 100 is 55.00000000000001 in binary: a hair is taken off before rounding up.
     needed = max(1, math.ceil(wanted * len(of_positives) - 1e-9))
     return judge_threshold(scores, positive, float(of_positives[needed - 1]), level)
