@@ -30,7 +30,7 @@ BETTER = [
 
 
 class TestDeLong1988:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def tests(self):
         table = np.array(WORSE + BETTER)
         # A high K-G score is bad, so it is turned round, as in the manual (10 − score).
