@@ -21,6 +21,9 @@ import numpy as np
 import torch
 
 from groundglass import __version__
+from groundglass.core.result import GroupPrediction
+from groundglass.evaluate import wilson
+from groundglass.infer import vote
 from groundglass.phantom import LABELS, make_phantom
 from groundglass.prepare import Recipe
 from groundglass.train.classifier import (
@@ -36,7 +39,7 @@ from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
 from groundglass.train.phantom_cohort import PhantomCase, cohort_cases
 from groundglass.train.phantom_slices import make_phantom_slices
 from groundglass.train.prepared_cohort import PreparedCase, of_images, of_split, prepare_case
-from groundglass.train.segmenter import LungSlices, SegmenterSettings, train_segmenter
+from groundglass.train.segmenter import LungSlices, SegmenterSettings, train_segmenter, validate
 
 #: Patients per split and class. The test split has the paper's numbers (Table 1).
 COHORT = {
@@ -124,18 +127,56 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe, settings = Recipe(), ClassifierSettings()
     segmenter = train_lungs(given.masks, given.work, recipe)
-    encoder, head = train_demonstration_classifier(
-        prepared_cohort(given.work, recipe), settings, given.work
-    )
+    cohort = prepared_cohort(given.work, recipe)
+    encoder, head = train_demonstration_classifier(cohort, settings, given.work)
+    metrics = {
+        "lung_masks_test": lung_metrics(segmenter, given.masks / "test", recipe),
+        "phantom_test": phantom_metrics(encoder, head, of_split(cohort, "test"), recipe),
+    }
     facts = BundleFacts(
         name="demonstration",
         version=__version__,
         labels=LABELS,
         healthy="healthy",
         statement=STATEMENT,
-        training=training_facts(settings),
+        training={**training_facts(settings), "metrics": metrics},
     )
     export_bundle(Networks(segmenter, encoder, head), recipe, facts, given.out)
+
+
+def lung_metrics(net: LungUNet, folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """Mean Dice per slice of the U-Net alone, and how many slices it is a mean of."""
+    slices = read_annotated_slices(folder)
+    return {"mean_dice": round(validate(net, slices, recipe), 4), "slices": len(slices)}
+
+
+@torch.no_grad()
+def phantom_metrics(
+    encoder: SliceEncoder, head: SequenceHead, cases: Sequence[PreparedCase], recipe: Recipe
+) -> dict[str, Any]:
+    """Patients called right after the vote, with Wilson's interval."""
+    right = 0
+    for case in cases:
+        features, _ = encode_groups(encoder, [case], LABELS)
+        probabilities = torch.softmax(head(features), dim=1).tolist()
+        groups = [
+            GroupPrediction(
+                group,
+                dict(zip(LABELS, row, strict=True)),
+                LABELS[row.index(max(row))],
+            )
+            for group, row in zip(case.groups, probabilities, strict=True)
+        ]
+        verdict = vote(groups, "healthy", recipe.vote_threshold)
+        right += verdict.label == case.case.label
+    interval = wilson(right, len(cases))
+    return {
+        "patients": len(cases),
+        "right": right,
+        "wilson_95": None
+        if interval is None
+        else [round(interval.low, 4), round(interval.high, 4)],
+    }
 
 
 def training_facts(settings: ClassifierSettings) -> dict[str, Any]:
