@@ -171,6 +171,20 @@ def test_copies_that_disagree_are_both_left_out(tmp_path: Path) -> None:
     assert set(reasons(study)) == {"im0002", "other"}
 
 
+def test_a_header_of_any_length_is_read_whole(tmp_path: Path) -> None:
+    """Wherever the first look into a file ends, in the middle of a number too."""
+    data = ct_series(thorax(1))[0]
+    data.add_new(0x00090010, "LO", "MADE UP")
+    lengths = range(64_300, 65_000, 2)  # moves every number of the header across 64 KiB
+    for length in lengths:
+        data.add_new(0x00091001, "OB", bytes(length))
+        data.SOPInstanceUID = f"1.2.3.{length}"
+        (tmp_path / f"{length}").write_bytes(as_bytes(data))
+    study = read_study(tmp_path)
+    assert reasons(study) == {}
+    assert len(study.series[0].instances) == len(lengths)
+
+
 def test_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="no file or folder"):
         read_study(tmp_path / "absent")

@@ -260,17 +260,20 @@ def _parse(entry: Entry, sources: Sources) -> dict[str, object]:
     """
     attributes: dict[str, object] = {}
     for limit in (_FIRST_LOOK, LIMITS.header_bytes):
-        whole = entry.size <= limit
+        last = entry.size <= limit or limit == LIMITS.header_bytes
         data = sources.read(entry.path, entry.member, limit=limit)
         try:
             attributes = _parse_stream(io.BytesIO(data))
+        except ReadError:  # where the first look ends, a sound value may be cut in two
+            if last:
+                raise
         except _PARSE_ERRORS as error:
-            if whole or limit == LIMITS.header_bytes:
+            if last:
                 kind = type(error).__name__
                 raise _damaged(f"a DICOM header that cannot be parsed ({kind})") from error
-            continue
-        if whole or "PixelData" in attributes:
-            break
+        else:
+            if last or "PixelData" in attributes:
+                break
     return attributes
 
 
