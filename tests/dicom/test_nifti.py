@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 import zipfile
 from pathlib import Path
 
@@ -108,6 +109,38 @@ def test_two_orientations_that_disagree_are_refused(tmp_path: Path) -> None:
     nibabel.save(image, tmp_path / "ct.nii")
     with pytest.raises(AssemblyError, match="disagree"):
         read_volume(read_study(tmp_path).series[0])
+
+
+@pytest.mark.parametrize(
+    ("offset", "written"),
+    [
+        (256, struct.pack("<3f", 5.0, 5.0, 5.0)),
+        (256, struct.pack("<f", float("nan"))),
+        (280, struct.pack("<f", float("inf"))),
+        (80, struct.pack("<f", float("nan"))),
+        (123, b"\7"),
+    ],
+    ids=["no quaternion", "qform nan", "sform inf", "pixdim nan", "no unit"],
+)
+def test_an_orientation_that_cannot_be_read_is_refused(
+    tmp_path: Path, offset: int, written: bytes
+) -> None:
+    image = nibabel.Nifti1Image(as_xyz(thorax()), LPS_IN_RAS)
+    image.set_sform(LPS_IN_RAS, 1)
+    image.set_qform(LPS_IN_RAS, 1)
+    nibabel.save(image, tmp_path / "ct.nii")
+    content = bytearray((tmp_path / "ct.nii").read_bytes())
+    content[offset : offset + len(written)] = written
+    (tmp_path / "ct.nii").write_bytes(content)
+    with pytest.raises(NoChestCT, match="orientation or unit that cannot be read"):
+        select_chest_ct(read_study(tmp_path))
+
+
+@pytest.mark.parametrize("kind", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")]])
+def test_voxels_that_are_no_real_number_are_refused(tmp_path: Path, kind: object) -> None:
+    save(tmp_path / "ct.nii", np.zeros((8, 8, 8), np.dtype(kind)), LPS_IN_RAS)  # type: ignore[call-overload]
+    with pytest.raises(ReadError, match="one real number per voxel"):
+        read_study(tmp_path)
 
 
 def test_shear_is_refused(tmp_path: Path) -> None:

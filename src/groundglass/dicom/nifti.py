@@ -39,7 +39,7 @@ def read_nifti_header(entry: Entry) -> Instance:
     Raises
     ------
     ReadError
-        It lies in an archive, is damaged, or is no volume of one channel.
+        It lies in an archive, is damaged, or is no volume of one real number per voxel.
     """
     if entry.member is not None:
         raise ReadError(
@@ -50,14 +50,21 @@ def read_nifti_header(entry: Entry) -> Instance:
     try:
         image = nibabel.load(entry.path)
         shape = tuple(int(n) for n in image.shape)  # type: ignore[attr-defined]
-        bytes_needed = int(np.prod(shape, dtype=object)) * image.get_data_dtype().itemsize  # type: ignore[attr-defined]
+        stored = image.get_data_dtype()  # type: ignore[attr-defined]
     except _READ_ERRORS as error:
         raise ReadError(
             f"a NIfTI file that cannot be read ({type(error).__name__})",
             expected="a complete NIfTI-1 or NIfTI-2 file",
             action="Convert the study again, or give its DICOM files.",
         ) from error
+    if stored.kind not in "iuf":
+        raise ReadError(
+            f"a NIfTI image whose voxels are {stored}",
+            expected="one real number per voxel",
+            action="Give the CT itself, not a colour or complex image.",
+        )
     solid = shape[:3] + tuple(n for n in shape[3:] if n != 1)
+    bytes_needed = int(np.prod(shape, dtype=object)) * stored.itemsize
     if len(solid) != 3 or min(solid) < 1 or bytes_needed > LIMITS.volume_bytes:
         raise ReadError(
             f"a NIfTI image of shape {shape}",
@@ -75,30 +82,9 @@ def read_nifti_geometry(series: Series) -> tuple[Geometry, tuple[int, int, int]]
     Raises
     ------
     AssemblyError
-        The header places the voxels nowhere, or on a sheared grid.
+        The header places the voxels nowhere, in two ways, or on a sheared grid.
     """
-    image = nibabel.load(series.instances[0].path)
-    header = image.header
-    sform, qform = int(header["sform_code"]), int(header["qform_code"])  # type: ignore[index]
-    if sform == 0 and qform == 0:
-        raise AssemblyError(
-            "a NIfTI file without sform or qform",
-            expected="a header that says which side is left and where the head is",
-            action="Convert the DICOM files again with a tool that writes the orientation.",
-        )
-    if sform and qform and _sides(header.get_sform()) != _sides(header.get_qform()):  # type: ignore[attr-defined]
-        raise AssemblyError(
-            "a NIfTI file whose sform and qform disagree about which side is which",
-            expected="one orientation",
-            action="Convert the DICOM files again; a flipped lung is worse than none.",
-        )
-    unit = header.get_xyzt_units()[0]  # type: ignore[attr-defined]
-    if unit not in _UNITS:
-        raise AssemblyError(
-            f"the length unit {unit!r}", expected="mm, m or µm", action="Set xyzt_units."
-        )
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.asarray(image.affine, dtype=np.float64)  # type: ignore[attr-defined]
-    affine[:3] *= _UNITS[unit]
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ _affine_mm(series)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     shape = cast("tuple[int, int, int]", series.instances[0].attributes["shape"])
     try:
@@ -119,6 +105,41 @@ def read_nifti_geometry(series: Series) -> tuple[Geometry, tuple[int, int, int]]
             action="Resample the volume without shear, or give the DICOM files.",
         ) from error
     return geometry, order
+
+
+def _affine_mm(series: Series) -> NDArray[np.float64]:
+    """(4, 4) matrix from stored index to RAS mm, if the header says it in one way."""
+    image = nibabel.load(series.instances[0].path)
+    header = image.header
+    sform, qform = int(header["sform_code"]), int(header["qform_code"])  # type: ignore[index]
+    if sform == 0 and qform == 0:
+        raise AssemblyError(
+            "a NIfTI file without sform or qform",
+            expected="a header that says which side is left and where the head is",
+            action="Convert the DICOM files again with a tool that writes the orientation.",
+        )
+    try:
+        agree = not (sform and qform) or _sides(header.get_sform()) == _sides(header.get_qform())  # type: ignore[attr-defined]
+        unit = header.get_xyzt_units()[0]  # type: ignore[attr-defined]
+    except _READ_ERRORS as error:  # no rotation in the quaternion, not a number, no such unit
+        raise AssemblyError(
+            f"a NIfTI orientation or unit that cannot be read ({type(error).__name__})",
+            expected="an sform or qform of finite numbers, and a unit of length",
+            action="Convert the DICOM files again; nothing is made up in its place.",
+        ) from error
+    if not agree:
+        raise AssemblyError(
+            "a NIfTI file whose sform and qform disagree about which side is which",
+            expected="one orientation",
+            action="Convert the DICOM files again; a flipped lung is worse than none.",
+        )
+    if unit not in _UNITS:
+        raise AssemblyError(
+            f"the length unit {unit!r}", expected="mm, m or µm", action="Set xyzt_units."
+        )
+    affine = np.array(image.affine, dtype=np.float64)  # type: ignore[attr-defined]
+    affine[:3] *= _UNITS[unit]
+    return affine
 
 
 def _sides(affine: NDArray[np.float64]) -> tuple[str, ...]:
