@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from groundglass.errors import BundleError, GroundglassError
+from groundglass.errors import BundleError
 from groundglass.infer import load_bundle, shipped_bundles
 from groundglass.infer.bundle import ENCODER, MANIFEST
 from groundglass.prepare import Recipe
@@ -66,13 +66,16 @@ def test_a_missing_file_is_named(copy: Path) -> None:
         ({"schema": 99}, "form 99"),
         ({"recipe": {"group_size": 50}}, "recipe"),
         ({"sha256": None}, "understood"),
+        ({"sha256": {}}, "hashes of no file"),
+        ({"healthy": "nobody"}, "healthy class 'nobody'"),
+        ({"labels": ["healthy", "healthy", "CP"]}, "different classes"),
     ],
 )
 def test_a_manifest_of_another_form_is_refused(
     copy: Path, values: dict[str, object], words: str
 ) -> None:
     change(copy, **values)
-    with pytest.raises(GroundglassError, match=words):
+    with pytest.raises(BundleError, match=words):
         load_bundle(copy)
 
 

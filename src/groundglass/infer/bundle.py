@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from groundglass.errors import BundleError
+from groundglass.errors import BundleError, SettingsError
 from groundglass.prepare import Recipe
 
 MANIFEST = "bundle.json"
 SEGMENTER, ENCODER, HEAD = "segmenter.onnx", "encoder.onnx", "head.onnx"
+#: What a bundle holds beside its manifest.
+FILES = frozenset((SEGMENTER, ENCODER, HEAD))
 #: Version of the manifest's form; another one is refused.
 SCHEMA = 1
 #: The bundle used when none is named.
 DEFAULT = "demonstration"
+_RESTORE = "Restore the bundle from where it came."
+_ANOTHER = "Use a bundle made for this version of groundglass."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Bundle:
     recipe : Recipe
         How to prepare for them.
     sha256 : mapping of str to str
-        Hash of each file.
+        Hash of each of `FILES`.
     training : mapping
         Data, licences, settings and metrics, as written by training.
     """
@@ -78,15 +83,15 @@ def load_bundle(source: str | Path = DEFAULT) -> Bundle:
         If there is no such bundle, its form is not known, or a file is missing or altered.
     """
     folder = _shipped() / source if isinstance(source, str) and _is_name(source) else Path(source)
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
+    if not os.path.exists(folder / MANIFEST):  # noqa: PTH110  (Path's raises where it may not look)
         known = ", ".join(shipped_bundles()) or "none"
         raise BundleError(
             f"no {MANIFEST} for bundle '{source}'",
             expected=f"a bundle's folder or the name of a shipped one ({known})",
             action="Check the name; `groundglass models` lists what there is.",
         )
-    bundle = _parse(folder, manifest)
+    bundle = _parse(folder)
+    _refuse_contradictions(bundle)
     for file, expected in bundle.sha256.items():
         _check_file(bundle.path(file), expected)
     return bundle
@@ -110,14 +115,14 @@ def _is_name(source: str) -> bool:
     return "/" not in source and "\\" not in source and not source.startswith(".")
 
 
-def _parse(folder: Path, manifest: Path) -> Bundle:
+def _parse(folder: Path) -> Bundle:
     try:
-        values = json.loads(manifest.read_text(encoding="utf-8"))
+        values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if values["schema"] != SCHEMA:
             raise BundleError(
                 f"bundle form {values['schema']}",
                 expected=f"form {SCHEMA}",
-                action="Use a bundle made for this version of groundglass.",
+                action=_ANOTHER,
             )
         return Bundle(
             folder=folder,
@@ -130,25 +135,44 @@ def _parse(folder: Path, manifest: Path) -> Bundle:
             sha256=dict(values["sha256"]),
             training=values["training"],
         )
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except SettingsError as error:
+        raise BundleError(error.found, expected=error.expected, action=_ANOTHER) from error
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise BundleError(
             f"a {MANIFEST} that cannot be understood ({error})",
             expected="the manifest that training wrote",
-            action="Restore the bundle from where it came.",
+            action=_RESTORE,
         ) from error
 
 
-def _check_file(path: Path, expected: str) -> None:
-    if not path.is_file():
+def _refuse_contradictions(bundle: Bundle) -> None:
+    """A file without hash would be believed unseen; without healthy class the 0.9 rule is dead."""
+    if bundle.sha256.keys() != FILES:
         raise BundleError(
-            f"no {path.name} in the bundle",
-            expected="every file the manifest names",
-            action="Restore the bundle from where it came.",
+            f"hashes of {', '.join(sorted(bundle.sha256)) or 'no file'} in {MANIFEST}",
+            expected=f"those of {', '.join(sorted(FILES))}",
+            action=_RESTORE,
         )
-    found = sha256_of(path)
+    if bundle.healthy not in bundle.labels or len(set(bundle.labels)) != len(bundle.labels):
+        raise BundleError(
+            f"the healthy class {bundle.healthy!r} among the classes {bundle.labels}",
+            expected="different classes, one of them healthy",
+            action=_RESTORE,
+        )
+
+
+def _check_file(path: Path, expected: str) -> None:
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise BundleError(
+            f"no {path.name} in the bundle that can be read ({error.strerror})",
+            expected="every file the manifest names",
+            action=_RESTORE,
+        ) from error
     if found != expected:
         raise BundleError(
             f"{path.name} with SHA-256 {found[:12]}…",
-            expected=f"{expected[:12]}… as the manifest says",
+            expected=f"{str(expected)[:12]}… as the manifest says",
             action="The file was altered or cut short: restore the bundle from where it came.",
         )
