@@ -149,6 +149,28 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     assert set(reasons(read_study(tmp_path))) == {"pipe", "dangling"}
+    with pytest.raises(ReadError, match="neither a folder nor a regular file"):
+        read_study(tmp_path / "pipe")
+
+
+def test_folders_that_are_not_entered_have_their_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(ct_series(thorax(3)), tmp_path / "open")
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path).name == "shut":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = reasons(read_study(tmp_path))
+    assert "Permission denied" in found.pop("shut")
+    assert "link to a folder" in found.pop("loop")
+    assert found == {}
 
 
 def test_copies_are_kept_once(tmp_path: Path) -> None:

@@ -110,20 +110,28 @@ def list_entries(root: Path) -> tuple[list[Entry], list[Rejection]]:
     Raises
     ------
     ReadError
-        There is nothing there, or more than `ReadLimits.files`.
+        There is nothing there, nothing that can be read, or more than `ReadLimits.files`.
     """
-    if not root.exists():
+    try:
+        status = root.stat()
+    except OSError as error:
         raise ReadError(
-            "no file or folder of that name",
+            f"no file or folder of that name that can be reached ({error.strerror})",
             expected="a folder, zip archive or file",
             action="Check the path.",
-        )
-    if root.is_dir():
+        ) from error
+    if stat.S_ISDIR(status.st_mode):
         entries, rejected = _list_folder(root)
+    elif not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
+        raise ReadError(
+            "neither a folder nor a regular file",
+            expected="a folder, zip archive or file",
+            action="Save the data to a file first.",
+        )
     elif zipfile.is_zipfile(root):
         entries, rejected = _list_archive(root)
     else:
-        entries, rejected = [Entry(root, None, root.name, root.stat().st_size)], []
+        entries, rejected = [Entry(root, None, root.name, status.st_size)], []
     if len(entries) > LIMITS.files:
         raise ReadError(
             f"{len(entries)} files",
@@ -143,7 +151,16 @@ def _printable(name: str) -> str:
 def _list_folder(root: Path) -> tuple[list[Entry], list[Rejection]]:
     entries: list[Entry] = []
     rejected: list[Rejection] = []
-    for folder, _, names in os.walk(root):
+
+    def pass_over(error: OSError) -> None:
+        relative = Path(error.filename).relative_to(root).as_posix()
+        rejected.append(Rejection(relative, f"a folder that cannot be read ({error.strerror})"))
+
+    for folder, folders, names in os.walk(root, onerror=pass_over):
+        for name in folders:
+            if Path(folder, name).is_symlink():  # following might never end
+                relative = Path(folder, name).relative_to(root).as_posix()
+                rejected.append(Rejection(relative, "a link to a folder, which is not followed"))
         for name in names:
             path = Path(folder, name)
             relative = path.relative_to(root).as_posix()
