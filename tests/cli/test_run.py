@@ -205,6 +205,8 @@ def test_images_without_their_meaning_are_refused(
     done = invoke("run", tmp_path / "png", "--out", tmp_path / "o", "--bundle", lungless_bundle)
     assert done.exit_code == 1
     assert "do not say what their values and spacing mean" in done.stderr
+    for option in STATED:
+        assert not str(option).startswith("--") or str(option) in done.stderr
 
 
 @pytest.mark.parametrize("left_out", ["--window", "--spacing", "--first-slice", "--first-column"])
@@ -232,6 +234,30 @@ def test_a_folder_with_other_things_is_left_alone(
     assert done.exit_code == 1
     assert "notes.txt" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_place_not_usable_is_told_before_anything_is_done(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for out in (tmp_path, tmp_path / "notes.txt" / "below"):
+        done = invoke("run", tmp_path, "--out", out, "--bundle", "nosuch")
+        assert done.exit_code == 1
+        assert "notes.txt" in done.stderr
+        assert "Give another directory" in done.stderr or "give another directory" in done.stderr
+        assert "nosuch" not in done.stderr
+
+
+def test_files_set_aside_are_told_though_no_chest_ct_is_left(
+    invoke: Invoke, phantom_study: Path, bundle: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for index, path in enumerate(sorted(phantom_study.iterdir())):
+        content = path.read_bytes()
+        (folder / path.name).write_bytes(content if index < 2 else content[:-100])
+    done = invoke("run", folder, "--out", tmp_path / "o", "--bundle", f"{bundle}/")
+    assert done.exit_code == 1
+    assert "Files set aside: 22" in done.stdout
+    assert "pixel data of" in done.stdout
 
 
 def test_an_unknown_bundle_is_refused_before_anything_is_read(

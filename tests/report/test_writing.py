@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from groundglass.errors import ReportError
-from groundglass.report.writing import MANIFEST, write_all
+from groundglass.report.writing import MANIFEST, refuse_unusable, write_all
 
 
 def manifest(*names: str, mark: str = "") -> bytes:
@@ -64,9 +64,26 @@ def test_replaces_an_earlier_report_whole(tmp_path: Path) -> None:
 def test_refuses_a_directory_with_other_things(tmp_path: Path, there: dict[str, bytes]) -> None:
     for name, data in there.items():
         (tmp_path / name).write_bytes(data)
-    with pytest.raises(ReportError, match="Give another directory"):
-        write_all(NEW, tmp_path)
-    assert content(tmp_path) == there
+    for refuse in (lambda: refuse_unusable(tmp_path), lambda: write_all(NEW, tmp_path)):
+        with pytest.raises(ReportError, match="Give another directory"):
+            refuse()
+        assert content(tmp_path) == there
+
+
+def test_a_usable_place_is_not_refused_and_not_touched(tmp_path: Path) -> None:
+    refuse_unusable(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+    write_all(OLD, tmp_path)
+    refuse_unusable(tmp_path)
+    assert content(tmp_path) == OLD
+
+
+def test_a_place_that_may_not_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundglass.report.writing.os.access", lambda _path, _mode: False)
+    with pytest.raises(ReportError, match="Permission denied"):
+        refuse_unusable(tmp_path / "a")
 
 
 def test_refuses_a_file_in_the_directorys_place(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from groundglass.dicom.imagestack import ImageStackSettings
 from groundglass.infer import Precision
 from groundglass.pipeline import Triage
 from groundglass.report import write_report
-from groundglass.report.writing import MANIFEST
+from groundglass.report.writing import MANIFEST, refuse_unusable
 
 _REPORT = "report"
 #: `Triage`'s stages and the report, for people.
@@ -75,6 +75,7 @@ def analyse(request: Request) -> ExitCode:
     GroundglassError
         The input, the weights or the report's place are not usable; no report was written.
     """
+    refuse_unusable(request.out)
     voice = Voice(aside=request.machine)
     with waiting("Loading the networks"):
         triage = Triage.load(request.bundle, Precision(request.precision))

@@ -9,9 +9,12 @@ from groundglass.cli.console import Voice, counting
 from groundglass.core.study import Series, Study
 from groundglass.core.volume import Volume
 from groundglass.dicom import read_study, read_volume, select_chest_ct
-from groundglass.dicom.imagestack import ImageStackSettings
+from groundglass.dicom.imagestack import UNSTATED, ImageStackSettings
+from groundglass.dicom.reading import Progress
+from groundglass.errors import ReadError
 
 _SHOWN_REASONS = 10
+_STACK_OPTIONS = "--hu-scale or --window, --spacing, --first-slice, --first-row and --first-column"
 
 
 def read(source: Path, stack: ImageStackSettings | None, voice: Voice) -> Volume:
@@ -32,7 +35,9 @@ def read(source: Path, stack: ImageStackSettings | None, voice: Voice) -> Volume
         There is no chest CT in it that can be analysed.
     """
     with counting("Reading headers") as progress:
-        study = read_study(source, stack=stack, progress=progress)
+        study = _read_study(source, stack, progress)
+    if study.rejected:
+        _tell_files(study, voice)
     series = select_chest_ct(study)
     _tell_choice(study, series, voice)
     with counting("Decoding slices") as progress:
@@ -44,6 +49,17 @@ def read(source: Path, stack: ImageStackSettings | None, voice: Voice) -> Volume
     return volume
 
 
+def _read_study(source: Path, stack: ImageStackSettings | None, progress: Progress) -> Study:
+    """`read_study`; a refusal for want of `ImageStackSettings` names the options that give them."""
+    try:
+        return read_study(source, stack=stack, progress=progress)
+    except ReadError as error:
+        if UNSTATED not in error.found:
+            raise
+        action = f"{error.action} PNG or TIFF images need {_STACK_OPTIONS}."
+        raise ReadError(error.found, expected=error.expected, action=action) from error
+
+
 def _tell_choice(study: Study, series: Series, voice: Voice) -> None:
     voice.heading("Chosen")
     voice.say(f"  {series.selection_reason}")
@@ -52,19 +68,17 @@ def _tell_choice(study: Study, series: Series, voice: Voice) -> None:
         voice.heading("Series not taken")
         for rejection in passed_over:
             voice.say(f"  {rejection.what}: {rejection.reason}")
-    if study.rejected:
-        _tell_files(study, voice)
 
 
 def _tell_files(study: Study, voice: Voice) -> None:
-    """How many files were set aside for which reason; their names stay in result.json."""
+    """How many files were set aside for which reason; not their names."""
     reasons = Counter(rejection.reason for rejection in study.rejected).most_common()
     voice.heading(f"Files set aside: {len(study.rejected)}")
     for reason, count in reasons[:_SHOWN_REASONS]:
         voice.say(f"  {count} × {reason}")
     if len(reasons) > _SHOWN_REASONS:
         rest = sum(count for _, count in reasons[_SHOWN_REASONS:])
-        voice.say(f"  {rest} × other reasons; result.json lists them all")
+        voice.say(f"  {rest} × other reasons")
 
 
 def _in_mm(volume: Volume) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from groundglass.errors import ReportError
+from groundglass.report.writing import refusing_unwritable
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def filling(directory: Path) -> Iterator[Path]:
     ReportError
         The folder holds something, or cannot be written.
     """
-    try:
+    with refusing_unwritable(directory):
         made = not directory.exists()
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
@@ -35,12 +36,6 @@ def filling(directory: Path) -> Iterator[Path]:
             if made:
                 directory.rmdir()
             raise
-    except OSError as error:
-        raise ReportError(
-            f"the directory {directory} not writable ({error.strerror or error})",
-            expected="a directory with enough room that this user may write to",
-            action="Free space, mend the permissions, or give another directory.",
-        ) from error
 
 
 def _empty(directory: Path) -> None:

@@ -24,6 +24,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFFS = (b"II*\0", b"MM\0*")
 _CODEC_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, struct.error,
                  IndexError)  # fmt: skip
+#: What is found where a caller states nothing about images.
+UNSTATED = "PNG or TIFF images, which do not say what their values and spacing mean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def read_stack_header(
     """
     if settings is None:
         raise ReadError(
-            "PNG or TIFF images, which do not say what their values and spacing mean",
+            UNSTATED,
             expected="ImageStackSettings: HU scale or window, spacing in mm, which end is the head "
             "and which sides are front and right",
             action="State them, or give the DICOM files.",

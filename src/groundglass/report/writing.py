@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from groundglass.errors import ReportError
@@ -16,6 +17,29 @@ from groundglass.errors import ReportError
 MANIFEST = "result.json"
 
 _STAGING_PREFIX = ".groundglass-writing-"
+
+
+def refuse_unusable(directory: Path) -> None:
+    """Raise what `write_all` would raise, before the work of an analysis; changes nothing.
+
+    Parameters
+    ----------
+    directory : Path
+        Where a report is to go.
+
+    Raises
+    ------
+    ReportError
+        When the directory holds other things than a report, or this user may not write there.
+    """
+    with refusing_unwritable(directory):
+        if directory.is_dir():
+            _report_there(directory)
+        there = next(path for path in (directory, *directory.parents) if path.exists())
+        if not there.is_dir():
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_all(files: Mapping[str, bytes], directory: Path) -> None:
@@ -38,7 +62,7 @@ def write_all(files: Mapping[str, bytes], directory: Path) -> None:
     ReportError
         When the directory holds other things than a report, or cannot be written.
     """
-    try:
+    with refusing_unwritable(directory):
         made = _make_directory(directory)
         try:
             old = _report_there(directory)
@@ -47,6 +71,13 @@ def write_all(files: Mapping[str, bytes], directory: Path) -> None:
             if made is not None:
                 shutil.rmtree(made, ignore_errors=True)
             raise
+
+
+@contextmanager
+def refusing_unwritable(directory: Path) -> Iterator[None]:
+    """Within, what the file system refuses becomes a `ReportError` about the directory."""
+    try:
+        yield
     except OSError as error:
         raise ReportError(
             f"the directory {directory} not writable ({error.strerror or error})",
