@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import pytest
@@ -61,8 +60,5 @@ def _untrained(folder: Path) -> Path:
         statement="Untrained: its verdict means nothing.",
         training={},
     )
-    with warnings.catch_warnings():
-        # torch's own word on the exporter that `train.export` chose, with its reason there.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        export_bundle(networks, Recipe(), facts, folder)
+    export_bundle(networks, Recipe(), facts, folder)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,17 +106,20 @@ def export_bundle(networks: Networks, recipe: Recipe, facts: BundleFacts, folder
 
 
 def _export(net: nn.Module, example: Tensor, path: Path, outputs: list[str]) -> None:
-    # The TorchScript exporter keeps the LSTM as one ONNX operator; the newer one unrolls it.
-    torch.onnx.export(
-        net.eval(),
-        (example,),
-        str(path),
-        dynamo=False,
-        opset_version=_OPSET,
-        input_names=["input"],
-        output_names=outputs,
-        dynamic_axes={name: {0: "n"} for name in ("input", *outputs)},
-    )
+    with warnings.catch_warnings():
+        # The TorchScript exporter keeps the LSTM as one ONNX operator, which explaining reads; the
+        # newer one, which PyTorch recommends here, unrolls it.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net.eval(),
+            (example,),
+            str(path),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["input"],
+            output_names=outputs,
+            dynamic_axes={name: {0: "n"} for name in ("input", *outputs)},
+        )
 
 
 def _name_head_weights(path: Path) -> None:

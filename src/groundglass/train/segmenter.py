@@ -39,7 +39,7 @@ class SegmenterSettings:
         Of everything random.
     """
 
-    steps: int = 1800
+    steps: int = 2900
     batch: int = 8
     phantom_share: float = 0.4
     learning_rate: float = 2e-3
