@@ -218,6 +218,14 @@ def test_bombs(folder: Path) -> None:
     megabyte = squeeze.compress(bytes(1 << 20)) + squeeze.flush(zlib.Z_FULL_FLUSH)
     (folder / "deflate").write_bytes(deflated[:start] + body + megabyte * 4000)  # 4 GB
     plain = as_bytes(ct_series(thorax(1))[0], ExplicitVRLittleEndian)
+    # A sound header and frame, whose Pixel Data claims 2 GB and goes on for them.
+    sound = plain[144 + int.from_bytes(plain[140:144], "little") :]
+    pixels = sound.rindex(b"\xe0\x7f\x10\0OW")
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    body = squeeze.compress(sound[: pixels + 8] + (2**31 - 2).to_bytes(4, "little"))
+    body += squeeze.compress(sound[pixels + 12 :]) + squeeze.flush(zlib.Z_FULL_FLUSH)
+    megabyte = squeeze.compress(bytes(1 << 20)) + squeeze.flush(zlib.Z_FULL_FLUSH)
+    (folder / "deflated-pixels").write_bytes(deflated[:start] + body + megabyte * 2048)
     with zipfile.ZipFile(folder / "zip", "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("bomb.dcm", "w", force_zip64=True) as member:
             member.write(plain[:-8192])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 
 from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.dicom.imagestack import DisplayWindow, HounsfieldScale, ImageStackSettings
+from groundglass.dicom.sources import Sources
 from groundglass.errors import AssemblyError, ReadError, SettingsError
 from made_ct import SPACING_MM, thorax
 
@@ -39,6 +41,28 @@ def test_multi_page_tiff(tmp_path: Path) -> None:
     path = tmp_path / "stack.tif"
     cv2.imwritemulti(str(path), [(plane.astype(int) + 1024).astype("u2") for plane in hu])
     np.testing.assert_array_equal(read_volume(read_study(path, stack=SHIFTED).series[0]).hu, hu)
+
+
+def test_a_tiff_of_many_pages_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "stack.tif"
+    cv2.imwritemulti(str(path), [(plane.astype(int) + 1024).astype("u2") for plane in thorax()])
+    series = read_study(path, stack=SHIFTED).series[0]
+    read, seen = Sources.read, []
+
+    def counted(self: Sources, path: Path, member: str | None, **how: int) -> bytes:
+        seen.append(path)
+        return read(self, path, member, **how)
+
+    monkeypatch.setattr(Sources, "read", counted)
+    read_volume(series)
+    assert seen == [path]
+
+
+def test_pages_in_a_circle_are_refused(tmp_path: Path) -> None:
+    first = struct.pack("<2sHIHHHIIHHIII", b"II", 42, 8, 2, 256, 4, 1, 64, 257, 4, 1, 64, 8)
+    (tmp_path / "circle.tif").write_bytes(first)
+    with pytest.raises(ReadError, match="circle"):
+        read_study(tmp_path, stack=HU)
 
 
 def test_eight_bits_with_a_window(tmp_path: Path) -> None:

@@ -166,9 +166,10 @@ def _padding(
         return None, set()
     last = frame.values.get("PixelPaddingRangeLimit", first)
     low, high = sorted(_as_stored(cast(int, v), frame) for v in (first, last))
-    if slope * (high if slope > 0 else low) + intercept > _HIGHEST_PADDING_HU:
+    top_hu = slope * (high if slope > 0 else low) + intercept
+    if top_hu > _HIGHEST_PADDING_HU:
         return None, {"A PixelPaddingValue that lies within the range of tissue was not believed."}
-    if slope * high + intercept <= LOWEST_HU:
+    if top_hu <= LOWEST_HU:
         return None, set()  # clipping to the lowest HU does it
     return (stored >= low) & (stored <= high), set()
 

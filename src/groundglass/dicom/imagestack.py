@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import imagecodecs
@@ -191,7 +192,11 @@ def _tiff_sizes(data: bytes) -> list[tuple[int, int]]:
     order = "<" if data[:2] == b"II" else ">"
     offset = int(struct.unpack_from(f"{order}I", data, 4)[0])
     sizes: list[tuple[int, int]] = []
-    while offset and len(sizes) <= LIMITS.frames:
+    seen: set[int] = set()
+    while offset:
+        if offset in seen or len(seen) == LIMITS.frames:
+            raise _damaged(f"a TIFF file whose pages run in a circle, or over {LIMITS.frames}")
+        seen.add(offset)
         count = int(struct.unpack_from(f"{order}H", data, offset)[0])
         fields: dict[int, int] = {}
         for index in range(count):
@@ -237,8 +242,9 @@ def read_stack(series: Series) -> Volume:
         notes.add(f"HU known only within the window ({low:g} to {low + 255 * slope:g} HU).")
     hu: NDArray[Any] | None = None
     with Sources() as sources:
+        read = _FileReader(sources)
         for index, instance in enumerate(series.instances):
-            plane = _decode(instance, settings, sources)
+            plane = _decode(instance, settings, read)
             if hu is None:
                 exact = plane.dtype.kind in "iu" and is_exact(slope, intercept)
                 hu = np.empty(shape, np.int16 if exact else np.float32)
@@ -249,10 +255,25 @@ def read_stack(series: Series) -> Volume:
     return Volume(hu, geometry, series, tuple(sorted(notes)))
 
 
-def _decode(instance: Instance, settings: ImageStackSettings, sources: Sources) -> NDArray[Any]:
+class _FileReader:
+    """Reads whole files; the last one stays, so that a file of many pages is read once."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._last: tuple[Path, str | None] | None = None
+        self._data = b""
+
+    def __call__(self, path: Path, member: str | None) -> bytes:
+        if (path, member) != self._last:
+            self._data = self._sources.read(path, member, limit=LIMITS.encoded_bytes)
+            self._last = path, member
+        return self._data
+
+
+def _decode(instance: Instance, settings: ImageStackSettings, read: _FileReader) -> NDArray[Any]:
     page = int(str(instance.attributes["page"]))
     try:
-        data = sources.read(instance.path, instance.member, limit=LIMITS.encoded_bytes)
+        data = read(instance.path, instance.member)
         if data.startswith(_PNG):
             plane = np.asarray(imagecodecs.png_decode(data))
         else:

@@ -61,6 +61,9 @@ _CODECS: dict[UID, tuple[Callable[[bytes], CodedImage], _Decode]] = {
 }
 _CODEC_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, struct.error)
 _RLE_HEADER = 64  # bytes (PS3.5 annex G.5)
+#: A compressed frame is read up to so many times its uncompressed bytes, and some for headers;
+#: noise may grow in compression, but not like this.
+_LARGEST_RATIO, _SLACK = 2, 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +206,21 @@ class FrameReader:
         key = (instance.path, instance.member)
         single = cast(int, instance.attributes.get("NumberOfFrames", 1)) == 1
         if single and location.inflated:
-            return self._whole(instance, location)[start : start + length]
+            return self._whole(instance, location, start + length)[start:]
         if location.inflated or (instance.member is not None and not single):
             with self._lock:
                 if key not in self._held:
-                    self._held[key] = self._whole(instance, location)
+                    layout = layout_of(instance)
+                    end = location.offset + layout.frames * layout.frame_bytes
+                    self._held[key] = self._whole(instance, location, end)
             return self._held[key][start : start + length]
         return self._sources.read(*key, start=start, limit=length)
 
-    def _whole(self, instance: Instance, location: PixelLocation) -> bytes:
-        """The file, or the inflated data set up to the end of its pixels."""
+    def _whole(self, instance: Instance, location: PixelLocation, end: int) -> bytes:
+        """The file, or the inflated data set up to `end`, where the header's pixels end.
+
+        What Pixel Data claims as its length is not asked: a few MB may claim, and unpack to, 4 GB.
+        """
         raw = self._sources.read(
             instance.path,
             instance.member,
@@ -221,14 +229,15 @@ class FrameReader:
         )
         if not location.inflated:
             return raw
-        return inflate(raw, location.offset + cast(int, location.length))
+        return inflate(raw, min(end, LIMITS.volume_bytes))
 
     def _compressed(
         self, instance: Instance, layout: PixelLayout, location: PixelLocation, number: int
     ) -> bytes:
         """One compressed frame. A single frame is read in one go, with its item headers."""
         if layout.frames == 1:
-            tail = self._bytes(instance, location, location.offset, LIMITS.encoded_bytes)
+            most = min(_LARGEST_RATIO * layout.frame_bytes + _SLACK, LIMITS.encoded_bytes)
+            tail = self._bytes(instance, location, location.offset, most)
             (fragments,) = list_fragments(lambda at, size: tail[at : at + size], 0, 1)
             return _join(lambda at, size: tail[at : at + size], fragments)
 
