@@ -260,6 +260,15 @@ def test_files_set_aside_are_told_though_no_chest_ct_is_left(
     assert "pixel data of" in done.stdout
 
 
+@pytest.mark.parametrize("scale", [("--hu-scale", 0, 0), ("--window", -600, 0)])
+def test_a_scale_that_makes_no_sense_is_wrong_use(
+    invoke: Invoke, tmp_path: Path, scale: tuple[object, ...]
+) -> None:
+    done = invoke("run", tmp_path, "--out", tmp_path / "o", *STATED[3:], *scale)
+    assert done.exit_code == 2
+    assert "Found a" in done.stderr
+
+
 def test_an_unknown_bundle_is_refused_before_anything_is_read(
     invoke: Invoke, tmp_path: Path
 ) -> None:

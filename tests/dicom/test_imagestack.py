@@ -133,6 +133,14 @@ def test_a_huge_png_is_refused_by_its_header(tmp_path: Path) -> None:
         read_study(tmp_path, stack=HU)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 0.0])
+def test_a_scale_or_window_that_makes_no_sense(number: float) -> None:
+    with pytest.raises(SettingsError):
+        HounsfieldScale(slope=number)
+    with pytest.raises(SettingsError):
+        DisplayWindow(center_hu=-600, width_hu=number)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"first_slice": "top"}, {"first_row": "up"}, {"first_column": "x"}, {"spacing_mm": (1, 0, 1)}],

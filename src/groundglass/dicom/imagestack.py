@@ -42,6 +42,14 @@ class HounsfieldScale:
     slope: float = 1.0
     intercept: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.slope) and self.slope != 0 and np.isfinite(self.intercept)):
+            raise SettingsError(
+                f"a scale of slope {self.slope:g} and intercept {self.intercept:g}",
+                expected="finite numbers, and a slope that is not 0",
+                action="Say how the images' values become HU.",
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class DisplayWindow:
@@ -55,6 +63,14 @@ class DisplayWindow:
 
     center_hu: float
     width_hu: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.center_hu) and np.isfinite(self.width_hu) and self.width_hu > 0):
+            raise SettingsError(
+                f"a window of center {self.center_hu:g} and width {self.width_hu:g} HU",
+                expected="finite numbers, and a width above 0",
+                action="Give the window the images were made with.",
+            )
 
 
 @dataclass(frozen=True, slots=True)
