@@ -60,6 +60,14 @@ def test_a_folder_with_files_is_left_alone(invoke: Invoke, tmp_path: Path) -> No
     assert (tmp_path / "CT0001.dcm").read_text() == "mine"
 
 
+def test_without_room_for_the_truth_nothing_is_written(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / "mine").touch()
+    done = invoke("phantom", tmp_path / "p", "--truth", tmp_path / "truth", *SMALL)
+    assert done.exit_code == 1
+    assert not (tmp_path / "p").exists()
+
+
 def test_a_place_that_cannot_be_written_is_told(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = invoke("phantom", tmp_path / "file" / "below", *SMALL)

@@ -18,7 +18,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def make(settings: PhantomSettings, out: Path, truth: Path | None) -> None:
-    """Write a synthetic study and say what it is.
+    """Write a synthetic study and its truth, both or neither, and say what it is.
 
     Parameters
     ----------
@@ -34,12 +34,13 @@ def make(settings: PhantomSettings, out: Path, truth: Path | None) -> None:
     ReportError
         A folder is not empty or cannot be written.
     """
-    with filling(out), waiting("Making a synthetic patient"):
-        phantom = make_phantom(settings)
-        files = write_dicom_series(phantom, out)
-    if truth is not None:
-        with filling(truth):
-            write_truth(phantom, truth)
+    with filling(out):
+        with waiting("Making a synthetic patient"):
+            phantom = make_phantom(settings)
+            files = write_dicom_series(phantom, out)
+        if truth is not None:
+            with filling(truth):
+                write_truth(phantom, truth)
     voice = Voice()
     what = settings.label + ("" if settings.label == "healthy" else f" of {settings.severity:g}")
     voice.say(f"{len(files)} DICOM files of a synthetic study in {out}")
