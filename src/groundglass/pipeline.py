@@ -143,7 +143,7 @@ class Triage:
         Parameters
         ----------
         volume : Volume
-            A chest CT in any orientation of its axes.
+            A chest CT of axial slices, its axes running either way.
         progress : callable, optional
             Told the name of each stage as it begins.
 
@@ -279,7 +279,7 @@ class _Run:
         )
 
     def _index_back(self, index: int) -> int:
-        return len(self.axial.hu) - 1 - index if self.turn.flips[0] else index
+        return self.turn.undo_slice_index(index, len(self.axial.hu))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -80,7 +80,7 @@ def _series() -> Series:
 
 
 def _records(lungs: np.ndarray, geometry: Geometry) -> tuple[SliceRecord, ...]:
-    area = lungs.sum(axis=(1, 2)) * geometry.pixel_area_mm2
+    area = lungs.sum(axis=(1, 2)) * geometry.spacing_mm[1] * geometry.spacing_mm[2]
     share = area / area.max()
     peak = int(area.argmax())
     records = []

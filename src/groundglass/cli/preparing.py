@@ -55,7 +55,7 @@ class _Seen:
 
     def index_as_read(self, index: int) -> int:
         """The index in the volume as read, which result.json uses."""
-        return len(self.lungs) - 1 - index if self.turn.flips[0] else index
+        return self.turn.undo_slice_index(index, len(self.lungs))
 
 
 def write_prepared(request: Request) -> None:

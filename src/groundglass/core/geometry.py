@@ -78,11 +78,6 @@ class Geometry:
         """Volume of one voxel in ml."""
         return float(np.prod(self.spacing_mm)) / 1000.0
 
-    @property
-    def pixel_area_mm2(self) -> float:
-        """Area of one pixel of a slice in mm²."""
-        return self.spacing_mm[1] * self.spacing_mm[2]
-
     def position_mm(self, index: tuple[float, float, float]) -> Vector:
         """LPS position in mm of an index (slice, row, column)."""
         x, y, z = (self.affine @ np.array([*index, 1.0]))[:3]
@@ -145,6 +140,13 @@ class AxialTurn:
         rows, columns = self.flips[1:]
         unflipped = image[:: -1 if rows else 1, :: -1 if columns else 1]
         return unflipped.T if self.order == (0, 2, 1) else unflipped
+
+    def undo_slice_index(self, index: int, slices: int) -> int:
+        """Number in the source of one of `slices` slices in the target; and back, it is the same.
+
+        Only for turns that leave the slice axis first.
+        """
+        return slices - 1 - index if self.flips[0] else index
 
     def apply_geometry(self, geometry: Geometry) -> Geometry:
         """The geometry that belongs to `apply`'s array."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from groundglass.core.result import RESEARCH_USE_ONLY, Heatmap, TriageResult, Verdict
-from groundglass.core.study import Rejection, Series
+from groundglass.core.study import Series
 from groundglass.core.volume import Volume
 from groundglass.errors import ReportError
 
@@ -111,14 +111,12 @@ def _verdict(verdict: Verdict | None) -> JsonObject | None:
 def _slices(result: TriageResult, volume: Volume) -> list[JsonObject]:
     """The slice table, each with its number from the head as the page counts."""
     turn = volume.geometry.to_axial()[1]
-    last = len(volume.hu) - 1
-    along_body, from_head = turn.order[0] == 0, turn.flips[0]
+    slices = len(volume.hu)
+    along_body = turn.order[0] == 0
     return [
         {
             **asdict(record),
-            "number": 1 + (record.index if from_head else last - record.index)
-            if along_body
-            else None,
+            "number": slices - turn.undo_slice_index(record.index, slices) if along_body else None,
         }
         for record in result.slices
     ]
@@ -134,7 +132,11 @@ def _key_slice(heatmap: Heatmap) -> JsonObject:
 
 
 def _input(series: Series | None, notes: tuple[str, ...]) -> JsonObject:
-    """What was read and chosen. UIDs are the only identifiers that go out."""
+    """What was read and chosen.
+
+    Of the header only UIDs and the series' description go out; of the file system, the names of
+    files set aside, relative to the input: without them a reason is of no use.
+    """
     return {
         "kind": series.kind if series else None,
         "modality": series.modality if series else None,
@@ -143,13 +145,9 @@ def _input(series: Series | None, notes: tuple[str, ...]) -> JsonObject:
         "study_instance_uid": series.study_instance_uid if series else None,
         "number_of_instances": len(series.instances) if series else None,
         "selection_reason": series.selection_reason if series else None,
-        "rejected": [_rejection(r) for r in series.rejected] if series else [],
+        "rejected": [asdict(rejection) for rejection in series.rejected] if series else [],
         "notes": notes,
     }
-
-
-def _rejection(rejection: Rejection) -> JsonObject:
-    return {"what": rejection.what, "reason": rejection.reason}
 
 
 def _plain(value: object) -> Any:

@@ -101,7 +101,7 @@ class Scene:
 
     def axial_index(self, slice_index: int) -> int:
         """Axial slice of a slice index of the volume as read; needs `sliced_along_body`."""
-        return self.hu.shape[0] - 1 - slice_index if self._turn.flips[0] else slice_index
+        return self._turn.undo_slice_index(slice_index, len(self.hu))
 
     def frame_of(self, slice_index: int) -> Frame:
         """The frame that shows a slice of the volume as read."""
