@@ -70,7 +70,8 @@ def _clear_earlier(out: Path) -> None:
         return
     try:
         for folder in (out / "study", out / "report"):
-            shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+            if folder.exists():
+                shutil.rmtree(folder)
         (out / _MARK).unlink()
     except OSError as error:
         raise ReportError(

@@ -211,8 +211,8 @@ def _refuse_repeats(frames: Sequence[Frame], along: NDArray[np.float64], toleran
     if repeats.size:
         at = int(repeats[0])
         raise AssemblyError(
-            f"{repeats.size + 1 if repeats.size == 1 else repeats.size} slices at places already "
-            f"taken: {frames[at].name} and {frames[at + 1].name} both at {along[at]:.2f} mm",
+            f"{repeats.size} of the slices at a place already taken: {frames[at].name} and "
+            f"{frames[at + 1].name} both at {along[at]:.2f} mm",
             expected="one slice at each position",
             action="Give one reconstruction or phase.",
         )

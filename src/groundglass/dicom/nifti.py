@@ -119,7 +119,10 @@ def _affine_mm(series: Series) -> NDArray[np.float64]:
             action="Convert the DICOM files again with a tool that writes the orientation.",
         )
     try:
-        agree = not (sform and qform) or _sides(header.get_sform()) == _sides(header.get_qform())  # type: ignore[attr-defined]
+        with np.errstate(all="ignore"):  # what is no number is refused below
+            agree = not (sform and qform) or (
+                _sides(header.get_sform()) == _sides(header.get_qform())  # type: ignore[attr-defined]
+            )
         unit = header.get_xyzt_units()[0]  # type: ignore[attr-defined]
     except _READ_ERRORS as error:  # no rotation in the quaternion, not a number, no such unit
         raise AssemblyError(

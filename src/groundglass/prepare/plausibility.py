@@ -13,7 +13,7 @@ _LEAST_AXIAL_COSINE = 0.9
 #: whole-torso scans of large patients the lungs still fill several percent.
 _LEAST_AIR_SHARE, _LEAST_TISSUE_SHARE = 0.02, 0.02
 _AIR_BELOW_HU, _TISSUE_HU = -500, (-200, 300)
-#: Every so many voxels along each axis are enough to count shares.
+#: Every so many rows and columns are enough to count shares.
 _STRIDE = 4
 
 
