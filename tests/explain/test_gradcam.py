@@ -74,6 +74,13 @@ def test_key_slices_are_strong_and_apart() -> None:
     assert chosen == (6, 13, 19)
 
 
+def test_slices_that_argue_against_the_verdict_did_not_carry_it() -> None:
+    contribution = {0: -0.5, 1: 0.2, 2: 0.0, 3: 0.4}
+    positions = np.arange(4) * 50.0
+    assert choose_key_slices(contribution, positions, KeySlices(count=4)) == (3, 1)
+    assert choose_key_slices({0: -0.5}, positions, KeySlices()) == ()
+
+
 def test_maps_are_scaled_together_and_know_their_share_in_the_lung() -> None:
     group = SliceGroup(0, tuple(range(10)), SIZE, 0, interpolated=False)
     heat = group_heat(evidence(group), np.zeros(FEATURES, np.float32), weights())

@@ -234,7 +234,7 @@ class TriageResult:
     mask : ndarray of bool, shape of the volume
         Lungs, on the volume's own grid.
     heatmaps : tuple of Heatmap
-        The slices that carried the verdict, hottest first.
+        The slices that carried the verdict, the strongest argument first.
     timings_ms : mapping of str to float
         Wall time per stage in ms.
     provenance : Provenance

@@ -41,7 +41,7 @@ def contributions(heats: Sequence[GroupHeat], class_index: int) -> dict[int, flo
 def choose_key_slices(
     contribution: dict[int, float], position_mm: NDArray[np.float64], settings: KeySlices
 ) -> tuple[int, ...]:
-    """The slices that carried the verdict, strongest first.
+    """The slices that carried the verdict, strongest first; none that argues against it.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ def choose_key_slices(
         How many, how far apart.
     """
     chosen: list[int] = []
-    for index in sorted(contribution, key=lambda k: (-contribution[k], k)):
+    carrying = [index for index, value in contribution.items() if value > 0]
+    for index in sorted(carrying, key=lambda k: (-contribution[k], k)):
         apart = all(abs(position_mm[index] - position_mm[k]) >= settings.apart_mm for k in chosen)
         if apart:
             chosen.append(index)
