@@ -6,7 +6,7 @@ import argparse
 import platform
 from pathlib import Path
 
-from benchmarks.lungs import dice_table
+from benchmarks.lungs import dice_table, disease_kept
 from benchmarks.precision import largest_difference
 from benchmarks.stages import stage_table
 from groundglass.infer import load_bundle
@@ -25,7 +25,9 @@ def main() -> None:
     print("\n## Lung masks\n")
     if given.masks.is_dir():
         print(f"U-Net alone: {dice_table(given.masks, bundle, cleaned=False)}\n")
-        print(f"As in service: {dice_table(given.masks, bundle)}", flush=True)
+        print(f"As in service: {dice_table(given.masks, bundle)}\n")
+        for name, share in disease_kept(bundle, given.masks).items():
+            print(f"- kept inside the mask, {name}: {share:.3f}", flush=True)
     else:
         print(f"Not measured: no annotated slices at {given.masks}.")
     print(f"\n## bf16 against f32, {given.patients} synthetic patients\n")

@@ -9,12 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.infer import Bundle, OpenVinoEngine, Segmenter
+from groundglass.phantom import LABELS, PhantomSettings, make_phantom
+from groundglass.pipeline import Triage
 from groundglass.prepare import clean_lung_mask
 from groundglass.prepare.intensity import segmenter_window
+from groundglass.train.augment import add_consolidation
 from groundglass.train.lung_masks import AnnotatedSlice, read_annotated_slices
 
 #: Millimetres per pixel are not stored with the slices; 400 mm over 256 pixels is the usual view.
 _PIXEL_MM = 400 / 256
+#: A pixel is made ill when it rises by this much; slices with fewer such pixels are passed over.
+_DISEASE_HU, _FEWEST_PIXELS = 400, 200
+#: Denser than this is consolidation, not ground glass.
+_SOLID_HU = -100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +80,48 @@ def dice_table(folder: Path, bundle: Bundle, *, cleaned: bool = True) -> DiceTab
         for m, s in zip(masks, slices, strict=True)
     )
     return DiceTable(tuple(name for _, name in pairs), tuple(dice for dice, _ in pairs))
+
+
+def disease_kept(bundle: Bundle, folder: Path, patients: int = 12) -> dict[str, float]:
+    """Share of disease that stays inside the mask, as in service; a mask must not lose it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What is judged.
+    folder : Path
+        Annotated real slices; ground glass and consolidation are made into their lungs.
+    patients : int
+        Severe phantoms, CP and NCP in turn.
+
+    Returns
+    -------
+    dict of str to float
+        Means over slices and over patients.
+    """
+    rng = np.random.default_rng(5)
+    ill, changed = [], []
+    for one in read_annotated_slices(folder):
+        hu = add_consolidation(one.hu.astype(np.float32), one.lung.astype(np.uint8), rng)
+        dense = one.lung & (hu - one.hu > _DISEASE_HU)
+        if dense.sum() >= _FEWEST_PIXELS:
+            ill.append(AnnotatedSlice(one.name, np.rint(hu).astype(np.int16), one.lung))
+            changed.append(dense)
+    masks = found_masks(ill, bundle, cleaned=True)
+    made = [(m & c).sum() / c.sum() for m, c in zip(masks, changed, strict=True)]
+    triage = Triage(bundle, OpenVinoEngine())
+    lesions, solid = [], []
+    for seed in range(300, 300 + patients):
+        label = LABELS[seed % 2]
+        phantom = make_phantom(
+            PhantomSettings(label, severity=0.95, seed=seed, matrix=256, slice_spacing_mm=8.0)
+        )
+        mask = triage.find_lungs(phantom.volume).volume
+        dense = phantom.lesion & (phantom.volume.hu > _SOLID_HU)
+        lesions.append((mask & phantom.lesion).sum() / phantom.lesion.sum())
+        solid.append((mask & dense).sum() / dense.sum())
+    return {
+        f"disease made into {len(made)} real slices": float(np.mean(made)),
+        f"lesions of {patients} severe phantoms": float(np.mean(lesions)),
+        f"their solid part (above {_SOLID_HU} HU)": float(np.mean(solid)),
+    }

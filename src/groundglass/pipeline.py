@@ -303,7 +303,7 @@ def _how(verdict: Verdict, groups: int) -> str:
         firing = verdict.rule_firings[0]
         words += (
             f"; group {firing.group_index + 1} gave {firing.label} {firing.probability:.3f}, "
-            f"above {firing.threshold:g}, which overrules a healthy majority"
+            f"above {firing.threshold:g}, which overrules a {verdict.majority} majority"
         )
     return f"{words}."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from groundglass.errors import BundleError
 from groundglass.explain import HeadWeights, feature_gradients
 
 torch = pytest.importorskip("torch", reason="needs groundglass[train]: PyTorch is the judge")
@@ -33,6 +34,11 @@ def onnx_weights(head: torch.nn.Module) -> HeadWeights:
         state["dense.bias"],
         state["out.weight"],
     )
+
+
+def test_a_head_without_named_weights_is_refused() -> None:
+    with pytest.raises(BundleError, match="without lstm.w"):
+        HeadWeights.of({"dense.bias": np.zeros(3, np.float32)})
 
 
 @pytest.mark.parametrize("seed", range(5))

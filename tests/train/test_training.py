@@ -19,7 +19,6 @@ from groundglass.train.classifier import (
     augment_group,
     encode_groups,
     log_to,
-    to_tensor,
     train_encoder,
     train_head,
 )
@@ -29,6 +28,7 @@ from groundglass.train.phantom_cohort import PhantomCase, cohort_cases
 from groundglass.train.phantom_slices import make_phantom_slices
 from groundglass.train.prepared_cohort import PreparedCase, of_images
 from groundglass.train.segmenter import LungSlices, SegmenterSettings, train_segmenter
+from groundglass.train.tensors import to_tensor
 
 SIZE = 64
 RECIPE = Recipe(image_size=SIZE, group_size=10)

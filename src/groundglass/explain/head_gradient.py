@@ -14,7 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.errors import BundleError
+
 Float = NDArray[np.float32]
+#: Names of the weights in `head.onnx`, in the order of `HeadWeights`.
+_NAMES = ("lstm.w", "lstm.r", "lstm.b", "dense.weight", "dense.bias", "out.weight")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,15 +46,21 @@ class HeadWeights:
 
     @classmethod
     def of(cls, constants: Mapping[str, Float]) -> HeadWeights:
-        """Weights from the constants of `head.onnx`."""
-        return cls(
-            constants["lstm.w"],
-            constants["lstm.r"],
-            constants["lstm.b"],
-            constants["dense.weight"],
-            constants["dense.bias"],
-            constants["out.weight"],
-        )
+        """Weights from the constants of `head.onnx`.
+
+        Raises
+        ------
+        BundleError
+            If the file does not name them.
+        """
+        missing = [name for name in _NAMES if name not in constants]
+        if missing:
+            raise BundleError(
+                f"a sequence head without {', '.join(missing)}",
+                expected=f"weights named {', '.join(_NAMES)}",
+                action="Export the bundle with groundglass.train.export.",
+            )
+        return cls(*(constants[name] for name in _NAMES))
 
 
 def feature_gradients(weights: HeadWeights, features: Float) -> Float:

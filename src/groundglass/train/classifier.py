@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from groundglass.train.networks import SequenceHead, SliceEncoder
 from groundglass.train.prepared_cohort import PreparedCase
+from groundglass.train.tensors import to_tensor
 
 Images = NDArray[np.uint8]
 _Net = TypeVar("_Net", bound=nn.Module)
@@ -189,7 +190,7 @@ def encode_groups(
             images = case.group_images(group)
             for variant in range(variants + 1):
                 seen = augment_group(images, rng) if variant else images
-                parts = [encoder.encode(to_tensor(seen[i : i + 10])) for i in range(0, 50, 10)]
+                parts = [encoder.encode(to_tensor(part)) for part in _parts(seen)]
                 features.append(torch.cat(parts))
                 target.append(labels.index(case.case.label))
     return torch.stack(features), torch.tensor(target)
@@ -224,12 +225,6 @@ def augment_group(images: Images, rng: np.random.Generator) -> Images:
     return images
 
 
-def to_tensor(images: Images) -> Tensor:
-    """(N, 1, H, W) floats 0 to 1 from (N, H, W) bytes."""
-    x = torch.from_numpy(images[:, None].astype(np.float32) / 255)
-    return x.contiguous(memory_format=torch.channels_last)
-
-
 def _moved(images: Images, rng: np.random.Generator) -> Images:
     size = images.shape[1]
     matrix = cv2.getRotationMatrix2D(
@@ -237,6 +232,11 @@ def _moved(images: Images, rng: np.random.Generator) -> Images:
     )
     matrix[:, 2] += rng.uniform(-0.06, 0.06, 2) * size
     return np.stack([cv2.warpAffine(image, matrix, (size, size)) for image in images])
+
+
+def _parts(images: Images) -> list[Images]:
+    """The images in portions that fit a small memory."""
+    return [images[start : start + 10] for start in range(0, len(images), 10)]
 
 
 def _draw(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,6 +18,7 @@ from groundglass.prepare.intensity import segmenter_window
 from groundglass.train.augment import augment_lung_slice
 from groundglass.train.lung_masks import AnnotatedSlice
 from groundglass.train.networks import LungUNet
+from groundglass.train.tensors import to_tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ def train_segmenter(
         optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
     )
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "log.jsonl").unlink(missing_ok=True)
     (folder / "settings.json").write_text(json.dumps(asdict(settings)))
     begin = time.monotonic()
     for step, (image, lung) in enumerate(_batches(slices, recipe, settings), start=1):
@@ -116,8 +117,10 @@ def train_segmenter(
             }
             with (folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
-            torch.save(net.state_dict(), folder / "unet.pt")
+            torch.save(net.state_dict(), folder / "unet.part.pt")
     net.eval()
+    # Only a finished training carries the name that says so.
+    (folder / "unet.part.pt").rename(folder / "unet.pt")
     return net
 
 
@@ -127,7 +130,7 @@ def validate(net: nn.Module, slices: Sequence[AnnotatedSlice], recipe: Recipe) -
     net.eval()
     image = np.stack([segmenter_window(s.hu, recipe) for s in slices])
     lung = torch.from_numpy(np.stack([s.lung for s in slices])[:, None].astype(np.float32))
-    logits = torch.cat([net(_to_tensor(image[i : i + 8])) for i in range(0, len(image), 8)])
+    logits = torch.cat([net(to_tensor(image[i : i + 8])) for i in range(0, len(image), 8)])
     return float(dice_per_slice(logits, lung).mean())
 
 
@@ -144,7 +147,7 @@ def _batches(
         pairs = [augment_lung_slice(s.hu, s.lung, rng) for s in chosen]
         image = np.stack([segmenter_window(hu, recipe) for hu, _ in pairs])
         lung = np.stack([mask for _, mask in pairs])[:, None].astype(np.float32)
-        yield _to_tensor(image), torch.from_numpy(lung)
+        yield to_tensor(image), torch.from_numpy(lung)
 
 
 def _shuffled(
@@ -153,8 +156,3 @@ def _shuffled(
     while True:
         for index in rng.permutation(len(slices)):
             yield slices[int(index)]
-
-
-def _to_tensor(image: NDArray[np.uint8]) -> Tensor:
-    x = torch.from_numpy(image[:, None].astype(np.float32) / 255)
-    return x.contiguous(memory_format=torch.channels_last)
