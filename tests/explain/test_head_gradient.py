@@ -37,7 +37,7 @@ def onnx_weights(head: torch.nn.Module) -> HeadWeights:
 
 
 def test_a_head_without_named_weights_is_refused() -> None:
-    with pytest.raises(BundleError, match="without lstm.w"):
+    with pytest.raises(BundleError, match=r"without lstm\.w"):
         HeadWeights.of({"dense.bias": np.zeros(3, np.float32)})
 
 
