@@ -22,10 +22,10 @@ check: $(VENV)/.dev ## format, lint, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## speed and precision figures of this machine, as ratios in one run
+bench: $(VENV)/.dev ## stage times, lung masks and precision on this machine, as Markdown
 	$(BIN)/python -m benchmarks
 
-weights: $(VENV)/.dev ## rebuild the shipped bundle from ../shared/data (hours on two cores)
+weights: $(VENV)/.dev ## rebuild the shipped bundle from ../shared/data (about 90 minutes on two cores)
 	$(BIN)/python -m groundglass.train.demonstration
 
 clean: ## remove the virtual environment and what was made
