@@ -18,11 +18,11 @@ from groundglass.train.classifier import (
     ClassifierSettings,
     augment_group,
     encode_groups,
-    log_to,
     train_encoder,
     train_head,
 )
 from groundglass.train.export import BundleFacts, Networks, export_bundle
+from groundglass.train.log import log_to
 from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
 from groundglass.train.phantom_cohort import PhantomCase, cohort_cases
 from groundglass.train.phantom_slices import make_phantom_slices

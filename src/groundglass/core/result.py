@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -108,6 +108,14 @@ class GroupPrediction:
     group: SliceGroup
     probabilities: Mapping[str, float]
     label: str
+
+    @classmethod
+    def of(
+        cls, group: SliceGroup, labels: Sequence[str], probabilities: Sequence[float]
+    ) -> GroupPrediction:
+        """The prediction the networks' probabilities make, given in the labels' order."""
+        named = {label: float(value) for label, value in zip(labels, probabilities, strict=True)}
+        return cls(group, named, max(labels, key=lambda label: named[label]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,12 +75,7 @@ class Classifier:
         features = np.concatenate([part[0] for part in parts])
         maps = np.concatenate([part[1] for part in parts])
         (logits,) = self._head(features[None])
-        probabilities = softmax(logits[0])
-        prediction = GroupPrediction(
-            group,
-            dict(zip(self._labels, map(float, probabilities), strict=True)),
-            self._labels[int(np.argmax(probabilities))],
-        )
+        prediction = GroupPrediction.of(group, self._labels, softmax(logits[0]).tolist())
         return GroupEvidence(prediction, features, maps)
 
 

@@ -87,7 +87,7 @@ def clean_lung_mask(
     tissue = _Tissue.of(blurred, recipe, context)
     candidate &= ~_room(blurred, recipe, context)
     for index in np.flatnonzero(candidate.any(axis=(1, 2))):
-        _drop_foreign(candidate[index], tissue.at(int(index)), context)
+        _drop_foreign(candidate[index], tissue.foreign[index], context)
     mask = _lungs(candidate, tissue.aerated, context)
     for index in np.flatnonzero(mask.any(axis=(1, 2))):
         _fill_small_holes(mask[index], context.smallest_hole_mm2 / pixel_mm**2)
@@ -96,10 +96,12 @@ def clean_lung_mask(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tissue:
-    """What the voxels are made of, as far as blurred HU tell. Shapes as the images."""
+    """What the voxels are made of, as far as blurred HU tell. Shapes as the images.
 
-    gas: NDArray[np.bool_]
-    fat: NDArray[np.bool_]
+    `foreign` is gas or fat, `aerated` is thin but no gas.
+    """
+
+    foreign: NDArray[np.bool_]
     aerated: NDArray[np.bool_]
 
     @classmethod
@@ -107,11 +109,7 @@ class _Tissue:
         gas = blurred < _grey(context.gas_below_hu, recipe)
         low, high = (_grey(hu, recipe) for hu in context.fat_hu)
         aerated = ~gas & (blurred < _grey(_AERATED_BELOW_HU, recipe))
-        return cls(gas, (blurred > low) & (blurred < high), aerated)
-
-    def at(self, index: int) -> NDArray[np.bool_]:
-        """Gas or fat in one slice."""
-        return np.asarray(self.gas[index] | self.fat[index])
+        return cls(gas | ((blurred > low) & (blurred < high)), aerated)
 
 
 def _grey(hu: float, recipe: Recipe) -> int:
@@ -163,11 +161,10 @@ def _lungs(
 
 def _fill_small_holes(mask: NDArray[np.bool_], largest_px: float) -> None:
     """Fill holes of one slice in place."""
-    count, regions, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8))
-    small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] <= largest_px)
-    small = small[small != 0] if count > 1 else small[:0]
-    if len(small):
-        mask[np.isin(regions, small)] = True
+    _, regions, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8))
+    small = stats[:, cv2.CC_STAT_AREA] <= largest_px
+    small[0] = False  # the mask itself
+    mask[small[regions]] = True
 
 
 def lungs_on_volume(

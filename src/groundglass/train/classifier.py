@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from groundglass.train.log import Log
 from groundglass.train.networks import SequenceHead, SliceEncoder
 from groundglass.train.prepared_cohort import PreparedCase
 from groundglass.train.tensors import to_tensor
@@ -55,20 +54,6 @@ class ClassifierSettings:
     variants: int = 2
     patience: int = 25
     seed: int = 20210607
-
-
-Log = Callable[[dict[str, float | int | str]], None]
-
-
-def log_to(path: Path) -> Log:
-    """Lines of JSON, one per epoch."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-
-    def write(line: dict[str, float | int | str]) -> None:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    return write
 
 
 def train_encoder(

@@ -29,11 +29,11 @@ from groundglass.prepare import Recipe
 from groundglass.train.classifier import (
     ClassifierSettings,
     encode_groups,
-    log_to,
     train_encoder,
     train_head,
 )
 from groundglass.train.export import BundleFacts, Networks, export_bundle
+from groundglass.train.log import log_to
 from groundglass.train.lung_masks import read_annotated_slices
 from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
 from groundglass.train.phantom_cohort import PhantomCase, cohort_cases
@@ -162,11 +162,7 @@ def phantom_metrics(
         features, _ = encode_groups(encoder, [case], LABELS)
         probabilities = torch.softmax(head(features), dim=1).tolist()
         groups = [
-            GroupPrediction(
-                group,
-                dict(zip(LABELS, row, strict=True)),
-                LABELS[row.index(max(row))],
-            )
+            GroupPrediction.of(group, LABELS, row)
             for group, row in zip(case.groups, probabilities, strict=True)
         ]
         verdict = vote(groups, "healthy", recipe.vote_threshold)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from groundglass.prepare import Recipe
 from groundglass.prepare.intensity import segmenter_window
 from groundglass.train.augment import augment_lung_slice
+from groundglass.train.log import log_to
 from groundglass.train.lung_masks import AnnotatedSlice
 from groundglass.train.networks import LungUNet
 from groundglass.train.tensors import to_tensor
@@ -97,8 +98,7 @@ def train_segmenter(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "log.jsonl").unlink(missing_ok=True)
+    log = log_to(folder / "log.jsonl")
     (folder / "settings.json").write_text(json.dumps(asdict(settings)))
     begin = time.monotonic()
     for step, (image, lung) in enumerate(_batches(slices, recipe, settings), start=1):
@@ -109,14 +109,14 @@ def train_segmenter(
         optimiser.step()
         schedule.step()
         if step % 100 == 0 or step == settings.steps:
-            line = {
-                "step": step,
-                "loss": round(loss.item(), 4),
-                "dice": round(validate(net, slices.validation, recipe), 5),
-                "seconds": round(time.monotonic() - begin),
-            }
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps(line) + "\n")
+            log(
+                {
+                    "step": step,
+                    "loss": round(loss.item(), 4),
+                    "dice": round(validate(net, slices.validation, recipe), 5),
+                    "seconds": round(time.monotonic() - begin),
+                }
+            )
             torch.save(net.state_dict(), folder / "unet.part.pt")
     net.eval()
     # Only a finished training carries the name that says so.
