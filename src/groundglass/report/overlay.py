@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.prepare.intensity import window_to_uint8
+
 Grey = NDArray[np.uint8]
 Hu = NDArray[np.int16] | NDArray[np.float32]
 Colour = NDArray[np.uint8]
@@ -60,7 +62,7 @@ _OUTLINE_TOLERANCE = 0.4
 
 
 def window_grey(hu: Hu, settings: OverlaySettings = DRAWING) -> Grey:
-    """HU as grey through the lung window (PS3.3 C.11.2.1.2, linear).
+    """HU as grey through the lung window, as preparing shows it to the networks.
 
     Parameters
     ----------
@@ -69,10 +71,7 @@ def window_grey(hu: Hu, settings: OverlaySettings = DRAWING) -> Grey:
     settings : OverlaySettings
         The window.
     """
-    low = settings.window_level_hu - settings.window_width_hu / 2
-    scaled = (np.asarray(hu, dtype=np.float32) - low) * (255.0 / settings.window_width_hu)
-    grey: Grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return grey
+    return window_to_uint8(hu, settings.window_level_hu, settings.window_width_hu)
 
 
 def heat_colours(heat: NDArray[np.floating], settings: OverlaySettings = DRAWING) -> Colour:
