@@ -168,6 +168,17 @@ class Verdict:
     rule_firings: tuple[RuleFiring, ...] = ()
 
 
+class HeatMethod(StrEnum):
+    """How a heat map was made.
+
+    GRAD_CAM is the paper's: the encoder's last layer (section 4). ALL_LAYERS sums the exact
+    evidence of all four layers at each one's own resolution, and is sharper.
+    """
+
+    GRAD_CAM = "grad-cam"
+    ALL_LAYERS = "all-layers"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Heatmap:
     """Where one slice argued for a class.
@@ -179,15 +190,141 @@ class Heatmap:
     label : str
         The class argued for.
     heat : ndarray of float32, shape (rows, columns)
-        Grad-CAM on the volume's own pixel grid, 0 to 1, where 1 is the hottest pixel of the study.
+        On the volume's own pixel grid, 0 to 1, where 1 is the hottest pixel of the study.
     share_in_lung : float
-        Part of the heat inside the lung mask, 0 to 1.
+        Part of the heat inside the lung mask, 0 to 1; what is outside is a reason for doubt.
+    method : HeatMethod
+        How it was made.
     """
 
     slice_index: int
     label: str
     heat: NDArray[np.float32]
     share_in_lung: float
+    method: HeatMethod = HeatMethod.GRAD_CAM
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CoarseHeat:
+    """Where every classified slice argued for a class, at the networks' own low resolution.
+
+    Parameters
+    ----------
+    label : str
+        The class argued for.
+    slice_indices : tuple of int
+        Slices of the volume as read, as the maps are ordered.
+    heat : ndarray of float32, shape (len(slice_indices), cells, cells)
+        Each map covers its slice from edge to edge, rows and columns as in the volume; on the
+        scale of the key slices' maps, and not above 1.
+    """
+
+    label: str
+    slice_indices: tuple[int, ...]
+    heat: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatConsistency:
+    """How little the heat changes when the image is turned or shifted (paper, Discussion).
+
+    Parameters
+    ----------
+    similarity : mapping of str to float
+        Per perturbation the cosine similarity of the map, moved back, with the unperturbed one; 0
+        to 1, mean over the slices.
+    slice_indices : tuple of int
+        The slices it was measured on.
+    """
+
+    similarity: Mapping[str, float]
+    slice_indices: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the perturbations."""
+        return sum(self.similarity.values()) / len(self.similarity)
+
+
+class LungSide(StrEnum):
+    """The patient's side."""
+
+    RIGHT = "right"
+    LEFT = "left"
+
+
+class LungThird(StrEnum):
+    """A third of a lung's height, from the apex."""
+
+    UPPER = "upper"
+    MIDDLE = "middle"
+    LOWER = "lower"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionBurden:
+    """How much of a part of the lungs lies in the HU ranges of opacities.
+
+    Parameters
+    ----------
+    lung_ml : float
+        Volume of the lung mask in ml.
+    ground_glass_ml, consolidation_ml : float
+        Volume in the range of ground glass and of consolidation, vessels set aside, in ml.
+    vessel_ml : float
+        Volume in these ranges set aside because it is as thin as vessels and walls are, in ml.
+    """
+
+    lung_ml: float
+    ground_glass_ml: float
+    consolidation_ml: float
+    vessel_ml: float
+
+    @property
+    def ground_glass_share(self) -> float:
+        """Share of the lung in the range of ground glass, 0 to 1; 0 without lung."""
+        return self.ground_glass_ml / self.lung_ml if self.lung_ml else 0.0
+
+    @property
+    def consolidation_share(self) -> float:
+        """Share of the lung in the range of consolidation, 0 to 1; 0 without lung."""
+        return self.consolidation_ml / self.lung_ml if self.lung_ml else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpacityBurden:
+    """A measurement by HU within the lung mask; the classifier has no part in it.
+
+    Parameters
+    ----------
+    ground_glass_hu, consolidation_hu : tuple of float
+        The ranges, from the first value up to, not including, the second.
+    regions : mapping of (LungSide, LungThird) to RegionBurden
+        All six, in the enumerations' order; they add up to the lung mask.
+    """
+
+    ground_glass_hu: tuple[float, float]
+    consolidation_hu: tuple[float, float]
+    regions: Mapping[tuple[LungSide, LungThird], RegionBurden]
+
+    @property
+    def total(self) -> RegionBurden:
+        """Both lungs."""
+        return self.of()
+
+    def of(self, side: LungSide | None = None, third: LungThird | None = None) -> RegionBurden:
+        """The sum over a side, a third of both lungs, or, with neither given, everything."""
+        parts = [
+            region
+            for (one_side, one_third), region in self.regions.items()
+            if side in {None, one_side} and third in {None, one_third}
+        ]
+        return RegionBurden(
+            lung_ml=sum(part.lung_ml for part in parts),
+            ground_glass_ml=sum(part.ground_glass_ml for part in parts),
+            consolidation_ml=sum(part.consolidation_ml for part in parts),
+            vessel_ml=sum(part.vessel_ml for part in parts),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +384,12 @@ class TriageResult:
         Wall time per stage in ms.
     provenance : Provenance
         What made it.
+    coarse_heat : CoarseHeat or None
+        Every classified slice's map at low resolution; only with a verdict.
+    consistency : HeatConsistency or None
+        How steady the heat is; None without heat, or where it was not asked for.
+    opacity_burden : OpacityBurden or None
+        Measured wherever lungs were found, verdict or not.
     """
 
     outcome: Outcome
@@ -259,3 +402,6 @@ class TriageResult:
     heatmaps: tuple[Heatmap, ...]
     timings_ms: Mapping[str, float]
     provenance: Provenance
+    coarse_heat: CoarseHeat | None = None
+    consistency: HeatConsistency | None = None
+    opacity_burden: OpacityBurden | None = None
