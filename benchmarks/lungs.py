@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.infer import Bundle, OpenVinoEngine, Segmenter
+from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import LABELS, PhantomSettings, make_phantom
 from groundglass.pipeline import Triage
 from groundglass.prepare import clean_lung_mask
@@ -60,7 +61,7 @@ def found_masks(
     slices: list[AnnotatedSlice], bundle: Bundle, *, cleaned: bool
 ) -> list[NDArray[np.bool_]]:
     """Lung masks of single slices, straight from the U-Net or after the cleaning of service."""
-    segmenter = Segmenter(bundle, OpenVinoEngine())
+    segmenter = Segmenter(bundle.path(SEGMENTER), OpenVinoEngine())
     images = np.stack([segmenter_window(s.hu, bundle.recipe) for s in slices])
     probability = segmenter(images)
     if not cleaned:

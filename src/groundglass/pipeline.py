@@ -46,9 +46,10 @@ from groundglass.infer import (
     load_bundle,
     vote,
 )
-from groundglass.infer.bundle import DEFAULT, HEAD
+from groundglass.infer.bundle import DEFAULT, HEAD, SEGMENTER
 from groundglass.prepare import (
     PreparedStudy,
+    Recipe,
     SquareFrame,
     clean_lung_mask,
     gather,
@@ -114,7 +115,7 @@ class Triage:
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self.bundle = bundle
-        self._segmenter = Segmenter(bundle, engine)
+        self._segmenter = Segmenter(bundle.path(SEGMENTER), engine)
         self._classifier = Classifier(bundle, engine)
         self._head = HeadWeights.of(engine.constants(bundle.path(HEAD)))
         self._provenance = _provenance(bundle, engine)
@@ -182,14 +183,7 @@ class Triage:
 
     def find_lungs(self, axial: Volume) -> LungsFound:
         """Lung mask of an axial volume, on the networks' square and on its own pixels."""
-        recipe = self.bundle.recipe
-        frame = SquareFrame.of(axial.geometry, recipe.image_size)
-        images = segmenter_images(axial, recipe)
-        probability = self._segmenter(images)
-        square = clean_lung_mask(probability, images, frame.pixel_mm, recipe)
-        mask = lungs_on_volume(probability, square, frame)
-        voxels = int(np.count_nonzero(mask))
-        return LungsFound(square, mask, voxels * axial.geometry.voxel_ml)
+        return find_lungs(axial, self._segmenter, self.bundle.recipe)
 
     def _classify(
         self, prepared: PreparedStudy
@@ -219,6 +213,27 @@ class Triage:
         chosen = choose_key_slices(contribution, positions, KeySlices())
         frame = SquareFrame.of(axial.geometry, self.bundle.recipe.image_size)
         return slices, heatmaps(heats, label, chosen, frame, lungs.volume)
+
+
+def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFound:
+    """Lung mask of an axial volume, for service and for training alike.
+
+    Parameters
+    ----------
+    axial : Volume
+        In axial order (`Volume.to_axial`).
+    segmenter : Segmenter
+        The lung U-Net.
+    recipe : Recipe
+        Window, size and threshold.
+    """
+    frame = SquareFrame.of(axial.geometry, recipe.image_size)
+    images = segmenter_images(axial, recipe)
+    probability = segmenter(images)
+    square = clean_lung_mask(probability, images, frame.pixel_mm, recipe)
+    mask = lungs_on_volume(probability, square, frame)
+    voxels = int(np.count_nonzero(mask))
+    return LungsFound(square, mask, voxels * axial.geometry.voxel_ml)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.infer.bundle import SEGMENTER, Bundle
 from groundglass.infer.engine import Engine
 
 #: Slices per call: enough to fill two cores, small enough for the second-level cache to help.
@@ -13,18 +14,18 @@ _BATCH = 4
 
 
 class Segmenter:
-    """The U-Net of a bundle.
+    """The lung U-Net.
 
     Parameters
     ----------
-    bundle : Bundle
-        Weights.
+    path : Path
+        Its ONNX file: a bundle's, or one that training has just written.
     engine : Engine
         What runs them.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        self._network = engine.compile(bundle.path(SEGMENTER), _BATCH)
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self._network = engine.compile(path, _BATCH)
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Lung probability per pixel, 255 for certain.
