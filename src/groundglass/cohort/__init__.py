@@ -1,0 +1,23 @@
+"""The cohort: a table of patients with their studies, labels, splits and sources."""
+
+from __future__ import annotations
+
+from groundglass.cohort.case import SPLITS, Case, Cohort
+from groundglass.cohort.fingerprint import study_fingerprint
+from groundglass.cohort.identity import patient_hash
+from groundglass.cohort.studies import StudyKind, open_slice, open_study, study_kind
+from groundglass.cohort.table import read_cohort, write_cohort
+
+__all__ = [
+    "SPLITS",
+    "Case",
+    "Cohort",
+    "StudyKind",
+    "open_slice",
+    "open_study",
+    "patient_hash",
+    "read_cohort",
+    "study_fingerprint",
+    "study_kind",
+    "write_cohort",
+]

@@ -1,0 +1,136 @@
+"""The nouns: a case, which is one row of the table, and the cohort, which is all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+from groundglass.errors import InputError, SettingsError
+
+#: Words of the column `split`, in the order in which they are shown.
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One study of one patient, with what is known about it.
+
+    Parameters
+    ----------
+    patient : str
+        Who, as the data names the person. Every row of one patient has the same word; it never
+        appears in a message.
+    study : Path
+        Absolute. What `study_kind` knows: DICOM, NIfTI, an image, images, a phantom.
+    label : str
+        Class.
+    split : str
+        "train", "validation", "test", or "" for a case that is in none.
+    source : str
+        Where the study comes from: the data set or the hospital.
+    row : int
+        Number in the table as a spreadsheet counts: the header is row 1, the first case row 2.
+    extra : mapping of str to str
+        All other columns; an empty cell is "".
+    """
+
+    patient: str
+    study: Path
+    label: str
+    split: str
+    source: str
+    row: int
+    extra: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        empty = [name for name in ("patient", "label", "source") if not getattr(self, name).strip()]
+        if empty:
+            raise InputError(
+                f"an empty {' and '.join(empty)} in row {self.row}",
+                expected="a patient, a label and a source for every study",
+                action="Fill the cell, or leave the row out.",
+            )
+        if self.split not in ("", *SPLITS):
+            raise InputError(
+                f"the split {self.split!r} in row {self.row}",
+                expected=f"{', '.join(SPLITS)}, or an empty cell",
+                action="Correct the word; `groundglass cohort split` makes splits by patient.",
+            )
+        if not self.study.is_absolute():
+            raise InputError(
+                f"a relative study path in row {self.row}",
+                expected="an absolute path",
+                action="Read the table with `read_cohort`, which resolves paths.",
+            )
+        object.__setattr__(self, "extra", dict(self.extra))
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Cases, in the table's order.
+
+    Parameters
+    ----------
+    path : Path
+        The table they were read from, or will be written to.
+    cases : tuple of Case
+        At least one row makes a table; a split of it may be empty.
+    """
+
+    path: Path
+    cases: tuple[Case, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, sorted."""
+        return tuple(sorted({case.label for case in self.cases}))
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """The patients, each once, sorted."""
+        return tuple(sorted({case.patient for case in self.cases}))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources, sorted."""
+        return tuple(sorted({case.source for case in self.cases}))
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have cases, in their usual order; "" last."""
+        present = {case.split for case in self.cases}
+        return tuple(split for split in (*SPLITS, "") if split in present)
+
+    def of_split(self, split: str) -> Self:
+        """The cases of one split; empty when there are none.
+
+        Raises
+        ------
+        SettingsError
+            A split of another name.
+        """
+        if split not in SPLITS:
+            raise SettingsError(
+                f"the split {split!r}",
+                expected=", ".join(SPLITS),
+                action="Give one of these.",
+            )
+        return replace(self, cases=tuple(case for case in self.cases if case.split == split))
+
+    def of_label(self, label: str) -> Self:
+        """The cases of one class; empty when there are none."""
+        return replace(self, cases=tuple(case for case in self.cases if case.label == label))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Patients per split and class, a zero where there are none; splits as `splits`."""
+        seen: dict[str, dict[str, set[str]]] = {
+            split: {label: set() for label in self.labels} for split in self.splits
+        }
+        for case in self.cases:
+            seen[case.split][case.label].add(case.patient)
+        return {
+            split: {label: len(patients) for label, patients in by_label.items()}
+            for split, by_label in seen.items()
+        }
