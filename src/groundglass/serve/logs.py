@@ -1,0 +1,101 @@
+"""Structured logs without patient identifiers: one JSON object a line, a study by its pseudonym."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from groundglass.errors import SettingsError
+
+#: Root of the node's loggers: `logging.getLogger(f"{LOGGER}.listener")`.
+LOGGER = "groundglass.serve"
+_KEY_FILE = "site.key"
+_KEY_BYTES = 32
+#: Hexadecimal digits of a pseudonym: 64 bits, no clash among the studies of a hospital.
+_DIGITS = 16
+
+
+class Pseudonyms:
+    """Names for studies and instances that say nothing of the patient.
+
+    A keyed hash (HMAC-SHA-256, RFC 2104): the same UID has the same name on every machine of the
+    site, and without the key nobody can try UIDs against a name.
+
+    Parameters
+    ----------
+    key : bytes
+        The site's secret.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    @classmethod
+    def at(cls, folder: Path) -> Pseudonyms:
+        """With the key in `folder`, made when there is none; only its owner may read it.
+
+        Raises
+        ------
+        SettingsError
+            The key is too short to be one.
+        """
+        path = folder / _KEY_FILE
+        with suppress(FileNotFoundError):
+            return cls(_read_key(path))
+        made = folder / f".{_KEY_FILE}.{secrets.token_hex(8)}"
+        handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process of the node was faster: its key counts
+            os.link(made, path)
+        made.unlink()
+        return cls(_read_key(path))
+
+    def of(self, uid: str) -> str:
+        """The name of what has this UID: 16 hexadecimal digits."""
+        return hmac.new(self._key, uid.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, and what `extra={"fields": …}` gives.
+
+    The text of an exception is left out, since it may quote a header; its type and place are there.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        entry.update(getattr(record, "fields", {}))
+        if record.exc_info and record.exc_info[0] is not None:
+            entry["error"] = record.exc_info[0].__name__
+            trace = record.exc_info[2]
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+            if trace is not None:
+                entry["where"] = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}"
+        return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+def _read_key(path: Path) -> bytes:
+    key = path.read_text("ascii").strip()
+    if len(key) < 2 * _KEY_BYTES:
+        raise SettingsError(
+            f"a key of {len(key)} characters in {path}",
+            expected=f"at least {2 * _KEY_BYTES} hexadecimal digits",
+            action="Restore the key from a backup; with another one, studies change their names.",
+        )
+    return key.encode("ascii")

@@ -1,0 +1,92 @@
+"""The tables of a node: jobs as state machine and audit record, and what hangs on them.
+
+Times are seconds since 1970-01-01 UTC. The tables hold Study and SOP Instance UIDs, since a study
+must be found again; they hold no other identifier of a patient.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+#: Grows when a column changes its meaning; a database of another form is refused.
+SCHEMA_VERSION = 1
+
+metadata = sa.MetaData()
+
+#: A DICOM UI is at most 64 characters (PS3.5 section 6.2), an AE title 16, a LO 64.
+_UID, _AE, _LO = sa.String(64), sa.String(16), sa.String(64)
+_SECONDS: sa.Double[float] = sa.Double()
+
+#: One row, that says of which form the other tables are.
+form = sa.Table("groundglass_form", metadata, sa.Column("version", sa.Integer, primary_key=True))
+
+#: One row per study and revision: where it is on its way, and who holds it.
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study_instance_uid", _UID, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("priority", sa.Integer, nullable=False, default=0),
+    sa.Column("source_ae", _AE, nullable=False, default=""),
+    sa.Column("study_description", _LO, nullable=False, default=""),
+    sa.Column("instances", sa.Integer, nullable=False, default=0),
+    sa.Column("received_at", _SECONDS, nullable=False),
+    sa.Column("arrived_at", _SECONDS, nullable=False),
+    sa.Column("changed_at", _SECONDS, nullable=False),
+    sa.Column("not_before", _SECONDS, nullable=False, default=0.0),
+    sa.Column("attempt", sa.Integer, nullable=False, default=0),
+    sa.Column("failures", sa.Integer, nullable=False, default=0),
+    sa.Column("worker", sa.String(128), nullable=False, default=""),
+    sa.Column("lease_until", _SECONDS, nullable=False, default=0.0),
+    sa.Column("outcome", sa.String(32), nullable=False, default=""),
+    sa.Column("report", sa.Text, nullable=False, default=""),
+    sa.Column("files_purged", sa.Boolean, nullable=False, default=False),
+    sa.UniqueConstraint("study_instance_uid", "revision", name="one_job_a_revision"),
+)
+sa.Index("jobs_by_urgency", jobs.c.state, jobs.c.priority, jobs.c.arrived_at)
+
+#: One row per instance received; the same bytes again add none.
+instances = sa.Table(
+    "instances",
+    metadata,
+    sa.Column("study_instance_uid", _UID, primary_key=True),
+    sa.Column("sop_instance_uid", _UID, primary_key=True),
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("source_ae", _AE, nullable=False),
+    sa.Column("arrived_at", _SECONDS, nullable=False),
+)
+
+#: One row per job, destination and file: how far it got.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("job_id", sa.Integer, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("destination", sa.String(64), primary_key=True),
+    sa.Column("file", sa.String(255), primary_key=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False, default=""),
+    sa.Column("changed_at", _SECONDS, nullable=False),
+)
+
+#: Every change of state, written in the transaction that made it; never changed, purged by age.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("job_id", sa.Integer, nullable=False),
+    sa.Column("study_instance_uid", _UID, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("at", _SECONDS, nullable=False),
+    sa.Column("before", sa.String(16), nullable=False),
+    sa.Column("after", sa.String(16), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("worker", sa.String(128), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+sa.Index("audit_by_job", audit.c.job_id)
