@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 
-from groundglass.cli.console import Voice
+import typer
+
+from groundglass.cli.console import Voice, waiting
 from groundglass.cli.failures import ExitCode
 from groundglass.errors import BundleError
-from groundglass.infer import Bundle, load_bundle, shipped_bundles
-from groundglass.infer.bundle import DEFAULT
+from groundglass.infer import Bundle, OpenVinoEngine, Precision, load_bundle
+from groundglass.infer.bundle import DEFAULT, known_bundles
+from groundglass.infer.model_store import add_bundle
+from groundglass.infer.places import shipped_folder, store_folder
+from groundglass.infer.self_test import refuse_other_answers, run_self_test
+from groundglass.validation.model_card import model_card
 
 
-def list_shipped() -> None:
-    """Say which bundles ship, and whether each is whole."""
+def list_known() -> None:
+    """Say which bundles a name finds, and whether each is whole."""
     voice = Voice()
-    names = shipped_bundles()
+    names = known_bundles()
     if not names:
         voice.say("No bundle ships with this copy; `--bundle ./folder` takes one of yours.")
     for name in names:
@@ -28,9 +36,11 @@ def list_shipped() -> None:
 
 
 def _tell_briefly(bundle: Bundle, voice: Voice) -> None:
+    places = {shipped_folder(): "ships with the program", store_folder(): "added by you"}
     voice.say(f"  version    {bundle.version}")
     voice.say(f"  classes    {', '.join(bundle.labels)}")
     voice.say(f"  size       {_megabytes(bundle):.1f} MB")
+    voice.say(f"  place      {places.get(bundle.folder.parent, bundle.folder)}")
     voice.say("  state      every file has its SHA-256", "green")
     voice.say(f"  statement  {bundle.statement}")
 
@@ -39,8 +49,146 @@ def _megabytes(bundle: Bundle) -> float:
     return sum(bundle.path(file).stat().st_size for file in bundle.sha256) / 1e6
 
 
-def show(source: str) -> None:
+def show(source: str, *, machine: bool) -> None:
     """Say all that a bundle says about itself.
+
+    Parameters
+    ----------
+    source : str
+        Name or folder.
+    machine : bool
+        As JSON, on standard output.
+
+    Raises
+    ------
+    BundleError
+        It is missing or altered.
+    """
+    bundle = load_bundle(source)
+    parts = _parts(bundle)
+    if machine:
+        typer.echo(json.dumps(parts, indent=2, ensure_ascii=False))
+        return
+    voice = Voice()
+    voice.heading(bundle.name)
+    _tell_briefly(bundle, voice)
+    for heading in ("recipe", "sha256", "calibration", "operating_point", "learnt_from"):
+        _tell_part(heading, parts[heading], voice)
+    _tell_part("training", parts["training"], voice)
+
+
+def _parts(bundle: Bundle) -> dict[str, object]:
+    """The manifest's parts; of the patients it learnt from only how many there are."""
+    facts = bundle.facts
+    hashes = facts.training_hashes
+    return {
+        "name": bundle.name,
+        "version": bundle.version,
+        "folder": str(bundle.folder),
+        "labels": list(bundle.labels),
+        "healthy": bundle.healthy,
+        "statement": bundle.statement,
+        "recipe": bundle.recipe.to_dict(),
+        "sha256": dict(bundle.sha256),
+        "calibration": asdict(facts.calibration) if facts.calibration else None,
+        "operating_point": asdict(facts.operating_point) if facts.operating_point else None,
+        "learnt_from": {"patients": len(hashes.patients), "studies": len(hashes.studies)}
+        if hashes
+        else None,
+        "self_test": asdict(facts.self_test) if facts.self_test else None,
+        "training": dict(bundle.training),
+    }
+
+
+#: Headings of the parts, and what it means that one is missing.
+_HEADINGS = {
+    "recipe": ("Recipe", ""),
+    "sha256": ("SHA-256", ""),
+    "calibration": ("Calibration", "none: probabilities are the networks' own"),
+    "operating_point": ("Operating point", "none: the vote decides"),
+    "learnt_from": ("Hashes of whom it learnt from", "none: leaks cannot be looked for"),
+    "training": ("Training", ""),
+}
+
+
+def _tell_part(name: str, values: object, voice: Voice) -> None:
+    heading, missing = _HEADINGS[name]
+    voice.heading(heading)
+    if values is None:
+        voice.say(f"  {missing}")
+        return
+    for line in json.dumps(values, indent=2, ensure_ascii=False).splitlines():
+        voice.say(f"  {line}")
+
+
+def verify(source: str | None) -> ExitCode:
+    """Check files against their hashes, run the networks, and say which bundles are whole.
+
+    Parameters
+    ----------
+    source : str or None
+        Name or folder; None for every bundle a name finds.
+
+    Returns
+    -------
+    ExitCode
+        CANNOT if one is missing, altered or answers otherwise, or there is none.
+    """
+    voice = Voice()
+    names = (source,) if source is not None else known_bundles()
+    whole = 0
+    for name in names:
+        try:
+            bundle = load_bundle(name)
+            tested = _tested(bundle)
+        except BundleError as error:
+            voice.say(f"{name}: found {error.found}; expected {error.expected}", "red")
+            voice.say(f"  {error.action}")
+            continue
+        whole += 1
+        for file, digest in sorted(bundle.sha256.items()):
+            voice.say(f"{name}: {file} {digest}")
+        voice.say(f"{name}: {tested}")
+    voice.say(f"{whole} of {len(names)} bundle{'s' if len(names) != 1 else ''} whole")
+    return ExitCode.DONE if whole == len(names) > 0 else ExitCode.CANNOT
+
+
+def _tested(bundle: Bundle) -> str:
+    """Run the networks on this machine; what was seen, in words."""
+    with waiting(f"Running the networks of {bundle.name}"):
+        engine = OpenVinoEngine(Precision.AUTO)
+        found = run_self_test(bundle, engine)
+        refuse_other_answers(bundle, found, engine.precision)
+    if bundle.facts.self_test is None:
+        return f"the networks run in {engine.precision.value}; no self-test is stored"
+    return f"the networks run in {engine.precision.value} and answer as where they were exported"
+
+
+def add(folder: Path, *, replace: bool) -> None:
+    """Copy a bundle into the user's store once its networks have run here.
+
+    Parameters
+    ----------
+    folder : Path
+        The bundle.
+    replace : bool
+        Whether another one of that name gives way.
+
+    Raises
+    ------
+    BundleError
+        It is not whole or may not be added; nothing was changed.
+    """
+    voice = Voice()
+    tested = _tested(load_bundle(folder))
+    bundle = add_bundle(folder, replace=replace)
+    voice.say(f"{bundle.name} {bundle.version}: {tested}")
+    voice.say(f"added as {bundle.folder}; use it with --bundle {bundle.name}")
+    voice.say(bundle.statement, "yellow")
+
+
+def card(source: str) -> None:
+    """Print a bundle's model card as Markdown.
 
     Parameters
     ----------
@@ -50,47 +198,6 @@ def show(source: str) -> None:
     Raises
     ------
     BundleError
-        It is missing or altered.
+        It is missing or altered, or its training says nothing a card could be made of.
     """
-    bundle = load_bundle(source)
-    voice = Voice()
-    voice.heading(bundle.name)
-    _tell_briefly(bundle, voice)
-    for heading, values in (
-        ("Recipe", bundle.recipe.to_dict()),
-        ("SHA-256", dict(bundle.sha256)),
-        ("Training", dict(bundle.training)),
-    ):
-        voice.heading(heading)
-        for line in json.dumps(values, indent=2, ensure_ascii=False).splitlines():
-            voice.say(f"  {line}")
-
-
-def verify(source: str | None) -> ExitCode:
-    """Check files against their hashes and say which are whole.
-
-    Parameters
-    ----------
-    source : str or None
-        Name or folder; None for every bundle that ships.
-
-    Returns
-    -------
-    ExitCode
-        CANNOT if one is missing or altered, or there is none.
-    """
-    voice = Voice()
-    names = (source,) if source is not None else shipped_bundles()
-    whole = 0
-    for name in names:
-        try:
-            bundle = load_bundle(name)
-        except BundleError as error:
-            voice.say(f"{name}: found {error.found}; expected {error.expected}", "red")
-            voice.say(f"  {error.action}")
-            continue
-        whole += 1
-        for file, digest in sorted(bundle.sha256.items()):
-            voice.say(f"{name}: {file} {digest}")
-    voice.say(f"{whole} of {len(names)} bundle{'s' if len(names) != 1 else ''} whole")
-    return ExitCode.DONE if whole == len(names) > 0 else ExitCode.CANNOT
+    typer.echo(model_card(load_bundle(source)), nl=False)

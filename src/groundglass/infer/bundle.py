@@ -6,15 +6,16 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from groundglass.errors import BundleError, SettingsError
+from groundglass.infer.bundle_facts import BundleFacts, parse_facts
+from groundglass.infer.places import MANIFEST as MANIFEST  # noqa: PLC0414  (part of the form below)
+from groundglass.infer.places import bundles_in, folder_of, shipped_folder, store_folder
 from groundglass.prepare import Recipe
 
-MANIFEST = "bundle.json"
 SEGMENTER, ENCODER, HEAD = "segmenter.onnx", "encoder.onnx", "head.onnx"
 #: What a bundle holds beside its manifest.
 FILES = frozenset((SEGMENTER, ENCODER, HEAD))
@@ -48,6 +49,8 @@ class Bundle:
         Hash of each of `FILES`.
     training : mapping
         Data, licences, settings and metrics, as written by training.
+    facts : BundleFacts
+        Calibration, operating point, hashes of whom it learnt from, self-test: where it has them.
     """
 
     folder: Path
@@ -59,6 +62,7 @@ class Bundle:
     recipe: Recipe
     sha256: Mapping[str, str]
     training: Mapping[str, Any]
+    facts: BundleFacts = field(default_factory=BundleFacts)
 
     def path(self, file: str) -> Path:
         """Where one of the bundle's files lies."""
@@ -71,7 +75,8 @@ def load_bundle(source: str | Path = DEFAULT) -> Bundle:
     Parameters
     ----------
     source : str or Path
-        Name of a bundle that ships with the package, or a bundle's folder.
+        Name of a bundle that ships with the package or was added to the user's store, or a
+        bundle's folder.
 
     Returns
     -------
@@ -82,12 +87,12 @@ def load_bundle(source: str | Path = DEFAULT) -> Bundle:
     BundleError
         If there is no such bundle, its form is not known, or a file is missing or altered.
     """
-    folder = _shipped() / source if isinstance(source, str) and _is_name(source) else Path(source)
+    folder = folder_of(source)
     if not os.path.exists(folder / MANIFEST):  # noqa: PTH110  (Path's raises where it may not look)
-        known = ", ".join(shipped_bundles()) or "none"
+        known = ", ".join(known_bundles()) or "none"
         raise BundleError(
             f"no {MANIFEST} for bundle '{source}'",
-            expected=f"a bundle's folder or the name of a shipped one ({known})",
+            expected=f"a bundle's folder or the name of a known one ({known})",
             action="Check the name; `groundglass models` lists what there is.",
         )
     bundle = _parse(folder)
@@ -99,20 +104,18 @@ def load_bundle(source: str | Path = DEFAULT) -> Bundle:
 
 def shipped_bundles() -> tuple[str, ...]:
     """Names of the bundles that ship with the package."""
-    return tuple(sorted(p.parent.name for p in _shipped().glob(f"*/{MANIFEST}")))
+    return bundles_in(shipped_folder())
+
+
+def known_bundles() -> tuple[str, ...]:
+    """Names that `load_bundle` takes: shipped bundles first, then those in the user's store."""
+    shipped = shipped_bundles()
+    return (*shipped, *(name for name in bundles_in(store_folder()) if name not in shipped))
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _shipped() -> Path:
-    return Path(str(files("groundglass"))) / "weights"
-
-
-def _is_name(source: str) -> bool:
-    return "/" not in source and "\\" not in source and not source.startswith(".")
 
 
 def _parse(folder: Path) -> Bundle:
@@ -124,16 +127,18 @@ def _parse(folder: Path) -> Bundle:
                 expected=f"form {SCHEMA}",
                 action=_ANOTHER,
             )
+        labels = tuple(values["labels"])
         return Bundle(
             folder=folder,
             name=values["name"],
             version=values["version"],
-            labels=tuple(values["labels"]),
+            labels=labels,
             healthy=values["healthy"],
             statement=values["statement"],
             recipe=Recipe.from_dict(values["recipe"]),
             sha256=dict(values["sha256"]),
             training=values["training"],
+            facts=parse_facts(values, labels),
         )
     except SettingsError as error:
         raise BundleError(error.found, expected=error.expected, action=_ANOTHER) from error

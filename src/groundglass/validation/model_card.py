@@ -1,0 +1,231 @@
+"""A bundle's model card, written from the bundle alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.infer import Bundle
+from groundglass.report.words import class_name
+
+Lines = list[str]
+
+
+def model_card(bundle: Bundle) -> str:
+    """The card as Markdown: the same bundle gives the same text.
+
+    Sections without anything to say are said to be missing, not left out: a reader looks for them.
+    Follows Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Loaded, so that its hashes hold.
+    """
+    training = bundle.training
+    parts = (
+        _head(bundle),
+        _verdict(bundle),
+        _section("Data", _data(training.get("data"))),
+        _section("Figures", _figures(training.get("metrics"))),
+        _section("Calibration and operating point", _fitted(bundle)),
+        _section("Limits", _list(training.get("limits"))),
+        _section("How to rebuild", _rebuild(training)),
+        _section("Recipe", _table(("setting", "value"), bundle.recipe.to_dict().items())),
+        _section("Files", _table(("file", "SHA-256"), _code(bundle.sha256))),
+    )
+    return "\n".join(line for part in parts for line in part)
+
+
+def _head(bundle: Bundle) -> Lines:
+    return [
+        f"# {bundle.name} {bundle.version}: model card",
+        "",
+        f"*Written by `groundglass models card {bundle.name}`. {RESEARCH_USE_ONLY}*",
+        "",
+        f"> {bundle.statement}",
+        "",
+    ]
+
+
+def _verdict(bundle: Bundle) -> Lines:
+    classes = ", ".join(
+        f"**{label}**" + (f" ({name})" if (name := class_name(label)) != label else "")
+        for label in bundle.labels
+    )
+    return _section(
+        "What the verdict means",
+        [
+            f"One of {classes}, for a patient's whole study: the vote of groups of "
+            f"{bundle.recipe.group_size} slices. `{bundle.healthy}` is the class that means no "
+            f"pneumonia; a majority for it gives way to a group that names another class with more "
+            f"than {bundle.recipe.vote_threshold:g}.",
+            "",
+            "The probabilities beside it are the mean of the groups' and not the chance that this "
+            "person has the disease: that depends on how frequent it is where the person comes "
+            "from.",
+        ],
+    )
+
+
+def _section(title: str, lines: Sequence[str]) -> Lines:
+    return [f"## {title}", "", *(lines or ["The bundle does not say."]), ""]
+
+
+def _data(data: object) -> Lines:
+    """One row per source: what, how many, under which licence, where it is described."""
+    rows = []
+    for one in data if isinstance(data, list) else []:
+        if not isinstance(one, Mapping):
+            continue
+        note = f". {one['note']}" if one.get("note") else ""
+        rows.append(
+            (
+                one.get("source", "not said"),
+                _patients(one.get("patients")),
+                one.get("licence", "not said"),
+                f"{one.get('citation', 'not said')}{note}",
+            )
+        )
+    heads = ("source", "patients by split and class", "licence", "citation")
+    return _table(heads, rows) if rows else []
+
+
+def _patients(patients: object) -> str:
+    if not isinstance(patients, Mapping):
+        return "not said"
+    return "; ".join(
+        f"{split}: " + ", ".join(f"{label} {n}" for label, n in of.items())
+        if isinstance(of, Mapping)
+        else f"{split}: {of}"
+        for split, of in patients.items()
+    )
+
+
+def _figures(metrics: object) -> Lines:
+    """A table per experiment; a figure is a number, or a value with its interval."""
+    if not isinstance(metrics, Mapping):
+        return []
+    lines: Lines = []
+    for title, figures in metrics.items():
+        if not _has_figures(figures):
+            lines += [f"**{title}**: {_inline(figures)}", ""]
+            continue
+        about = {k: v for k, v in figures.items() if not _is_number(v) and not _has_figures(v)}
+        words = "; ".join(f"{name}: {_inline(value)}" for name, value in about.items())
+        lines += [f"**{title}**" + (f" ({words})" if words else ""), ""]
+        rows = _flat({k: v for k, v in figures.items() if k not in about})
+        lines += [*_table(("figure", "value"), rows), ""]
+    return lines[:-1]
+
+
+def _has_figures(value: object) -> bool:
+    return isinstance(value, Mapping) and bool(value)
+
+
+def _flat(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in figures.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Mapping) and "value" not in value:
+            yield from _flat(value, f"{path}, ")
+        else:
+            yield path, _inline(value)
+
+
+def _inline(value: object) -> str:
+    """A figure as text; with `low` and `high`, or `interval`, its interval behind it."""
+    if isinstance(value, Mapping) and "value" in value:
+        ends = value.get("interval")
+        if isinstance(ends, Mapping):
+            ends = (ends.get("low"), ends.get("high"))
+        elif ends is None and "low" in value:
+            ends = (value["low"], value.get("high"))
+        return _number(value["value"]) + (f" ({'–'.join(map(_number, ends))})" if ends else "")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_inline(one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return "–".join(map(_number, value)) if _is_pair(value) else ", ".join(map(_inline, value))
+    return _number(value)
+
+
+def _is_pair(value: Sequence[object]) -> bool:
+    return len(value) == 2 and all(map(_is_number, value))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: object) -> str:
+    if value is None:
+        return "not defined"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _fitted(bundle: Bundle) -> Lines:
+    calibration, point = bundle.facts.calibration, bundle.facts.operating_point
+    lines = [
+        f"Temperature {calibration.temperature:.3f}, fitted on {calibration.n} patients "
+        f"({calibration.fitted_on})."
+        if calibration
+        else "No temperature was fitted: the probabilities are the networks' own.",
+        "",
+    ]
+    if point is None:
+        return [*lines, "No threshold is stored: the vote decides alone."]
+    return [
+        *lines,
+        f"A patient is called positive ({', '.join(point.positive)}) at a summed probability of "
+        f"{point.threshold:.4f} or more: sensitivity {point.sensitivity:.3f}, specificity "
+        f"{point.specificity:.3f} on the {point.n} patients it was chosen on ({point.fitted_on}). "
+        "On others expect less.",
+    ]
+
+
+def _list(limits: object) -> Lines:
+    if not isinstance(limits, list):
+        return []
+    return [f"- {limit}" for limit in limits]
+
+
+def _rebuild(training: Mapping[str, Any]) -> Lines:
+    """Command, experiment, settings, hardware, time and versions."""
+    lines: Lines = []
+    if training.get("command"):
+        lines += ["```", str(training["command"]), "```", ""]
+    facts = [
+        (name, _inline(training[key]))
+        for key, name in (
+            ("experiment", "experiment"),
+            ("hardware", "hardware"),
+            ("versions", "versions"),
+        )
+        if training.get(key)
+    ]
+    seconds = training.get("wall_time_s")
+    if _is_number(seconds):
+        facts.append(("wall time", _duration(float(str(seconds)))))
+    settings = training.get("settings")
+    if isinstance(settings, Mapping):
+        facts += list(_flat(settings, "setting "))
+    return [*lines, *_table(("", ""), facts)] if facts else lines[:-1]
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _code(values: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(f"`{name}`", f"`{value}`") for name, value in sorted(values.items())]
+
+
+def _table(heads: Sequence[str], rows: Any) -> Lines:
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    lines += [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
+    return lines
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

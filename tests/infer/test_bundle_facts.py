@@ -1,0 +1,106 @@
+"""The optional parts of a bundle: read as written, refused when they make no sense."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from groundglass.errors import BundleError
+from groundglass.infer import load_bundle
+from groundglass.infer.bundle_facts import BundleFacts, Calibration, parse_facts
+from groundglass.infer.places import MANIFEST
+
+LABELS = ("CP", "NCP", "healthy")
+CALIBRATION = {"method": "temperature", "temperature": 1.7, "fitted_on": "validation", "n": 42}
+POINT = {
+    "positive": ["CP", "NCP"],
+    "threshold": 0.4,
+    "sensitivity": 0.95,
+    "specificity": 0.8,
+    "fitted_on": "validation",
+    "n": 42,
+}
+HASHES = {"salt": "ab", "patients": ["p1", "p2"], "studies": ["s1"]}
+SELF_TEST = {"probabilities": {"CP": 0.2, "NCP": 0.3, "healthy": 0.5}, "lung_share": 0.1}
+
+
+def test_a_bundle_without_them_has_none() -> None:
+    assert parse_facts({}, LABELS) == BundleFacts()
+
+
+def test_a_bundle_with_them_is_loaded_with_them(bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    manifest |= {
+        "calibration": CALIBRATION,
+        "operating_point": POINT,
+        "training_hashes": HASHES,
+        "self_test": SELF_TEST,
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+    facts = load_bundle(folder).facts
+    assert facts.calibration == Calibration(1.7, "validation", 42)
+    assert facts.operating_point is not None
+    assert facts.operating_point.positive == ("CP", "NCP")
+    assert facts.operating_point.score({"CP": 0.25, "NCP": 0.5, "healthy": 0.25}) == 0.75
+    assert facts.training_hashes is not None
+    assert facts.training_hashes.patients == {"p1", "p2"}
+    assert facts.self_test is not None
+    assert facts.self_test.probabilities == SELF_TEST["probabilities"]
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("calibration", {**CALIBRATION, "method": "magic"}),
+        ("calibration", {**CALIBRATION, "temperature": 0}),
+        ("calibration", {**CALIBRATION, "temperature": "hot"}),
+        ("calibration", {"method": "temperature"}),
+        ("calibration", 1.5),
+        ("operating_point", {**POINT, "positive": ["flu"]}),
+        ("operating_point", {**POINT, "positive": []}),
+        ("operating_point", {**POINT, "positive": ["CP", "CP"]}),
+        ("operating_point", {**POINT, "positive": ["CP", "NCP", "healthy"]}),
+        ("operating_point", {**POINT, "threshold": 1.5}),
+        ("training_hashes", {**HASHES, "patients": "p1"}),
+        ("training_hashes", {**HASHES, "studies": [1]}),
+        ("training_hashes", {"patients": [], "studies": []}),
+        ("self_test", {**SELF_TEST, "probabilities": {"CP": 1.0}}),
+        ("self_test", {**SELF_TEST, "lung_share": float("nan")}),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(name: str, part: object) -> None:
+    with pytest.raises(BundleError, match=f"a {name} in bundle.json") as refused:
+        parse_facts({name: part}, LABELS)
+    assert refused.value.expected
+    assert refused.value.action
+
+
+class TestTemperature:
+    def test_one_changes_nothing(self) -> None:
+        given = {"CP": 0.7, "NCP": 0.2, "healthy": 0.1}
+        assert Calibration(1.0, "validation", 9).apply(given) == pytest.approx(given)
+
+    def test_above_one_softens_and_keeps_order_and_sum(self) -> None:
+        given = {"CP": 0.7, "NCP": 0.2, "healthy": 0.1}
+        scaled = Calibration(2.0, "validation", 9).apply(given)
+        assert sum(scaled.values()) == pytest.approx(1)
+        assert scaled["CP"] < 0.7
+        assert sorted(scaled, key=scaled.__getitem__) == sorted(given, key=given.__getitem__)
+
+    def test_certainty_stays_certainty(self) -> None:
+        scaled = Calibration(3.0, "validation", 9).apply({"CP": 1.0, "healthy": 0.0})
+        assert scaled == {"CP": 1.0, "healthy": 0.0}
+
+    def test_it_is_what_evaluation_fits(self) -> None:
+        import numpy as np  # noqa: PLC0415
+
+        from groundglass.evaluate import TemperatureScaling  # noqa: PLC0415
+
+        row = {"CP": 0.6, "NCP": 0.3, "healthy": 0.1}
+        fitted = TemperatureScaling(1.9, 0.0, 0.0, 9).apply(np.array([list(row.values())]))
+        ours = Calibration(1.9, "validation", 9).apply(row)
+        assert list(ours.values()) == pytest.approx(fitted[0].tolist())
