@@ -5,6 +5,8 @@ from __future__ import annotations
 from groundglass.cohort.case import SPLITS, Case, Cohort
 from groundglass.cohort.fingerprint import study_fingerprint
 from groundglass.cohort.identity import patient_hash
+from groundglass.cohort.phantom_cohort import PhantomCohortSettings, write_phantom_cohort
+from groundglass.cohort.splitting import SplitSettings, hold_out_fold, split_cohort
 from groundglass.cohort.studies import StudyKind, open_slice, open_study, study_kind
 from groundglass.cohort.table import read_cohort, write_cohort
 
@@ -12,12 +14,17 @@ __all__ = [
     "SPLITS",
     "Case",
     "Cohort",
+    "PhantomCohortSettings",
+    "SplitSettings",
     "StudyKind",
+    "hold_out_fold",
     "open_slice",
     "open_study",
     "patient_hash",
     "read_cohort",
+    "split_cohort",
     "study_fingerprint",
     "study_kind",
     "write_cohort",
+    "write_phantom_cohort",
 ]
