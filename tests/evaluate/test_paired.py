@@ -65,7 +65,7 @@ class TestDeLong1988:
     )
     def test_differences_from_the_kg_score(self, tests, name, expected):
         scores, positive = tests
-        test = delong_test(scores[name], scores["kg"], positive)
+        test = delong_test((scores[name], scores["kg"]), positive)
         found = (test.difference, test.interval.low, test.interval.high, test.z**2, test.p)
         assert tuple(round(value, 4) for value in found) == expected
 
@@ -100,7 +100,7 @@ def test_delong_finds_a_large_difference_and_not_a_small_one():
     ],
 )
 def test_delong_says_why_it_cannot(positive, why):
-    found = delong_test(np.arange(4.0), np.array([0.0, 2, 1, 3]), np.array(positive))
+    found = delong_test((np.arange(4.0), np.array([0.0, 2, 1, 3])), np.array(positive))
     assert found.p is None
     assert why in found.undefined
 

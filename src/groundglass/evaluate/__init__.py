@@ -11,6 +11,8 @@ from groundglass.evaluate.calibration import (
     fit_temperature,
     reliability,
 )
+from groundglass.evaluate.clusters import share_interval
+from groundglass.evaluate.figures import Figures, measure_with_intervals
 from groundglass.evaluate.intervals import Interval, wilson
 from groundglass.evaluate.metrics import (
     Averaging,
@@ -47,6 +49,7 @@ __all__ = [
     "ClassMetrics",
     "Comparison",
     "DeLongTest",
+    "Figures",
     "Interval",
     "McNemarTest",
     "Measures",
@@ -69,8 +72,10 @@ __all__ = [
     "mcnemar",
     "measure",
     "measure_confusion",
+    "measure_with_intervals",
     "reliability",
     "roc_curve",
+    "share_interval",
     "table2",
     "threshold_for_sensitivity",
     "wilson",

@@ -29,7 +29,8 @@ class BootstrapSettings:
         Same seed, same intervals.
     stratified : bool
         Whether each true class keeps its number of patients. On by default, because cohorts are
-        put together by class; off where patients came as they came (consecutive admissions).
+        put together by class; off where patients came as they came (consecutive admissions). A
+        patient with studies of several classes is drawn among those with the same classes.
     level : float
         Confidence level.
     most_undefined : float
@@ -86,14 +87,14 @@ def bootstrap(
 ) -> BootstrapIntervals:
     """Percentile bootstrap intervals over patients.
 
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3. All figures
-    come from the same drawn cohorts. A figure that is at its bound (an AUC of 1) gets an interval
-    without width: use `auc_interval` or `wilson` there.
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3. A patient is
+    drawn with all studies, and all figures come from the same drawn cohorts. A figure that is at
+    its bound (an AUC of 1) gets an interval without width: use `auc_interval` or `wilson` there.
 
     Parameters
     ----------
     predictions : Predictions
-        One row per patient.
+        One row per study.
     statistic : callable
         Figures of a drawn cohort by name; all metrics unless given.
     settings : BootstrapSettings, optional
@@ -102,8 +103,11 @@ def bootstrap(
     settings = settings or BootstrapSettings()
     rng = np.random.default_rng(settings.seed)
     draws: dict[str, list[float]] = {name: [] for name in statistic(predictions)}
+    studies, strata = _studies(predictions), _strata(predictions, settings)
     for _ in range(settings.resamples):
-        drawn = predictions.take(_draw(predictions.truth, rng, settings))
+        patients = np.concatenate([rng.choice(stratum, len(stratum)) for stratum in strata])
+        rows = patients if studies is None else np.concatenate([studies[k] for k in patients])
+        drawn = predictions.take(rows)
         for name, value in statistic(drawn).items():
             if value is not None:
                 draws[name].append(value)
@@ -118,13 +122,27 @@ def bootstrap(
     return BootstrapIntervals(intervals, undefined)
 
 
-def _draw(
-    truth: NDArray[np.int64], rng: np.random.Generator, settings: BootstrapSettings
-) -> NDArray[np.int64]:
+def _studies(predictions: Predictions) -> list[NDArray[np.int64]] | None:
+    """The rows of each patient; None where each has one, which is drawn ten times as fast."""
+    if not predictions.several_studies:
+        return None
+    order = np.argsort(predictions.patients, kind="stable")
+    starts = np.unique(predictions.patients[order], return_index=True)[1]
+    return np.split(order, starts[1:])
+
+
+def _strata(predictions: Predictions, settings: BootstrapSettings) -> list[NDArray[np.int64]]:
+    """Patients, by their place in `_studies`, among whom draws are made."""
+    studies = _studies(predictions)
+    if studies is None:
+        classes = predictions.truth
+    else:
+        kinds = [frozenset(predictions.truth[rows].tolist()) for rows in studies]
+        numbers = {kind: k for k, kind in enumerate(sorted(set(kinds), key=sorted))}
+        classes = np.array([numbers[kind] for kind in kinds])
     if not settings.stratified:
-        return rng.integers(0, len(truth), len(truth))
-    strata = (np.flatnonzero(truth == k) for k in np.unique(truth))
-    return np.concatenate([rng.choice(rows, len(rows)) for rows in strata])
+        return [np.arange(len(classes))]
+    return [np.flatnonzero(classes == k) for k in np.unique(classes)]
 
 
 def _percentile(values: list[float], left_out: int, settings: BootstrapSettings) -> Interval:

@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from groundglass.errors import InputError
+from groundglass.evaluate.clusters import variance_of_mean_components
 from groundglass.evaluate.intervals import DEFAULT_LEVEL, Interval, check_level
 from groundglass.evaluate.predictions import Predictions
-from groundglass.evaluate.roc import NO_NEGATIVES, NO_POSITIVES, auc, delong_components
-
-#: A variance below this is rounding: the smallest real ones are of the order 1/patients³.
-NO_VARIANCE = 1e-18
+from groundglass.evaluate.roc import (
+    NO_NEGATIVES,
+    NO_POSITIVES,
+    NO_VARIANCE,
+    auc,
+    delong_components,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ class McNemarTest:
     Parameters
     ----------
     only_first, only_second : int
-        Patients only the one, only the other called right; the others say nothing.
+        Patients only the one, only the other called right; the others say nothing. Of a patient
+        with several studies: who called more of them right.
     exact_p, mid_p : float or None
         Two-sided p-values of the exact conditional and the mid-p test; None with a reason.
     undefined : str or None
@@ -98,18 +103,28 @@ def compare(first: Predictions, second: Predictions, level: float = DEFAULT_LEVE
     InputError
         Other labels or another truth in the two: these are not the same patients in one order.
     """
-    if first.labels != second.labels or not np.array_equal(first.truth, second.truth):
+    if (
+        first.labels != second.labels
+        or not np.array_equal(first.truth, second.truth)
+        or not np.array_equal(first.patients, second.patients)
+    ):
         raise InputError(
             "predictions with different classes or different true labels",
             expected="the same patients in the same order",
             action="Evaluate both bundles on the same cohort.",
         )
-    right = [one.predicted == one.truth for one in (first, second)]
+    whose = np.unique(first.patients, return_inverse=True)[1]
+    right = [
+        np.bincount(whose, weights=one.predicted == one.truth).round() for one in (first, second)
+    ]
     return Comparison(
-        mcnemar=mcnemar(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())),
+        mcnemar=mcnemar(int((right[0] > right[1]).sum()), int((right[1] > right[0]).sum())),
         delong={
             label: delong_test(
-                first.probabilities[:, k], second.probabilities[:, k], first.truth == k, level
+                (first.probabilities[:, k], second.probabilities[:, k]),
+                first.truth == k,
+                first.patients,
+                level,
             )
             for k, label in enumerate(first.labels)
         },
@@ -151,31 +166,35 @@ def mcnemar(only_first: int, only_second: int) -> McNemarTest:
 
 
 def delong_test(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
+    scores: tuple[NDArray[np.float64], NDArray[np.float64]],
     positive: NDArray[np.bool_],
+    patients: NDArray[np.int64] | None = None,
     level: float = DEFAULT_LEVEL,
 ) -> DeLongTest:
     """DeLong's test of two AUCs measured on the same patients.
 
-    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 1988;44:837, equations 5 and 6.
+    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 1988;44:837, equations 5 and 6; with
+    several studies of a patient Obuchowski, Biometrics 1997;53:567.
 
     Parameters
     ----------
-    first, second : ndarray of float64, shape (patients,)
-        Scores of the two, higher for the positive class.
+    scores : pair of ndarray of float64, shape (patients,)
+        Of the two, higher for the positive class.
     positive : ndarray of bool, shape (patients,)
         The truth.
+    patients : ndarray of int64, optional
+        Whose study each row is; without it every row is a patient.
     level : float
         Confidence level of the difference's interval.
     """
     check_level(level)
-    areas = auc(first, positive), auc(second, positive)
+    areas = auc(scores[0], positive), auc(scores[1], positive)
     if areas[0] is None or areas[1] is None:
         missing = NO_NEGATIVES if positive.any() else NO_POSITIVES
         return DeLongTest(*areas, None, None, None, None, missing)
     difference = areas[0] - areas[1]
-    variance = _variance_of_difference(first, second, positive)
+    whose = np.arange(len(positive)) if patients is None else patients
+    variance = _variance_of_difference(scores, positive, whose)
     if variance is None or variance < NO_VARIANCE:
         why = (
             "fewer than two patients of this class or of the others"
@@ -196,13 +215,12 @@ def delong_test(
 
 
 def _variance_of_difference(
-    first: NDArray[np.float64], second: NDArray[np.float64], positive: NDArray[np.bool_]
+    scores: tuple[NDArray[np.float64], NDArray[np.float64]],
+    positive: NDArray[np.bool_],
+    patients: NDArray[np.int64],
 ) -> float | None:
     # L S L' with L = (1, −1) is the variance of the components' differences.
-    parts = zip(
-        delong_components(first, positive), delong_components(second, positive), strict=True
+    (own, rest), (other_own, other_rest) = (delong_components(one, positive) for one in scores)
+    return variance_of_mean_components(
+        (own - other_own, rest - other_rest), (patients[positive], patients[~positive])
     )
-    differences = [one - other for one, other in parts]
-    if min(len(part) for part in differences) < 2:
-        return None
-    return float(sum(part.var(ddof=1) / len(part) for part in differences))

@@ -46,7 +46,8 @@ def draw_roc(predictions: Predictions) -> Figure:
     areas: list[float] = []
     for k, label in enumerate(predictions.labels):
         scores, positive = predictions.probabilities[:, k], predictions.truth == k
-        curve, interval = roc_curve(scores, positive), auc_interval(scores, positive)
+        curve = roc_curve(scores, positive)
+        interval = auc_interval(scores, positive, patients=predictions.patients)
         area = auc(scores, positive)
         colour, dash = COLOURS[k % len(COLOURS)], _dash(k)
         if curve is None or interval is None or area is None:

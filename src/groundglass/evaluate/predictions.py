@@ -1,9 +1,9 @@
-"""What is evaluated: per patient the truth, the label reported and the probabilities."""
+"""What is evaluated: per study the truth, the label reported and the probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -17,7 +17,7 @@ SUM_TOLERANCE = 0.01
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """One row per patient; rows are independent of each other.
+    """One row per study; rows of different patients are independent of each other.
 
     Parameters
     ----------
@@ -30,6 +30,9 @@ class Predictions:
         operating points decide otherwise.
     probabilities : ndarray of float64, shape (patients, classes)
         Each row sums to 1.
+    patients : ndarray of int64, shape (patients,)
+        Whose study each row is; rows of one patient have the same number. Left out, every row is a
+        patient of its own, which is why shapes here and elsewhere are named after patients.
 
     Raises
     ------
@@ -41,8 +44,11 @@ class Predictions:
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    patients: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
+        if len(self.patients) == 0:
+            object.__setattr__(self, "patients", np.arange(len(self.truth)))
         check_labels(self.labels)
         patients, classes = len(self.truth), len(self.labels)
         if patients == 0:
@@ -63,7 +69,18 @@ class Predictions:
                     expected=f"0 to {classes - 1}",
                     action="Give indices into the labels.",
                 )
+        if self.patients.shape != (patients,):
+            raise InputError(
+                f"{self.patients.shape} patients' numbers for {patients} rows",
+                expected="one for each row",
+                action="Number the patients; rows of one patient have the same number.",
+            )
         _check_probabilities(self.probabilities)
+
+    @property
+    def several_studies(self) -> bool:
+        """Whether a patient has more than one row."""
+        return len(np.unique(self.patients)) < len(self.patients)
 
     @classmethod
     def from_labels(
@@ -110,7 +127,11 @@ class Predictions:
     def take(self, rows: NDArray[np.int64]) -> Predictions:
         """The predictions of some rows, in that order; a row may come more than once."""
         return Predictions(
-            self.labels, self.truth[rows], self.predicted[rows], self.probabilities[rows]
+            self.labels,
+            self.truth[rows],
+            self.predicted[rows],
+            self.probabilities[rows],
+            self.patients[rows],
         )
 
 

@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from groundglass.evaluate.clusters import variance_of_mean_components
 from groundglass.evaluate.intervals import DEFAULT_LEVEL, Interval, check_level
 
 #: Why there is no curve and no area.
 NO_POSITIVES = "no patient of this class"
 NO_NEGATIVES = "no patient of another class"
+
+#: A variance below this is rounding: the smallest real ones are of the order 1/patients³.
+NO_VARIANCE = 1e-18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,33 +120,45 @@ def delong_components(
     return _share_below(own, rest), 1 - _share_below(rest, own)
 
 
-def delong_variance(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
-    """Variance of the AUC after DeLong (1988): S10/m + S01/n.
+def delong_variance(
+    scores: NDArray[np.float64],
+    positive: NDArray[np.bool_],
+    patients: NDArray[np.int64] | None = None,
+) -> float | None:
+    """Variance of the AUC after DeLong (1988): S10/m + S01/n; of Obuchowski (1997) with patients.
 
     Parameters
     ----------
     scores, positive : ndarray, shape (patients,)
         As for `auc`.
+    patients : ndarray of int64, optional
+        Whose study each row is; without it every row is a patient.
 
     Returns
     -------
     float or None
         None with fewer than two positives or two negatives, where S10 or S01 does not exist.
     """
-    if min(int(positive.sum()), int((~positive).sum())) < 2:
+    if positive.all() or not positive.any():
         return None
-    v10, v01 = delong_components(scores, positive)
-    return float(v10.var(ddof=1) / len(v10) + v01.var(ddof=1) / len(v01))
+    whose = np.arange(len(positive)) if patients is None else patients
+    return variance_of_mean_components(
+        delong_components(scores, positive), (whose[positive], whose[~positive])
+    )
 
 
 def auc_interval(
-    scores: NDArray[np.float64], positive: NDArray[np.bool_], level: float = DEFAULT_LEVEL
+    scores: NDArray[np.float64],
+    positive: NDArray[np.bool_],
+    level: float = DEFAULT_LEVEL,
+    patients: NDArray[np.int64] | None = None,
 ) -> Interval | None:
     """Confidence interval of the AUC; its `method` says which of two it is.
 
     DeLong's AUC ± z·SE, cut at 0 and 1, where its variance exists and is not zero. At an AUC of 1
     or 0, or with a single patient of a kind, that interval would have no width: there Newcombe's
-    score interval is given.
+    score interval is given. With several studies of a patient the variance is Obuchowski's, and
+    Newcombe's interval counts patients.
 
     Parameters
     ----------
@@ -150,6 +166,8 @@ def auc_interval(
         As for `auc`.
     level : float
         Confidence level.
+    patients : ndarray of int64, optional
+        Whose study each row is; without it every row is a patient.
 
     Returns
     -------
@@ -160,12 +178,15 @@ def auc_interval(
     area = auc(scores, positive)
     if area is None:
         return None
-    variance = delong_variance(scores, positive)
-    if not variance:
-        m = int(positive.sum())
-        return newcombe_interval(area, m, len(positive) - m, level)
+    whose = np.arange(len(positive)) if patients is None else patients
+    variance = delong_variance(scores, positive, whose)
+    if variance is None or variance < NO_VARIANCE:
+        m, n = len(np.unique(whose[positive])), len(np.unique(whose[~positive]))
+        return newcombe_interval(area, m, n, level)
     half = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance)
-    return Interval(max(0.0, area - half), min(1.0, area + half), level, "DeLong")
+    several = len(np.unique(whose)) < len(whose)
+    method = "DeLong, clustered by patient (Obuchowski)" if several else "DeLong"
+    return Interval(max(0.0, area - half), min(1.0, area + half), level, method)
 
 
 def newcombe_interval(

@@ -53,32 +53,34 @@ class Row:
 
 def table2(
     metrics: Metrics,
-    bootstrapped: Mapping[str, Interval] | None = None,
+    intervals: Mapping[str, Interval] | None = None,
     level: float = DEFAULT_LEVEL,
 ) -> tuple[Row, ...]:
     """Metrics laid out as the paper's Table 2, one row per class and the average last.
 
-    Proportions of patients have Wilson intervals. F1, the macro sensitivity (a mean of
-    proportions) and the micro specificity (whose decisions are not independent: each patient is
-    one of several) have them only from the bootstrap.
+    Without intervals given, proportions of patients have Wilson's. F1, the macro sensitivity (a
+    mean of proportions) and the micro specificity (whose decisions are not independent: each
+    patient is one of several) have them only from the bootstrap.
 
     Parameters
     ----------
     metrics : Metrics
         What was measured.
-    bootstrapped : mapping of str to Interval, optional
-        `BootstrapIntervals.intervals` of the same cohort.
+    intervals : mapping of str to Interval, optional
+        `Figures.intervals` of the same cohort.
     level : float
         Confidence level of the Wilson intervals.
     """
-    drawn = bootstrapped or {}
+    drawn = intervals or {}
     rows = [_class_row(one, drawn, level) for one in metrics.classes]
     macro, micro = metrics.averages[Averaging.MACRO], metrics.averages[Averaging.MICRO]
     right = int(metrics.confusion.trace())
     average = Row(
         label="Average",
         accuracy=Cell(
-            metrics.accuracy, wilson(right, metrics.patients, level), "patients called right"
+            metrics.accuracy,
+            drawn.get("accuracy") or wilson(right, metrics.patients, level),
+            "patients called right",
         ),
         specificity=Cell(micro.specificity, drawn.get("micro/specificity"), "micro"),
         sensitivity=Cell(
@@ -92,10 +94,10 @@ def table2(
 
 
 def _class_row(one: ClassMetrics, drawn: Mapping[str, Interval], level: float) -> Row:
-    counts, measures = one.counts, one.measures
+    counts, measures, name = one.counts, one.measures, f"class/{one.label}"
     sensitivity = Cell(
         measures.sensitivity,
-        wilson(counts.true_positives, counts.positives, level),
+        drawn.get(f"{name}/sensitivity") or wilson(counts.true_positives, counts.positives, level),
         measures.undefined.get("sensitivity", ""),
     )
     return Row(
@@ -103,9 +105,10 @@ def _class_row(one: ClassMetrics, drawn: Mapping[str, Interval], level: float) -
         accuracy=sensitivity,
         specificity=Cell(
             measures.specificity,
-            wilson(counts.true_negatives, counts.negatives, level),
+            drawn.get(f"{name}/specificity")
+            or wilson(counts.true_negatives, counts.negatives, level),
             measures.undefined.get("specificity", ""),
         ),
         sensitivity=sensitivity,
-        f1=Cell(measures.f1, drawn.get(f"class/{one.label}/f1"), measures.undefined.get("f1", "")),
+        f1=Cell(measures.f1, drawn.get(f"{name}/f1"), measures.undefined.get("f1", "")),
     )
