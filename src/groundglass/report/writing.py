@@ -19,13 +19,15 @@ MANIFEST = "result.json"
 _STAGING_PREFIX = ".groundglass-writing-"
 
 
-def refuse_unusable(directory: Path) -> None:
+def refuse_unusable(directory: Path, manifest: str = MANIFEST) -> None:
     """Raise what `write_all` would raise, before the work of an analysis; changes nothing.
 
     Parameters
     ----------
     directory : Path
         Where a report is to go.
+    manifest : str
+        Name of the file that speaks for an earlier one.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def refuse_unusable(directory: Path) -> None:
     """
     with refusing_unwritable(directory):
         if directory.is_dir():
-            _report_there(directory)
+            _report_there(directory, manifest)
         there = next(path for path in (directory, *directory.parents) if path.exists())
         if not there.is_dir():
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
@@ -42,7 +44,7 @@ def refuse_unusable(directory: Path) -> None:
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def write_all(files: Mapping[str, bytes], directory: Path) -> None:
+def write_all(files: Mapping[str, bytes], directory: Path, manifest: str = MANIFEST) -> None:
     """Write `files` into `directory`, so that either all of them are there or none.
 
     Everything is first written and synced in a hidden folder inside `directory`, then moved into
@@ -53,9 +55,11 @@ def write_all(files: Mapping[str, bytes], directory: Path) -> None:
     Parameters
     ----------
     files : mapping of str to bytes
-        Content per plain file name; must hold `MANIFEST`.
+        Content per plain file name; must hold the manifest.
     directory : Path
         Made, with its parents, when missing.
+    manifest : str
+        Name of the file that lists the others under `files`; written last.
 
     Raises
     ------
@@ -65,8 +69,9 @@ def write_all(files: Mapping[str, bytes], directory: Path) -> None:
     with refusing_unwritable(directory):
         made = _make_directory(directory)
         try:
-            old = _report_there(directory)
-            _stage_and_swap(files, old, directory)
+            old = _report_there(directory, manifest)
+            names = sorted(files, key=lambda name: name == manifest)
+            _stage_and_swap({name: files[name] for name in names}, old, directory)
         except BaseException:
             if made is not None:
                 shutil.rmtree(made, ignore_errors=True)
@@ -99,12 +104,12 @@ def _make_directory(directory: Path) -> Path | None:
     return missing[-1] if missing else None
 
 
-def _report_there(directory: Path) -> set[str]:
+def _report_there(directory: Path, manifest: str) -> set[str]:
     """Names of the report's files already in the directory; refuses anything else."""
     names = {p.name for p in directory.iterdir() if not p.name.startswith(_STAGING_PREFIX)}
     if not names:
         return set()
-    others = names - _listed(directory / MANIFEST)
+    others = names - _listed(directory / manifest)
     if others:
         raise ReportError(
             f"{len(others)} other things in {directory}, such as {sorted(others)[0]!r}",
@@ -118,18 +123,18 @@ def _listed(manifest: Path) -> set[str]:
     """The files a manifest speaks for, itself included; none when it is not a manifest."""
     try:
         document = json.loads(manifest.read_text("utf-8"))
-        return {MANIFEST, *document["files"]}
+        return {manifest.name, *document["files"]}
     except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError):
         return set()
 
 
 def _stage_and_swap(files: Mapping[str, bytes], old: set[str], directory: Path) -> None:
-    """Write beside the old files, then exchange."""
+    """Write beside the old files, then exchange; the last of `files` is the manifest."""
     staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=directory))
     try:
         for name, content in files.items():
             _write_synced(staging / name, content)
-        _swap(sorted(files, key=lambda name: name == MANIFEST), old, staging, directory)
+        _swap(list(files), old, staging, directory)
         _sync_directory(directory)
     finally:
         for leftover in directory.glob(f"{_STAGING_PREFIX}*"):
@@ -141,7 +146,7 @@ def _swap(names: list[str], old: set[str], staging: Path, directory: Path) -> No
     kept = staging / "old"
     kept.mkdir()
     try:
-        for name in sorted(old, key=lambda name: name != MANIFEST):
+        for name in sorted(old, key=lambda name: name != names[-1]):
             (directory / name).replace(kept / name)
         for name in names:
             (staging / name).replace(directory / name)
