@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from groundglass.cohort.case import SPLITS, Case, Cohort
+from groundglass.cohort.checking import CheckSettings, check_cohort
 from groundglass.cohort.fingerprint import study_fingerprint
 from groundglass.cohort.identity import patient_hash
 from groundglass.cohort.phantom_cohort import PhantomCohortSettings, write_phantom_cohort
+from groundglass.cohort.report import CohortReport, Finding, FindingKind, Severity
 from groundglass.cohort.splitting import SplitSettings, hold_out_fold, split_cohort
 from groundglass.cohort.studies import StudyKind, open_slice, open_study, study_kind
 from groundglass.cohort.table import read_cohort, write_cohort
@@ -13,10 +15,16 @@ from groundglass.cohort.table import read_cohort, write_cohort
 __all__ = [
     "SPLITS",
     "Case",
+    "CheckSettings",
     "Cohort",
+    "CohortReport",
+    "Finding",
+    "FindingKind",
     "PhantomCohortSettings",
+    "Severity",
     "SplitSettings",
     "StudyKind",
+    "check_cohort",
     "hold_out_fold",
     "open_slice",
     "open_study",

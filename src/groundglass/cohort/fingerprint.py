@@ -6,19 +6,35 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.cohort.images import read_image
+from groundglass.cohort.metaimage import read_metaimage
 from groundglass.cohort.phantoms import canonical_phantom, read_phantom_settings
-from groundglass.cohort.studies import StudyKind, study_kind
-from groundglass.core.study import SourceKind, Study
+from groundglass.cohort.studies import StudyKind, files_below, study_kind
+from groundglass.core.study import Series, SourceKind, Study
 from groundglass.dicom import read_study, read_volume
 from groundglass.dicom.frames import frames_of
 from groundglass.dicom.pixels import FrameReader
 from groundglass.errors import ReadError
+
+
+class SliceDigest(NamedTuple):
+    """One slice, recognisable.
+
+    Parameters
+    ----------
+    sha256 : bytes
+        Of its size and values.
+    blank : bool
+        All its values are equal: such slices turn up everywhere and prove nothing.
+    """
+
+    sha256: bytes
+    blank: bool
 
 
 def study_fingerprint(path: Path) -> str:
@@ -45,16 +61,16 @@ def study_fingerprint(path: Path) -> str:
     return combine(slice_digests(path))
 
 
-def combine(digests: Iterable[bytes]) -> str:
+def combine(slices: Iterable[SliceDigest]) -> str:
     """The fingerprint of a study with these slices."""
-    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+    return hashlib.sha256(b"".join(sorted(one.sha256 for one in slices))).hexdigest()
 
 
-def slice_digests(path: Path) -> tuple[bytes, ...]:
-    """The SHA-256 of each slice, in no particular order.
+def slice_digests(path: Path) -> list[SliceDigest]:
+    """The digest of each slice, in no particular order.
 
-    DICOM: stored values of every frame of every series, decoded. NIfTI: HU of every slice. Images:
-    grey values. A phantom: the settings that decide its voxels, as one digest.
+    DICOM: stored values of every frame of every series, decoded. NIfTI and MetaImage: HU of every
+    slice. Images: grey values. A phantom: the settings that decide its voxels, as one digest.
 
     Parameters
     ----------
@@ -68,46 +84,54 @@ def slice_digests(path: Path) -> tuple[bytes, ...]:
     """
     kind = study_kind(path)
     if kind is StudyKind.PHANTOM:
-        settings = canonical_phantom(read_phantom_settings(path))
-        return (hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).digest(),)
+        settings = json.dumps(canonical_phantom(read_phantom_settings(path)), sort_keys=True)
+        return [SliceDigest(hashlib.sha256(settings.encode()).digest(), blank=False)]
     if kind is StudyKind.IMAGE:
-        return (_digest(read_image(path)),)
+        return [_digest(read_image(path))]
     if kind is StudyKind.IMAGE_STACK:
-        files = (p for p in path.rglob("*") if p.is_file() and p.name[0] != ".")
-        return tuple(_digest(read_image(file)) for file in files)
+        return [_digest(read_image(file)) for file in files_below(path)]
+    if kind is StudyKind.METAIMAGE:
+        return [_digest(plane) for plane in read_metaimage(path).hu]
     return digests_of(read_study(path))
 
 
-def digests_of(study: Study) -> tuple[bytes, ...]:
-    """The SHA-256 of each slice of a study that was read from DICOM or NIfTI files.
+def digests_of(study: Study) -> list[SliceDigest]:
+    """The digest of each slice of a study that was read from DICOM or NIfTI files.
+
+    What is no picture or cannot be decoded is left out.
 
     Raises
     ------
     InputError
-        Not one slice can be decoded.
+        Nothing is left.
     """
-    found: list[bytes] = []
-    failure: ReadError | None = None
     with FrameReader() as reader:
-        for series in study.series:
-            if series.kind is SourceKind.NIFTI:
-                found += [_digest(plane) for plane in read_volume(series).hu]
-                continue
-            for instance in series.instances:
-                for frame in frames_of(instance):
-                    try:
-                        found.append(_digest(reader.read(instance, frame.number)))
-                    except ReadError as error:  # a dose sheet, a damaged file: not its pixels
-                        failure = error
+        found = [one for series in study.series for one in _digests_of_series(series, reader)]
     if not found:
-        raise failure or ReadError(
-            "a study without pixels", expected="images", action="Check the path."
+        raise ReadError(
+            "a study of which not one image can be decoded",
+            expected="images",
+            action="Copy or export it again.",
         )
-    return tuple(found)
+    return found
 
 
-def _digest(pixels: NDArray[Any]) -> bytes:
+def _digests_of_series(series: Series, reader: FrameReader) -> list[SliceDigest]:
+    if series.kind is SourceKind.NIFTI:
+        return [_digest(plane) for plane in read_volume(series).hu]
+    found: list[SliceDigest] = []
+    for instance in series.instances:
+        for frame in frames_of(instance):
+            try:
+                found.append(_digest(reader.read(instance, frame.number)))
+            except ReadError:  # a dose sheet, or a file whose pixels are gone
+                continue
+    return found
+
+
+def _digest(pixels: NDArray[Any]) -> SliceDigest:
     """SHA-256 of a picture's size and values, whatever type they are stored in."""
     whole = pixels.dtype.kind in "iu" or bool(np.all(pixels == np.round(pixels)))
     values = np.ascontiguousarray(pixels, "<i4" if whole else "<f4")
-    return hashlib.sha256(f"{values.shape}".encode() + values.tobytes()).digest()
+    sha256 = hashlib.sha256(f"{values.shape}".encode() + values.tobytes()).digest()
+    return SliceDigest(sha256, blank=bool(values.min() == values.max()))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from groundglass.cohort.case import Case
 from groundglass.cohort.images import IMAGE_SUFFIXES, read_image
+from groundglass.cohort.metaimage import METAIMAGE_SUFFIX, read_metaimage
 from groundglass.cohort.phantoms import PHANTOM_SUFFIX, read_phantom_settings
 from groundglass.cohort.stack_columns import stack_settings
 from groundglass.core.volume import Volume
@@ -28,6 +29,7 @@ class StudyKind(StrEnum):
     NIFTI = "nifti"
     IMAGE = "image"
     IMAGE_STACK = "image-stack"
+    METAIMAGE = "metaimage"
     PHANTOM = "phantom"
 
     @property
@@ -54,19 +56,26 @@ def study_kind(path: Path) -> StudyKind:
         There is nothing there, or a folder without files.
     """
     if path.is_dir():
-        names = [p.name.lower() for p in path.rglob("*") if p.is_file() and p.name[0] != "."]
-        if not names:
+        files = files_below(path)
+        if not files:
             raise _nothing("an empty folder")
-        pictures = all(name.endswith(IMAGE_SUFFIXES) for name in names)
+        pictures = all(file.name.lower().endswith(IMAGE_SUFFIXES) for file in files)
         return StudyKind.IMAGE_STACK if pictures else StudyKind.DICOM
     if not path.is_file():
         raise _nothing("no file or folder of that name")
     name = path.name.lower()
     if name.endswith(PHANTOM_SUFFIX):
         return StudyKind.PHANTOM
+    if name.endswith(METAIMAGE_SUFFIX):
+        return StudyKind.METAIMAGE
     if name.endswith(_NIFTI_SUFFIXES):
         return StudyKind.NIFTI
     return StudyKind.IMAGE if name.endswith(IMAGE_SUFFIXES) else StudyKind.DICOM
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files in a folder and the folders in it, hidden ones left out, sorted."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
 
 
 def open_study(case: Case) -> Volume:
@@ -75,7 +84,8 @@ def open_study(case: Case) -> Volume:
     Parameters
     ----------
     case : Case
-        DICOM, NIfTI, a phantom, or an image stack whose row states what images do not say.
+        DICOM, NIfTI, MetaImage, a phantom, or an image stack whose row states what images do not
+        say.
 
     Returns
     -------
@@ -97,6 +107,8 @@ def open_study(case: Case) -> Volume:
             )
         if kind is StudyKind.PHANTOM:
             return make_phantom(read_phantom_settings(case.study)).volume
+        if kind is StudyKind.METAIMAGE:
+            return read_metaimage(case.study)
         stack = stack_settings(case) if kind is StudyKind.IMAGE_STACK else None
         return read_volume(select_chest_ct(read_study(case.study, stack=stack)))
     except InputError as error:

@@ -1,0 +1,37 @@
+"""One study opened as training will open it, and its pixels made comparable."""
+
+from __future__ import annotations
+
+from groundglass.cohort.case import Case
+from groundglass.cohort.fingerprint import SliceDigest, combine, digests_of, slice_digests
+from groundglass.cohort.leaks import Examined
+from groundglass.cohort.stack_columns import stack_settings
+from groundglass.cohort.studies import StudyKind, in_row, study_kind
+from groundglass.dicom import read_study, read_volume, select_chest_ct
+from groundglass.errors import InputError
+
+
+def examine(case: Case) -> Examined:
+    """Open a study: its fingerprint, or why it cannot be used.
+
+    A phantom is not rendered: its settings decide its voxels.
+    """
+    try:
+        slices = _slices(case)
+    except InputError as error:
+        return Examined(case, problem=str(in_row(case, error)))
+    marked = frozenset(one.sha256 for one in slices if not one.blank)
+    return Examined(case, fingerprint=combine(slices), slices=marked)
+
+
+def _slices(case: Case) -> list[SliceDigest]:
+    kind = study_kind(case.study)
+    if kind in (StudyKind.DICOM, StudyKind.NIFTI):
+        study = read_study(case.study)
+        series = select_chest_ct(study)
+        if kind is StudyKind.DICOM:  # of a NIfTI file the digests read all there is
+            read_volume(series)
+        return digests_of(study)
+    if kind is StudyKind.IMAGE_STACK:
+        read_volume(select_chest_ct(read_study(case.study, stack=stack_settings(case))))
+    return slice_digests(case.study)

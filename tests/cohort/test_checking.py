@@ -1,0 +1,246 @@
+"""The check finds what is wrong, names the rows, and never the patient."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundglass.cohort import (
+    CheckSettings,
+    Cohort,
+    CohortReport,
+    FindingKind,
+    Severity,
+    check_cohort,
+    read_cohort,
+)
+from groundglass.errors import SettingsError
+
+
+def _check(path: Path, **settings: Any) -> CohortReport:
+    return check_cohort(read_cohort(path), CheckSettings(**settings))
+
+
+def _found(report: CohortReport, kind: FindingKind) -> list[tuple[int, ...]]:
+    return [finding.rows for finding in report.findings if finding.kind is kind]
+
+
+@pytest.fixture
+def good(make_table: Any, make_image: Any) -> Path:
+    """Two classes, two sources that both give both, two splits, a patient with two slices."""
+    rows: list[dict[str, str]] = []
+    for split in ("train", "test"):
+        for label in ("CP", "healthy"):
+            for source in ("here", "there"):
+                name = f"{split}-{label}-{source}"
+                rows += [
+                    {
+                        "patient": name, "label": label, "split": split, "source": source,
+                        "study": make_image(f"{name}-{k}.png", seed=2 * len(rows) + k),
+                    }
+                    for k in range(2)
+                ]  # fmt: skip
+    path: Path = make_table(*rows)
+    return path
+
+
+def test_a_good_cohort_has_no_findings(good: Path) -> None:
+    report = _check(good, labels=("CP", "healthy"))
+    assert report.findings == ()
+    assert report.ok
+    assert (report.cases, report.patients) == (16, 8)
+    assert report.counts["train"] == {"CP": 2, "healthy": 2}
+    assert report.sources["here"] == {"CP": 2, "healthy": 2}
+
+
+def test_progress_reaches_the_end(good: Path) -> None:
+    told: list[tuple[int, int]] = []
+    check_cohort(read_cohort(good), CheckSettings(), lambda *step: told.append(step))
+    assert told == [(k, 16) for k in range(1, 17)]
+
+
+def test_a_missing_study_is_named_by_its_row(good: Path) -> None:
+    (good.parent / "train-CP-here-1.png").unlink()
+    report = _check(good)
+    assert _found(report, FindingKind.MISSING) == [(3,)]
+    assert not report.ok
+    assert not _found(report, FindingKind.UNREADABLE)
+
+
+def test_unknown_labels_are_named_with_all_their_rows(good: Path) -> None:
+    report = _check(good, labels=("CP", "NCP"), open_studies=False)
+    assert _found(report, FindingKind.UNKNOWN_LABEL) == [(6, 7, 8, 9, 14, 15, 16, 17)]
+    empty = [f.words for f in report.findings if f.kind is FindingKind.EMPTY_CLASS]
+    assert empty == [
+        "The split test has no patient of the class 'NCP'.",
+        "The split train has no patient of the class 'NCP'.",
+    ]
+
+
+def test_a_class_without_patients_in_a_split_is_found(make_table: Any, make_image: Any) -> None:
+    table = make_table(
+        {"patient": "a", "study": make_image("a.png", 1)},
+        {"patient": "b", "study": make_image("b.png", 2), "label": "healthy"},
+        {"patient": "c", "study": make_image("c.png", 3), "split": "test"},
+        {"patient": "d", "study": make_image("d.png", 4), "label": "NCP", "split": ""},
+    )
+    words = [f.words for f in _check(table).findings if f.kind is FindingKind.EMPTY_CLASS]
+    assert words == [
+        "The split test has no patient of the class 'NCP'.",
+        "The split test has no patient of the class 'healthy'.",
+        "The split train has no patient of the class 'NCP'.",
+    ]
+
+
+def test_a_patient_in_two_splits_or_with_two_labels_is_found(
+    make_table: Any, make_image: Any
+) -> None:
+    table = make_table(
+        {"study": make_image("a.png", 1)},
+        {"study": make_image("b.png", 2), "split": "test"},
+        {"study": make_image("c.png", 3), "label": "healthy", "split": ""},
+    )
+    report = _check(table)
+    assert _found(report, FindingKind.PATIENT_IN_SPLITS) == [(2, 3, 4)]
+    assert _found(report, FindingKind.PATIENT_WITH_LABELS) == [(2, 3, 4)]
+    assert "Doe" not in json.dumps(report.to_json())
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "severity"),
+    [
+        ({"split": "test"}, FindingKind.SAME_PIXELS, Severity.ERROR),
+        ({"patient": "other"}, FindingKind.SAME_PIXELS, Severity.ERROR),
+        ({"label": "healthy"}, FindingKind.SAME_PIXELS, Severity.ERROR),
+        ({}, FindingKind.REPEATED, Severity.WARNING),
+        ({"split": ""}, FindingKind.REPEATED, Severity.WARNING),
+    ],
+)
+def test_the_same_pixels_twice_are_found(
+    make_table: Any,
+    make_image: Any,
+    change: dict[str, str],
+    kind: FindingKind,
+    severity: Severity,
+) -> None:
+    first, second = make_image("a.png", 5), make_image("deep/other name.tif", 5)
+    report = _check(make_table({"study": first}, {"study": second, **change}))
+    same = [f for f in report.findings if f.kind in (FindingKind.SAME_PIXELS, FindingKind.REPEATED)]
+    assert [(f.kind, f.severity, f.rows) for f in same] == [(kind, severity, (2, 3))]
+
+
+def test_slices_in_common_are_found_and_blank_ones_are_not(
+    make_table: Any, tmp_path: Path, phantom_study: Path
+) -> None:
+    """A study cut in two halves that overlap, under two patients."""
+    files = sorted(phantom_study.iterdir())
+    for name, part in (("low", files[:16]), ("high", files[10:])):
+        (tmp_path / name).mkdir()
+        for file in part:
+            shutil.copy(file, tmp_path / name)
+    table = make_table({"study": "low"}, {"study": "high", "patient": "other", "split": "test"})
+    shared = [f for f in _check(table).findings if f.kind is FindingKind.SHARED_SLICES]
+    assert [(f.rows, f.words) for f in shared] == [
+        ((2, 3), "6 slices in common in the splits test, train and under different patients.")
+    ]
+    shutil.rmtree(tmp_path / "high")
+    assert not [f for f in _check(table).findings if f.kind is FindingKind.SHARED_SLICES]
+
+
+def test_corrupt_studies_are_set_aside_by_row(
+    make_table: Any, make_image: Any, make_phantom_file: Any, tmp_path: Path, phantom_study: Path
+) -> None:
+    shutil.copytree(phantom_study, tmp_path / "Doe^Jane")
+    damaged = sorted((tmp_path / "Doe^Jane").iterdir())[5].rename(tmp_path / "Doe^Jane/Doe^Jane")
+    damaged.write_bytes(damaged.read_bytes()[:-5000])
+    (tmp_path / "Doe^Jane.nii.gz").write_bytes(b"\x1f\x8bnot really")
+    (tmp_path / "Doe^Jane.mha").write_bytes(b"ObjectType = Image\n")
+    (tmp_path / "Doe^Jane.zip").write_bytes(b"PK\x03\x04 cut off")
+    (tmp_path / "Doe^Jane.png").write_bytes((tmp_path / make_image("x.png")).read_bytes()[:80])
+    (tmp_path / "empty Doe^Jane").mkdir()
+    (tmp_path / "Doe^Jane.phantom.json").write_text("{}")
+    make_image("stack/Doe^Jane 1.png", 1)
+    good = [make_phantom_file("good.phantom.json", label="CP", seed=4), make_image("good.png", 8)]
+    bad = [
+        "Doe^Jane", "Doe^Jane.nii.gz", "Doe^Jane.mha", "Doe^Jane.zip", "Doe^Jane.png",
+        "empty Doe^Jane", "Doe^Jane.phantom.json", "stack",
+    ]  # fmt: skip
+    table = make_table(*[{"study": name} for name in good + bad])
+    report = _check(table)
+    assert _found(report, FindingKind.UNREADABLE) == [(row,) for row in range(4, 12)]
+    said = [f.words for f in report.findings if f.kind is FindingKind.UNREADABLE]
+    for row, words in zip(range(4, 12), said, strict=True):
+        assert f"row {row}" in words
+        assert "Doe" not in words
+        assert str(tmp_path) not in words
+    usable = report.usable(read_cohort(table))
+    assert [case.row for case in usable.cases] == [2, 3]
+
+
+def test_a_class_of_one_source_and_a_source_of_one_class_are_flagged(
+    make_table: Any, make_image: Any
+) -> None:
+    def row(name: str, label: str, source: str, split: str = "train") -> dict[str, str]:
+        study = make_image(f"{name}.png", sum(map(ord, name)))
+        return {
+            "patient": name, "label": label, "source": source, "split": split, "study": study,
+        }  # fmt: skip
+
+    table = make_table(
+        row("a", "CP", "wards"),
+        row("b", "NCP", "wards"),
+        row("c", "healthy", "screening"),
+        row("d", "CP", "wards", "test"),
+        row("e", "NCP", "wards", "test"),
+        row("f", "healthy", "wards", "test"),
+    )
+    report = _check(table)
+    flags = {
+        f.words.split(":")[0]
+        for f in report.findings
+        if f.kind in (FindingKind.CLASS_OF_ONE_SOURCE, FindingKind.SOURCE_OF_ONE_CLASS)
+    }
+    assert flags == {
+        "In train the class 'CP' comes from the source 'wards' alone",
+        "In train the class 'NCP' comes from the source 'wards' alone",
+        "In train the class 'healthy' comes from the source 'screening' alone",
+        "In train the source 'screening' gives the class 'healthy' alone",
+    }
+    assert report.ok, "a shortcut is for people to judge"
+
+
+def test_without_opening_only_the_table_is_judged(make_table: Any, make_image: Any) -> None:
+    make_image("a.png", 5)
+    (make_table({}).parent / "b.png").write_bytes(b"no image")
+    table = make_table({"study": "a.png"}, {"study": "b.png"})
+    report = _check(table, open_studies=False)
+    assert not _found(report, FindingKind.UNREADABLE)
+    assert report.to_json()["studies_opened"] is False
+    assert _found(_check(table), FindingKind.UNREADABLE) == [(3,)]
+
+
+def test_errors_come_before_warnings_and_json_says_it_all(good: Path) -> None:
+    cohort = read_cohort(good)
+    only = Cohort(cohort.path, tuple(c for c in cohort.cases if c.source == "here" or c.row < 7))
+    report = check_cohort(only, CheckSettings(labels=("CP", "healthy", "NCP")))
+    severities = [f.severity for f in report.findings]
+    assert severities == sorted(severities)
+    assert {Severity.ERROR, Severity.WARNING} == set(severities)
+    document = json.loads(json.dumps(report.to_json()))
+    assert document["ok"] is False
+    assert len(document["findings"]) == len(report.findings)
+    assert document["patients_per_split_and_class"]["test"] == {"CP": 1, "healthy": 1}
+
+
+def test_the_report_does_not_depend_on_the_number_of_workers(good: Path) -> None:
+    (good.parent / "test-CP-here-0.png").write_bytes(b"")
+    assert _check(good, workers=1) == _check(good, workers=7)
+
+
+def test_negative_workers_are_refused() -> None:
+    with pytest.raises(SettingsError):
+        CheckSettings(workers=-1)
