@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,15 @@ def manifest(*names: str, mark: str = "") -> bytes:
 OLD = {
     "report.html": b"old page",
     "extra.bin": b"old",
-    MANIFEST: manifest("report.html", "extra.bin"),
+    "dicom/a.dcm": b"old",
+    "dicom/b.dcm": b"old",
+    MANIFEST: manifest("report.html", "extra.bin", "dicom/a.dcm", "dicom/b.dcm"),
 }
 NEW = {
     "report.html": b"new page",
     "more.bin": b"new",
-    MANIFEST: manifest("report.html", "more.bin"),
+    "dicom/a.dcm": b"new",
+    MANIFEST: manifest("report.html", "more.bin", "dicom/a.dcm"),
 }
 
 
@@ -47,7 +52,12 @@ def test_replaces_an_earlier_report_whole(tmp_path: Path) -> None:
     write_all(OLD, tmp_path)
     write_all(NEW, tmp_path)
     assert content(tmp_path) == NEW
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(NEW)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "dicom",
+        "more.bin",
+        "report.html",
+        MANIFEST,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +65,8 @@ def test_replaces_an_earlier_report_whole(tmp_path: Path) -> None:
     [
         {"scan.dcm": b"mine"},
         {**OLD, "scan.dcm": b"mine"},
+        {**OLD, "dicom/scan.dcm": b"mine"},
+        {**OLD, "scans/a.dcm": b"mine"},
         {MANIFEST: b"another tool's"},
         {MANIFEST: b'{"files": 3}'},
         {MANIFEST: b"[1]"},
@@ -63,6 +75,7 @@ def test_replaces_an_earlier_report_whole(tmp_path: Path) -> None:
 )
 def test_refuses_a_directory_with_other_things(tmp_path: Path, there: dict[str, bytes]) -> None:
     for name, data in there.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data)
     for refuse in (lambda: refuse_unusable(tmp_path), lambda: write_all(NEW, tmp_path)):
         with pytest.raises(ReportError, match="Give another directory"):
@@ -118,7 +131,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException) ->
     return hook
 
 
-@pytest.mark.parametrize("at", range(1, 7))
+@pytest.mark.parametrize("at", range(1, 9))
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failing_exchange_leaves_the_old_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException
@@ -130,7 +143,7 @@ def test_a_failing_exchange_leaves_the_old_report(
     assert content(tmp_path) == OLD
 
 
-@pytest.mark.parametrize("at", range(1, 4))
+@pytest.mark.parametrize("at", range(1, 5))
 def test_a_failing_first_report_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -162,6 +175,44 @@ def test_the_manifest_goes_first_and_comes_last(
     write_all(NEW, tmp_path)
     assert moved[0] == MANIFEST
     assert moved[-1] == MANIFEST
+
+
+def test_another_writer_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    """The lock is held as another process would hold it: by another open directory."""
+    (tmp_path / ".groundglass-writing-other").mkdir()
+    there = [path.name for path in tmp_path.iterdir()]
+    other = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ReportError, match="another run writing"):
+            write_all(NEW, tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == there
+    finally:
+        os.close(other)
+    write_all(NEW, tmp_path)
+    assert content(tmp_path) == NEW
+
+
+def test_a_refused_writer_leaves_the_folder_another_is_filling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both found no folder and made it; the one that came second must not take it away."""
+    directory = tmp_path / "a" / "b"
+    real, others = os.open, []
+
+    def slower(path: Path, flags: int) -> int:
+        handle = real(path, flags)
+        if path == directory and not others:
+            others.append(real(path, flags))
+            fcntl.flock(others[0], fcntl.LOCK_EX)
+            (directory / "theirs").write_bytes(b"")
+        return handle
+
+    monkeypatch.setattr("groundglass.report.writing.os.open", slower)
+    with pytest.raises(ReportError, match="another run writing"):
+        write_all(NEW, directory)
+    os.close(others[0])
+    assert [path.name for path in directory.iterdir()] == ["theirs"]
 
 
 def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from groundglass.errors import ReportError
 
@@ -17,6 +18,8 @@ from groundglass.errors import ReportError
 MANIFEST = "result.json"
 
 _STAGING_PREFIX = ".groundglass-writing-"
+#: Folders of the staging folder.
+_NEW, _OLD = "new", "old"
 
 
 def refuse_unusable(directory: Path, manifest: str = MANIFEST) -> None:
@@ -50,12 +53,13 @@ def write_all(files: Mapping[str, bytes], directory: Path, manifest: str = MANIF
     Everything is first written and synced in a hidden folder inside `directory`, then moved into
     place, the manifest last. The folder is inside, not beside: an orchestrator hands out the
     directory as a mount point, which can be neither renamed nor replaced. A report already there
-    is put back when anything fails; leftovers of a killed run are cleared.
+    is put back when anything fails; leftovers of a killed run are cleared. One at a time writes
+    into a directory: the system keeps the others out, and lets them in when a writer is killed.
 
     Parameters
     ----------
     files : mapping of str to bytes
-        Content per plain file name; must hold the manifest.
+        Content per file name, in sub-folders or not ("dicom/capture.dcm"); must hold the manifest.
     directory : Path
         Made, with its parents, when missing.
     manifest : str
@@ -64,17 +68,18 @@ def write_all(files: Mapping[str, bytes], directory: Path, manifest: str = MANIF
     Raises
     ------
     ReportError
-        When the directory holds other things than a report, or cannot be written.
+        When the directory holds other things than a report, is being written by another, or cannot
+        be written.
     """
     with refusing_unwritable(directory):
         made = _make_directory(directory)
         try:
-            old = _report_there(directory, manifest)
-            names = sorted(files, key=lambda name: name == manifest)
-            _stage_and_swap({name: files[name] for name in names}, old, directory)
+            with _alone(directory):
+                old = _report_there(directory, manifest)
+                names = sorted(files, key=lambda name: name == manifest)
+                _stage_and_swap({name: files[name] for name in names}, old, directory)
         except BaseException:
-            if made is not None:
-                shutil.rmtree(made, ignore_errors=True)
+            _remove_empty(made)
             raise
 
 
@@ -91,8 +96,29 @@ def refusing_unwritable(directory: Path) -> Iterator[None]:
         ) from error
 
 
-def _make_directory(directory: Path) -> Path | None:
-    """Make the directory; the topmost folder made, None when it was there."""
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Within, nobody else writes a report into the directory.
+
+    The lock is the directory's own (flock): it leaves no file behind and ends with its holder.
+    """
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ReportError(
+                f"another run writing into {directory} at this moment",
+                expected="one run at a time for a directory",
+                action="Give another directory, or try again when the other run has ended.",
+            ) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _make_directory(directory: Path) -> list[Path]:
+    """Make the directory; the folders made, innermost first."""
     if directory.exists() and not directory.is_dir():
         raise ReportError(
             f"the file {directory} in the report's place",
@@ -101,22 +127,47 @@ def _make_directory(directory: Path) -> Path | None:
         )
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
     directory.mkdir(parents=True, exist_ok=True)
-    return missing[-1] if missing else None
+    return missing
+
+
+def _remove_empty(made: list[Path]) -> None:
+    """Take away the folders we made, as far as nobody has put anything into them."""
+    with suppress(OSError):
+        for path in made:
+            path.rmdir()
 
 
 def _report_there(directory: Path, manifest: str) -> set[str]:
-    """Names of the report's files already in the directory; refuses anything else."""
-    names = {p.name for p in directory.iterdir() if not p.name.startswith(_STAGING_PREFIX)}
-    if not names:
+    """Names at the top of a report already in the directory; refuses anything else."""
+    top = {p.name for p in directory.iterdir() if not p.name.startswith(_STAGING_PREFIX)}
+    if not top:
         return set()
-    others = names - _listed(directory / manifest)
+    listed = _listed(directory / manifest)
+    folders = {str(folder) for name in listed for folder in PurePosixPath(name).parents}
+    others = sorted(_others(directory, top, listed, folders))
     if others:
         raise ReportError(
-            f"{len(others)} other things in {directory}, such as {sorted(others)[0]!r}",
+            f"{len(others)} other things in {directory}, such as {others[0]!r}",
             expected="an empty directory, or one that holds an earlier report and nothing else",
             action="Give another directory for the report.",
         )
-    return names
+    return top
+
+
+def _others(
+    directory: Path, names: Iterable[str], listed: set[str], folders: set[str]
+) -> Iterator[str]:
+    """What is neither a listed file nor a folder of listed files."""
+    for name in names:
+        path = directory / name
+        if path.is_dir() and not path.is_symlink():
+            if name in folders:
+                inside = [f"{name}/{entry.name}" for entry in path.iterdir()]
+                yield from _others(directory, inside, listed, folders)
+            else:
+                yield name
+        elif name not in listed:
+            yield name
 
 
 def _listed(manifest: Path) -> set[str]:
@@ -133,8 +184,11 @@ def _stage_and_swap(files: Mapping[str, bytes], old: set[str], directory: Path) 
     staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=directory))
     try:
         for name, content in files.items():
-            _write_synced(staging / name, content)
-        _swap(list(files), old, staging, directory)
+            _write_synced(staging / _NEW / name, content)
+        for folder in {(staging / _NEW / name).parent for name in files}:
+            _sync_directory(folder)
+        top = list(dict.fromkeys(PurePosixPath(name).parts[0] for name in files))
+        _swap(top, old, staging, directory)
         _sync_directory(directory)
     finally:
         for leftover in directory.glob(f"{_STAGING_PREFIX}*"):
@@ -142,25 +196,33 @@ def _stage_and_swap(files: Mapping[str, bytes], old: set[str], directory: Path) 
 
 
 def _swap(names: list[str], old: set[str], staging: Path, directory: Path) -> None:
-    """Move the old files out, manifest first, and the new ones in, manifest last."""
-    kept = staging / "old"
+    """Move the old files and folders out, manifest first, and the new ones in, manifest last."""
+    kept, new = staging / _OLD, staging / _NEW
     kept.mkdir()
     try:
         for name in sorted(old, key=lambda name: name != names[-1]):
             (directory / name).replace(kept / name)
         for name in names:
-            (staging / name).replace(directory / name)
+            (new / name).replace(directory / name)
     except BaseException:
         for name in names:
-            with suppress(FileNotFoundError):
-                if name not in old or (kept / name).exists():
-                    (directory / name).unlink()
+            if name not in old or (kept / name).exists():
+                _remove(directory / name)
         for path in kept.iterdir():
             path.replace(directory / path.name)
         raise
 
 
+def _remove(path: Path) -> None:
+    """A file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _write_synced(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
         file.write(content)
         file.flush()
