@@ -54,8 +54,9 @@ def test_lungs_are_found(made, segmenter, tmp_path):
 
 def test_an_image_without_lung_is_refused(segmenter, tmp_path):
     one_grey = np.full((64, 64), 90, np.uint8)
-    noise = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
-    for name, image in (("grey.png", one_grey), ("noise.png", noise)):
+    belly = np.full((256, 256), 20, np.uint8)
+    cv2.ellipse(belly, (128, 128), (100, 70), 0, 0, 360, 180, -1)
+    for name, image in (("grey.png", one_grey), ("belly.png", belly)):
         cv2.imwrite(str(tmp_path / name), image)
         with pytest.raises(ReadError, match="lung"):
             prepare_slice(tmp_path / name, segmenter, Recipe())
