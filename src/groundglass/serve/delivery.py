@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from groundglass.errors import GroundglassError
+from groundglass.serve.jobs import JobStore
+from groundglass.serve.metrics import Metrics
+from groundglass.serve.states import DatabaseDown, FileRecord, Job, LeaseLost
+
+_DICOM = ".dcm"
 
 
 class DeliveryError(GroundglassError):
@@ -139,3 +144,131 @@ class Destination(Protocol):
     def check(self) -> CheckResult:
         """Try whether it works, without sending a result; raises nothing."""
         ...
+
+
+class Courier:
+    """Brings a job's report to its destinations and records, file by file, how far each got.
+
+    What a killed courier had recorded is not sent again. What it had sent and not recorded is asked
+    for, and sent again only where it is not found: under the same UIDs, so that it is there once.
+
+    Parameters
+    ----------
+    destinations : mapping of str to Destination
+        By name.
+    jobs : JobStore
+        For the records.
+    metrics : Metrics
+        For the counts.
+    """
+
+    def __init__(
+        self, destinations: Mapping[str, Destination], jobs: JobStore, metrics: Metrics
+    ) -> None:
+        self._destinations = destinations
+        self._jobs = jobs
+        self._metrics = metrics
+
+    def deliver(self, job: Job, folder: Path, names: Sequence[str]) -> None:
+        """Bring every file of a report to every destination that takes it, confirmed.
+
+        A destination that fails does not keep the others from being tried.
+
+        Parameters
+        ----------
+        job : Job
+            As leased, delivering.
+        folder : Path
+            Of the report.
+        names : sequence of str
+            Of the destinations.
+
+        Raises
+        ------
+        DeliveryError
+            Something is missing somewhere still; says what.
+        LeaseLost
+            Another worker has the job.
+        """
+        problems = []
+        for name in names:
+            try:
+                missing = self._bring(job, folder, self._destinations[name])
+            except (LeaseLost, DatabaseDown):
+                raise
+            except GroundglassError as error:
+                missing = error.found
+            if missing:
+                problems.append(f"{name}: {missing}")
+        if problems:
+            raise DeliveryError(
+                "; ".join(problems),
+                expected="every file taken and confirmed",
+                action="It is tried again; `groundglass serve --check` tries each destination.",
+            )
+
+    def _bring(self, job: Job, folder: Path, destination: Destination) -> str:
+        """One destination; what is missing there still, in words."""
+        records = {r.file: r for r in self._jobs.deliveries_of(job).get(destination.name, ())}
+        files = sorted(
+            path for path in folder.iterdir() if path.suffix == _DICOM or not destination.dicom_only
+        )
+        sent = [_receipt(path, records[path.name]) for path in files if path.name in records]
+        there = {receipt.path for receipt in sent if receipt.status is FileStatus.CONFIRMED}
+        unsure = [r for r in sent if r.status in (FileStatus.ACCEPTED, FileStatus.WARNING)]
+        there |= self._confirm(job, destination, unsure)
+        left = [path for path in files if path not in there]
+        if not left:
+            return ""
+        receipts = destination.deliver(left).files
+        self._record(job, destination, receipts)
+        there |= self._confirm(job, destination, [r for r in receipts if r.status in TAKEN])
+        refused = [r for r in receipts if r.status is FileStatus.REFUSED]
+        if refused:
+            return f"{len(refused)} of {len(left)} files refused ({refused[0].detail})"
+        unconfirmed = [path for path in left if path not in there]
+        return f"{len(unconfirmed)} of {len(left)} files not confirmed" if unconfirmed else ""
+
+    def _confirm(
+        self, job: Job, destination: Destination, taken: Sequence[FileReceipt]
+    ) -> set[Path]:
+        """Ask for files that were taken; those that are there."""
+        if not taken:
+            return set()
+        found = destination.confirm(DeliveryReceipt(destination.name, tuple(taken)))
+        sure = [receipt for receipt in taken if receipt.path in found.confirmed]
+        self._record(job, destination, sure, FileStatus.CONFIRMED)
+        return {receipt.path for receipt in sure}
+
+    def _record(
+        self,
+        job: Job,
+        destination: Destination,
+        receipts: Iterable[FileReceipt],
+        status: FileStatus | None = None,
+    ) -> None:
+        """Enter what was said of each file."""
+        records = [
+            FileRecord(
+                file=receipt.path.name,
+                status=status or receipt.status,
+                detail=receipt.detail,
+                sop_class_uid=receipt.sop_class_uid,
+                sop_instance_uid=receipt.sop_instance_uid,
+            )
+            for receipt in receipts
+        ]
+        self._jobs.record_delivery(job, destination.name, records)
+        for record in records:
+            self._metrics.delivered(destination.name, record.status, 1)
+
+
+def _receipt(path: Path, record: FileRecord) -> FileReceipt:
+    """What was said of a file, as the table remembers it."""
+    return FileReceipt(
+        path,
+        FileStatus(record.status),
+        record.detail,
+        record.sop_class_uid,
+        record.sop_instance_uid,
+    )

@@ -1,9 +1,4 @@
-"""Jobs: one row per study and revision, from its first instance to the confirmed delivery.
-
-received → ready → analysing → reported → delivering → delivered
-                                                     ↘ refused(reason)   no verdict, and why
-Any of ready … delivering may end in failed(reason), the dead letters. Work that stops midway goes
-back: analysing to ready, delivering to reported.
+"""The job table: one row per study and revision, from its first instance to its delivery.
 
 Whoever works on a job holds a lease and an attempt number. A lease that is not renewed may be
 taken over by any worker, which raises the number; what is written under an older number is refused
@@ -13,249 +8,38 @@ entered into the audit table in the same transaction.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import IntEnum, StrEnum
-from typing import Any, Protocol
+from dataclasses import asdict, fields
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine, RowMapping
+from sqlalchemy.engine import Connection, RowMapping
 
-from groundglass.errors import GroundglassError, SettingsError
-from groundglass.serve import schema
+from groundglass.errors import SettingsError
+from groundglass.serve.clock import Clock, SystemClock
+from groundglass.serve.database import make_tables, open_engine
 from groundglass.serve.schema import audit, deliveries, instances, jobs
 from groundglass.serve.spool import StoredInstance
-
-
-class State(StrEnum):
-    """Where a job is."""
-
-    RECEIVED = "received"
-    READY = "ready"
-    ANALYSING = "analysing"
-    REPORTED = "reported"
-    DELIVERING = "delivering"
-    DELIVERED = "delivered"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-
-#: The only changes of state there are. Work on a job stays in a state when it is taken over.
-MOVES: Mapping[State, frozenset[State]] = {
-    State.RECEIVED: frozenset({State.READY}),
-    State.READY: frozenset({State.RECEIVED, State.ANALYSING}),
-    State.ANALYSING: frozenset(
-        {State.ANALYSING, State.READY, State.REPORTED, State.REFUSED, State.FAILED}
-    ),
-    State.REPORTED: frozenset({State.DELIVERING}),
-    State.DELIVERING: frozenset(
-        {State.DELIVERING, State.REPORTED, State.DELIVERED, State.REFUSED, State.FAILED}
-    ),
-    State.DELIVERED: frozenset({State.READY, State.REPORTED}),
-    State.REFUSED: frozenset({State.READY, State.REPORTED}),
-    State.FAILED: frozenset({State.READY, State.REPORTED}),
-}
-#: Nothing more happens by itself.
-ENDED = frozenset({State.DELIVERED, State.REFUSED, State.FAILED})
-#: A job waiting here is leased into the state after it.
-_LEASED_INTO = {State.READY: State.ANALYSING, State.REPORTED: State.DELIVERING}
-#: Where work that stops midway goes back to.
-_BACK = {State.ANALYSING: State.READY, State.DELIVERING: State.REPORTED}
-
-
-class Priority(IntEnum):
-    """Which study goes first; within one priority, the one that came first."""
-
-    ROUTINE = 0
-    URGENT = 50
-    EMERGENCY = 100
-
-
-class LeaseLost(GroundglassError):  # noqa: N818  (reads as what it says)
-    """Another worker has taken the job over; what this one did on it does not count."""
-
-
-class Clock(Protocol):
-    """What time it is."""
-
-    def now(self) -> float:
-        """Seconds since 1970-01-01 UTC."""
-        ...
-
-
-class SystemClock:
-    """The clock of the machine. Machines that share a database keep time by NTP."""
-
-    def now(self) -> float:
-        """Seconds since 1970-01-01 UTC."""
-        return time.time()
-
-
-@dataclass(frozen=True, slots=True)
-class JobSettings:
-    """When a study is complete and how often work on it is tried.
-
-    Parameters
-    ----------
-    quiet_s : float
-        A study is complete when no instance of it came for this long, in s. 30: a scanner sends a
-        series in one go, and reconstructions follow each other within seconds.
-    max_failures : int
-        Failures after which a job becomes a dead letter. 5: with the delays below, a PACS may be
-        down for some minutes.
-    first_delay_s : float
-        Wait after the first failure in s; doubles with each. 15.
-    longest_delay_s : float
-        The wait stops growing here, in s. 900: a destination that is back is noticed within 15
-        minutes.
-    """
-
-    quiet_s: float = 30.0
-    max_failures: int = 5
-    first_delay_s: float = 15.0
-    longest_delay_s: float = 900.0
-
-    def delay_s(self, failures: int) -> float:
-        """Wait after so many failures in s."""
-        return float(min(self.first_delay_s * 2.0 ** min(failures - 1, 30), self.longest_delay_s))
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who sent an instance and what is known of its urgency.
-
-    Parameters
-    ----------
-    ae_title : str
-        The calling AE title; for other ways in, a name of the way ("folder", "dicomweb").
-    study_description : str
-        `StudyDescription`; the rules look at it.
-    priority : int
-        As the rules gave it; a study has the highest of its instances.
-    """
-
-    ae_title: str
-    study_description: str = ""
-    priority: int = Priority.ROUTINE
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """What an instance meant for its study.
-
-    Parameters
-    ----------
-    job_id, revision : int
-        The job it belongs to.
-    new : bool
-        False when the same bytes had come before.
-    reopened : bool
-        Whether it began a new revision of a study whose analysis had begun.
-    """
-
-    job_id: int
-    revision: int
-    new: bool
-    reopened: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A row of the table, as it was when read.
-
-    Parameters
-    ----------
-    id, revision, priority, instances, attempt, failures : int
-        `attempt` is the fencing number; `instances` counts those that came with this revision.
-    study_instance_uid, source_ae, study_description : str
-        What it is about.
-    state : State
-        Where it is.
-    reason : str
-        Why it is there, when that needs saying.
-    received_at, arrived_at, changed_at, not_before, lease_until : float
-        First instance, last instance, last change of state, earliest next try, end of the lease; s
-        since 1970-01-01 UTC.
-    worker : str
-        Who holds it, or held it last.
-    outcome : str
-        How the analysis ended (`core.result.Outcome`); empty before.
-    report : str
-        Folder of the report, relative to the spool's root; empty before.
-    files_purged : bool
-        Retention has deleted its files; the row remains as the record.
-    """
-
-    id: int
-    study_instance_uid: str
-    revision: int
-    state: State
-    reason: str
-    priority: int
-    source_ae: str
-    study_description: str
-    instances: int
-    received_at: float
-    arrived_at: float
-    changed_at: float
-    not_before: float
-    attempt: int
-    failures: int
-    worker: str
-    lease_until: float
-    outcome: str
-    report: str
-    files_purged: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One change of state.
-
-    Parameters
-    ----------
-    at : float
-        Seconds since 1970-01-01 UTC.
-    before, after : str
-        States; `before` is empty for a job's beginning.
-    attempt : int
-        The fencing number under which it was made.
-    worker, reason : str
-        Who and why.
-    """
-
-    at: float
-    before: str
-    after: str
-    attempt: int
-    worker: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRecord:
-    """How far one file got at one destination.
-
-    Parameters
-    ----------
-    destination, file : str
-        Name of the destination, name of the file in the report's folder.
-    status : str
-        A `delivery.FileStatus`.
-    detail : str
-        What the destination said.
-    changed_at : float
-        Seconds since 1970-01-01 UTC.
-    """
-
-    destination: str
-    file: str
-    status: str
-    detail: str
-    changed_at: float
+from groundglass.serve.states import (
+    BACK,
+    ENDED,
+    LEASED_INTO,
+    MOVES,
+    AuditEntry,
+    Booking,
+    DatabaseDown,
+    Facts,
+    FileRecord,
+    Job,
+    JobSettings,
+    LeaseLost,
+    Priority,
+    Purged,
+    State,
+)
 
 
 class JobStore:
@@ -282,11 +66,11 @@ class JobStore:
     ) -> None:
         self.settings = settings or JobSettings()
         self.clock = clock or SystemClock()
-        self._engine = _engine(url)
+        self._engine = open_engine(url)
         self._insert = (
             postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         )
-        _make_tables(self._engine)
+        make_tables(self._engine)
 
     def close(self) -> None:
         """Give back the connections."""
@@ -294,7 +78,7 @@ class JobStore:
 
     # In -----------------------------------------------------------------------------------------
 
-    def arrived(self, stored: StoredInstance, sender: Sender) -> Arrival:
+    def arrived(self, stored: StoredInstance, facts: Facts) -> Booking:
         """Enter an instance that is on disk; afterwards it may be acknowledged.
 
         The same bytes again change nothing, but hold the quiet time off. An instance for a study
@@ -304,30 +88,31 @@ class JobStore:
             known = self._known_as(connection, stored)
             if known is not None:
                 return self._again(connection, stored.study_instance_uid, known)
-            job, reopened = self._open_job(connection, stored.study_instance_uid, sender)
+            job, opened = self._open_job(connection, stored.study_instance_uid, facts)
             row = {
                 "study_instance_uid": stored.study_instance_uid,
                 "sop_instance_uid": stored.sop_instance_uid,
                 "sha256": stored.sha256,
+                "sop_class_uid": facts.sop_class_uid,
                 "revision": job.revision,
                 "file": stored.file,
                 "bytes": stored.bytes,
-                "source_ae": sender.ae_title[:16],
+                "source_ae": facts.source_ae[:16],
                 "arrived_at": self.clock.now(),
             }
             added = connection.execute(self._insert(instances).values(row).on_conflict_do_nothing())
             if added.rowcount == 0:  # the same instance on another association, just now
-                return Arrival(job.id, job.revision, new=False, reopened=False)
+                return Booking(job.id, job.revision, new=False, opened=False)
             if job.state is State.READY:
                 job = self._move(connection, job, State.RECEIVED, "another instance came")
             change: dict[str, Any] = {
                 "instances": jobs.c.instances + 1,
                 "arrived_at": self.clock.now(),
-                "priority": max(job.priority, sender.priority),
-                "study_description": job.study_description or sender.study_description[:64],
+                "priority": max(job.priority, facts.priority),
+                "study_description": job.study_description or facts.study_description[:64],
             }
             connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(change))
-            return Arrival(job.id, job.revision, new=True, reopened=reopened)
+            return Booking(job.id, job.revision, new=True, opened=opened)
 
     def complete_quiet(self) -> int:
         """Make ready every study for which nothing came for the quiet time; how many."""
@@ -378,17 +163,23 @@ class JobStore:
                 return job
 
     def heartbeat(self, job: Job, seconds: float) -> None:
-        """Renew the lease.
+        """Renew the lease; the job may have gone on to another state under the same attempt.
 
         Raises
         ------
         LeaseLost
-            Another worker has the job.
+            Another worker has the job, or this one has ended it.
         """
+        mine = (
+            (jobs.c.id == job.id)
+            & (jobs.c.attempt == job.attempt)
+            & jobs.c.state.in_([State.ANALYSING, State.DELIVERING])
+        )
+        until = {"lease_until": self.clock.now() + seconds}
         with self._writing() as connection:
-            self._held(connection, job)
-            until = {"lease_until": self.clock.now() + seconds}
-            connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(until))
+            renewed = connection.execute(sa.update(jobs).where(mine).values(until))
+            if renewed.rowcount == 0:
+                raise _lost(self._locked(connection, job.id), job)
 
     def report(self, job: Job, folder: str, outcome: str, reason: str) -> Job:
         """Enter that the report is on disk and go on to deliver it under the same lease.
@@ -416,6 +207,8 @@ class JobStore:
         """
         with self._writing() as connection:
             held = self._held(connection, job)
+            # What went out of an earlier report of this job says nothing of this one.
+            connection.execute(sa.delete(deliveries).where(deliveries.c.job_id == job.id))
             change = {"report": folder, "outcome": outcome, "failures": 0}
             held = self._move(connection, held, State.REPORTED, reason, **change)
             return self._move(connection, held, State.DELIVERING, reason)
@@ -452,21 +245,10 @@ class JobStore:
         """
         with self._writing() as connection:
             held = self._held(connection, job)
-            return self._move(connection, held, _BACK[held.state], reason, lease_until=0)
+            return self._move(connection, held, BACK[held.state], reason, lease_until=0)
 
-    def record_delivery(
-        self, job: Job, destination: str, files: Mapping[str, tuple[str, str]]
-    ) -> None:
+    def record_delivery(self, job: Job, destination: str, files: Iterable[FileRecord]) -> None:
         """Enter what a destination said of each file.
-
-        Parameters
-        ----------
-        job : Job
-            As leased, delivering.
-        destination : str
-            Its name.
-        files : mapping of str to (status, detail)
-            By name of the file in the report's folder.
 
         Raises
         ------
@@ -475,9 +257,10 @@ class JobStore:
         """
         with self._writing() as connection:
             self._held(connection, job)
-            for file, (status, detail) in sorted(files.items()):
-                row = {"status": status, "detail": detail, "changed_at": self.clock.now()}
-                key = {"job_id": job.id, "destination": destination, "file": file}
+            for record in files:
+                key = {"job_id": job.id, "destination": destination, "file": record.file}
+                row = {**asdict(record), "changed_at": self.clock.now()}
+                del row["file"]
                 connection.execute(
                     self._insert(deliveries)
                     .values({**key, **row})
@@ -520,36 +303,37 @@ class JobStore:
                 connection, job, job.state, reason, {"priority": priority, "not_before": 0}
             )
 
-    def purge(self, job_id: int) -> tuple[str, ...]:
-        """Forget the files of an ended job; the row and its audit trail remain.
+    def purge(self, study_instance_uid: str) -> Purged:
+        """Forget a study's files, all revisions'; the rows and their audit trail remain.
 
-        Returns
-        -------
-        tuple of str
-            Files no later revision needs, relative to the spool's root, for the caller to delete.
+        Called with `Spool.clearing` held, so that no instance is between disk and table.
 
         Raises
         ------
         SettingsError
-            There is no such job, or it has not ended.
+            There is no such study, or work on it has not ended.
         """
+        of_study = jobs.c.study_instance_uid == study_instance_uid
+        query = sa.select(jobs).where(of_study).order_by(jobs.c.revision).with_for_update()
         with self._writing() as connection:
-            job = self._locked(connection, job_id)
-            if job.state not in ENDED:
+            revisions = [_job(row) for row in connection.execute(query).mappings()]
+            unended = [job for job in revisions if job.state not in ENDED]
+            if unended or not revisions:
                 raise SettingsError(
-                    f"job {job_id} {job.state}",
-                    expected=f"one that has ended ({', '.join(sorted(ENDED))})",
-                    action="Let it end, or stop the node before purging.",
+                    f"job {unended[0].id} {unended[0].state}" if unended else "no such study",
+                    expected=f"a study whose jobs have ended ({', '.join(sorted(ENDED))})",
+                    action="Wait for its end; `groundglass jobs list` shows where each job is.",
                 )
-            if self._latest(connection, job.study_instance_uid).id != job.id:
-                return ()  # a later revision reads these instances too
-            of_study = instances.c.study_instance_uid == job.study_instance_uid
-            files = connection.execute(sa.select(instances.c.file).where(of_study)).scalars().all()
-            connection.execute(sa.delete(instances).where(of_study))
-            earlier = jobs.c.study_instance_uid == job.study_instance_uid
-            connection.execute(sa.update(jobs).where(earlier).values(files_purged=True))
-            self._change(connection, job, job.state, "files purged", {"files_purged": True})
-            return tuple(files)
+            received = instances.c.study_instance_uid == study_instance_uid
+            files = connection.execute(sa.select(instances.c.file).where(received)).scalars().all()
+            connection.execute(sa.delete(instances).where(received))
+            for job in revisions:
+                gone = {"files_purged": True, "report": ""}
+                if not job.files_purged:
+                    self._change(connection, job, job.state, "files purged", gone)
+            return Purged(
+                study_instance_uid, tuple(files), tuple(job.revision for job in revisions)
+            )
 
     # Looking ------------------------------------------------------------------------------------
 
@@ -598,16 +382,47 @@ class JobStore:
             last = dict(connection.execute(query).tuples().all())
         return tuple(last[uid] for uid in sorted(last))
 
-    def deliveries_of(self, job: Job) -> tuple[DeliveryRecord, ...]:
-        """How far each file got, by destination and file."""
-        columns = [c for c in deliveries.c if c.name != "job_id"]
+    def purgeable(self, before: float, states: Collection[State] = ENDED) -> tuple[str, ...]:
+        """Studies that have files, whose jobs all ended before a time and in these states.
+
+        Returns
+        -------
+        tuple of str
+            Study Instance UIDs, the one that ended first first.
+        """
+        other = sa.case((jobs.c.state.in_(states), 0), else_=1)
+        there = sa.case((jobs.c.files_purged, 0), else_=1)
+        last = sa.func.max(jobs.c.changed_at)
         query = (
-            sa.select(*columns)
+            sa.select(jobs.c.study_instance_uid)
+            .group_by(jobs.c.study_instance_uid)
+            .having(sa.func.sum(other) == 0, sa.func.sum(there) > 0, last <= before)
+            .order_by(last)
+        )
+        with self._reading() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def known_files(self, study_folder: str) -> frozenset[str]:
+        """The files entered for a study's folder, all relative to the spool's root."""
+        query = sa.select(instances.c.file).where(
+            instances.c.file.startswith(f"{study_folder}/", autoescape=True)
+        )
+        with self._reading() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+    def deliveries_of(self, job: Job) -> dict[str, tuple[FileRecord, ...]]:
+        """How far each file got, by destination."""
+        names = [field.name for field in fields(FileRecord)]
+        query = (
+            sa.select(deliveries.c.destination, *(deliveries.c[name] for name in names))
             .where(deliveries.c.job_id == job.id)
             .order_by(deliveries.c.destination, deliveries.c.file)
         )
+        found: defaultdict[str, list[FileRecord]] = defaultdict(list)
         with self._reading() as connection:
-            return tuple(DeliveryRecord(**r) for r in connection.execute(query).mappings())
+            for row in connection.execute(query).mappings():
+                found[row["destination"]].append(FileRecord(**{n: row[n] for n in names}))
+        return {destination: tuple(records) for destination, records in found.items()}
 
     def audit_of(self, job: Job) -> tuple[AuditEntry, ...]:
         """Every change of state, the first first."""
@@ -620,6 +435,16 @@ class JobStore:
         with self._reading() as connection:
             return tuple(AuditEntry(**row) for row in connection.execute(query).mappings())
 
+    def holds(self, sop_instance_uid: str) -> dict[str, str]:
+        """Under which SOP classes an instance was received, each with the file it is in."""
+        query = (
+            sa.select(instances.c.sop_class_uid, instances.c.file)
+            .where(instances.c.sop_instance_uid == sop_instance_uid)
+            .order_by(instances.c.arrived_at)
+        )
+        with self._reading() as connection:
+            return dict(connection.execute(query).tuples().all())
+
     def counts(self) -> dict[State, int]:
         """Jobs per state; every state is there."""
         query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
@@ -627,17 +452,24 @@ class JobStore:
             found: dict[str, int] = dict(connection.execute(query).tuples().all())
         return {state: found.get(state.value, 0) for state in State}
 
+    def oldest(self) -> dict[State, float]:
+        """How long in s the longest-standing job of each state has been in it."""
+        query = sa.select(jobs.c.state, sa.func.min(jobs.c.changed_at)).group_by(jobs.c.state)
+        now = self.clock.now()
+        with self._reading() as connection:
+            return {State(s): now - at for s, at in connection.execute(query).tuples()}
+
     # Within a transaction -----------------------------------------------------------------------
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
+        with _answering(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """One statement, no transaction: reading never waits for a writer."""
-        with self._engine.connect() as connection:
+        with _answering(), self._engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def _known_as(self, connection: Connection, stored: StoredInstance) -> int | None:
@@ -649,7 +481,7 @@ class JobStore:
         )
         return connection.execute(query).scalar_one_or_none()
 
-    def _again(self, connection: Connection, study_instance_uid: str, revision: int) -> Arrival:
+    def _again(self, connection: Connection, study_instance_uid: str, revision: int) -> Booking:
         """The same instance again: its sender is still at it."""
         same = (jobs.c.study_instance_uid == study_instance_uid) & (jobs.c.revision == revision)
         connection.execute(
@@ -658,10 +490,10 @@ class JobStore:
             .values(arrived_at=self.clock.now())
         )
         job_id = connection.execute(sa.select(jobs.c.id).where(same)).scalar_one()
-        return Arrival(job_id, revision, new=False, reopened=False)
+        return Booking(job_id, revision, new=False, opened=False)
 
     def _open_job(
-        self, connection: Connection, study_instance_uid: str, sender: Sender
+        self, connection: Connection, study_instance_uid: str, facts: Facts
     ) -> tuple[Job, bool]:
         """The study's job that still takes instances, locked; whether a revision was begun."""
         begun = False
@@ -674,13 +506,19 @@ class JobStore:
                 .with_for_update()
             )
             row = connection.execute(query).mappings().first()
+            if row is not None and row["files_purged"]:
+                # It comes again from the beginning. The same input is to give the same UIDs, so
+                # it counts from revision 1 again; the audit trail keeps what was.
+                of_study = jobs.c.study_instance_uid == study_instance_uid
+                connection.execute(sa.delete(jobs).where(of_study))
+                continue
             if row is not None and State(row["state"]) in (State.RECEIVED, State.READY):
-                return _job(row), begun and row["revision"] > 1
+                return _job(row), begun
             revision = 1 if row is None else row["revision"] + 1
-            begun = self._begin(connection, study_instance_uid, revision, sender)
+            begun = self._begin(connection, study_instance_uid, revision, facts)
 
     def _begin(
-        self, connection: Connection, study_instance_uid: str, revision: int, sender: Sender
+        self, connection: Connection, study_instance_uid: str, revision: int, facts: Facts
     ) -> bool:
         """Make a row; False when another connection was faster."""
         now = self.clock.now()
@@ -688,9 +526,9 @@ class JobStore:
             "study_instance_uid": study_instance_uid,
             "revision": revision,
             "state": State.RECEIVED,
-            "priority": sender.priority,
-            "source_ae": sender.ae_title[:16],
-            "study_description": sender.study_description[:64],
+            "priority": facts.priority,
+            "source_ae": facts.source_ae[:16],
+            "study_description": facts.study_description[:64],
             "received_at": now,
             "arrived_at": now,
             "changed_at": now,
@@ -723,33 +561,29 @@ class JobStore:
     def _take(self, connection: Connection, job: Job, worker: str, until: float) -> Job | None:
         """Lease a locked row; None when it had failed too often to be tried again."""
         mine = {"worker": worker, "lease_until": until, "attempt": job.attempt + 1}
-        if job.state in _LEASED_INTO:
-            return self._move(connection, job, _LEASED_INTO[job.state], "leased", **mine)
+        if job.state in LEASED_INTO:
+            return self._move(connection, job, LEASED_INTO[job.state], "leased", **mine)
         reason = f"the lease of {job.worker} ran out"
-        if job.failures + 1 >= self.settings.max_failures:
+        if job.failures + 1 >= self.settings.tries(job.state):
             self._fail(connection, job, reason)
             return None
         return self._move(connection, job, job.state, reason, failures=job.failures + 1, **mine)
 
     def _fail(self, connection: Connection, job: Job, reason: str) -> Job:
         failures = job.failures + 1
-        if failures >= self.settings.max_failures:
+        if failures >= self.settings.tries(job.state):
             last = f"{reason} (failure {failures}, the last)"
             change: dict[str, Any] = {"failures": failures, "lease_until": 0}
             return self._move(connection, job, State.FAILED, last, **change)
         not_before = self.clock.now() + self.settings.delay_s(failures)
         change = {"failures": failures, "not_before": not_before, "lease_until": 0}
-        return self._move(connection, job, _BACK[job.state], reason, **change)
+        return self._move(connection, job, BACK[job.state], reason, **change)
 
     def _held(self, connection: Connection, job: Job) -> Job:
         """The row as it is now, locked, if this attempt still holds it."""
         now = self._locked(connection, job.id)
         if (now.attempt, now.worker, now.state) != (job.attempt, job.worker, job.state):
-            raise LeaseLost(
-                f"job {job.id} {now.state} under attempt {now.attempt}",
-                expected=f"{job.state} under attempt {job.attempt}",
-                action="Nothing is to be done: the other worker finishes it.",
-            )
+            raise _lost(now, job)
         return now
 
     def _locked(self, connection: Connection, job_id: int) -> Job:
@@ -803,8 +637,29 @@ class JobStore:
         connection.execute(sa.insert(audit).values(row))
 
 
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Within, a database that fails is a `DatabaseDown`."""
+    try:
+        yield
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+        raise DatabaseDown(
+            f"a database that does not answer ({type(error).__name__})",
+            expected="a transaction that goes through",
+            action="Look at the database server, or at the room on the database's disk.",
+        ) from error
+
+
 def _job(row: RowMapping) -> Job:
     return Job(**{**row, "state": State(row["state"])})
+
+
+def _lost(now: Job, held: Job) -> LeaseLost:
+    return LeaseLost(
+        f"job {now.id} {now.state} under attempt {now.attempt}",
+        expected=f"{held.state} under attempt {held.attempt}",
+        action="Nothing is to be done: the other worker finishes it.",
+    )
 
 
 def _no_such_job(job_id: int) -> SettingsError:
@@ -813,73 +668,3 @@ def _no_such_job(job_id: int) -> SettingsError:
         expected="the number of one",
         action="`groundglass jobs list` shows them.",
     )
-
-
-def _engine(url: str) -> Engine:
-    try:
-        parsed = sa.make_url(url)
-        if parsed.get_backend_name() == "postgresql":
-            return sa.create_engine(parsed, pool_pre_ping=True)
-        if parsed.get_backend_name() != "sqlite":
-            raise SettingsError(
-                f"a database of kind {parsed.get_backend_name()}",
-                expected="sqlite or postgresql",
-                action="Give a URL such as sqlite:////var/lib/groundglass/jobs.sqlite.",
-            )
-        return _sqlite(parsed)
-    except (sa.exc.ArgumentError, ImportError) as error:
-        raise SettingsError(
-            f"a database URL that cannot be used ({type(error).__name__})",
-            expected="sqlite:////path/jobs.sqlite or postgresql+psycopg://user@host/base",
-            action="Check the URL; PostgreSQL needs `pip install 'groundglass[postgresql]'`.",
-        ) from error
-
-
-def _sqlite(url: sa.URL) -> Engine:
-    """SQLite for many threads and processes: write-ahead log, synced, writers wait in line."""
-    in_memory = url.database in (None, "", ":memory:")
-    engine = sa.create_engine(
-        url,
-        poolclass=sa.QueuePool,
-        pool_size=1 if in_memory else 8,
-        max_overflow=0 if in_memory else 24,
-        connect_args={"check_same_thread": False, "timeout": 60},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _settle(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # transactions begin where SQLAlchemy says so
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")  # an entry survives a power cut
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # A transaction that began by reading could not become a writing one beside another.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _make_tables(engine: Engine) -> None:
-    try:
-        with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":  # two machines may start at once
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x67676C73)))
-            schema.metadata.create_all(connection)
-            found = connection.execute(sa.select(schema.form.c.version)).scalar_one_or_none()
-            if found is None:
-                row = {"version": schema.SCHEMA_VERSION}
-                connection.execute(sa.insert(schema.form).values(row))
-    except (sa.exc.OperationalError, sa.exc.DatabaseError) as error:
-        raise SettingsError(
-            f"a database that does not answer ({type(error).__name__})",
-            expected="one that this user may read and write",
-            action="Check the URL, that the server runs, and the folder's permissions.",
-        ) from error
-    if found not in (None, schema.SCHEMA_VERSION):
-        raise SettingsError(
-            f"a database of form {found}",
-            expected=f"form {schema.SCHEMA_VERSION}",
-            action="Use the version of groundglass that made it, or an empty database.",
-        )

@@ -9,8 +9,10 @@ import logging
 import os
 import secrets
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from groundglass.errors import SettingsError
 
@@ -63,6 +65,19 @@ class Pseudonyms:
     def of(self, uid: str) -> str:
         """The name of what has this UID: 16 hexadecimal digits."""
         return hmac.new(self._key, uid.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, as JSON lines on standard error.
+
+    Parameters
+    ----------
+    level : {"debug", "info", "warning", "error"}
+        The least of what is logged. info: every study's way, some ten lines each.
+    """
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class JsonLines(logging.Formatter):

@@ -45,6 +45,7 @@ jobs = sa.Table(
     sa.Column("report", sa.Text, nullable=False, default=""),
     sa.Column("files_purged", sa.Boolean, nullable=False, default=False),
     sa.UniqueConstraint("study_instance_uid", "revision", name="one_job_a_revision"),
+    sqlite_autoincrement=True,  # a number once given, never stands for another job in the audit
 )
 sa.Index("jobs_by_urgency", jobs.c.state, jobs.c.priority, jobs.c.arrived_at)
 
@@ -55,12 +56,15 @@ instances = sa.Table(
     sa.Column("study_instance_uid", _UID, primary_key=True),
     sa.Column("sop_instance_uid", _UID, primary_key=True),
     sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("sop_class_uid", _UID, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("file", sa.Text, nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("source_ae", _AE, nullable=False),
     sa.Column("arrived_at", _SECONDS, nullable=False),
 )
+
+sa.Index("instances_by_uid", instances.c.sop_instance_uid)
 
 #: One row per job, destination and file: how far it got.
 deliveries = sa.Table(
@@ -69,12 +73,14 @@ deliveries = sa.Table(
     sa.Column("job_id", sa.Integer, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("destination", sa.String(64), primary_key=True),
     sa.Column("file", sa.String(255), primary_key=True),
+    sa.Column("sop_class_uid", _UID, nullable=False, default=""),
+    sa.Column("sop_instance_uid", _UID, nullable=False, default=""),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("detail", sa.Text, nullable=False, default=""),
     sa.Column("changed_at", _SECONDS, nullable=False),
 )
 
-#: Every change of state, written in the transaction that made it; never changed, purged by age.
+#: Every change of state, written in the transaction that made it; never changed, never deleted.
 audit = sa.Table(
     "audit",
     metadata,

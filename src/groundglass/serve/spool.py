@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +99,7 @@ class Spool:
         self._settings = settings or SpoolSettings()
         self._free = free
         self._incoming = root / "incoming"
-        for folder in (self._incoming, root / "studies", root / "jobs"):
+        for folder in (self._incoming, root / "studies", root / "jobs", root / "locks"):
             folder.mkdir(parents=True, exist_ok=True)
         self.pseudonyms = Pseudonyms.at(root)
         self._known: set[Path] = set()
@@ -146,9 +147,13 @@ class Spool:
 
     def refuse_when_full(self) -> None:
         """Raise `SpoolFull` when there is less room than the floor: ask before accepting work."""
-        free, floor = self._free(self.root), self._settings.free_floor_mb * 10**6
+        free, floor = self.free(), self._settings.free_floor_mb * 10**6
         if free < floor:
             raise _full(f"{free / 1e6:.0f} MB free, the floor is {floor / 1e6:.0f} MB")
+
+    def free(self) -> int:
+        """Free bytes of its disk."""
+        return self._free(self.root)
 
     def study_folder(self, study_instance_uid: str) -> Path:
         """Where the instances of a study lie, whether or not there are any."""
@@ -158,6 +163,24 @@ class Spool:
     def job_folder(self, study_instance_uid: str, revision: int) -> Path:
         """Where the work on one revision of a study lies, whether or not there is any."""
         return self.root / "jobs" / f"{self.pseudonyms.of(study_instance_uid)}-r{revision}"
+
+    @contextmanager
+    def holding(self, study_instance_uid: str) -> Iterator[None]:
+        """Within, no file of the study is deleted; any number of threads and processes may hold."""
+        with self._lock(study_instance_uid).open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
+    def clearing(self, study_instance_uid: str) -> Iterator[bool]:
+        """Within, if it gives True, nobody else holds or clears the study."""
+        with self._lock(study_instance_uid).open("r+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
     def gather(self, files: Sequence[str], folder: Path) -> Path:
         """Put exactly these files into a new folder, as links, for reading; what was there goes.
@@ -201,6 +224,12 @@ class Spool:
                     path.unlink()
                     cleared += 1
         return cleared
+
+    def _lock(self, study_instance_uid: str) -> Path:
+        """A file to lock; several studies share one, and none is ever deleted."""
+        path = self.root / "locks" / self.pseudonyms.of(study_instance_uid)[:2]
+        path.touch()
+        return path
 
     def _move_in(self, temporary: Path, place: Path) -> None:
         """Give a synced file its name, durably."""

@@ -1,0 +1,259 @@
+"""The states of a job, the changes there are between them, and what a row of the table says.
+
+received → ready → analysing → reported → delivering → delivered
+                                                     ↘ refused(reason)   no verdict, and why
+Work may end in failed(reason), the dead letters. Work that stops midway goes back: analysing to
+ready, delivering to reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from groundglass.errors import GroundglassError
+
+
+class State(StrEnum):
+    """Where a job is."""
+
+    RECEIVED = "received"
+    READY = "ready"
+    ANALYSING = "analysing"
+    REPORTED = "reported"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+#: The only changes of state there are. Work on a job stays in a state when it is taken over.
+MOVES: Mapping[State, frozenset[State]] = {
+    State.RECEIVED: frozenset({State.READY}),
+    State.READY: frozenset({State.RECEIVED, State.ANALYSING}),
+    State.ANALYSING: frozenset({State.ANALYSING, State.READY, State.REPORTED, State.FAILED}),
+    State.REPORTED: frozenset({State.DELIVERING}),
+    State.DELIVERING: frozenset(
+        {State.DELIVERING, State.REPORTED, State.DELIVERED, State.REFUSED, State.FAILED}
+    ),
+    State.DELIVERED: frozenset({State.READY, State.REPORTED}),
+    State.REFUSED: frozenset({State.READY, State.REPORTED}),
+    State.FAILED: frozenset({State.READY, State.REPORTED}),
+}
+#: Nothing more happens by itself.
+ENDED = frozenset({State.DELIVERED, State.REFUSED, State.FAILED})
+#: A job waiting here is leased into the state after it.
+LEASED_INTO = {State.READY: State.ANALYSING, State.REPORTED: State.DELIVERING}
+#: Where work that stops midway goes back to.
+BACK = {State.ANALYSING: State.READY, State.DELIVERING: State.REPORTED}
+
+
+class Priority(IntEnum):
+    """Which study goes first; within one priority, the one that came first."""
+
+    ROUTINE = 0
+    URGENT = 50
+    EMERGENCY = 100
+
+
+class DatabaseDown(GroundglassError):  # noqa: N818  (reads as what it says)
+    """The database did not do what it was asked; nothing of that was entered."""
+
+
+class LeaseLost(GroundglassError):  # noqa: N818  (reads as what it says)
+    """Another worker has taken the job over; what this one did on it does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """When a study is complete and how often work on it is tried.
+
+    Parameters
+    ----------
+    quiet_s : float
+        A study is complete when no instance of it came for this long, in s. 30: a scanner sends a
+        series in one go, and reconstructions follow each other within seconds.
+    analysis_tries : int
+        Failed or broken-off analyses after which a job becomes a dead letter. 3: a machine may
+        go down twice under a study, but a study that brings machines down is stopped.
+    delivery_tries : int
+        Failed deliveries after which a job becomes a dead letter. 100: with the delays below, a
+        PACS may be down for a day.
+    first_delay_s : float
+        Wait after the first failure in s; doubles with each. 15.
+    longest_delay_s : float
+        The wait stops growing here, in s. 900: a destination that is back is noticed within 15
+        minutes.
+    """
+
+    quiet_s: float = 30.0
+    analysis_tries: int = 3
+    delivery_tries: int = 100
+    first_delay_s: float = 15.0
+    longest_delay_s: float = 900.0
+
+    def tries(self, state: State) -> int:
+        """Tries a job has in a state of work."""
+        return self.analysis_tries if state is State.ANALYSING else self.delivery_tries
+
+    def delay_s(self, failures: int) -> float:
+        """Wait after so many failures in s."""
+        return float(min(self.first_delay_s * 2.0 ** min(failures - 1, 30), self.longest_delay_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of an instance beside its UIDs and bytes.
+
+    Parameters
+    ----------
+    sop_class_uid : str
+        What kind of object it is.
+    source_ae : str
+        The calling AE title; for other ways in, a name of the way.
+    study_description : str
+        `StudyDescription`; the rules look at it.
+    priority : int
+        As the rules gave it; a study has the highest of its instances.
+    """
+
+    sop_class_uid: str
+    source_ae: str
+    study_description: str = ""
+    priority: int = Priority.ROUTINE
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What an instance meant for its study.
+
+    Parameters
+    ----------
+    job_id, revision : int
+        The job it belongs to.
+    new : bool
+        False when the same bytes had come before.
+    opened : bool
+        Whether it began a revision; beyond the first, of a study whose analysis had begun.
+    """
+
+    job_id: int
+    revision: int
+    new: bool
+    opened: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge leaves to be deleted.
+
+    Parameters
+    ----------
+    study_instance_uid : str
+        Whose files they are.
+    files : tuple of str
+        Instances, relative to the spool's root.
+    revisions : tuple of int
+        Revisions whose job folders may go.
+    """
+
+    study_instance_uid: str
+    files: tuple[str, ...]
+    revisions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row of the table, as it was when read.
+
+    Parameters
+    ----------
+    id, revision, priority, instances, attempt, failures : int
+        `attempt` is the fencing number; `instances` counts those that came with this revision.
+    study_instance_uid, source_ae, study_description : str
+        What it is about.
+    state : State
+        Where it is.
+    reason : str
+        Why it is there, when that needs saying.
+    received_at, arrived_at, changed_at, not_before, lease_until : float
+        First instance, last instance, last change of state, earliest next try, end of the lease; s
+        since 1970-01-01 UTC.
+    worker : str
+        Who holds it, or held it last.
+    outcome : str
+        How the analysis ended (`core.result.Outcome`); empty before.
+    report : str
+        Folder of the report, relative to the spool's root; empty before.
+    files_purged : bool
+        Retention has deleted its files; the row remains as the record.
+    """
+
+    id: int
+    study_instance_uid: str
+    revision: int
+    state: State
+    reason: str
+    priority: int
+    source_ae: str
+    study_description: str
+    instances: int
+    received_at: float
+    arrived_at: float
+    changed_at: float
+    not_before: float
+    attempt: int
+    failures: int
+    worker: str
+    lease_until: float
+    outcome: str
+    report: str
+    files_purged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change of state.
+
+    Parameters
+    ----------
+    at : float
+        Seconds since 1970-01-01 UTC.
+    before, after : str
+        States; `before` is empty for a job's beginning.
+    attempt : int
+        The fencing number under which it was made.
+    worker, reason : str
+        Who and why.
+    """
+
+    at: float
+    before: str
+    after: str
+    attempt: int
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """How far one file of a report got at one destination.
+
+    Parameters
+    ----------
+    file : str
+        Its name in the report's folder.
+    status : str
+        A `delivery.FileStatus`.
+    detail : str
+        What the destination said.
+    sop_class_uid, sop_instance_uid : str
+        What it is; empty for what is not DICOM.
+    """
+
+    file: str
+    status: str
+    detail: str = ""
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
