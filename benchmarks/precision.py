@@ -7,6 +7,7 @@ AVX512-BF16 compute.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,13 @@ class EmulatedBf16Engine:
         self.precision = Precision.BF16
         self.version = f"emulated by onnxruntime {onnxruntime.__version__}"
 
-    def compile(self, path: Path, batch: int) -> Network:  # noqa: ARG002  (any batch is taken)
-        """A network with rounding put before every product."""
-        return _Session(_rounded(onnx.load(str(path))))
+    def compile(self, path: Path, batch: int, outputs: Sequence[str] = ()) -> Network:  # noqa: ARG002
+        """A network with rounding put before every product; it takes any batch."""
+        return _Session(_rounded(onnx.load(str(path))), outputs)
+
+    def outputs(self, path: Path) -> tuple[str, ...]:
+        """As the real engine gives them."""
+        return OpenVinoEngine(Precision.F32).outputs(path)
 
     def constants(self, path: Path) -> dict[str, NDArray[np.float32]]:
         """As the real engine gives them."""
@@ -41,7 +46,8 @@ class EmulatedBf16Engine:
 
 
 class _Session:
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, outputs: Sequence[str]) -> None:
+        self._outputs = list(outputs) or None
         options = onnxruntime.SessionOptions()
         # Optimisation would remove the pair of casts that does the rounding.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -50,7 +56,7 @@ class _Session:
         )
 
     def __call__(self, inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        return tuple(self._session.run(None, {self._session.get_inputs()[0].name: inputs}))
+        return tuple(self._session.run(self._outputs, {self._session.get_inputs()[0].name: inputs}))
 
 
 def _rounded(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -114,7 +114,7 @@ def test_exported_networks_compute_what_pytorch_computes(
         sequence = torch.rand(1, RECIPE.group_size, features.shape[1])
         expected = torch.softmax(networks.head(sequence), dim=1).numpy()
     (found_lung,) = engine.compile(bundle.path(SEGMENTER), 2)(images[:, None])
-    found_features, maps = engine.compile(bundle.path(ENCODER), 2)(images[:, None])
+    found_features, *_, maps = engine.compile(bundle.path(ENCODER), 2)(images[:, None])
     (logits,) = engine.compile(bundle.path(HEAD), 1)(sequence.numpy())
     assert np.abs(found_lung / 255.0 - lung).max() < 0.51 / 255 + 1e-4
     np.testing.assert_allclose(found_features, features, atol=1e-4)

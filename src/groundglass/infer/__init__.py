@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groundglass.infer.bundle import Bundle, load_bundle, shipped_bundles
-from groundglass.infer.classify import Classifier, GroupEvidence
+from groundglass.infer.classify import Classifier, GroupEvidence, SliceDetail
 from groundglass.infer.engine import Engine, Network, OpenVinoEngine, Precision
 from groundglass.infer.segment import Segmenter
 from groundglass.infer.vote import vote
@@ -17,6 +17,7 @@ __all__ = [
     "OpenVinoEngine",
     "Precision",
     "Segmenter",
+    "SliceDetail",
     "load_bundle",
     "shipped_bundles",
     "vote",

@@ -19,8 +19,10 @@ from groundglass.prepare import Recipe
 SEGMENTER, ENCODER, HEAD = "segmenter.onnx", "encoder.onnx", "head.onnx"
 #: What a bundle holds beside its manifest.
 FILES = frozenset((SEGMENTER, ENCODER, HEAD))
+#: Output of the encoder that the head reads.
+FEATURES = "features"
 #: Version of the manifest's form; another one is refused.
-SCHEMA = 1
+SCHEMA = 2
 #: The bundle used when none is named.
 DEFAULT = "demonstration"
 _RESTORE = "Restore the bundle from where it came."
@@ -100,6 +102,11 @@ def load_bundle(source: str | Path = DEFAULT) -> Bundle:
     for file, expected in bundle.sha256.items():
         _check_file(bundle.path(file), expected)
     return bundle
+
+
+def map_names(layers: int) -> tuple[str, ...]:
+    """Names of the encoder's outputs that hold each layer's activations, the finest first."""
+    return tuple(f"maps{layer + 1}" for layer in range(layers))
 
 
 def shipped_bundles() -> tuple[str, ...]:

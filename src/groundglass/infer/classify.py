@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import GroupPrediction, SliceGroup
-from groundglass.infer.bundle import ENCODER, HEAD, Bundle
+from groundglass.infer.bundle import ENCODER, FEATURES, HEAD, Bundle
 from groundglass.infer.engine import Engine
 
 #: Slices per call of the encoder; a group of 50 is five calls.
 _BATCH = 10
+#: Slices per call where every layer's activations are wanted: 8 MB each at 256×256.
+_DETAIL_BATCH = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +36,22 @@ class GroupEvidence:
     maps: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceDetail:
+    """All that the encoder computes of some slices.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (slices, features)
+        Pooled features.
+    maps : tuple of ndarray of float32, shapes (slices, channels, rows, columns)
+        Activations of each layer, the finest first; their channels are the features, in order.
+    """
+
+    features: NDArray[np.float32]
+    maps: tuple[NDArray[np.float32], ...]
+
+
 class Classifier:
     """Encoder and head of a bundle.
 
@@ -47,7 +65,10 @@ class Classifier:
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._labels = bundle.labels
-        self._encoder = engine.compile(bundle.path(ENCODER), _BATCH)
+        encoder = bundle.path(ENCODER)
+        layers = tuple(name for name in engine.outputs(encoder) if name != FEATURES)
+        self._encoder = engine.compile(encoder, _BATCH, (FEATURES, layers[-1]))
+        self._detail = engine.compile(encoder, _DETAIL_BATCH, (FEATURES, *layers))
         self._head = engine.compile(bundle.path(HEAD), 1)
         size = bundle.recipe.image_size
         black = np.zeros((1, 1, size, size), dtype=np.uint8)
@@ -77,6 +98,21 @@ class Classifier:
         (logits,) = self._head(features[None])
         prediction = GroupPrediction.of(group, self._labels, softmax(logits[0]).tolist())
         return GroupEvidence(prediction, features, maps)
+
+    def detail(self, images: NDArray[np.uint8]) -> SliceDetail:
+        """Encode slices once more, keeping every layer; some two times the cost of the verdict's.
+
+        Parameters
+        ----------
+        images : ndarray of uint8, shape (slices, size, size)
+            Prepared images, at least one.
+        """
+        parts = [
+            self._detail(images[start : start + _DETAIL_BATCH, None])
+            for start in range(0, len(images), _DETAIL_BATCH)
+        ]
+        features, *maps = (np.concatenate(one) for one in zip(*parts, strict=True))
+        return SliceDetail(features, tuple(maps))
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +27,7 @@ class Precision(StrEnum):
 
 
 class Network(Protocol):
-    """A compiled network: arrays in, arrays out, in the graph's order."""
+    """A compiled network: arrays in, arrays out, in the order asked for."""
 
     def __call__(self, inputs: Array) -> tuple[Array, ...]:
         """Run on a batch; outputs are copies the caller owns."""
@@ -39,8 +40,12 @@ class Engine(Protocol):
     precision: Precision
     version: str
 
-    def compile(self, path: Path, batch: int) -> Network:
-        """A network for batches of at most `batch` items."""
+    def compile(self, path: Path, batch: int, outputs: Sequence[str] = ()) -> Network:
+        """A network for batches of at most `batch` items; only the named outputs, if any are."""
+        ...
+
+    def outputs(self, path: Path) -> tuple[str, ...]:
+        """Names of a network's outputs, in the file's order."""
         ...
 
     def constants(self, path: Path) -> dict[str, NDArray[np.float32]]:
@@ -70,7 +75,7 @@ class OpenVinoEngine:
         self.precision = Precision.BF16 if wants_bf16 and native_bf16 else Precision.F32
         self.version = str(ov.__version__).split("-", maxsplit=1)[0]
 
-    def compile(self, path: Path, batch: int) -> Network:
+    def compile(self, path: Path, batch: int, outputs: Sequence[str] = ()) -> Network:
         """A network for batches of one fixed size.
 
         Parameters
@@ -79,13 +84,34 @@ class OpenVinoEngine:
             ONNX file.
         batch : int
             Size of the first axis; a fixed shape lets the engine plan its memory once.
+        outputs : sequence of str, optional
+            Names of the outputs wanted, in this order; what only others need is not computed. All
+            of them unless given.
         """
         model = self._core.read_model(str(path))
+        if outputs:
+            model = self._only(model, outputs)
         shape = model.input(0).get_partial_shape()
         shape[0] = batch
         model.reshape(shape)
         hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.precision.value}
         return _OpenVinoNetwork(self._core.compile_model(model, "CPU", hints), batch)
+
+    def outputs(self, path: Path) -> tuple[str, ...]:
+        """Names of a network's outputs, in the file's order."""
+        return tuple(one.get_any_name() for one in self._core.read_model(str(path)).outputs)
+
+    def _only(self, model: Any, outputs: Sequence[str]) -> Any:
+        """The part of a model that gives the named outputs."""
+        nodes = {
+            name: result.get_node().input_value(0)
+            for result in model.outputs
+            for name in result.get_names()
+        }
+        import openvino as ov  # noqa: PLC0415
+
+        results = [ov.opset13.result(nodes[name]) for name in outputs]
+        return ov.Model(results, model.get_parameters(), "part")
 
     def constants(self, path: Path) -> dict[str, NDArray[np.float32]]:
         """The float weights stored in an ONNX file, by name."""

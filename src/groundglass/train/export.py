@@ -13,7 +13,16 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from groundglass.infer.bundle import ENCODER, HEAD, MANIFEST, SCHEMA, SEGMENTER, sha256_of
+from groundglass.infer.bundle import (
+    ENCODER,
+    FEATURES,
+    HEAD,
+    MANIFEST,
+    SCHEMA,
+    SEGMENTER,
+    map_names,
+    sha256_of,
+)
 from groundglass.prepare import Recipe
 from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
 
@@ -69,15 +78,18 @@ class _SegmenterGraph(nn.Module):
 
 
 class _EncoderGraph(nn.Module):
-    """8-bit image in, pooled features and the last layer's activations out."""
+    """8-bit image in; out come pooled features and each layer's activations, the finest first.
+
+    Whoever runs it names the outputs wanted, and the others cost nothing.
+    """
 
     def __init__(self, net: SliceEncoder) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         maps = self.net.maps(image.float() / 255)
-        return torch.cat([m.amax(dim=(2, 3)) for m in maps], dim=1), maps[-1]
+        return torch.cat([m.amax(dim=(2, 3)) for m in maps], dim=1), *maps
 
 
 def export_bundle(networks: Networks, recipe: Recipe, facts: BundleFacts, folder: Path) -> None:
@@ -87,7 +99,8 @@ def export_bundle(networks: Networks, recipe: Recipe, facts: BundleFacts, folder
     image = torch.zeros(2, 1, size, size, dtype=torch.uint8)
     features = torch.zeros(1, recipe.group_size, networks.encoder.features)
     _export(_SegmenterGraph(networks.segmenter), image, folder / SEGMENTER, ["probability"])
-    _export(_EncoderGraph(networks.encoder), image, folder / ENCODER, ["features", "maps"])
+    layers = map_names(len(networks.encoder.layers))
+    _export(_EncoderGraph(networks.encoder), image, folder / ENCODER, [FEATURES, *layers])
     _export(networks.head, features, folder / HEAD, ["logits"])
     _name_head_weights(folder / HEAD)
     manifest = {
