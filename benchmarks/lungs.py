@@ -14,7 +14,7 @@ from groundglass.phantom import LABELS, PhantomSettings, make_phantom
 from groundglass.pipeline import Triage
 from groundglass.prepare import clean_lung_mask
 from groundglass.prepare.intensity import segmenter_window
-from groundglass.train.augment import add_consolidation
+from groundglass.train.lung_augment import add_consolidation
 from groundglass.train.lung_masks import AnnotatedSlice, read_annotated_slices
 
 #: Millimetres per pixel are not stored with the slices; 400 mm over 256 pixels is the usual view.

@@ -1,108 +1,149 @@
-"""Random changes for training (paper: rotating, flipping, blurring, brightening)."""
+"""Random changes of prepared slices: rotating, flipping, blurring, brightening (paper 2.2.1)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Slice = NDArray[np.float32]
-Mask = NDArray[np.uint8]
-#: Share of slices given made disease: enough to keep consolidation in the lung, not so much that
-#: the dome of the liver and a full stomach look like it.
-_ILL = 0.3
+from groundglass.train.settings import AugmentSettings
+
+Images = NDArray[np.uint8]
+_Change = Callable[[Images], Images]
 
 
-def augment_lung_slice(
-    hu: NDArray[np.int16], lung: NDArray[np.bool_], rng: np.random.Generator
-) -> tuple[Slice, Mask]:
-    """One annotated slice, changed at random: disease, place, and how the scanner shows it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Augmentation:
+    """One drawn change, the same for every image it is given.
+
+    The slices of a group are one patient on one scanner: they are changed alike, and a mask moves
+    with its image.
 
     Parameters
     ----------
-    hu : ndarray of int16, shape (rows, columns)
-        Hounsfield units.
-    lung : ndarray of bool, same shape
-        Lung truth.
+    place : tuple of callable
+        Changes of place, for images and masks.
+    look : tuple of callable
+        Changes of grey values, for images only.
+    """
+
+    place: tuple[_Change, ...] = ()
+    look: tuple[_Change, ...] = ()
+
+    def images(self, images: Images) -> Images:
+        """The images changed: uint8, shape (slices, size, size), black staying black."""
+        for change in (*self.place, *self.look):
+            images = change(images)
+        return images
+
+    def masks(self, masks: Images) -> Images:
+        """Masks moved as the images are; 255 (not known) stays 255."""
+        if not self.place:
+            return masks
+        known, unknown = np.where(masks == 255, 0, masks), (masks == 255).astype(np.uint8)
+        soft, covered = known * np.uint8(255), unknown * np.uint8(255)
+        for change in self.place:
+            soft, covered = change(soft), change(covered)
+        return np.where(covered > 127, 255, soft > 127).astype(np.uint8)
+
+
+def draw(settings: AugmentSettings, rng: np.random.Generator) -> Augmentation:
+    """Choose what a step changes, and how much.
+
+    Parameters
+    ----------
+    settings : AugmentSettings
+        Kinds and ranges.
     rng : Generator
         Source of chance.
-
-    Returns
-    -------
-    hu : ndarray of float32, same shape
-    lung : ndarray of uint8, same shape
-        0 or 1; disease stays inside the truth.
     """
-    image, mask = hu.astype(np.float32), lung.astype(np.uint8)
-    if rng.random() < _ILL:
-        image = add_consolidation(image, mask, rng)
-    image, mask = _move(image, mask, rng)
-    return _show(image, rng), mask
+    if settings.at_once == 0:
+        chosen = [kind for kind in settings.kinds if rng.random() < settings.probability]
+    elif rng.random() < settings.probability:
+        picked = rng.choice(len(settings.kinds), settings.at_once, replace=False)
+        chosen = [settings.kinds[int(k)] for k in picked]
+    else:
+        chosen = []
+    place = [_PLACE[kind](settings, rng) for kind in chosen if kind in _PLACE]
+    look = [_LOOK[kind](settings, rng) for kind in chosen if kind in _LOOK]
+    return Augmentation(tuple(place), tuple(look))
 
 
-def add_consolidation(image: Slice, mask: Mask, rng: np.random.Generator) -> Slice:
-    """Fill a random part of the lung with ground glass or consolidation.
-
-    The part is where a smooth random field is high, drawn towards the pleura half of the time:
-    dense disease against the chest wall is what a mask must not lose.
-    """
-    size = image.shape[0]
-    cells = int(rng.integers(3, 9))
-    field = cv2.resize(
-        rng.standard_normal((cells, cells)).astype(np.float32),
-        image.shape[::-1],
-        interpolation=cv2.INTER_CUBIC,
-    )
-    if rng.random() < 0.5:
-        depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
-        field -= (depth / (0.06 * size)).astype(np.float32)
-    inside = field[mask > 0]
-    if inside.size == 0:
-        return image
-    level = np.quantile(inside, 1.0 - rng.uniform(0.03, 0.5))
-    sharpness = rng.uniform(2.0, 12.0)
-    share = 1.0 / (1.0 + np.exp(-np.clip(sharpness * (field - level), -30, 30)))
-    share = share * cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)
-    density = rng.uniform(-650.0, -350.0) if rng.random() < 0.35 else rng.uniform(-150.0, 80.0)
-    texture = cv2.GaussianBlur(rng.standard_normal(image.shape).astype(np.float32), (3, 3), 0)
-    disease = np.maximum(image, density + 45.0 * texture)
-    return np.asarray(image * (1 - share) + disease * share, dtype=np.float32)
+def _flip(_settings: AugmentSettings, _rng: np.random.Generator) -> _Change:
+    return lambda images: np.ascontiguousarray(images[:, :, ::-1])
 
 
-def _move(image: Slice, mask: Mask, rng: np.random.Generator) -> tuple[Slice, Mask]:
-    """Mirror, rotate, scale and shift, so that position and field of view say nothing."""
-    size = image.shape[0]
-    if rng.random() < 0.5:
-        image, mask = image[:, ::-1], mask[:, ::-1]
-    angle = rng.normal(0.0, 7.0)
-    close = rng.random() < 0.15
-    # A close look at some part of the body shows fat, muscle and bone that are not lung.
-    scale, shift = (rng.uniform(1.5, 3.5), 1.0) if close else (rng.uniform(0.75, 1.25), 0.1)
-    matrix = cv2.getRotationMatrix2D((size / 2, size / 2), angle, scale)
-    matrix[0, 1] += rng.uniform(-0.05, 0.05)
-    matrix[:, 2] += rng.uniform(-shift, shift, 2) * size
-    square = (size, size)
-    moved = cv2.warpAffine(
-        np.ascontiguousarray(image),
-        matrix,
-        square,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=-1010.0,
-    )
-    # The mask is moved as grey and cut at half, so that its edge stays true below a pixel.
-    soft = cv2.warpAffine(np.ascontiguousarray(mask).astype(np.float32), matrix, square)
-    return np.asarray(moved, dtype=np.float32), (soft > 0.5).astype(np.uint8)
+def _rotate(settings: AugmentSettings, rng: np.random.Generator) -> _Change:
+    return _warp(_angle(settings, rng), 1.0, (0.0, 0.0))
 
 
-def _show(image: Slice, rng: np.random.Generator) -> Slice:
-    """Noise, blur and small errors of scale."""
-    if rng.random() < 0.3:
-        blurred = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2))
-        image = np.asarray(blurred, dtype=np.float32)
-    if rng.random() < 0.6:
-        noise = rng.standard_normal(image.shape).astype(np.float32)
-        if rng.random() < 0.5:
-            noise = cv2.GaussianBlur(noise, (3, 3), 0) * 1.8
-        image = image + noise * np.float32(rng.uniform(5.0, 70.0))
-    gain, offset = rng.normal(1.0, 0.03), rng.normal(0.0, 20.0)
-    return np.asarray((image + 1000.0) * gain - 1000.0 + offset, dtype=np.float32)
+def _move(settings: AugmentSettings, rng: np.random.Generator) -> _Change:
+    scale = rng.uniform(*settings.scale)
+    across, down = rng.uniform(-settings.shift, settings.shift, 2)
+    return _warp(_angle(settings, rng), scale, (across, down))
+
+
+def _angle(settings: AugmentSettings, rng: np.random.Generator) -> float:
+    return float(rng.uniform(-settings.rotate_degrees, settings.rotate_degrees))
+
+
+def _warp(angle: float, scale: float, shift: tuple[float, float]) -> _Change:
+    def change(images: Images) -> Images:
+        size = images.shape[1]
+        matrix = cv2.getRotationMatrix2D((size / 2, size / 2), angle, scale)
+        matrix[:, 2] += np.array(shift) * size
+        return np.stack([cv2.warpAffine(image, matrix, (size, size)) for image in images])
+
+    return change
+
+
+def _blur(settings: AugmentSettings, rng: np.random.Generator) -> _Change:
+    sigma = float(rng.uniform(*settings.blur_sigma_px))
+    return lambda images: np.stack([cv2.GaussianBlur(image, (0, 0), sigma) for image in images])
+
+
+def _brighten(settings: AugmentSettings, rng: np.random.Generator) -> _Change:
+    gain = rng.uniform(*settings.gain)
+    offset = rng.uniform(-settings.offset, settings.offset)
+    return _scale(np.arange(256) * gain + offset)
+
+
+def _contrast(settings: AugmentSettings, rng: np.random.Generator) -> _Change:
+    # Drawn on a logarithmic scale, so that darker and brighter are as likely.
+    low, high = np.log(settings.gamma)
+    exponent = float(np.exp(rng.uniform(low, high)))
+    return _scale(255 * np.linspace(0.0, 1.0, 256) ** exponent)
+
+
+def _scale(table: NDArray[np.floating[Any]]) -> _Change:
+    """Another grey value for each; black stays, as outside the lungs there is nothing to see."""
+    grey = np.clip(np.rint(table), 0, 255).astype(np.uint8)
+    grey[0] = 0
+    return lambda images: grey[images]
+
+
+def _noise(settings: AugmentSettings, rng: np.random.Generator) -> _Change:
+    width = rng.uniform(*settings.noise)
+    # A generator of its own: the change must be the same however many images it is given.
+    seed = int(rng.integers(2**63))
+
+    def change(images: Images) -> Images:
+        noise = np.random.default_rng(seed).standard_normal(images.shape, dtype=np.float32)
+        noisy = np.clip(images + np.float32(width) * noise, 1, 255)
+        return np.asarray(noisy * (images > 0), dtype=np.uint8)
+
+    return change
+
+
+_Draw = Callable[[AugmentSettings, np.random.Generator], _Change]
+_PLACE: dict[str, _Draw] = {"flip": _flip, "rotate": _rotate, "move": _move}
+_LOOK: dict[str, _Draw] = {
+    "blur": _blur,
+    "brighten": _brighten,
+    "contrast": _contrast,
+    "noise": _noise,
+}

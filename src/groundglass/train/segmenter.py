@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from groundglass.prepare import Recipe
 from groundglass.prepare.intensity import segmenter_window
-from groundglass.train.augment import augment_lung_slice
 from groundglass.train.log import log_to
+from groundglass.train.lung_augment import augment_lung_slice
 from groundglass.train.lung_masks import AnnotatedSlice
 from groundglass.train.networks import LungUNet
 from groundglass.train.tensors import to_tensor

@@ -1,4 +1,4 @@
-"""From prepared images to what the networks take."""
+"""From 8-bit images to what the networks take."""
 
 from __future__ import annotations
 
@@ -10,5 +10,9 @@ from torch import Tensor
 
 def to_tensor(images: NDArray[np.uint8]) -> Tensor:
     """(N, 1, H, W) floats 0 to 1 from (N, H, W) bytes."""
-    x = torch.from_numpy(images[:, None].astype(np.float32) / 255)
-    return x.contiguous(memory_format=torch.channels_last)
+    return as_float(torch.from_numpy(images[:, None]))
+
+
+def as_float(image: Tensor) -> Tensor:
+    """Floats 0 to 1 from bytes, shape (N, 1, H, W), in the order convolutions are fastest in."""
+    return (image.float() / 255).contiguous(memory_format=torch.channels_last)

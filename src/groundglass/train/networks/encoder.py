@@ -1,4 +1,4 @@
-"""The slice encoder: four convolutions, each pooled to a vector (paper section 2.3.1)."""
+"""The slice encoder: four layers of convolution, each pooled to a vector (paper section 2.3.1)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch.nn import functional as F
 
 
 class SliceEncoder(nn.Module):
-    """Four 3×3 convolutions with ReLU; the global maximum of each is a feature.
+    """Layers of 3×3 convolutions with ReLU; the global maximum of each is a feature.
 
-    The paper gives the number of layers, ReLU, global max pooling after each and the concatenation
-    ("features from all layers are used equally"). Widths, kernels and the max-pool between the
-    layers are our choice.
+    The paper gives four layers of one convolution, ReLU, global max pooling after each and the
+    concatenation ("features from all layers are used equally"). Widths, kernels, the max-pool
+    between the layers, normalisation and dropout are our choice.
 
     Parameters
     ----------
@@ -20,15 +20,31 @@ class SliceEncoder(nn.Module):
         Channels per layer.
     classes : int
         Width of the softmax that trains it; dropped afterwards.
+    convolutions : int
+        Convolutions per layer.
+    norm : bool
+        Batch normalisation after each convolution; export folds it into the weights.
+    dropout : float
+        Share of features dropped before the softmax.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 128), classes: int = 3) -> None:
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (16, 32, 64, 128),
+        classes: int = 3,
+        *,
+        convolutions: int = 1,
+        norm: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         inputs = (1, *widths[:-1])
+        self.widths = widths
         self.layers = nn.ModuleList(
-            nn.Conv2d(i, o, 3, padding=1) for i, o in zip(inputs, widths, strict=True)
+            _layer(i, o, convolutions, norm=norm) for i, o in zip(inputs, widths, strict=True)
         )
         self.features = sum(widths)
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.features, classes)
 
     def maps(self, image: Tensor) -> list[Tensor]:
@@ -47,15 +63,36 @@ class SliceEncoder(nn.Module):
         found = []
         x = image
         for level, layer in enumerate(self.layers):
-            x = F.relu(layer(F.max_pool2d(x, 2) if level else x))
+            x = layer(F.max_pool2d(x, 2) if level else x)
             found.append(x)
         return found
 
     def encode(self, image: Tensor) -> Tensor:
         """Features, shape (N, sum of widths)."""
-        return torch.cat([m.amax(dim=(2, 3)) for m in self.maps(image)], dim=1)
+        return pooled(self.maps(image))
 
     def forward(self, image: Tensor) -> Tensor:
         """Class logits per slice, shape (N, classes); used to train the encoder."""
-        logits: Tensor = self.classifier(self.encode(image))
+        return self.classify(self.maps(image))
+
+    def classify(self, maps: list[Tensor]) -> Tensor:
+        """Class logits from the layers' activations."""
+        logits: Tensor = self.classifier(self.dropout(pooled(maps)))
         return logits
+
+
+def pooled(maps: list[Tensor]) -> Tensor:
+    """Global maxima of all layers, concatenated."""
+    # The same values as amax(dim=(2, 3)), with a backward pass a third cheaper.
+    return torch.cat([F.adaptive_max_pool2d(one, 1).flatten(1) for one in maps], dim=1)
+
+
+def _layer(channels_in: int, channels_out: int, convolutions: int, *, norm: bool) -> nn.Sequential:
+    parts: list[nn.Module] = []
+    for index in range(convolutions):
+        channels = channels_out if index else channels_in
+        parts.append(nn.Conv2d(channels, channels_out, 3, padding=1, bias=not norm))
+        if norm:
+            parts.append(nn.BatchNorm2d(channels_out))
+        parts.append(nn.ReLU())
+    return nn.Sequential(*parts)

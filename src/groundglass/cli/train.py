@@ -1,0 +1,106 @@
+"""`groundglass train`: from a cohort to a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HELP = (
+    "Train the networks on a cohort: the lung segmenter, the slice encoder, the sequence head, or "
+    "all of them, which ends in a bundle.\n\n"
+    "An experiment (a TOML file; see experiments/) says how. Needs "
+    "`pip install 'groundglass\\[train]'`."
+)
+_EPILOG = """[bold]Examples[/bold]
+
+  groundglass cohort phantom --out phantoms [dim]· a cohort of made patients[/dim]
+
+  groundglass train all --experiment paper.toml --cohort phantoms/cohort.csv --out runs/paper
+
+  groundglass train encoder --experiment mosmed.toml --cohort mosmed.csv --out runs/mosmed
+
+  groundglass train all … --resume [dim]· go on where a run was cut off[/dim]
+
+[bold]Exit codes[/bold]  0 trained · 1 could not, the reason is printed · 2 wrong use"""
+_STAGES = {
+    "segmenter": "The lung U-Net, on slices whose lungs were marked (column `mask`) and phantoms.",
+    "encoder": "The CNN, on slices with their patient's label. Takes single-slice cases too.",
+    "sequence": "The biLSTM on groups of slices, the trained encoder frozen.",
+    "all": "Segmenter (unless a bundle's is taken), encoder and sequence head, then the bundle.",
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands known."""
+    group = typer.Typer(
+        name="train", help=_HELP, epilog=_EPILOG, rich_markup_mode="rich", no_args_is_help=True
+    )
+    for stage, words in _STAGES.items():
+        group.command(stage, help=words)(_command(stage))
+    app.add_typer(group)
+
+
+def _command(stage: str) -> Callable[..., None]:
+    def command(
+        experiment: Annotated[
+            Path,
+            typer.Option(
+                "--experiment",
+                metavar="FILE",
+                show_default=False,
+                help="How to train: a TOML file as in experiments/.",
+            ),
+        ],
+        cohort: Annotated[
+            Path,
+            typer.Option(
+                "--cohort",
+                metavar="TABLE",
+                show_default=False,
+                help="On whom: a CSV or Parquet table; `groundglass cohort check` looks it over.",
+            ),
+        ],
+        out: Annotated[
+            Path,
+            typer.Option(
+                "--out",
+                metavar="DIR",
+                file_okay=False,
+                show_default=False,
+                help="Folder of this run: checkpoints, tables, the bundle. Made if missing.",
+            ),
+        ],
+        lungs: Annotated[
+            Path | None,
+            typer.Option(
+                "--lungs",
+                metavar="TABLE",
+                show_default="the cohort's own",
+                help="Cohort of slices with marked lungs, for the segmenter.",
+            ),
+        ] = None,
+        cache: Annotated[
+            Path | None,
+            typer.Option(
+                "--cache",
+                metavar="DIR",
+                file_okay=False,
+                show_default="OUT/prepared",
+                help="Where prepared slices are kept; several runs may share it.",
+            ),
+        ] = None,
+        processes: Annotated[
+            int, typer.Option("--processes", min=1, help="Studies prepared at once, 1 GB each.")
+        ] = 2,
+        resume: Annotated[
+            bool, typer.Option("--resume", help="Go on with what an earlier run left in OUT.")
+        ] = False,
+    ) -> None:
+        from groundglass.cli.training import Request, train  # noqa: PLC0415  (slow: numpy)
+
+        train(stage, Request(experiment, cohort, out, lungs, cache, processes, resume))
+
+    return command

@@ -1,0 +1,105 @@
+"""The whole of `groundglass train`: read what is asked, train, say where things are."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groundglass.cli.console import Voice, counting
+from groundglass.cohort import read_cohort
+from groundglass.errors import SettingsError
+
+if TYPE_CHECKING:
+    from groundglass.train.task import Task
+
+#: Modules that training needs and running does not.
+_NEEDED = ("torch", "lightning", "onnx", "tensorboard")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for.
+
+    Parameters
+    ----------
+    experiment, cohort, out : Path
+        Settings, table of patients, folder of the run.
+    lungs, cache : Path or None
+        Table of slices with marked lungs; where prepared slices are kept.
+    processes : int
+        Studies prepared at once.
+    resume : bool
+        Go on with an earlier run.
+    """
+
+    experiment: Path
+    cohort: Path
+    out: Path
+    lungs: Path | None
+    cache: Path | None
+    processes: int
+    resume: bool
+
+
+def train(stage: str, request: Request) -> None:
+    """Train one stage, or all, and say what came of it.
+
+    Parameters
+    ----------
+    stage : str
+        "segmenter", "encoder", "sequence" or "all".
+    request : Request
+        How, on whom, where to.
+
+    Raises
+    ------
+    GroundglassError
+        Something asked for is not there or makes no sense.
+    """
+    _refuse_without_extra()
+    from groundglass.train import running  # noqa: PLC0415  (slow: PyTorch)
+
+    told = running.STAGES[stage](_task(request))
+    voice = Voice()
+    voice.heading(told.title)
+    for name, value in told.facts:
+        voice.say(f"  {name:<12} {value}")
+    voice.heading("Next")
+    voice.say(f"  {told.next_step}")
+
+
+def say(line: str) -> None:
+    """One line on standard error; a function of a module, so that other processes can call it."""
+    Voice(aside=True).say(line)
+
+
+def _task(request: Request) -> Task:
+    from groundglass.train.cache import CacheSettings  # noqa: PLC0415  (slow)
+    from groundglass.train.experiment import read_experiment  # noqa: PLC0415
+    from groundglass.train.task import PREPARED_FOLDER, Task  # noqa: PLC0415
+
+    out = request.out.resolve()
+    return Task(
+        experiment=read_experiment(request.experiment),
+        cohort=read_cohort(request.cohort),
+        lung_cohort=read_cohort(request.lungs) if request.lungs else None,
+        out=out,
+        cache=CacheSettings(request.cache or out / PREPARED_FOLDER, request.processes),
+        resume=request.resume,
+        tell=say,
+        counting=counting,
+        bar=sys.stderr.isatty(),
+    )
+
+
+def _refuse_without_extra() -> None:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise SettingsError(
+            f"no {', '.join(missing)} in this installation",
+            expected="what training needs and running does not",
+            action="Install it with: pip install 'groundglass[train]'",
+        )
