@@ -6,6 +6,7 @@ from groundglass.cohort.case import SPLITS, Case, Cohort
 from groundglass.cohort.checking import CheckSettings, check_cohort
 from groundglass.cohort.fingerprint import study_fingerprint
 from groundglass.cohort.identity import patient_hash
+from groundglass.cohort.joining import join_cohorts, slices_of
 from groundglass.cohort.phantom_cohort import PhantomCohortSettings, write_phantom_cohort
 from groundglass.cohort.report import CohortReport, Finding, FindingKind, Severity
 from groundglass.cohort.splitting import SplitSettings, hold_out_fold, split_cohort
@@ -26,10 +27,12 @@ __all__ = [
     "StudyKind",
     "check_cohort",
     "hold_out_fold",
+    "join_cohorts",
     "open_slice",
     "open_study",
     "patient_hash",
     "read_cohort",
+    "slices_of",
     "split_cohort",
     "study_fingerprint",
     "study_kind",

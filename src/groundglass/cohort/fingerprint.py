@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.cohort.files import files_below
 from groundglass.cohort.images import read_image
 from groundglass.cohort.metaimage import read_metaimage
 from groundglass.cohort.phantoms import canonical_phantom, read_phantom_settings
-from groundglass.cohort.studies import StudyKind, files_below, study_kind
+from groundglass.cohort.studies import StudyKind, study_kind
 from groundglass.core.study import Series, SourceKind, Study
 from groundglass.dicom import read_study, read_volume
 from groundglass.dicom.frames import frames_of

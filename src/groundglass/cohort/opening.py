@@ -6,6 +6,7 @@ from groundglass.cohort.case import Case
 from groundglass.cohort.fingerprint import SliceDigest, combine, digests_of, slice_digests
 from groundglass.cohort.leaks import Examined
 from groundglass.cohort.stack_columns import stack_settings
+from groundglass.cohort.stacks import read_stack
 from groundglass.cohort.studies import StudyKind, in_row, study_kind
 from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.errors import InputError
@@ -33,5 +34,5 @@ def _slices(case: Case) -> list[SliceDigest]:
             read_volume(series)
         return digests_of(study)
     if kind is StudyKind.IMAGE_STACK:
-        read_volume(select_chest_ct(read_study(case.study, stack=stack_settings(case))))
+        read_stack(case.study, stack_settings(case))
     return slice_digests(case.study)

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.cohort.case import Case
+from groundglass.cohort.files import files_below
 from groundglass.cohort.images import IMAGE_SUFFIXES, read_image
 from groundglass.cohort.metaimage import METAIMAGE_SUFFIX, read_metaimage
 from groundglass.cohort.phantoms import PHANTOM_SUFFIX, read_phantom_settings
 from groundglass.cohort.stack_columns import stack_settings
+from groundglass.cohort.stacks import read_stack
 from groundglass.core.volume import Volume
 from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.dicom.sources import list_entries
@@ -73,11 +75,6 @@ def study_kind(path: Path) -> StudyKind:
     return StudyKind.IMAGE if name.endswith(IMAGE_SUFFIXES) else StudyKind.DICOM
 
 
-def files_below(folder: Path) -> list[Path]:
-    """The files in a folder and the folders in it, hidden ones left out, sorted."""
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-
-
 def open_study(case: Case) -> Volume:
     """The volume of a case.
 
@@ -109,8 +106,9 @@ def open_study(case: Case) -> Volume:
             return make_phantom(read_phantom_settings(case.study)).volume
         if kind is StudyKind.METAIMAGE:
             return read_metaimage(case.study)
-        stack = stack_settings(case) if kind is StudyKind.IMAGE_STACK else None
-        return read_volume(select_chest_ct(read_study(case.study, stack=stack)))
+        if kind is StudyKind.IMAGE_STACK:
+            return read_stack(case.study, stack_settings(case))
+        return read_volume(select_chest_ct(read_study(case.study)))
     except InputError as error:
         raise in_row(case, error) from error
 

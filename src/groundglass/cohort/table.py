@@ -15,7 +15,9 @@ from groundglass.errors import InputError, ReadError, ReportError
 
 #: The columns every table has, in the order in which they are written.
 COLUMNS = ("patient", "study", "label", "split", "source")
-#: Of these, cells that may be empty.
+#: Other columns that hold paths: masks of the lungs and of the disease.
+PATH_COLUMNS = ("mask", "lesion_mask")
+#: Of `COLUMNS`, cells that may be empty.
 _MAY_BE_EMPTY = frozenset(("split",))
 _PARQUET = (".parquet", ".pq")
 #: Problems shown of a table that has many.
@@ -30,7 +32,8 @@ def read_cohort(path: str | Path) -> Cohort:
     """Read a table of patients.
 
     Opens no study. Columns `patient, study, label, split, source` in any order; all others go to
-    `Case.extra`. A relative study path counts from the table's folder.
+    `Case.extra`. A relative path of a study or a mask (columns `mask`, `lesion_mask`) counts from
+    the table's folder.
 
     Parameters
     ----------
@@ -226,21 +229,33 @@ def _case(values: Mapping[str, str], row: int, folder: Path) -> Case:
         split=values["split"],
         source=values["source"],
         row=row,
-        extra={name: cell for name, cell in values.items() if name not in COLUMNS},
+        extra={
+            name: str(_absolute(folder / cell)) if cell and name in PATH_COLUMNS else cell
+            for name, cell in values.items()
+            if name not in COLUMNS
+        },
     )
 
 
 def _cells(case: Case, more: Sequence[str], folder: Path) -> list[str]:
-    below = case.study.is_relative_to(folder) and case.study != folder
-    study = case.study.relative_to(folder) if below else case.study
+    extra = {
+        name: _relative(Path(cell), folder) if cell and name in PATH_COLUMNS else cell
+        for name, cell in case.extra.items()
+    }
     return [
         case.patient,
-        study.as_posix(),
+        _relative(case.study, folder),
         case.label,
         case.split,
         case.source,
-        *(case.extra.get(name, "") for name in more),
+        *(extra.get(name, "") for name in more),
     ]
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """A path below the table's folder from there; any other as it is."""
+    below = path.is_relative_to(folder) and path != folder
+    return (path.relative_to(folder) if below else path).as_posix()
 
 
 def _to_csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:

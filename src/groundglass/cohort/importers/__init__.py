@@ -1,0 +1,21 @@
+"""Importers: from a downloaded public data set to a cohort."""
+
+from __future__ import annotations
+
+from groundglass.cohort.importers.dataset import Dataset, Entry, Listing
+from groundglass.cohort.importers.importing import (
+    DATASETS,
+    Imported,
+    ImportSettings,
+    import_dataset,
+)
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Entry",
+    "ImportSettings",
+    "Imported",
+    "Listing",
+    "import_dataset",
+]
