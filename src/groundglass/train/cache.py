@@ -26,7 +26,7 @@ from groundglass.cohort.stack_columns import STACK_COLUMNS
 from groundglass.core.result import SliceGroup
 from groundglass.errors import GroundglassError, InputError
 from groundglass.prepare import Recipe, gather, group_slices
-from groundglass.train.preparing import LESION_COLUMN, Lungs, prepare_case
+from groundglass.train.preparing import LAID_COLUMNS, LESION_COLUMN, Lungs, prepare_case
 
 Images = NDArray[np.uint8]
 #: Told (done, in all).
@@ -220,6 +220,8 @@ def _job(case: Case, lungs: Lungs, recipe: Recipe, folder: Path) -> _Job:
     }
     if kind is StudyKind.IMAGE_STACK:
         decides["stack"] = {name: case.extra.get(name, "") for name in STACK_COLUMNS}
+    if kind is StudyKind.IMAGE:
+        decides["laid"] = {name: case.extra.get(name, "") for name in LAID_COLUMNS}
     if case.extra.get(LESION_COLUMN):
         decides["lesion"] = _signature(case.study.parent / case.extra[LESION_COLUMN])
     text = json.dumps(decides, sort_keys=True)

@@ -19,14 +19,24 @@ from groundglass.infer import OpenVinoEngine, Precision, Segmenter
 from groundglass.infer.bundle import sha256_of
 from groundglass.phantom import Phantom, make_phantom
 from groundglass.pipeline import find_lungs
-from groundglass.prepare import PreparedStudy, Recipe, SquareFrame, prepare, why_not_chest_ct
-from groundglass.train.real_slices import prepare_slice
+from groundglass.prepare import (
+    PreparedStudy,
+    Recipe,
+    SquareFrame,
+    classifier_image,
+    prepare,
+    why_not_chest_ct,
+)
+from groundglass.train.lesions import LesionSettings, lay_lesions
+from groundglass.train.real_slices import RealSlice, prepare_slice, read_slice
 
 Masks = NDArray[np.uint8]
 
 #: Column of a slice case with the path of its lesion mask (an image of the slice's size, not 0
 #: where there is disease), counted from the slice's folder.
 LESION_COLUMN = "lesion"
+#: Columns of a healthy slice case into which the phantom's findings are laid (`lay_lesions`).
+LAID_COLUMNS = ("laid_label", "laid_severity", "laid_seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +106,7 @@ def prepare_case(case: Case, lungs: Lungs, recipe: Recipe) -> Prepared:
     cv2.setNumThreads(1)
     kind = study_kind(case.study)
     if kind is StudyKind.IMAGE:
-        images = prepare_slice(case.study, segmenter_of(lungs.segmenter), recipe)
-        lesion = _slice_lesion(case, recipe)
+        images, lesion = _prepare_slice(case, segmenter_of(lungs.segmenter), recipe)
         return Prepared(images, lesion, is_volume=False, fingerprint=study_fingerprint(case.study))
     if kind is StudyKind.PHANTOM:
         phantom = make_phantom(read_phantom_settings(case.study))
@@ -127,15 +136,14 @@ def _prepare_phantom(
     """Images and lesions of a made patient; its volume is axial already."""
     frame = SquareFrame.of(phantom.volume.geometry, recipe.image_size)
     if lungs.true_lungs:
-        square = np.stack([frame.into(m.astype(np.float32), 0.0) > 0.5 for m in phantom.lung])
+        square = np.stack([_into(mask, frame) for mask in phantom.lung]).astype(np.bool_)
         volume_ml = int(np.count_nonzero(phantom.lung)) * phantom.volume.geometry.voxel_ml
     else:
         found = find_lungs(phantom.volume, segmenter_of(lungs.segmenter), recipe)
         square, volume_ml = found.square, found.volume_ml
     prepared = _prepare(phantom.volume, square, volume_ml, recipe)
     images, kept = _stacked(prepared)
-    lesion = [frame.into(phantom.lesion[i].astype(np.float32), 0.0) > 0.5 for i in kept]
-    return images, np.stack(lesion).astype(np.uint8)
+    return images, np.stack([_into(phantom.lesion[index], frame) for index in kept])
 
 
 def _prepare(
@@ -153,20 +161,44 @@ def _stacked(prepared: PreparedStudy) -> tuple[NDArray[np.uint8], list[int]]:
     return np.stack([prepared.images[index] for index in kept]), kept
 
 
-def _slice_lesion(case: Case, recipe: Recipe) -> Masks | None:
+def _prepare_slice(
+    case: Case, segmenter: Segmenter, recipe: Recipe
+) -> tuple[NDArray[np.uint8], Masks | None]:
+    laid = _laid(case)
+    if laid is not None:
+        return _lay(read_slice(case.study, segmenter, recipe), laid, recipe)
+    images = prepare_slice(case.study, segmenter, recipe)
     name = case.extra.get(LESION_COLUMN)
     if not name:
-        return None
-    mask = read_image(case.study.parent / name)
-    if mask.shape != read_image(case.study).shape:
+        return images, None
+    mask, found = read_image(case.study.parent / name), read_slice(case.study, segmenter, recipe)
+    if mask.shape != found.hu.shape:
         raise _unfit(f"a lesion mask of {mask.shape} pixels", "as many as the slice has")
-    rows, columns = mask.shape
-    side = max(rows, columns)
-    size = recipe.image_size
-    inner = (max(1, round(size * rows / side)), max(1, round(size * columns / side)))
-    offset = ((size - inner[0]) // 2, (size - inner[1]) // 2)
-    frame = SquareFrame((rows, columns), size, inner, offset, 1.0)
-    return (frame.into((mask > 0).astype(np.float32), 0.0) > 0.5).astype(np.uint8)[None]
+    return images, _into(mask > 0, found.frame)[None]
+
+
+def _laid(case: Case) -> LesionSettings | None:
+    label, severity, seed = (case.extra.get(name, "") for name in LAID_COLUMNS)
+    if not seed:
+        return None
+    try:
+        return LesionSettings(label, float(severity), int(seed))
+    except ValueError as error:
+        raise _unfit(
+            f"lesions of severity {severity!r} and seed {seed!r} to lay", "numbers"
+        ) from error
+
+
+def _lay(found: RealSlice, laid: LesionSettings, recipe: Recipe) -> tuple[NDArray[np.uint8], Masks]:
+    lung = found.frame.back(found.lung.astype(np.float32)) > 0.5
+    hu, lesion = lay_lesions(found.hu, lung, laid)
+    image = classifier_image(hu, found.lung, found.frame, recipe)
+    return image[None], _into(lesion, found.frame)[None]
+
+
+def _into(mask: NDArray[np.bool_], frame: SquareFrame) -> Masks:
+    """A mask on the square: 1 where more than half of a pixel is in it."""
+    return (frame.into(mask.astype(np.float32), 0.0) > 0.5).astype(np.uint8)
 
 
 def _unfit(found: str, expected: str) -> InputError:
