@@ -93,6 +93,8 @@ def new_encoder(experiment: Experiment, classes: int) -> SliceEncoder:
     net = SliceEncoder(
         sizes.encoder_widths,
         classes,
+        fold=sizes.encoder_fold,
+        pools=sizes.encoder_pools,
         convolutions=sizes.encoder_convolutions,
         norm=sizes.encoder_norm,
         dropout=sizes.encoder_dropout,

@@ -17,7 +17,7 @@ from groundglass.evaluate import auc
 from groundglass.train.data import Item
 from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
 from groundglass.train.settings import EncoderSettings, StageSettings
-from groundglass.train.tensors import as_float
+from groundglass.train.tensors import as_float, trimmed
 
 #: Part of the steps in which the rate rises.
 _RISE = {"one-cycle": 0.3, "cosine": 0.1}
@@ -197,11 +197,13 @@ class EncoderModule(ClassifierModule):
 
     def training_step(self, batch: Item, _index: int) -> Tensor:
         """Cross-entropy of the patient's label, plus that of the lesion marks."""
-        maps = self.net.maps(as_float(batch["image"]))
+        rows, columns = trimmed(batch["image"])
+        maps = self.net.maps(as_float(batch["image"][:, :, rows, columns]))
         loss = self.class_loss(self.net.classify(maps), batch["target"])
         if self.lesions is not None:
             layer, weight = self.lesions
-            loss = loss + weight * lesion_loss(self.marker(maps[layer]), batch["lesion"])
+            lesion = batch["lesion"][:, :, rows, columns]
+            loss = loss + weight * lesion_loss(self.marker(maps[layer]), lesion)
         self.log_training(loss, len(batch["image"]))
         return loss
 

@@ -78,6 +78,11 @@ class NetworkSettings:
         Channels per level of the U-Net, from the finest; five levels.
     encoder_widths : tuple of int
         Channels per layer; paper: four layers.
+    encoder_fold : int
+        The slice is folded this many pixels square into channels before the first layer, which
+        makes it so much cheaper and loses nothing; 1: as the paper.
+    encoder_pools : tuple of int
+        Layers, from 0, before which a 2×2 maximum halves the maps.
     encoder_convolutions : int
         Convolutions per layer before its global maximum; paper: 1.
     encoder_norm : bool
@@ -92,6 +97,8 @@ class NetworkSettings:
 
     segmenter_widths: tuple[int, ...] = (24, 32, 48, 64, 96)
     encoder_widths: tuple[int, ...] = (16, 32, 64, 128)
+    encoder_fold: int = 1
+    encoder_pools: tuple[int, ...] = (1, 2, 3)
     encoder_convolutions: int = 1
     encoder_norm: bool = False
     encoder_dropout: float = 0.0
@@ -103,7 +110,7 @@ class NetworkSettings:
         for name in ("segmenter_widths", "encoder_widths"):
             widths = getattr(self, name)
             _check(bool(widths) and min(widths) >= 1, name, widths, "channels of at least 1")
-        for name in ("encoder_convolutions", "sequence_units", "sequence_width"):
+        for name in ("encoder_fold", "encoder_convolutions", "sequence_units", "sequence_width"):
             _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("encoder_dropout", "sequence_dropout"):
             _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 to under 1")

@@ -12,7 +12,7 @@ class SliceEncoder(nn.Module):
 
     The paper gives four layers of one convolution, ReLU, global max pooling after each and the
     concatenation ("features from all layers are used equally"). Widths, kernels, the max-pool
-    between the layers, normalisation and dropout are our choice.
+    between the layers, folding, normalisation and dropout are our choice.
 
     Parameters
     ----------
@@ -26,20 +26,27 @@ class SliceEncoder(nn.Module):
         Batch normalisation after each convolution; export folds it into the weights.
     dropout : float
         Share of features dropped before the softmax.
+    fold : int
+        The image is folded fold×fold into as many channels before the first layer: no pixel is
+        lost, and the finest layer costs that much less. 1: not folded.
+    pools : tuple of int
+        Layers, from 0, before which a 2×2 maximum halves the maps.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the sizes of a network, each given once)
         self,
         widths: tuple[int, ...] = (16, 32, 64, 128),
         classes: int = 3,
         *,
+        fold: int = 1,
+        pools: tuple[int, ...] = (1, 2, 3),
         convolutions: int = 1,
         norm: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        inputs = (1, *widths[:-1])
-        self.widths = widths
+        inputs = (fold**2, *widths[:-1])
+        self.widths, self.fold, self.pools = widths, fold, pools
         self.layers = nn.ModuleList(
             _layer(i, o, convolutions, norm=norm) for i, o in zip(inputs, widths, strict=True)
         )
@@ -53,17 +60,17 @@ class SliceEncoder(nn.Module):
         Parameters
         ----------
         image : Tensor of float, shape (N, 1, H, W)
-            `classifier_image`, 0 to 1.
+            `classifier_image`, 0 to 1; H and W multiples of fold × 2**len(pools).
 
         Returns
         -------
         list of Tensor
-            Shapes (N, width, H / 2**k, W / 2**k) for layer k = 0 … 3.
+            Shapes (N, width, h, w): h is H / fold, halved by the pools up to the layer.
         """
         found = []
-        x = image
+        x = F.pixel_unshuffle(image, self.fold) if self.fold > 1 else image
         for level, layer in enumerate(self.layers):
-            x = layer(F.max_pool2d(x, 2) if level else x)
+            x = layer(F.max_pool2d(x, 2) if level in self.pools else x)
             found.append(x)
         return found
 
