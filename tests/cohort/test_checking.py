@@ -173,8 +173,8 @@ def test_corrupt_studies_are_set_aside_by_row(
     report = _check(table)
     assert _found(report, FindingKind.UNREADABLE) == [(row,) for row in range(4, 12)]
     said = [f.words for f in report.findings if f.kind is FindingKind.UNREADABLE]
-    for row, words in zip(range(4, 12), said, strict=True):
-        assert f"row {row}" in words
+    for words in said:
+        assert words.startswith("Found ")
         assert "Doe" not in words
         assert str(tmp_path) not in words
     usable = report.usable(read_cohort(table))

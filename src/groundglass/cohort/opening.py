@@ -7,7 +7,7 @@ from groundglass.cohort.fingerprint import SliceDigest, combine, digests_of, sli
 from groundglass.cohort.leaks import Examined
 from groundglass.cohort.stack_columns import stack_settings
 from groundglass.cohort.stacks import read_stack
-from groundglass.cohort.studies import StudyKind, in_row, study_kind
+from groundglass.cohort.studies import StudyKind, study_kind, without_names
 from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.errors import InputError
 
@@ -20,7 +20,7 @@ def examine(case: Case) -> Examined:
     try:
         slices = _slices(case)
     except InputError as error:
-        return Examined(case, problem=str(in_row(case, error)))
+        return Examined(case, problem=without_names(case, str(error)))
     marked = frozenset(one.sha256 for one in slices if not one.blank)
     return Examined(case, fingerprint=combine(slices), slices=marked)
 

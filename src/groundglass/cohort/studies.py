@@ -150,10 +150,15 @@ def open_slice(case: Case) -> NDArray[np.uint8]:
 
 def in_row(case: Case, error: InputError) -> InputError:
     """The same refusal, with the row it is about; file names, which may name people, stay out."""
-    found = error.found
-    for name in sorted(_file_names(case.study), key=len, reverse=True):
-        found = found.replace(name, "a file")
+    found = without_names(case, error.found)
     return InputError(f"row {case.row}: {found}", expected=error.expected, action=error.action)
+
+
+def without_names(case: Case, text: str) -> str:
+    """Text about a study, each name of a file of it replaced."""
+    for name in sorted(_file_names(case.study), key=len, reverse=True):
+        text = text.replace(name, "a file")
+    return text
 
 
 def _file_names(study: Path) -> set[str]:
