@@ -1,0 +1,203 @@
+"""An instance on its way in: what is known of it before its pixels, and who takes it."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from groundglass import __version__
+
+#: PS3.5 section 9.1 forbids leading zeros too; some scanners write them, and they harm nobody.
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_UID_LENGTH = 64
+#: Root of this program's own UIDs: derived from a UUID (PS3.5 annex B.2), registered with nobody.
+IMPLEMENTATION_CLASS_UID = UID("2.25.337758995833039673905998093499085564576")
+#: At most 16 characters (PS3.7 D.3.3.2.4).
+IMPLEMENTATION_VERSION_NAME = f"GROUNDGLASS {__version__}"[:16]
+#: Bytes of a data set within which the wanted attributes must have come. The first nearly always
+#: do; the second leaves room for private groups and long reference lists.
+_FIRST_LOOK, _LAST_LOOK = 16 * 2**10, 8 * 2**20
+_SERIES_INSTANCE_UID = 0x0020000E
+_WANTED = {
+    0x00080016: "sop_class_uid",
+    0x00080018: "sop_instance_uid",
+    0x00081030: "study_description",
+    0x0020000D: "study_instance_uid",
+    _SERIES_INSTANCE_UID: "series_instance_uid",
+}
+_TAGS = [BaseTag(tag) for tag in _WANTED]
+#: What a damaged data set makes pydicom raise; RecursionError comes from endless nesting.
+_PARSE_ERRORS = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OSError, OverflowError,
+    NotImplementedError, RecursionError, MemoryError, AssertionError, struct.error,
+)  # fmt: skip
+
+
+class Unfit(ValueError):  # noqa: N818  (reads as what it says)
+    """An instance that cannot be taken; says why, for the sender's log (at most 64 characters)."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingInstance:
+    """One instance, and where it comes from.
+
+    Parameters
+    ----------
+    sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid : str
+        What it is; each is a well-formed UID.
+    transfer_syntax_uid : str
+        How its data set is encoded.
+    study_description : str
+        For rules; empty when the data set has none.
+    source_ae : str
+        The sender: its AE title, or what else names the way in.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    study_description: str
+    source_ae: str
+
+
+class InstanceSink(Protocol):
+    """Takes instances in. Safe to call from several threads."""
+
+    def store(self, incoming: IncomingInstance, content: Iterable[bytes]) -> None:
+        """Keep one instance; when this returns, it survives a power cut.
+
+        Parameters
+        ----------
+        incoming : IncomingInstance
+            What it is.
+        content : iterable of bytes
+            The file (PS3.10), in pieces. When it raises, nothing is kept.
+
+        Raises
+        ------
+        SpoolFull
+            There is no room.
+        """
+
+    def holds(self, sop_class_uid: str, sop_instance_uid: str) -> bool | None:
+        """Whether an instance is on disk; None when it is there under another SOP class."""
+
+    def ended(self, study_instance_uid: str) -> None:
+        """No more instances of this study are on the way: it need not wait for its quiet time."""
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text is a UID: digits and dots, nothing that could lead a file name elsewhere."""
+    return len(text) <= _UID_LENGTH and _UID.fullmatch(text) is not None
+
+
+def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Preamble, prefix and File Meta Information (PS3.10 section 7.1) of a file.
+
+    Neither the sender nor our version is in it: an instance that comes again, by whatever way and
+    after whatever upgrade, is the same file.
+    """
+    elements = b"".join(
+        struct.pack("<HH2sH", 0x0002, element, b"UI", len(value)) + value
+        for element, value in (
+            (0x0002, _padded(sop_class_uid)),
+            (0x0003, _padded(sop_instance_uid)),
+            (0x0010, _padded(transfer_syntax_uid)),
+            (0x0012, _padded(IMPLEMENTATION_CLASS_UID)),
+        )
+    )
+    version = struct.pack("<HH2sHL", 0x0002, 0x0001, b"OB", 0, 2) + b"\0\1"
+    length = struct.pack("<HH2sHL", 0x0002, 0x0000, b"UL", 4, len(version) + len(elements))
+    return b"\0" * 128 + b"DICM" + length + version + elements
+
+
+def _padded(uid: str) -> bytes:
+    """A UID's bytes, of even number (PS3.5 section 9.1)."""
+    raw = uid.encode("ascii")
+    return raw + b"\0" * (len(raw) % 2)
+
+
+def look_ahead(pieces: Iterator[bytes], syntax: str) -> tuple[dict[str, str], bytes]:
+    """What a data set says of itself, from its beginning.
+
+    Parameters
+    ----------
+    pieces : iterator of bytes
+        The data set. Only as much as needed is taken from it.
+    syntax : str
+        Its transfer syntax, none that is deflated.
+
+    Returns
+    -------
+    values : dict
+        Fields of `IncomingInstance` by name; those missing in the data set are empty.
+    taken : bytes
+        What was taken from `pieces`.
+
+    Raises
+    ------
+    Unfit
+        It cannot be parsed, or does not come to its Series Instance UID.
+    """
+    taken = bytearray()
+    next_look = _FIRST_LOOK
+    for piece in pieces:
+        taken += piece
+        if len(taken) >= next_look:
+            values = _parse(taken, syntax)
+            if values is not None:
+                return values, bytes(taken)
+            if next_look == _LAST_LOOK:
+                raise Unfit("no Series Instance UID in the first 8 MiB")
+            next_look = _LAST_LOOK
+    values = _parse(taken, syntax, whole=True)
+    if values is None:
+        raise Unfit("a data set that cannot be parsed")
+    return values, bytes(taken)
+
+
+def _parse(data: bytearray, syntax: str, *, whole: bool = False) -> dict[str, str] | None:
+    """The wanted values, or None when the data cannot be parsed, or end before the last of them.
+
+    Pixels and sequences after it are never looked at.
+    """
+    passed = False
+
+    def beyond(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        nonlocal passed
+        passed = int(tag) > _SERIES_INSTANCE_UID
+        return passed
+
+    try:
+        dataset = read_dataset(
+            io.BytesIO(data),
+            syntax == ImplicitVRLittleEndian,
+            syntax != ExplicitVRBigEndian,
+            stop_when=beyond,
+            specific_tags=list(_TAGS),
+        )
+    except _PARSE_ERRORS:
+        return None
+    if not (passed or whole):
+        return None
+    return {name: _text(dataset, tag) for tag, name in _WANTED.items()}
+
+
+def _text(dataset: Dataset, tag: int) -> str:
+    """A value as text; its raw bytes are read, so that a wrong character set costs accents only."""
+    if tag not in dataset:
+        return ""
+    raw = dataset.get_item(tag).value
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else ""
+    return "".join(c for c in text.strip(" \0") if c.isprintable())
