@@ -100,8 +100,9 @@ class JobStore:
                 "source_ae": facts.source_ae[:16],
                 "arrived_at": self.clock.now(),
             }
-            added = connection.execute(self._insert(instances).values(row).on_conflict_do_nothing())
-            if added.rowcount == 0:  # the same instance on another association, just now
+            insert = self._insert(instances).values(row).on_conflict_do_nothing()
+            added = connection.execute(insert.returning(instances.c.revision))
+            if added.scalar_one_or_none() is None:  # the same instance on another association, just now
                 return Booking(job.id, job.revision, new=False, opened=False)
             if job.state is State.READY:
                 job = self._move(connection, job, State.RECEIVED, "another instance came")
@@ -379,7 +380,7 @@ class JobStore:
             .order_by(instances.c.revision, instances.c.arrived_at, instances.c.sha256)
         )
         with self._reading() as connection:
-            last = dict(connection.execute(query).tuples().all())
+            last = dict(connection.execute(query).all())
         return tuple(last[uid] for uid in sorted(last))
 
     def purgeable(self, before: float, states: Collection[State] = ENDED) -> tuple[str, ...]:
@@ -443,13 +444,13 @@ class JobStore:
             .order_by(instances.c.arrived_at)
         )
         with self._reading() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return dict(connection.execute(query).all())
 
     def counts(self) -> dict[State, int]:
         """Jobs per state; every state is there."""
         query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
         with self._reading() as connection:
-            found: dict[str, int] = dict(connection.execute(query).tuples().all())
+            found: dict[str, int] = dict(connection.execute(query).all())
         return {state: found.get(state.value, 0) for state in State}
 
     def oldest(self) -> dict[State, float]:
@@ -457,7 +458,7 @@ class JobStore:
         query = sa.select(jobs.c.state, sa.func.min(jobs.c.changed_at)).group_by(jobs.c.state)
         now = self.clock.now()
         with self._reading() as connection:
-            return {State(s): now - at for s, at in connection.execute(query).tuples()}
+            return {State(s): now - at for s, at in connection.execute(query)}
 
     # Within a transaction -----------------------------------------------------------------------
 
@@ -533,8 +534,8 @@ class JobStore:
             "arrived_at": now,
             "changed_at": now,
         }
-        made = connection.execute(self._insert(jobs).values(row).on_conflict_do_nothing())
-        if made.rowcount == 0:
+        insert = self._insert(jobs).values(row).on_conflict_do_nothing().returning(jobs.c.id)
+        if connection.execute(insert).scalar_one_or_none() is None:
             return False
         job = self._latest(connection, study_instance_uid)
         reason = "first instance" if revision == 1 else "instances came after the analysis began"

@@ -111,8 +111,15 @@ class Worker:
         self._job: Job | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop; the job in hand is ended first."""
+        """Work until told to stop; the job in hand is ended first.
+
+        Raises
+        ------
+        AnalysisFailed
+            The networks cannot be loaded: better no worker than one that fails every study.
+        """
         try:
+            self._analyser.check()
             while not stop.is_set():
                 try:
                     worked = self.work_once()
