@@ -46,11 +46,11 @@ def stack_settings(case: Case) -> ImageStackSettings:
             "nothing about images is guessed.",
         )
     first, second = (_number(case, name) for name in scale)
-    meaning = DisplayWindow(first, second) if scale is WINDOW else HounsfieldScale(first, second)
+    meaning = DisplayWindow if scale is WINDOW else HounsfieldScale
     slices, rows, columns = (_number(case, name) for name in SPACING)
     sides = cast("Any", [case.extra[name] for name in SIDES])
     try:
-        return ImageStackSettings(meaning, (slices, rows, columns), *sides)
+        return ImageStackSettings(meaning(first, second), (slices, rows, columns), *sides)
     except SettingsError as error:
         raise InputError(error.found, expected=error.expected, action=error.action) from error
 

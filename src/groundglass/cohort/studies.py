@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 
@@ -156,9 +157,11 @@ def in_row(case: Case, error: InputError) -> InputError:
 
 def without_names(case: Case, text: str) -> str:
     """Text about a study, each name of a file of it replaced."""
-    for name in sorted(_file_names(case.study), key=len, reverse=True):
-        text = text.replace(name, "a file")
-    return text
+    names = sorted(_file_names(case.study), key=len, reverse=True)
+    if not names:
+        return text
+    pattern = "|".join(map(re.escape, names))
+    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", "a file", text)
 
 
 def _file_names(study: Path) -> set[str]:
@@ -167,7 +170,7 @@ def _file_names(study: Path) -> set[str]:
     except ReadError:
         return set()
     names = {entry.name for entry in entries} | {rejection.what for rejection in rejected}
-    return names | {Path(name).name for name in names} | {study.name}
+    return names | {Path(name).name for name in names}
 
 
 def _nothing(found: str) -> ReadError:
