@@ -1,8 +1,10 @@
-"""Figures: ROC curves, confusion matrix and calibration (matplotlib, an extra)."""
+"""Figures: ROC curves, confusion matrix, calibration, shares (matplotlib, an extra)."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 
 from groundglass.errors import SettingsError
 from groundglass.evaluate.calibration import ReliabilityBin
+from groundglass.evaluate.intervals import Interval
 from groundglass.evaluate.metrics import Metrics
+from groundglass.evaluate.operating_point import OperatingPoint
 from groundglass.evaluate.predictions import Predictions
 from groundglass.evaluate.roc import auc, auc_interval, roc_curve
 
@@ -147,7 +151,149 @@ def draw_calibration(table: Sequence[ReliabilityBin]) -> Figure:
     return figure
 
 
+def draw_operating_point(
+    scores: NDArray[np.float64], positive: NDArray[np.bool_], point: OperatingPoint
+) -> Figure:
+    """The ROC curve of the positive classes together, with a threshold's place on it.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (patients,)
+        Higher for the positive classes.
+    positive : ndarray of bool, shape (patients,)
+        The truth.
+    point : OperatingPoint
+        What the threshold reaches here; drawn with both intervals where both exist.
+
+    Raises
+    ------
+    SettingsError
+        matplotlib is not installed.
+    """
+    figure, axes = _square()
+    curve = roc_curve(scores, positive)
+    if curve is not None:
+        area = auc(scores, positive)
+        axes.plot(
+            curve.false_positive_rate,
+            curve.true_positive_rate,
+            color=COLOURS[0],
+            linewidth=1.6,
+            label=f"AUC {area:.3f}",
+        )
+    _mark(axes, point)
+    _diagonal(axes)
+    axes.set(xlabel="1 − specificity", ylabel="Sensitivity", title="The bundle's operating point")
+    axes.legend(loc="lower right", fontsize=8, framealpha=1)
+    return figure
+
+
+def _mark(axes: Axes, point: OperatingPoint) -> None:
+    """The point with its intervals; nothing where a kind of patient is missing."""
+    across, up = point.specificity_interval, point.sensitivity_interval
+    if point.specificity is None or point.sensitivity is None or across is None or up is None:
+        return
+    x, y = 1 - point.specificity, point.sensitivity
+    axes.plot([1 - across.high, 1 - across.low], [y, y], color=COLOURS[1], linewidth=1.2)
+    axes.plot([x, x], [up.low, up.high], color=COLOURS[1], linewidth=1.2)
+    axes.plot(x, y, "o", color=COLOURS[1], markersize=7, label=f"threshold {point.threshold:.3f}")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedShare:
+    """A figure from 0 to 1 to be drawn on a line of its own.
+
+    Parameters
+    ----------
+    name : str
+        Beside the line.
+    value : float or None
+        None leaves the line empty.
+    interval : Interval or None
+        Drawn through it.
+    heading : str
+        Lines with the same heading belong together.
+    """
+
+    name: str
+    value: float | None
+    interval: Interval | None
+    heading: str = ""
+
+
+def draw_shares(rows: Sequence[NamedShare], title: str, reference: float | None = None) -> Figure:
+    """Figures under each other with their intervals, as a forest plot.
+
+    Parameters
+    ----------
+    rows : sequence of NamedShare
+        From above to below.
+    title : str
+        What the figures are.
+    reference : float, optional
+        Where a dashed line stands: the whole cohort's figure, or chance.
+
+    Raises
+    ------
+    SettingsError
+        matplotlib is not installed.
+    """
+    lines: list[tuple[str, NamedShare | None]] = []
+    for k, row in enumerate(rows):
+        if row.heading and (k == 0 or rows[k - 1].heading != row.heading):
+            lines.append((row.heading.upper(), None))
+        lines.append((row.name, row))
+    figure = _blank((6.4, 1.1 + 0.27 * len(lines)))
+    axes = figure.add_subplot()
+    for y, (_, share) in enumerate(lines):
+        if share is None or share.value is None:
+            continue
+        if share.interval is not None:
+            ends = [share.interval.low, share.interval.high]
+            axes.plot(ends, [y, y], color=COLOURS[0], linewidth=1.4)
+        axes.plot(share.value, y, "o", color=COLOURS[0], markersize=5)
+    if reference is not None:
+        axes.axvline(reference, color=DIAGONAL, linewidth=0.8, linestyle="--", zorder=0)
+    axes.set_yticks(range(len(lines)), [name for name, _ in lines], fontsize=8)
+    axes.set(xlim=(-0.02, 1.02), ylim=(len(lines) - 0.4, -0.6), xlabel=title)
+    axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
+    return figure
+
+
+def to_png(figure: Figure, about: str) -> bytes:
+    """A figure as PNG, with a line under it that says whose figures these are.
+
+    Parameters
+    ----------
+    figure : Figure
+        Drawn by a function here.
+    about : str
+        Data, split, how many: a figure travels without its page.
+    """
+    figure.supxlabel(about, fontsize=6.5, color="#505050")
+    buffer = io.BytesIO()
+    # Without the version of matplotlib the same figure gives the same bytes.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def _square() -> tuple[Figure, Axes]:
+    figure = _blank((5.2, 5.0))
+    return figure, figure.add_subplot(aspect="equal")
+
+
+def _blank(inches: tuple[float, float]) -> Figure:
+    return figure_class()(figsize=inches, dpi=150, layout="constrained")
+
+
+def figure_class() -> type[Figure]:
+    """matplotlib's, which is an extra: asked for before long work, it says so in time.
+
+    Raises
+    ------
+    SettingsError
+        matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415  (an extra, and slow to import)
     except ImportError as missing:
@@ -156,8 +302,7 @@ def _square() -> tuple[Figure, Axes]:
             expected="it to be installed, to draw figures",
             action="Run: pip install 'groundglass[evaluate]'",
         ) from missing
-    figure = Figure(figsize=(5.2, 5.0), dpi=150, layout="constrained")
-    return figure, figure.add_subplot(aspect="equal")
+    return Figure
 
 
 def _diagonal(axes: Axes) -> None:

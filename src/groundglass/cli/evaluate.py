@@ -1,0 +1,95 @@
+"""`groundglass evaluate`: a bundle on a cohort, with figures, intervals and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from groundglass.cli import options
+
+_HELP = (
+    "Judge every study of a cohort and measure how good the verdicts are.\n\n"
+    "COHORT is a table of patients (CSV or Parquet: patient, study, label, split, source). Writes "
+    "DIR/report.html for people, DIR/evaluation.json for machines, the figures as PNG and "
+    "DIR/predictions.csv, which names rows and no patients. Refuses a cohort that shares a patient "
+    "or a study with the bundle's training data."
+)
+_EPILOG = """[bold]Examples[/bold]
+
+  groundglass evaluate cohort.csv --out evaluation
+
+  groundglass evaluate cohort.csv --out evaluation --bundle ./mine --compare demonstration
+
+  groundglass evaluate cohort.csv --out evaluation --probe --workers 4
+
+  groundglass evaluate cohort.csv --out evaluation --resume [dim]· goes on with a broken run[/dim]
+
+[bold]Exit codes[/bold]  0 evaluated · 1 refused or no verdict at all, the reason is printed · \
+2 wrong use
+
+Research use only. Not a medical device; not for diagnosis."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the command known."""
+    app.command("evaluate", help=_HELP, epilog=_EPILOG)(_evaluate)
+
+
+def _evaluate(
+    cohort: Annotated[
+        Path,
+        typer.Argument(
+            metavar="COHORT",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+            help="The table of patients.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            file_okay=False,
+            show_default=False,
+            help="Where the report goes: empty, missing, or with an earlier evaluation, which is "
+            "replaced. Answers are kept in DIR.partial until it is whole.",
+        ),
+    ],
+    bundle: options.BundleName = options.SHIPPED,
+    split: Annotated[
+        Literal["train", "validation", "test", "all"],
+        typer.Option("--split", help="Which cases; all also takes those without a split."),
+    ] = "test",
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            "--compare",
+            metavar="NAME|DIR",
+            show_default=False,
+            help="A second bundle on the same studies, with paired tests.",
+        ),
+    ] = None,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Judge each study again with the lungs removed, flipped, shifted and thickened: "
+            "finds a model that has learnt the source. Takes several times as long.",
+        ),
+    ] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Processes; each loads the networks.")
+    ] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a broken run of the same evaluation.")
+    ] = False,
+    precision: options.PrecisionOption = "auto",
+) -> None:
+    from groundglass.cli.evaluating import Request, run  # noqa: PLC0415  (slow: numpy, OpenVINO)
+
+    request = Request(cohort, out, bundle, compare, split, probe, workers, resume, precision)
+    raise typer.Exit(run(request))

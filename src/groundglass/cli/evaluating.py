@@ -1,0 +1,223 @@
+"""The whole of `groundglass evaluate`: read, refuse, judge, measure, report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import groundglass
+from groundglass.cli.console import Voice, counting, waiting
+from groundglass.cli.failures import ExitCode
+from groundglass.cohort import Cohort, read_cohort
+from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.errors import InputError
+from groundglass.evaluate import Interval
+from groundglass.evaluate.plots import figure_class
+from groundglass.infer import Bundle, OpenVinoEngine, Precision, load_bundle
+from groundglass.infer.bundle import sha256_of
+from groundglass.infer.places import MANIFEST as BUNDLE_MANIFEST
+from groundglass.report.writing import refuse_unusable
+from groundglass.validation.evaluation import (
+    CohortFacts,
+    Evaluation,
+    compared_with,
+    evaluate,
+)
+from groundglass.validation.journal import Journal, Table
+from groundglass.validation.judged import Judged
+from groundglass.validation.leaks import refuse_leaks
+from groundglass.validation.probes import ProbeSettings
+from groundglass.validation.reporting import MANIFEST, PAGE, write_evaluation
+from groundglass.validation.running import RunSettings, judge_cohort
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to evaluate, on what, and how; the options of the command.
+
+    Parameters
+    ----------
+    cohort, out : Path
+        The table, and where the report goes.
+    bundle : str
+        Name or folder.
+    compare : str or None
+        A second bundle.
+    split : str
+        Which cases, or "all".
+    probe : bool
+        Whether to probe.
+    workers : int
+        Processes.
+    resume : bool
+        Go on with a broken run.
+    precision : str
+        A value of `Precision`.
+    """
+
+    cohort: Path
+    out: Path
+    bundle: str
+    compare: str | None
+    split: str
+    probe: bool
+    workers: int
+    resume: bool
+    precision: str
+
+
+def run(request: Request) -> ExitCode:
+    """Evaluate and report.
+
+    Parameters
+    ----------
+    request : Request
+        The options.
+
+    Raises
+    ------
+    GroundglassError
+        The cohort, a bundle or the report's place is not usable, or no case has a verdict.
+    """
+    figure_class()
+    refuse_unusable(request.out, MANIFEST)
+    voice = Voice()
+    cohort = _chosen(read_cohort(request.cohort), request.split)
+    facts = CohortFacts(cohort.path.name, sha256_of(cohort.path), request.split)
+    bundle = load_bundle(request.bundle)
+    second = load_bundle(request.compare) if request.compare is not None else None
+    checks = []
+    for one in filter(None, (bundle, second)):
+        _refuse_labels(cohort, one)
+        with counting(f"Looking for what {one.name} was trained on") as progress:
+            checks.append(refuse_leaks(cohort, one, progress))
+        voice.say(checks[-1].words, "" if checks[-1].looked_for else "yellow")
+    partial = request.out.with_name(f"{request.out.name}.partial")
+    first = _Answers(request, cohort, facts, bundle, partial / "bundle")
+    judged = first.judge(probe=request.probe)
+    evaluation = evaluate(judged, bundle, facts, checks[0])
+    tables = {"predictions.csv": first.table(probe=request.probe).content(judged)}
+    if second is not None:
+        other = _Answers(request, cohort, facts, second, partial / "compared")
+        theirs = other.judge(probe=False)
+        evaluation = compared_with(evaluation, theirs, second, checks[1])
+        tables["predictions-compared.csv"] = other.table(probe=False).content(theirs)
+    with waiting("Writing the report"):
+        precision = OpenVinoEngine(Precision(request.precision)).precision.value
+        write_evaluation(evaluation, precision, tables, request.out)
+    Journal.end(partial)
+    _tell(evaluation, request.out, voice)
+    return ExitCode.DONE
+
+
+def _chosen(cohort: Cohort, split: str) -> Cohort:
+    chosen = cohort if split == "all" else cohort.of_split(split)
+    if not chosen.cases:
+        there = ", ".join(name or "(none)" for name in cohort.splits)
+        raise InputError(
+            f"no case in the split '{split}' of {cohort.path.name}",
+            expected=f"cases in it; the table has the splits {there}",
+            action="Give another --split, or split the cohort with `groundglass cohort split`.",
+        )
+    return replace(cohort, cases=chosen.cases)
+
+
+def _refuse_labels(cohort: Cohort, bundle: Bundle) -> None:
+    unknown = [case for case in cohort.cases if case.label not in bundle.labels]
+    if not unknown:
+        return
+    rows = ", ".join(str(case.row) for case in unknown[:_SHOWN])
+    more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+    words = ", ".join(sorted({case.label for case in unknown}))
+    raise InputError(
+        f"labels that {bundle.name} does not know ({words}) in rows {rows}{more}",
+        expected=f"its classes: {', '.join(bundle.labels)}",
+        action="Write the labels as the bundle does, leave these rows out, or use a bundle with "
+        "these classes.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """One bundle's answers, with the journal that keeps them."""
+
+    request: Request
+    cohort: Cohort
+    facts: CohortFacts
+    bundle: Bundle
+    folder: Path
+
+    def settings(self, *, probe: bool) -> RunSettings:
+        return RunSettings(
+            bundle=self.bundle.folder,
+            precision=Precision(self.request.precision),
+            probes=ProbeSettings() if probe else None,
+            workers=self.request.workers,
+        )
+
+    def table(self, *, probe: bool) -> Table:
+        return Table(self.bundle.labels, self.settings(probe=probe).images)
+
+    def judge(self, *, probe: bool) -> tuple[Judged, ...]:
+        settings = self.settings(probe=probe)
+        journal = Journal(self.folder, self.table(probe=probe))
+        identity = {
+            "groundglass": groundglass.__version__,
+            "cohort": asdict(self.facts),
+            "bundle": sha256_of(self.bundle.path(BUNDLE_MANIFEST)),
+            "precision": settings.precision.value,
+            "images": list(settings.images),
+        }
+        done = journal.begin(identity, resume=self.request.resume)
+        with counting(f"Judging with {self.bundle.name}") as progress:
+            return judge_cohort(self.cohort.cases, settings, journal, done, progress)
+
+
+def _tell(evaluation: Evaluation, out: Path, voice: Voice) -> None:
+    metrics, intervals = evaluation.figures.metrics, evaluation.figures.intervals
+    cases, verdicts = len(evaluation.judged), len(evaluation.predictions.truth)
+    voice.heading(f"{evaluation.bundle.name} {evaluation.bundle.version}")
+    voice.say(f"  {cases} studies of {evaluation.patients} patients, {verdicts} with a verdict")
+    whole = evaluation.accuracy_of_all
+    lines: list[tuple[str, float | None, Interval | None]] = [
+        ("right, of the verdicts", metrics.accuracy, intervals.get("accuracy")),
+        ("right, of all cases", whole.value, whole.interval),
+    ]
+    for one in metrics.classes:
+        for name in ("sensitivity", "specificity", "auc"):
+            value = getattr(one.measures, name)
+            lines.append((f"{one.label} {name}", value, intervals.get(f"class/{one.label}/{name}")))
+    for name, value, interval in lines:
+        voice.say(f"  {name:<24}{_figure(value, interval)}")
+    _tell_missing(evaluation, voice)
+    if evaluation.probed is not None:
+        voice.heading("Source-shift probe")
+        caught = evaluation.probed.source.learnt_source
+        voice.say(f"  {evaluation.probed.source.words}", "bold red" if caught else "")
+    voice.heading("Report")
+    voice.say(f"  {out / PAGE}  to read in a browser")
+    voice.say(f"  {out / MANIFEST}  for machines")
+    voice.say()
+    voice.say(evaluation.bundle.statement, "yellow")
+    voice.say(RESEARCH_USE_ONLY, "bold yellow")
+
+
+def _tell_missing(evaluation: Evaluation, voice: Voice) -> None:
+    missing = evaluation.without_verdict
+    if not missing:
+        return
+    voice.heading(f"Without a verdict: {len(missing)}")
+    for one in missing[:_SHOWN]:
+        voice.say(f"  row {one.row}: {one.answer.reason}")
+    if len(missing) > _SHOWN:
+        voice.say(f"  and {len(missing) - _SHOWN} more, in the report")
+
+
+def _figure(value: float | None, interval: Interval | None) -> str:
+    if value is None:
+        return "not defined here"
+    if interval is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({interval.low:.3f}–{interval.high:.3f})"

@@ -1,0 +1,101 @@
+"""No figures from patients the networks have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from groundglass.cohort import Cohort, patient_hash, study_fingerprint
+from groundglass.errors import InputError
+from groundglass.infer import Bundle
+
+#: Told how many studies were looked at, of how many.
+Progress = Callable[[int, int], None]
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LeakCheck:
+    """Whether leaks could be looked for.
+
+    Parameters
+    ----------
+    looked_for : bool
+        Whether the bundle keeps hashes of whom it learnt from.
+    words : str
+        For the reader.
+    """
+
+    looked_for: bool
+    words: str
+
+
+def refuse_leaks(cohort: Cohort, bundle: Bundle, progress: Progress) -> LeakCheck:
+    """Refuse a cohort that shares a patient, or a study's pixels, with the bundle's training data.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        What is to be evaluated.
+    bundle : Bundle
+        With the hashes of whom it learnt from.
+    progress : callable
+        Told (done, in all) of the studies whose pixels are compared.
+
+    Returns
+    -------
+    LeakCheck
+        Nothing is shared, or it cannot be known.
+
+    Raises
+    ------
+    InputError
+        Something is shared; the rows are named.
+    """
+    seen = bundle.facts.training_hashes
+    if seen is None:
+        return LeakCheck(
+            looked_for=False,
+            words=f"{bundle.name} keeps no hashes of whom it learnt from: whether patients of this "
+            "cohort were among them cannot be known.",
+        )
+    patients = [
+        case.row for case in cohort.cases if patient_hash(case.patient, seen.salt) in seen.patients
+    ]
+    studies = _known_studies(cohort, seen.studies, progress) if seen.studies else []
+    if patients or studies:
+        shared = [
+            f"{what} in {_rows(rows)}"
+            for what, rows in (("a patient", patients), ("the same pixels", studies))
+            if rows
+        ]
+        raise InputError(
+            f"patients {bundle.name} was trained on: {'; '.join(shared)}",
+            expected="patients and studies the networks have not seen",
+            action="Leave these rows out, or evaluate another split. Figures on training data "
+            "look better than they are.",
+        )
+    return LeakCheck(
+        looked_for=True,
+        words=f"None of the {len(cohort.patients)} patients, and no study by its pixels, is among "
+        f"the {len(seen.patients)} patients {bundle.name} learnt from.",
+    )
+
+
+def _known_studies(cohort: Cohort, known: frozenset[str], progress: Progress) -> list[int]:
+    """Rows whose study's pixels are known; one that cannot be read has none, and is told later."""
+    rows = []
+    for number, case in enumerate(cohort.cases):
+        progress(number, len(cohort.cases))
+        try:
+            if study_fingerprint(case.study) in known:
+                rows.append(case.row)
+        except InputError:
+            continue
+    return rows
+
+
+def _rows(rows: list[int]) -> str:
+    shown = ", ".join(map(str, rows[:_SHOWN]))
+    more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+    return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"

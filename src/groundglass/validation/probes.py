@@ -1,0 +1,262 @@
+"""Source-shift probes: what a model answers when the lungs, or their surroundings, are taken away.
+
+A model that still tells the classes apart without seeing a lung has learnt something else: the
+hospital, the scanner, the way the images were cut. (Such shortcuts are the rule in this field:
+DeGrave, Janizek and Lee, Nat Mach Intell 2021;3:610; Maguolo and Nanni, Inf Fusion 2021;76:1.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.core.result import Verdict
+from groundglass.core.volume import Volume
+from groundglass.errors import SettingsError
+from groundglass.prepare import (
+    PreparedStudy,
+    Recipe,
+    SquareFrame,
+    classifier_image,
+    prepare,
+)
+
+Image = NDArray[np.uint8]
+Lung = NDArray[np.bool_]
+
+
+class Probe(StrEnum):
+    """One way of altering what the model sees.
+
+    The first four alter the images after preparing: the slices taken and their groups stay those of
+    the study as it is. The others alter the volume and its mask, and preparing follows.
+    """
+
+    #: What the model sees in service, with every pixel of the lung mask black. Left is what the
+    #: recipe shows around the lungs: a rim of `mask_margin_px`, or the whole slice.
+    LUNGS_BLACK = "lungs-black"
+    #: The whole slice, with every pixel of the lung mask black: body, table, air, letters; also
+    #: what the recipe hides from the model in service.
+    BACKGROUND_ONLY = "background-only"
+    #: What the model sees in service, with everything seen painted in one grey: the outline alone.
+    SILHOUETTE = "silhouette"
+    #: The pixels of the lung mask, without any rim; everything else black.
+    LUNGS_ONLY = "lungs-only"
+    #: Head and feet exchanged, in volume and mask.
+    Z_FLIPPED = "z-flipped"
+    #: All HU moved down, or up, by `window_shift_hu`: as a window moved the other way.
+    HU_LOWER = "hu-lower"
+    HU_HIGHER = "hu-higher"
+    #: Each two neighbouring slices averaged: twice as thick, half as many.
+    TWICE_AS_THICK = "twice-as-thick"
+
+
+#: Probes with the lungs removed: an honest model knows nothing there.
+WITHOUT_LUNGS = (Probe.LUNGS_BLACK, Probe.BACKGROUND_ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """How far the probes go.
+
+    Parameters
+    ----------
+    window_shift_hu : float
+        HU by which the window is moved. Our choice: 50, some times what scanners and kernels
+        differ by in lung, little beside the window's width of 1500.
+    silhouette_hu : float
+        HU of the one grey. Our choice: -600, the middle of the usual lung window.
+    """
+
+    window_shift_hu: float = 50.0
+    silhouette_hu: float = -600.0
+
+    def __post_init__(self) -> None:
+        if not self.window_shift_hu > 0:
+            raise SettingsError(
+                f"window_shift_hu = {self.window_shift_hu}",
+                expected="above 0",
+                action="Change ProbeSettings.window_shift_hu.",
+            )
+
+
+class StudyJudge(Protocol):
+    """What answers for a prepared study: a bundle's classifier and vote, or a made one."""
+
+    def __call__(self, prepared: PreparedStudy) -> Verdict:
+        """The verdict."""
+        ...
+
+
+class SlicePredictor(Protocol):
+    """What answers for single slices: an encoder with a classifying layer, or a made one."""
+
+    def __call__(self, images: Image) -> NDArray[np.float64]:
+        """Class probabilities, shape (slices, classes), of images of shape (slices, size, size)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbedStudy:
+    """An axial volume with its lungs, ready to be probed.
+
+    Parameters
+    ----------
+    axial : Volume
+        `Volume.to_axial`.
+    lungs : ndarray of bool, shape (slices, size, size)
+        Lung mask on the recipe's square, of the volume as it is.
+    recipe : Recipe
+        How the model wants it prepared.
+    """
+
+    axial: Volume
+    lungs: Lung
+    recipe: Recipe
+
+
+def probe_study(
+    study: ProbedStudy, judge: StudyJudge, settings: ProbeSettings
+) -> Iterator[tuple[Probe, Verdict | str]]:
+    """The verdict under each probe, or why there is none.
+
+    Parameters
+    ----------
+    study : ProbedStudy
+        With some lung.
+    judge : StudyJudge
+        What answers.
+    settings : ProbeSettings
+        How far the probes go.
+    """
+    as_is = prepare(study.axial, study.lungs, study.recipe)
+    for probe in Probe:
+        if probe in _VIEWS:
+            yield probe, judge(_redrawn(as_is, study, _VIEWS[probe], settings))
+            continue
+        hu, lungs, thicker = _altered(study, probe, settings)
+        if len(hu) < study.recipe.min_slices:
+            yield probe, f"{len(hu)} slices are left, {study.recipe.min_slices} are needed"
+            continue
+        spacing = study.axial.geometry.spacing_mm
+        geometry = replace(
+            study.axial.geometry,
+            shape=(len(hu), *study.axial.geometry.shape[1:]),
+            spacing_mm=(spacing[0] * thicker, *spacing[1:]),
+        )
+        yield probe, judge(prepare(Volume(hu, geometry), lungs, study.recipe))
+
+
+def probe_slices(
+    images: Image, lungs: Lung, predict: SlicePredictor, margin_px: int | None
+) -> dict[str, NDArray[np.float64]]:
+    """Class probabilities of single slices as in service, and under each probe of images.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (slices, size, size)
+        Whole slices, windowed and equalised, before anything is blacked out.
+    lungs : ndarray of bool, same shape
+        Their lung masks.
+    predict : SlicePredictor
+        What answers; is given the images as it shall see them and must not mask them again.
+    margin_px : int or None
+        Pixels around the mask that the model sees in service; None where it sees whole slices.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (slices, classes)
+        By "as-in-service" and by the probes LUNGS_BLACK, BACKGROUND_ONLY, SILHOUETTE, LUNGS_ONLY.
+    """
+    seen = np.ones_like(lungs) if margin_px is None else grown(lungs, margin_px)
+    views = {
+        "as-in-service": images * seen,
+        Probe.LUNGS_BLACK.value: images * (seen & ~lungs),
+        Probe.BACKGROUND_ONLY.value: images * ~lungs,
+        Probe.SILHOUETTE.value: seen * np.uint8(128),
+        Probe.LUNGS_ONLY.value: images * lungs,
+    }
+    return {name: predict(np.ascontiguousarray(view)) for name, view in views.items()}
+
+
+def grown(lungs: Lung, margin_px: int) -> Lung:
+    """Masks of shape (slices, size, size) with a rim, as preparing lets the classifier see it."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin_px + 1, 2 * margin_px + 1))
+    return np.stack([cv2.dilate(lung.astype(np.uint8), kernel) > 0 for lung in lungs])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Slice:
+    """One slice of a study, for drawing it otherwise."""
+
+    study: ProbedStudy
+    index: int
+    frame: SquareFrame
+
+    @property
+    def lung(self) -> Lung:
+        return np.asarray(self.study.lungs[self.index], dtype=np.bool_)
+
+    def drawn(self, seen: Lung, hu: float | None = None) -> Image:
+        """As preparing draws it for a mask; of one HU throughout where one is given."""
+        values = self.study.axial.hu[self.index]
+        if hu is not None:
+            values = np.full_like(values, hu)
+        return classifier_image(values, seen, self.frame, self.study.recipe)
+
+
+def _lungs_black(one: _Slice, _settings: ProbeSettings) -> Image:
+    return np.asarray(one.drawn(one.lung) * ~one.lung, dtype=np.uint8)
+
+
+def _background_only(one: _Slice, _settings: ProbeSettings) -> Image:
+    return np.asarray(one.drawn(np.ones_like(one.lung)) * ~one.lung, dtype=np.uint8)
+
+
+def _silhouette(one: _Slice, settings: ProbeSettings) -> Image:
+    return one.drawn(one.lung, settings.silhouette_hu)
+
+
+def _lungs_only(one: _Slice, _settings: ProbeSettings) -> Image:
+    return np.asarray(one.drawn(one.lung) * one.lung, dtype=np.uint8)
+
+
+_View = Callable[[_Slice, ProbeSettings], Image]
+_VIEWS: dict[Probe, _View] = {
+    Probe.LUNGS_BLACK: _lungs_black,
+    Probe.BACKGROUND_ONLY: _background_only,
+    Probe.SILHOUETTE: _silhouette,
+    Probe.LUNGS_ONLY: _lungs_only,
+}
+
+
+def _redrawn(
+    as_is: PreparedStudy, study: ProbedStudy, view: _View, settings: ProbeSettings
+) -> PreparedStudy:
+    """The study with the images of the slices that stayed drawn otherwise."""
+    frame = SquareFrame.of(study.axial.geometry, study.recipe.image_size)
+    images = {index: view(_Slice(study, index, frame), settings) for index in as_is.images}
+    return replace(as_is, images=images)
+
+
+def _altered(
+    study: ProbedStudy, probe: Probe, settings: ProbeSettings
+) -> tuple[NDArray[np.int16] | NDArray[np.float32], Lung, int]:
+    """HU and lungs under a probe, and how many times as far apart the slices are."""
+    hu, lungs = study.axial.hu, study.lungs
+    if probe is Probe.Z_FLIPPED:
+        return hu[::-1], lungs[::-1], 1
+    if probe is Probe.TWICE_AS_THICK:
+        pairs = len(hu) // 2
+        thick = hu[: 2 * pairs].reshape(pairs, 2, *hu.shape[1:]).mean(axis=1, dtype=np.float32)
+        both = lungs[0 : 2 * pairs : 2] | lungs[1 : 2 * pairs : 2]
+        return thick, both, 2
+    sign = -1 if probe is Probe.HU_LOWER else 1
+    shifted = hu.astype(np.float32) + np.float32(sign * settings.window_shift_hu)
+    return shifted, lungs, 1

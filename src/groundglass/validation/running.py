@@ -1,0 +1,258 @@
+"""A bundle over a cohort: every case opened, judged and written down, one or many at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+from groundglass.cohort import Case, open_study
+from groundglass.core.result import TriageResult, Verdict
+from groundglass.core.volume import Volume
+from groundglass.errors import GroundglassError, InputError, SettingsError
+from groundglass.infer import (
+    Bundle,
+    Classifier,
+    Engine,
+    OpenVinoEngine,
+    Precision,
+    load_bundle,
+    vote,
+)
+from groundglass.pipeline import Triage
+from groundglass.prepare import PreparedStudy, gather
+from groundglass.validation.journal import Journal
+from groundglass.validation.judged import AS_IN_SERVICE, UNREADABLE, Answer, Judged
+from groundglass.validation.probes import Probe, ProbedStudy, ProbeSettings, probe_study
+from groundglass.validation.traits import known_of, known_of_row
+
+#: Told how many cases are done, of how many.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How a cohort is judged.
+
+    Parameters
+    ----------
+    bundle : Path
+        Folder of the bundle.
+    precision : Precision
+        Number format of the networks.
+    probes : ProbeSettings or None
+        How far the probes go; None for none.
+    workers : int
+        Processes. One is this process; each further one loads the networks for itself.
+    """
+
+    bundle: Path
+    precision: Precision = Precision.AUTO
+    probes: ProbeSettings | None = None
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise SettingsError(
+                f"{self.workers} workers", expected="at least 1", action="Change --workers."
+            )
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """What each case is judged on."""
+        probes = tuple(probe.value for probe in Probe) if self.probes else ()
+        return (AS_IN_SERVICE, *probes)
+
+
+class BundleJudge:
+    """What service does between preparing and reporting, without the evidence.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Weights.
+    engine : Engine
+        What runs them.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self._bundle = bundle
+        self._classifier = Classifier(bundle, engine)
+
+    def __call__(self, prepared: PreparedStudy) -> Verdict:
+        """The groups' predictions and their vote."""
+        predictions = [
+            self._classifier(group, gather(group, prepared.group_images(group))).prediction
+            for group in prepared.groups
+        ]
+        return vote(predictions, self._bundle.healthy, self._bundle.recipe.vote_threshold)
+
+
+class CaseJudge:
+    """Opens a case and asks a bundle.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        Which bundle, and how.
+    """
+
+    def __init__(self, settings: RunSettings) -> None:
+        engine = OpenVinoEngine(settings.precision)
+        self._bundle = load_bundle(settings.bundle)
+        self._triage = Triage(self._bundle, engine)
+        self._judge = BundleJudge(self._bundle, engine) if settings.probes else None
+        self._settings = settings
+
+    def __call__(self, case: Case, patient: int) -> Judged:
+        """Judge one case; one that cannot be opened gets an answer that says why.
+
+        Parameters
+        ----------
+        case : Case
+            A row of the cohort.
+        patient : int
+            Number that stands for the patient.
+        """
+        begin = time.perf_counter()
+        try:
+            volume = open_study(case)
+        except InputError as error:
+            told = Answer(UNREADABLE, _one_line(f"{error.found}; expected {error.expected}"))
+            answers = dict.fromkeys(self._settings.images, told)
+            traits = known_of_row(case)
+        else:
+            traits = known_of(case, volume)
+            answers = dict(self._answers(volume))
+        seconds = time.perf_counter() - begin
+        return Judged(case.row, patient, case.label, traits, answers, seconds)
+
+    def _answers(self, volume: Volume) -> Iterator[tuple[str, Answer]]:
+        result = self._triage(volume)
+        yield AS_IN_SERVICE, _answer(result)
+        if self._judge is None or self._settings.probes is None:
+            return
+        if result.verdict is None:
+            for probe in Probe:
+                yield probe.value, _answer(result)
+            return
+        axial, _ = volume.to_axial()
+        lungs = self._triage.find_lungs(axial).square
+        study = ProbedStudy(axial, lungs, self._bundle.recipe)
+        for probe, found in probe_study(study, self._judge, self._settings.probes):
+            yield probe.value, _probed(found)
+
+
+def _answer(result: TriageResult) -> Answer:
+    if result.verdict is None:
+        return Answer(result.outcome.value, _one_line(result.reason))
+    return _probed(result.verdict)
+
+
+def _probed(found: Verdict | str) -> Answer:
+    if isinstance(found, str):
+        return Answer("too-few-slices", found)
+    return Answer("verdict", "", found.label, dict(found.probabilities))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def judge_cohort(
+    cases: Sequence[Case], settings: RunSettings, journal: Journal, done: Sequence[Judged],
+    progress: Progress,
+) -> tuple[Judged, ...]:  # fmt: skip
+    """Judge every case that is not done yet, and write each down as it comes.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        What is evaluated.
+    settings : RunSettings
+        Which bundle, and how.
+    journal : Journal
+        Where answers go.
+    done : sequence of Judged
+        What a broken run left.
+    progress : callable
+        Told (done, in all).
+
+    Returns
+    -------
+    tuple of Judged
+        One per case, in the cohort's order.
+
+    Raises
+    ------
+    GroundglassError
+        The bundle cannot be used, the journal cannot be written, or a worker was killed. What was
+        judged is in the journal.
+    """
+    numbers = {name: k for k, name in enumerate(dict.fromkeys(case.patient for case in cases), 1)}
+    found = {judged.row: judged for judged in done}
+    left = [(case, numbers[case.patient]) for case in cases if case.row not in found]
+    progress(len(found), len(cases))
+    judge = _here if settings.workers == 1 or len(left) < 2 else _in_processes
+    for judged in judge(left, settings):
+        journal.add(judged)
+        found[judged.row] = judged
+        progress(len(found), len(cases))
+    return tuple(found[case.row] for case in cases)
+
+
+_Work = Sequence[tuple[Case, int]]
+
+
+def _here(work: _Work, settings: RunSettings) -> Iterator[Judged]:
+    if work:
+        judge = CaseJudge(settings)
+        for case, patient in work:
+            yield judge(case, patient)
+
+
+def _in_processes(work: _Work, settings: RunSettings) -> Iterator[Judged]:
+    # Spawned, not forked: the engine's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    workers = min(settings.workers, len(work))
+    counter: Synchronized[int] = context.Value("i", 0)
+    pool = ProcessPoolExecutor(
+        workers, context, initializer=_begin_worker, initargs=(settings, workers, counter)
+    )
+    try:
+        waiting: list[Future[Judged]] = [pool.submit(_judge, *one) for one in work]
+        for future in as_completed(waiting):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise GroundglassError(
+            "a worker process that was killed",
+            expected="all of them to live until the end; memory is the usual reason",
+            action="Go on with --resume and fewer --workers.",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_worker_judge: list[CaseJudge] = []
+
+
+def _begin_worker(settings: RunSettings, workers: int, counter: Synchronized[int]) -> None:
+    """In a worker: take a share of the cores, then load the networks, which use what they see."""
+    with counter.get_lock():
+        place = counter.value
+        counter.value += 1
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        own = cores[place % workers :: workers] or cores
+        os.sched_setaffinity(0, own)
+    _worker_judge.append(CaseJudge(settings))
+
+
+def _judge(case: Case, patient: int) -> Judged:
+    return _worker_judge[0](case, patient)
