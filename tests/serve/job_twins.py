@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from groundglass.core.result import Outcome
-from groundglass.serve.analyser import Analysis, AnalysisFailed, AnalysisStopped, Work
+from groundglass.serve.analyser import GIVEN_UP, Analysis, AnalysisFailed, AnalysisStopped, Work
 from groundglass.serve.delivery import (
     CheckResult,
     Confirmation,
@@ -70,6 +70,8 @@ class StubAnalyser:
         if self.failures:
             raise AnalysisFailed(self.failures.pop(0), expected="a result", action="Try again.")
         write_stub_report(work)
+        if work.given_up:
+            return Analysis(GIVEN_UP, work.given_up, verdict=False)
         verdict = self.outcome is Outcome.VERDICT
         return Analysis(self.outcome, f"because of {self.outcome}", verdict, {"read": 0.5})
 

@@ -15,13 +15,17 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from groundglass.errors import GroundglassError, SettingsError
 
 _CHILD = "groundglass.serve.analyst"
+
+#: Outcomes of studies that never came to a result, beside those of `core.result.Outcome`: no
+#: regular volume can be made of its images; the analysis broke down each time it was tried.
+UNREADABLE, GIVEN_UP = "unreadable", "given-up"
 
 
 class AnalysisFailed(GroundglassError):  # noqa: N818  (reads as what it says)
@@ -48,12 +52,16 @@ class AnalysisSettings:
     time_limit_s : float
         Longest duration of one analysis in s. 900: a hundred times that of a usual study on two
         cores, and what hangs is stopped within a quarter of an hour.
+    key_objects : bool
+        Also write a Key Object Selection of the slices that carry the verdict. false: viewers show
+        such lists beside those that people made.
     """
 
     bundle: str = "demonstration"
     precision: Literal["auto", "f32", "bf16"] = "auto"
     memory_mb: int = 8192
     time_limit_s: float = 900.0
+    key_objects: bool = False
 
     def __post_init__(self) -> None:
         if self.memory_mb < 512 or self.time_limit_s <= 0:
@@ -76,11 +84,14 @@ class Work:
         Folder for the report.
     revision : int
         Revision of the study; part of what the results' UIDs are made from.
+    given_up : str
+        Why the analysis is given up, if it is: then only a capture is written that says so.
     """
 
     study: Path
     out: Path
     revision: int
+    given_up: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,7 @@ class Analysis:
     Parameters
     ----------
     outcome : str
-        A `core.result.Outcome`, or "unreadable".
+        A `core.result.Outcome`, `UNREADABLE` or `GIVEN_UP`.
     reason : str
         In words.
     verdict : bool
@@ -168,7 +179,7 @@ class ProcessAnalyser:
         self._stopped.clear()
         self.check()
         deadline = time.monotonic() + self._settings.time_limit_s
-        self._tell({"study": str(work.study), "out": str(work.out), "revision": work.revision})
+        self._tell({**asdict(work), "study": str(work.study), "out": str(work.out)})
         answer = self._answer(deadline)
         if "failed" in answer:
             raise _failed(answer["failed"])
@@ -203,11 +214,10 @@ class ProcessAnalyser:
         self._end()
 
     def _begin(self) -> None:
-        settings = self._settings
-        arguments = [settings.bundle, settings.precision, str(settings.memory_mb), str(os.getpid())]
+        settings = json.dumps({**asdict(self._settings), "parent": os.getpid()})
         with self._lock:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _CHILD, *arguments],
+                [sys.executable, "-P", "-m", _CHILD, settings],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # what libraries print there may quote a header

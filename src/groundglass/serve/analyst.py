@@ -13,23 +13,35 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 from groundglass.core.result import Outcome
+from groundglass.core.study import Study
 from groundglass.dicom import read_study, read_volume, select_chest_ct
-from groundglass.errors import AssemblyError, GroundglassError, NoChestCT, ReadError
+from groundglass.errors import AssemblyError, GroundglassError, NoChestCT, ReadError, ReportError
 from groundglass.infer import Precision
 from groundglass.pipeline import Triage
-from groundglass.report import write_report
+from groundglass.report import DicomSettings, write_refusal, write_report
+from groundglass.serve.analyser import GIVEN_UP, UNREADABLE, AnalysisFailed
 
 _PR_SET_PDEATHSIG = 1
 
+Answer = dict[str, Any]
 
-def main(bundle: str, precision: str, memory_mb: int, parent: int) -> None:
-    """Answer until standard input ends."""
-    answers = _settle(parent)
+
+def main(settings: Mapping[str, Any]) -> None:
+    """Answer until standard input ends.
+
+    Parameters
+    ----------
+    settings : mapping
+        `AnalysisSettings`, and the parent's process number.
+    """
+    answers = _settle(settings["parent"])
 
     def fail(kind: type[BaseException], _error: BaseException, trace: TracebackType | None) -> None:
         """Say what broke and where, but not its text, which may quote a header."""
@@ -40,35 +52,47 @@ def main(bundle: str, precision: str, memory_mb: int, parent: int) -> None:
 
     sys.excepthook = fail
     try:
-        triage = Triage.load(bundle, Precision(precision))
+        triage = Triage.load(settings["bundle"], Precision(settings["precision"]))
     except GroundglassError as error:
         _answer(answers, {"failed": str(error)})
         return
-    _limit(memory_mb)
+    _limit(settings["memory_mb"])
     _answer(answers, {"loaded": f"{triage.bundle.name} {triage.bundle.version}"})
     for line in sys.stdin.buffer:
-        _answer(answers, _work(triage, json.loads(line), memory_mb))
+        work = json.loads(line)
+        written = DicomSettings(work["revision"], key_objects=settings["key_objects"])
+        try:
+            _answer(answers, _work(triage, work, written))
+        except MemoryError:
+            _answer(
+                answers, {"failed": f"the analysis needed more than {settings['memory_mb']} MB"}
+            )
 
 
-def _work(triage: Triage, work: dict[str, Any], memory_mb: int) -> dict[str, Any]:
+def _work(triage: Triage, work: Answer, written: DicomSettings) -> Answer:
+    """One study; how it ended."""
+    folder, out = Path(work["study"]), Path(work["out"])
     try:
-        return _analyse(triage, Path(work["study"]), Path(work["out"]))
+        study = read_study(folder)
+    except ReadError as error:  # nothing tells what study a capture could belong to
+        return {"outcome": UNREADABLE, "reason": str(error), "verdict": False}
+    try:
+        if work["given_up"]:
+            return _refuse(study, _given_up(work["given_up"]), out, written)
+        return _analyse(triage, study, out, written)
     except (NoChestCT, ReadError, AssemblyError) as error:
-        unfit = Outcome.NOT_CHEST_CT if isinstance(error, NoChestCT) else "unreadable"
-        return {"outcome": unfit, "reason": str(error), "verdict": False}
+        return _refuse(study, error, out, written)
     except GroundglassError as error:
         return {"failed": str(error)}
-    except MemoryError:
-        return {"failed": f"the analysis needed more than {memory_mb} MB"}
 
 
-def _analyse(triage: Triage, folder: Path, out: Path) -> dict[str, Any]:
+def _analyse(triage: Triage, study: Study, out: Path, written: DicomSettings) -> Answer:
     begin = time.perf_counter()
-    volume = read_volume(select_chest_ct(read_study(folder)))
+    volume = read_volume(select_chest_ct(study))
     read = time.perf_counter()
     result = triage(volume)
     analysed = time.perf_counter()
-    write_report(result, volume, out)
+    write_report(result, volume, out, written)
     seconds = {stage: ms / 1000 for stage, ms in result.timings_ms.items()}
     seconds |= {"read": read - begin, "report": time.perf_counter() - analysed}
     return {
@@ -77,6 +101,27 @@ def _analyse(triage: Triage, folder: Path, out: Path) -> dict[str, Any]:
         "verdict": result.verdict is not None,
         "seconds": seconds,
     }
+
+
+def _refuse(study: Study, error: GroundglassError, out: Path, written: DicomSettings) -> Answer:
+    """A capture that says why there is no result, where the study has images to hang it on."""
+    outcome = UNREADABLE
+    if isinstance(error, NoChestCT):
+        outcome = Outcome.NOT_CHEST_CT
+    if isinstance(error, AnalysisFailed):
+        outcome = GIVEN_UP
+    instances = [instance for series in study.series for instance in series.instances]
+    with suppress(ReportError):  # no DICOM image among them, or no room: the reason is kept
+        write_refusal(instances, error, out, written)
+    return {"outcome": outcome, "reason": str(error), "verdict": False}
+
+
+def _given_up(reason: str) -> AnalysisFailed:
+    return AnalysisFailed(
+        f"an analysis that broke down each time it was tried ({reason})",
+        expected="one that comes to its end",
+        action="Whoever looks after groundglass should look at this study.",
+    )
 
 
 def _settle(parent: int) -> BinaryIO:
@@ -100,10 +145,10 @@ def _limit(memory_mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _answer(answers: BinaryIO, answer: dict[str, Any]) -> None:
+def _answer(answers: BinaryIO, answer: Answer) -> None:
     answers.write(json.dumps(answer).encode() + b"\n")
     answers.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(json.loads(sys.argv[1]))

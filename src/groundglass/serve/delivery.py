@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -29,8 +29,9 @@ class FileStatus(StrEnum):
     CONFIRMED = "confirmed"  # committed to, or read back
 
 
+_UNSURE = frozenset({FileStatus.ACCEPTED, FileStatus.WARNING})
 #: Taken, whether or not confirmed yet.
-TAKEN = frozenset({FileStatus.ACCEPTED, FileStatus.WARNING, FileStatus.CONFIRMED})
+TAKEN = _UNSURE | {FileStatus.CONFIRMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,8 @@ class Courier:
         problems = []
         for name in names:
             try:
-                missing = self._bring(job, folder, self._destinations[name])
+                errand = _Errand(job, folder, self._destinations[name], self._jobs, self._metrics)
+                missing = errand.run()
             except (LeaseLost, DatabaseDown):
                 raise
             except GroundglassError as error:
@@ -207,68 +209,74 @@ class Courier:
                 action="It is tried again; `groundglass serve --check` tries each destination.",
             )
 
-    def _bring(self, job: Job, folder: Path, destination: Destination) -> str:
-        """One destination; what is missing there still, in words."""
-        records = {r.file: r for r in self._jobs.deliveries_of(job).get(destination.name, ())}
-        files = sorted(
-            path for path in folder.iterdir() if path.suffix == _DICOM or not destination.dicom_only
-        )
-        sent = [_receipt(path, records[path.name]) for path in files if path.name in records]
-        there = {receipt.path for receipt in sent if receipt.status is FileStatus.CONFIRMED}
-        unsure = [r for r in sent if r.status in (FileStatus.ACCEPTED, FileStatus.WARNING)]
-        there |= self._confirm(job, destination, unsure)
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """One report to one destination."""
+
+    job: Job
+    folder: Path
+    destination: Destination
+    jobs: JobStore
+    metrics: Metrics
+
+    def run(self) -> str:
+        """Deliver and confirm what is not there yet; what is missing still, in words."""
+        files = self._files()
+        receipts = [r for r in self._remembered() if r.path in files]
+        there = {receipt.path for receipt in receipts if receipt.status is FileStatus.CONFIRMED}
+        there |= self._confirm([r for r in receipts if r.status in _UNSURE])
         left = [path for path in files if path not in there]
         if not left:
             return ""
-        receipts = destination.deliver(left).files
-        self._record(job, destination, receipts)
-        there |= self._confirm(job, destination, [r for r in receipts if r.status in TAKEN])
+        receipts = list(self.destination.deliver(left).files)
+        self._record(receipts)
+        there |= self._confirm([r for r in receipts if r.status in TAKEN])
         refused = [r for r in receipts if r.status is FileStatus.REFUSED]
         if refused:
             return f"{len(refused)} of {len(left)} files refused ({refused[0].detail})"
         unconfirmed = [path for path in left if path not in there]
         return f"{len(unconfirmed)} of {len(left)} files not confirmed" if unconfirmed else ""
 
-    def _confirm(
-        self, job: Job, destination: Destination, taken: Sequence[FileReceipt]
-    ) -> set[Path]:
+    def _files(self) -> list[Path]:
+        """What it takes of the report."""
+        whole = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        return [path for path in whole if path.suffix == _DICOM or not self.destination.dicom_only]
+
+    def _remembered(self) -> list[FileReceipt]:
+        """What was said of each file, as the table remembers it."""
+        return [
+            FileReceipt(
+                self.folder / record.file,
+                FileStatus(record.status),
+                record.detail,
+                record.sop_class_uid,
+                record.sop_instance_uid,
+            )
+            for record in self.jobs.deliveries_of(self.job).get(self.destination.name, ())
+        ]
+
+    def _confirm(self, taken: Sequence[FileReceipt]) -> set[Path]:
         """Ask for files that were taken; those that are there."""
         if not taken:
             return set()
-        found = destination.confirm(DeliveryReceipt(destination.name, tuple(taken)))
+        found = self.destination.confirm(DeliveryReceipt(self.destination.name, tuple(taken)))
         sure = [receipt for receipt in taken if receipt.path in found.confirmed]
-        self._record(job, destination, sure, FileStatus.CONFIRMED)
+        self._record([replace(receipt, status=FileStatus.CONFIRMED) for receipt in sure])
         return {receipt.path for receipt in sure}
 
-    def _record(
-        self,
-        job: Job,
-        destination: Destination,
-        receipts: Iterable[FileReceipt],
-        status: FileStatus | None = None,
-    ) -> None:
+    def _record(self, receipts: Iterable[FileReceipt]) -> None:
         """Enter what was said of each file."""
         records = [
             FileRecord(
-                file=receipt.path.name,
-                status=status or receipt.status,
-                detail=receipt.detail,
-                sop_class_uid=receipt.sop_class_uid,
-                sop_instance_uid=receipt.sop_instance_uid,
+                receipt.path.relative_to(self.folder).as_posix(),
+                receipt.status,
+                receipt.detail,
+                receipt.sop_class_uid,
+                receipt.sop_instance_uid,
             )
             for receipt in receipts
         ]
-        self._jobs.record_delivery(job, destination.name, records)
+        self.jobs.record_delivery(self.job, self.destination.name, records)
         for record in records:
-            self._metrics.delivered(destination.name, record.status, 1)
-
-
-def _receipt(path: Path, record: FileRecord) -> FileReceipt:
-    """What was said of a file, as the table remembers it."""
-    return FileReceipt(
-        path,
-        FileStatus(record.status),
-        record.detail,
-        record.sop_class_uid,
-        record.sop_instance_uid,
-    )
+            self.metrics.delivered(self.destination.name, record.status, 1)

@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, RowMapping
 
 from groundglass.errors import SettingsError
+from groundglass.serve.analyser import GIVEN_UP
 from groundglass.serve.clock import Clock, SystemClock
 from groundglass.serve.database import make_tables, open_engine
 from groundglass.serve.schema import audit, deliveries, instances, jobs
@@ -102,7 +103,9 @@ class JobStore:
             }
             insert = self._insert(instances).values(row).on_conflict_do_nothing()
             added = connection.execute(insert.returning(instances.c.revision))
-            if added.scalar_one_or_none() is None:  # the same instance on another association, just now
+            if (
+                added.scalar_one_or_none() is None
+            ):  # the same instance on another association, just now
                 return Booking(job.id, job.revision, new=False, opened=False)
             if job.state is State.READY:
                 job = self._move(connection, job, State.RECEIVED, "another instance came")
@@ -215,7 +218,7 @@ class JobStore:
             return self._move(connection, held, State.DELIVERING, reason)
 
     def finish(self, job: Job, state: State, reason: str) -> Job:
-        """End the work on a job: delivered or refused.
+        """End the work on a job: delivered, refused, or failed with a capture that says so.
 
         Raises
         ------
@@ -271,7 +274,7 @@ class JobStore:
     # By hand ------------------------------------------------------------------------------------
 
     def retry(self, job_id: int) -> Job:
-        """Let an ended job begin again: with delivering when its report is there, else analysing.
+        """Let an ended job begin again: with its delivery if that failed, else with its analysis.
 
         Raises
         ------
@@ -286,7 +289,8 @@ class JobStore:
                     expected="a job that has ended and whose files are still there",
                     action="`groundglass jobs list` shows where each job is.",
                 )
-            to = State.REPORTED if job.report and job.state is State.FAILED else State.READY
+            undelivered = job.state is State.FAILED and job.report and job.outcome != GIVEN_UP
+            to = State.REPORTED if undelivered else State.READY
             return self._move(connection, job, to, "by hand", failures=0, not_before=0)
 
     def bump(self, job_id: int, priority: int = Priority.EMERGENCY) -> Job:

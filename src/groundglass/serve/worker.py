@@ -7,11 +7,11 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from groundglass.core.result import Outcome
 from groundglass.errors import SettingsError
-from groundglass.serve.analyser import Analyser, AnalysisFailed, AnalysisStopped, Work
+from groundglass.serve.analyser import GIVEN_UP, Analyser, AnalysisFailed, AnalysisStopped, Work
 from groundglass.serve.delivery import Courier, DeliveryError
 from groundglass.serve.jobs import JobStore
 from groundglass.serve.logs import LOGGER
@@ -22,6 +22,8 @@ from groundglass.serve.states import DatabaseDown, Job, LeaseLost, State
 
 _LOG = logging.getLogger(f"{LOGGER}.worker")
 
+#: How a job ends once its report is delivered, by the outcome; any other is refused.
+_END = {Outcome.VERDICT.value: State.DELIVERED, GIVEN_UP: State.FAILED}
 #: Heartbeats within one lease: two may go missing.
 _BEATS = 3
 
@@ -189,7 +191,16 @@ class Worker:
         report = folder / "report"
         report.mkdir()
         self._log("analysing", job)
-        analysis = self._analyser.analyse(Work(study, report, job.revision))
+        work = Work(study, report, job.revision)
+        try:
+            analysis = self._analyser.analyse(work)
+        except AnalysisFailed as error:
+            if job.failures + 1 < bench.jobs.settings.tries(job.state):
+                raise
+            report = folder / "given-up"  # in the other one the analysis may have left something
+            report.mkdir()
+            bench.metrics.failure(job.state)
+            analysis = self._analyser.analyse(replace(work, out=report, given_up=error.found))
         shutil.rmtree(study)
         place = report.relative_to(bench.spool.root).as_posix()
         job = bench.jobs.report(job, place, analysis.outcome, analysis.reason)
@@ -207,8 +218,8 @@ class Worker:
         begin = bench.jobs.clock.now()
         bench.courier.deliver(job, bench.spool.root / job.report, names)
         now = bench.jobs.clock.now()
-        state = State.DELIVERED if job.outcome == Outcome.VERDICT else State.REFUSED
-        bench.jobs.finish(job, state, job.reason)
+        state = _END.get(job.outcome, State.REFUSED)
+        job = bench.jobs.finish(job, state, job.reason)
         bench.metrics.stages({"deliver": now - begin})
         bench.metrics.ended(now - job.arrived_at)
         self._log(state.value, job, destinations=names, seconds=now - begin)
