@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
+import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
@@ -35,6 +37,9 @@ _WANTED = {
     _SERIES_INSTANCE_UID: "series_instance_uid",
 }
 _TAGS = [BaseTag(tag) for tag in _WANTED]
+#: Value representations with a length of four bytes (PS3.5 table 7.1-1), of those in group 0002.
+_LONG_FORM = (b"OB", b"OW", b"UN")
+_META_VALUE = 2**16
 #: What a damaged data set makes pydicom raise; RecursionError comes from endless nesting.
 _PARSE_ERRORS = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OSError, OverflowError,
@@ -102,7 +107,74 @@ def is_uid(text: str) -> bool:
     return len(text) <= _UID_LENGTH and _UID.fullmatch(text) is not None
 
 
-def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+def admit(
+    pieces: Iterator[bytes], syntax: str, source_ae: str
+) -> tuple[IncomingInstance, Iterable[bytes]]:
+    """Look at the beginning of a data set to know which instance it is.
+
+    Parameters
+    ----------
+    pieces : iterator of bytes
+        The data set. Only its beginning is taken here.
+    syntax : str
+        Its transfer syntax, none that is deflated.
+    source_ae : str
+        Where it comes from.
+
+    Returns
+    -------
+    incoming : IncomingInstance
+        What it is.
+    content : iterable of bytes
+        The file (PS3.10) it is kept as: our File Meta Information, and the data set as it came.
+
+    Raises
+    ------
+    Unfit
+        It cannot be parsed, or a UID in it is missing or none.
+    """
+    values, beginning = _look_ahead(pieces, syntax)
+    for name, value in values.items():
+        if name.endswith("_uid") and not is_uid(value):
+            words = name.replace("_", " ")
+            raise Unfit(f"a {words} that is no UID" if value else f"no {words}")
+    incoming = IncomingInstance(**values, transfer_syntax_uid=syntax, source_ae=source_ae)
+    meta = _file_meta(incoming.sop_class_uid, incoming.sop_instance_uid, syntax)
+    return incoming, itertools.chain((meta, beginning), pieces)
+
+
+def read_file_meta(file: BinaryIO) -> str:
+    """Read past a file's File Meta Information (PS3.10 section 7.1), to its data set.
+
+    Returns
+    -------
+    str
+        The transfer syntax of the data set.
+
+    Raises
+    ------
+    Unfit
+        It is no DICOM file.
+    """
+    if file.read(132)[128:] != b"DICM":
+        raise Unfit("no DICOM file")
+    syntax = ""
+    while len(head := file.read(8)) == 8:
+        group, element, vr, length = struct.unpack("<HH2sH", head)
+        if group != 0x0002:
+            file.seek(-8, os.SEEK_CUR)
+            break
+        if vr in _LONG_FORM:
+            length = int.from_bytes(file.read(4), "little")
+        value = file.read(min(length, _META_VALUE))
+        if element == 0x0010:
+            syntax = value.decode("ascii", "replace").strip(" \0")
+    if not syntax:
+        raise Unfit("a DICOM file without Transfer Syntax UID")
+    return syntax
+
+
+def _file_meta(sop_class_uid: str, sop_instance_uid: str, syntax: str) -> bytes:
     """Preamble, prefix and File Meta Information (PS3.10 section 7.1) of a file.
 
     Neither the sender nor our version is in it: an instance that comes again, by whatever way and
@@ -113,7 +185,7 @@ def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: st
         for element, value in (
             (0x0002, _padded(sop_class_uid)),
             (0x0003, _padded(sop_instance_uid)),
-            (0x0010, _padded(transfer_syntax_uid)),
+            (0x0010, _padded(syntax)),
             (0x0012, _padded(IMPLEMENTATION_CLASS_UID)),
         )
     )
@@ -128,28 +200,8 @@ def _padded(uid: str) -> bytes:
     return raw + b"\0" * (len(raw) % 2)
 
 
-def look_ahead(pieces: Iterator[bytes], syntax: str) -> tuple[dict[str, str], bytes]:
-    """What a data set says of itself, from its beginning.
-
-    Parameters
-    ----------
-    pieces : iterator of bytes
-        The data set. Only as much as needed is taken from it.
-    syntax : str
-        Its transfer syntax, none that is deflated.
-
-    Returns
-    -------
-    values : dict
-        Fields of `IncomingInstance` by name; those missing in the data set are empty.
-    taken : bytes
-        What was taken from `pieces`.
-
-    Raises
-    ------
-    Unfit
-        It cannot be parsed, or does not come to its Series Instance UID.
-    """
+def _look_ahead(pieces: Iterator[bytes], syntax: str) -> tuple[dict[str, str], bytes]:
+    """What a data set says of itself, and what of it was read to know; missing values are empty."""
     taken = bytearray()
     next_look = _FIRST_LOOK
     for piece in pieces:
