@@ -65,6 +65,8 @@ class Classifier:
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._labels = bundle.labels
+        calibration = bundle.facts.calibration
+        self._temperature = calibration.temperature if calibration else 1.0
         encoder = bundle.path(ENCODER)
         layers = tuple(name for name in engine.outputs(encoder) if name != FEATURES)
         self._encoder = engine.compile(encoder, _BATCH, (FEATURES, layers[-1]))
@@ -96,7 +98,8 @@ class Classifier:
         features = np.concatenate([part[0] for part in parts])
         maps = np.concatenate([part[1] for part in parts])
         (logits,) = self._head(features[None])
-        prediction = GroupPrediction.of(group, self._labels, softmax(logits[0]).tolist())
+        probabilities = softmax(logits[0] / np.float32(self._temperature))
+        prediction = GroupPrediction.of(group, self._labels, probabilities.tolist())
         return GroupEvidence(prediction, features, maps)
 
     def detail(self, images: NDArray[np.uint8]) -> SliceDetail:

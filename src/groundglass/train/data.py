@@ -121,7 +121,7 @@ def plan_epoch(
         Case and slice; whole batches only, unless there is less than one.
     """
     rng = chance.of()
-    chosen = _balanced(targets, rng) if settings.balance == "sampling" else range(len(slices))
+    chosen = balanced(targets, rng) if settings.balance == "sampling" else range(len(slices))
     drawn = []
     for case in chosen:
         count = settings.slices_per_patient or slices[case]
@@ -132,7 +132,7 @@ def plan_epoch(
     return plan[: whole or len(plan)]
 
 
-def _balanced(targets: Sequence[int], rng: np.random.Generator) -> list[int]:
+def balanced(targets: Sequence[int], rng: np.random.Generator) -> list[int]:
     """Cases with as many of each class as of the largest one; the smaller ones repeat."""
     by_class = [np.flatnonzero(np.asarray(targets) == one) for one in sorted(set(targets))]
     most = max(map(len, by_class))

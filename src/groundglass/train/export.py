@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ class BundleFacts:
         What it was trained on and what that means for a verdict.
     training : mapping
         Data, licences, settings and metrics.
+    fitted : mapping
+        What was fitted or measured on the exported networks: `calibration`, `operating_point`,
+        `training_hashes`, `self_test`, as `groundglass.infer.bundle_facts` reads them.
     """
 
     name: str
@@ -55,13 +59,14 @@ class BundleFacts:
     healthy: str
     statement: str
     training: Mapping[str, Any]
+    fitted: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Networks:
-    """The three trained networks."""
+    """The three trained networks; of the segmenter, its ONNX file where there is one already."""
 
-    segmenter: LungUNet
+    segmenter: LungUNet | Path
     encoder: SliceEncoder
     head: SequenceHead
 
@@ -98,11 +103,19 @@ def export_bundle(networks: Networks, recipe: Recipe, facts: BundleFacts, folder
     size = recipe.image_size
     image = torch.zeros(2, 1, size, size, dtype=torch.uint8)
     features = torch.zeros(1, recipe.group_size, networks.encoder.features)
-    _export(_SegmenterGraph(networks.segmenter), image, folder / SEGMENTER, ["probability"])
+    if isinstance(networks.segmenter, Path):
+        shutil.copyfile(networks.segmenter, folder / SEGMENTER)
+    else:
+        export_segmenter(networks.segmenter, size, folder / SEGMENTER)
     layers = map_names(len(networks.encoder.layers))
     _export(_EncoderGraph(networks.encoder), image, folder / ENCODER, [FEATURES, *layers])
     _export(networks.head, features, folder / HEAD, ["logits"])
     _name_head_weights(folder / HEAD)
+    write_manifest(recipe, facts, folder)
+
+
+def write_manifest(recipe: Recipe, facts: BundleFacts, folder: Path) -> None:
+    """Write `bundle.json` for the files that lie in `folder`, under another name first."""
     manifest = {
         "schema": SCHEMA,
         "name": facts.name,
@@ -113,9 +126,18 @@ def export_bundle(networks: Networks, recipe: Recipe, facts: BundleFacts, folder
         "recipe": recipe.to_dict(),
         "sha256": {name: sha256_of(folder / name) for name in (SEGMENTER, ENCODER, HEAD)},
         "training": dict(facts.training),
+        **facts.fitted,
     }
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    part = folder / f"{MANIFEST}.part"
+    part.write_text(text, encoding="utf-8")
+    part.replace(folder / MANIFEST)
+
+
+def export_segmenter(net: LungUNet, size: int, path: Path) -> None:
+    """Write the U-Net as ONNX for images of `size` rows and columns."""
+    image = torch.zeros(2, 1, size, size, dtype=torch.uint8)
+    _export(_SegmenterGraph(net), image, path, ["probability"])
 
 
 def _export(net: nn.Module, example: Tensor, path: Path, outputs: list[str]) -> None:

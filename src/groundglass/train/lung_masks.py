@@ -59,16 +59,23 @@ def read_annotated_slices(folder: Path) -> list[AnnotatedSlice]:
             expected="the annotated lung slices",
             action="Give the folder that holds images/ and masks/.",
         )
-    return [_read(path, folder / "masks" / f"{path.stem}.png") for path in paths]
+    return [read_annotated_slice(path, folder / "masks" / f"{path.stem}.png") for path in paths]
 
 
-def _read(image_path: Path, mask_path: Path) -> AnnotatedSlice:
+def read_annotated_slice(image_path: Path, mask_path: Path) -> AnnotatedSlice:
+    """Read one slice of the source with its mask, in HU.
+
+    Raises
+    ------
+    ReadError
+        If one of them cannot be read, or they differ in size.
+    """
     values = cv2.imread(str(image_path), cv2.IMREAD_UNCHANGED)
     mask = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE)
-    if values is None or mask is None:
+    if values is None or mask is None or values.shape != mask.shape:
         raise ReadError(
-            f"{image_path.name} without a readable image and mask",
-            expected="a TIFF image and a PNG mask of the same name",
+            f"{image_path.name} without a readable image and a mask of its size",
+            expected="a TIFF image and its mask as TIFF or PNG",
             action="Restore the missing file.",
         )
     return AnnotatedSlice(image_path.stem, calibrate(values.astype(np.float32)), mask > 0)

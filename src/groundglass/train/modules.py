@@ -66,12 +66,14 @@ class StageModule(LightningModule):
         )
         if settings.schedule == "constant":
             return {"optimizer": optimiser}
+        # One more than there are: the schedule counts its beginning as a step.
+        steps = settings.epochs * self.course.steps + 1
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser,
             settings.learning_rate,
-            # One more than there are: the schedule counts its beginning as a step.
-            total_steps=settings.epochs * self.course.steps + 1,
-            pct_start=_RISE[settings.schedule],
+            total_steps=steps,
+            # Two steps up at least, in trainings of a few: it divides by one less.
+            pct_start=min(1.0, max(_RISE[settings.schedule], 2 / steps)),
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

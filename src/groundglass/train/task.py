@@ -15,9 +15,10 @@ from groundglass.cohort import Case, Cohort
 from groundglass.errors import InputError
 from groundglass.infer import load_bundle
 from groundglass.infer.bundle import SEGMENTER
-from groundglass.train.cache import CacheSettings, PreparedCase, PreparedCohort, Progress
+from groundglass.train.cache import CacheSettings, PreparedCase, PreparedCohort, Progress, SetAside
 from groundglass.train.cache import prepare_cohort as prepare_cases
 from groundglass.train.callbacks import Tell
+from groundglass.train.lung_slices import MASK_COLUMN
 from groundglass.train.preparing import Lungs
 from groundglass.train.settings import Experiment
 
@@ -25,8 +26,6 @@ from groundglass.train.settings import Experiment
 SEGMENTER_FOLDER, ENCODER_FOLDER, SEQUENCE_FOLDER = "segmenter", "encoder", "sequence"
 BUNDLE_FOLDER, PREPARED_FOLDER = "bundle", "prepared"
 ASIDE = "set-aside.json"
-#: Column of a case with lungs marked by hand: such cases train the segmenter, not the classifier.
-LUNG_COLUMN = "mask"
 #: Cases set aside that are told one by one.
 _TOLD = 5
 
@@ -76,8 +75,8 @@ class Task:
 
 
 def has_lungs(case: Case) -> bool:
-    """Whether somebody marked the lungs of a case."""
-    return bool(case.extra.get(LUNG_COLUMN))
+    """Whether somebody marked the lungs of a case: it trains the segmenter, not the classifier."""
+    return bool(case.extra.get(MASK_COLUMN))
 
 
 def prepared_cohort(task: Task) -> PreparedCohort:
@@ -96,8 +95,8 @@ def prepared_cohort(task: Task) -> PreparedCohort:
     lungs = Lungs.of(segmenter_path(task), true_lungs=experiment.true_lungs)
     with task.counting("Preparing studies") as progress:
         found = prepare_cases(cases, lungs, experiment.recipe, task.cache, progress)
-    _tell_aside(found, task)
-    _refuse_empty([case.case for case in found.cases], task.labels, experiment.healthy)
+    tell_aside(found.aside, len(cases), task)
+    refuse_empty([case.case for case in found.cases], task.labels, experiment.healthy)
     return found
 
 
@@ -132,17 +131,18 @@ def identity(task: Task, cases: Sequence[PreparedCase], stage: Any) -> dict[str,
     }
 
 
-def _tell_aside(found: PreparedCohort, task: Task) -> None:
+def tell_aside(aside: Sequence[SetAside], cases: int, task: Task, file: str = ASIDE) -> None:
+    """Tell how many of the cases were set aside, and list all with their reasons in a file."""
     task.out.mkdir(parents=True, exist_ok=True)
-    listed = [{"row": one.row, "reason": one.reason} for one in found.aside]
-    path = task.out / ASIDE
+    listed = [{"row": one.row, "reason": one.reason} for one in aside]
+    path = task.out / file
     path.write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
-    if not found.aside:
+    if not aside:
         return
-    task.tell(f"{len(found.aside)} of {len(found.aside) + len(found.cases)} cases set aside:")
-    for one in found.aside[:_TOLD]:
+    task.tell(f"{len(aside)} of {cases} cases set aside:")
+    for one in aside[:_TOLD]:
         task.tell(f"  row {one.row}: {one.reason}")
-    if len(found.aside) > _TOLD:
+    if len(aside) > _TOLD:
         task.tell(f"  … all in {path}")
 
 
@@ -159,7 +159,14 @@ def _refuse_unknown(cases: Sequence[Case], labels: Sequence[str]) -> None:
         )
 
 
-def _refuse_empty(cases: Sequence[Case], labels: Sequence[str], healthy: str) -> None:
+def refuse_empty(cases: Sequence[Case], labels: Sequence[str], healthy: str) -> None:
+    """Refuse classes that make no sense, or without patients in training or validation.
+
+    Raises
+    ------
+    InputError
+        Naming the class and the split.
+    """
     if len(labels) < 2 or healthy not in labels:
         raise InputError(
             f"the classes {', '.join(labels) or 'none'}",

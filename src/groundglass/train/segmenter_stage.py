@@ -1,0 +1,177 @@
+"""Stage one: the lung U-Net (paper section 2.2.1)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from groundglass.cohort import Case, StudyKind, study_kind
+from groundglass.errors import InputError, ReadError
+from groundglass.infer.bundle import SEGMENTER
+from groundglass.prepare import Recipe
+from groundglass.train.export import export_segmenter
+from groundglass.train.fitting import Fitted, Place, fit, load_net
+from groundglass.train.lung_slices import LungItems, LungSlice, SegmenterData, read_lung_slices
+from groundglass.train.modules import Course, SegmenterModule, dice_per_slice
+from groundglass.train.networks import LungUNet
+from groundglass.train.predicting import HELD_OUT
+from groundglass.train.task import SEGMENTER_FOLDER, Task, has_lungs, tell_aside
+from groundglass.train.tensors import as_float
+
+#: Where the cases that cannot be used are listed.
+ASIDE = "set-aside-lungs.json"
+_PORTION = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterResult:
+    """A trained segmenter.
+
+    Parameters
+    ----------
+    net : LungUNet
+        With the best epoch's weights.
+    path : Path
+        Its ONNX file.
+    fitted : Fitted
+        How the training went.
+    slices : mapping of str to int
+        Slices it learnt from and was watched on.
+    dice : mapping of str to float
+        Mean Dice per slice on the splits held out.
+    """
+
+    net: LungUNet
+    path: Path
+    fitted: Fitted
+    slices: dict[str, int]
+    dice: dict[str, float]
+
+
+def train_segmenter(task: Task) -> SegmenterResult:
+    """Train the lung U-Net of an experiment and write it as ONNX.
+
+    Raises
+    ------
+    InputError
+        There is nothing to learn from.
+    SettingsError
+        The folder holds another training, or the experiment asks for what is not there.
+    """
+    experiment, settings = task.experiment, task.experiment.segmenter
+    cases = _cases(task)
+    with task.counting("Reading slices with lungs") as progress:
+        slices, aside = read_lung_slices(
+            cases, settings.phantom_slices, experiment.recipe, task.cache, progress
+        )
+    tell_aside(aside, len(cases), task, ASIDE)
+    data = split_slices(slices, task)
+    torch.manual_seed(experiment.seed)
+    net = LungUNet(experiment.network.segmenter_widths)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if settings.init_from:
+        load_net(net, Path(settings.init_from))
+    folder = task.out / SEGMENTER_FOLDER
+    rows = [(case.row, case.split, case.label) for case in cases]
+    known = {
+        "seed": experiment.seed,
+        "precision": experiment.precision,
+        "devices": experiment.devices,
+        "network": asdict(experiment.network),
+        "stage": asdict(settings),
+        "cohort": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
+    }
+    module = SegmenterModule(net, Course(settings, data.steps, experiment.seed))
+    place = Place("segmenter", folder, task.resume, task.tell, task.bar)
+    fitted = fit(module, data, experiment, place, known)
+    path = folder / SEGMENTER
+    export_segmenter(net, experiment.recipe.image_size, path)
+    held_out = {"validation": data.held_out}
+    test = tuple(one for one in slices if one.split == "test" and not one.synthetic)
+    if test:
+        held_out["test"] = test
+    dice = {name: mean_dice(net, one, experiment.recipe) for name, one in held_out.items()}
+    (folder / HELD_OUT).write_text(json.dumps(dice, indent=1) + "\n", encoding="utf-8")
+    counts = {"real": len(data.real), "phantom": len(data.phantom)}
+    counts |= {name: len(one) for name, one in held_out.items()}
+    return SegmenterResult(net, path, fitted, counts, dice)
+
+
+def _cases(task: Task) -> list[Case]:
+    """Cases with marked lungs of either table, and phantoms to train on."""
+    marked = [case for case in (task.lung_cohort or task.cohort).cases if has_lungs(case)]
+    phantoms = [case for case in task.cohort.cases if case.split == "train" and _is_phantom(case)]
+    if marked and task.experiment.segmenter.phantom_share == 0:
+        phantoms = []
+    if not marked and not phantoms:
+        raise InputError(
+            "no slices with marked lungs and no phantoms",
+            expected="a cohort with a column `mask`, or phantoms in the split 'train'",
+            action="Give one with --lungs (`groundglass cohort import finding-lungs`), or take a "
+            'bundle\'s segmenter: [segmenter] bundle = "demonstration".',
+        )
+    return [*marked, *phantoms]
+
+
+def _is_phantom(case: Case) -> bool:
+    try:
+        return study_kind(case.study) is StudyKind.PHANTOM
+    except ReadError:
+        return False  # told where the studies are prepared
+
+
+def split_slices(slices: Sequence[LungSlice], task: Task) -> SegmenterData:
+    """Real and phantom slices to learn from, and those held out.
+
+    Held out is the validation split of the real slices; where the cohort names none, the patients
+    of a random `validation_share`; without real slices, that share of the phantoms.
+
+    Raises
+    ------
+    InputError
+        Nothing is left to learn from or to be watched on.
+    """
+    settings, seed = task.experiment.segmenter, task.experiment.seed
+    real = [one for one in slices if not one.synthetic]
+    watched = real or list(slices)
+    chosen = {one.patient for one in watched if one.split == "validation"}
+    if not chosen:
+        free = sorted({one.patient for one in watched if one.split in ("", "train")})
+        count = max(1, round(settings.validation_share * len(free)))
+        picked = np.random.default_rng(seed).permutation(len(free))[:count]
+        chosen = {free[int(k)] for k in picked}
+    held_out = tuple(one for one in watched if one.patient in chosen)
+    learnt = [one for one in slices if one.patient not in chosen and one.split != "test"]
+    if not held_out or not learnt:
+        raise InputError(
+            f"{len(learnt)} slices to learn from and {len(held_out)} to validate on",
+            expected="some of both",
+            action="Add patients with marked lungs.",
+        )
+    return SegmenterData(
+        tuple(one for one in learnt if not one.synthetic),
+        tuple(one for one in learnt if one.synthetic),
+        held_out,
+        task.experiment.recipe,
+        settings,
+        seed,
+    )
+
+
+@torch.no_grad()
+def mean_dice(net: LungUNet, slices: Sequence[LungSlice], recipe: Recipe) -> float:
+    """Mean Dice per slice."""
+    net.eval()
+    items = LungItems(slices, recipe)
+    found = []
+    for start in range(0, len(slices), _PORTION):
+        part = [items[k] for k in range(start, min(start + _PORTION, len(slices)))]
+        logits = net(as_float(torch.stack([one["image"] for one in part])))
+        found.append(dice_per_slice(logits, torch.stack([one["lung"] for one in part]).float()))
+    return round(float(torch.cat(found).mean()), 4)
