@@ -1,0 +1,170 @@
+"""The cohort of the mixed experiment: three sources, each of which gives every class.
+
+    python -m groundglass.train.mixed_cohort --data ../shared/data --phantoms phantoms/cohort.csv \
+        --out mixed
+
+Sources: healthy slices of MosMedData and slices of "Finding and Measuring Lungs" (largely without
+pneumonia), each as it is and with the phantom's lesions of both kinds laid in; phantom studies of
+all classes; and MosMedData's slices with COVID-19 as CP. Patients keep one split, copies go with
+their patient. MosMedData's test patients are the real held-out ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from groundglass.cohort import (
+    Case,
+    Cohort,
+    SplitSettings,
+    hold_out_fold,
+    read_cohort,
+    split_cohort,
+    write_cohort,
+)
+from groundglass.cohort.importers import import_dataset
+from groundglass.phantom import LABELS
+from groundglass.prepare import Recipe
+from groundglass.prepare.intensity import segmenter_window
+from groundglass.train.lung_masks import read_annotated_slices
+from groundglass.train.preparing import LAID_COLUMNS
+
+HEALTHY = "healthy"
+#: Too little lung to lay lesions into: slices at the very top and bottom.
+_LEAST_LUNG = 0.06
+
+
+@dataclass(frozen=True, slots=True)
+class MixedSettings:
+    """What goes into the cohort.
+
+    Parameters
+    ----------
+    copies : int
+        Rows per healthy slice and class with findings laid in; the healthy class gets as many with
+        everyday confusers.
+    folds : int
+        MosMedData's patients are dealt into so many folds, stratified by severity; `fold` is the
+        test split.
+    fold : int
+        Which, from 1.
+    real : {"all", "healthy", "none"}
+        Which of MosMedData's slices train: all, so that CP is real as well; the healthy ones, so
+        that all disease is laid; or none, and all of them are the test split.
+    seed : int
+        Of splits and lesions.
+    """
+
+    copies: int = 2
+    folds: int = 5
+    fold: int = 1
+    real: Literal["all", "healthy", "none"] = "all"
+    seed: int = 20210607
+
+
+def mixed_cohort(data: Path, phantoms: Cohort | None, out: Path, settings: MixedSettings) -> Cohort:
+    """Build the table, and write the slices that are not images yet.
+
+    Parameters
+    ----------
+    data : Path
+        Folder with mosmed-slices and lung-masks.
+    phantoms : Cohort or None
+        Phantom studies, already split; their test split stays.
+    out : Path
+        Where slices are written.
+    settings : MixedSettings
+        What goes in.
+    """
+    real = mosmed_cases(data / "mosmed-slices", settings)
+    if settings.real == "none":
+        real = [replace(case, split="test") for case in real]
+    if settings.real == "healthy":
+        real = [case for case in real if case.label == HEALTHY or case.split == "test"]
+    lungs = _lung_slices(data / "lung-masks", out / "slices")
+    base = [case for case in (*real, *lungs) if case.label == HEALTHY and case.split != "test"]
+    cases = [*real, *lungs, *laid(base, settings)]
+    cases += phantoms.cases if phantoms else []
+    numbered = tuple(replace(case, row=row) for row, case in enumerate(cases, start=2))
+    return Cohort(out / "cohort.csv", numbered)
+
+
+def mosmed_cases(folder: Path, settings: MixedSettings) -> list[Case]:
+    """MosMedData's slices: a fold to test on, a tenth of the rest to validate on.
+
+    Patients are dealt by severity, so that each split has its share of the few severe ones.
+    """
+    imported = import_dataset("mosmed", folder, folder / "cohort.csv").cohort
+    by_severity = replace(
+        imported,
+        cases=tuple(
+            # CT-4 has two patients, too few for folds of their own.
+            replace(case, label="CT-3" if severity == "CT-4" else severity)
+            for case in imported.cases
+            for severity in [case.extra["severity"]]
+        ),
+    )
+    share = SplitSettings(validation=0, test=0, seed=settings.seed, folds=settings.folds)
+    dealt = hold_out_fold(split_cohort(by_severity, share), settings.fold)
+    kept = SplitSettings(validation=0.1, test=0, seed=settings.seed, keep_test=True)
+    split = split_cohort(dealt, kept)
+    return [replace(case, label=HEALTHY if case.label == "CT-0" else "CP") for case in split.cases]
+
+
+def laid(cases: Sequence[Case], settings: MixedSettings) -> list[Case]:
+    """Copies of healthy slice cases into which findings of every class are laid."""
+    rng = np.random.default_rng(settings.seed)
+    rows = []
+    for case in cases:
+        for label in LABELS:
+            for _ in range(settings.copies):
+                values = (label, f"{rng.uniform(0.05, 1.0):.3f}", str(rng.integers(1 << 30)))
+                extra = {**case.extra, **dict(zip(LAID_COLUMNS, values, strict=True))}
+                rows.append(replace(case, label=label, extra=extra))
+    return rows
+
+
+def _lung_slices(folder: Path, out: Path) -> list[Case]:
+    """The annotated lung slices as 8-bit images; its own test slices stay out of training."""
+    out.mkdir(parents=True, exist_ok=True)
+    cases = []
+    for name, split in (("train", "train"), ("val", "validation")):
+        for one in read_annotated_slices(folder / name):
+            if one.lung.mean() < _LEAST_LUNG:
+                continue
+            path = (out / f"{one.name}.png").resolve()
+            cv2.imwrite(str(path), segmenter_window(one.hu, Recipe()))
+            cases.append(Case(f"lungs-{one.name}", path, HEALTHY, split, "finding-lungs", 2))
+    return cases
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--data", type=Path, required=True, help="mosmed-slices and lung-masks")
+    parser.add_argument("--phantoms", type=Path, help="table of phantom studies")
+    parser.add_argument("--out", type=Path, required=True, help="folder for table and slices")
+    parser.add_argument("--fold", type=int, default=1, help="fold of real patients to test on")
+    parser.add_argument("--copies", type=int, default=2, help="laid copies per slice and class")
+    parser.add_argument(
+        "--real",
+        choices=("all", "healthy", "none"),
+        default="all",
+        help="which of MosMedData's slices train; its test fold always tests",
+    )
+    given = parser.parse_args(arguments)
+    settings = MixedSettings(given.copies, fold=given.fold, real=given.real)
+    phantoms = read_cohort(given.phantoms) if given.phantoms else None
+    found = mixed_cohort(given.data.resolve(), phantoms, given.out.resolve(), settings)
+    write_cohort(found, found.path)
+
+
+if __name__ == "__main__":
+    main()

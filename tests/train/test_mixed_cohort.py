@@ -1,0 +1,86 @@
+"""The mixed cohort: no class can be told by its source, and no patient crosses splits."""
+
+import csv
+from collections import defaultdict
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from groundglass.phantom import PhantomSettings, make_patient, render_slices
+from groundglass.prepare.intensity import window_to_uint8
+from groundglass.train.mixed_cohort import MixedSettings, mixed_cohort
+
+_SEVERITIES = {"CT-0": 12, "CT-1": 12, "CT-2": 6, "CT-3": 6}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    patient = make_patient(PhantomSettings(seed=3, matrix=64))
+    made = render_slices(patient, [0.5 * patient.person.lung_height_mm])
+    grey = window_to_uint8(made.hu[0], -600, 1500)
+    images = folder / "mosmed-slices" / "images"
+    images.mkdir(parents=True)
+    with (images.parent / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "patient_id", "label", "severity"])
+        for severity, count in _SEVERITIES.items():
+            for k in range(count):
+                name = f"{severity}-{k}"
+                cv2.imwrite(str(images / f"{name}.jpg"), grey)
+                writer.writerow([f"{name}.jpg", name, "x", severity])
+    for part, count in (("train", 6), ("val", 2), ("test", 2)):
+        for kind in ("images", "masks"):
+            (folder / "lung-masks" / part / kind).mkdir(parents=True)
+        for k in range(count):
+            place = folder / "lung-masks" / part
+            cv2.imwrite(str(place / "images" / f"{part}{k}.tif"), made.hu[0])
+            cv2.imwrite(str(place / "masks" / f"{part}{k}.png"), made.lung[0] * np.uint8(255))
+    return folder
+
+
+@pytest.mark.parametrize("real", ["all", "healthy", "none"])
+def test_every_training_source_gives_every_class(data, tmp_path, real):
+    cohort = mixed_cohort(data, None, tmp_path, MixedSettings(copies=1, real=real))
+    classes = defaultdict(set)
+    for case in cohort.of_split("train").cases:
+        classes[case.source].add(case.label)
+    assert set(classes) == {"finding-lungs"} | ({"mosmed"} if real != "none" else set())
+    assert all(found == {"CP", "NCP", "healthy"} for found in classes.values())
+
+
+def test_no_patient_is_in_two_splits_and_tests_are_real(data, tmp_path):
+    cohort = mixed_cohort(data, None, tmp_path, MixedSettings(copies=2))
+    splits = defaultdict(set)
+    for case in cohort.cases:
+        splits[case.patient].add(case.split)
+    assert all(len(found) == 1 for found in splits.values())
+    test = cohort.of_split("test").cases
+    assert {case.label for case in test} == {"CP", "healthy"}
+    assert not any(case.extra.get("laid_seed") for case in test)
+
+
+def test_the_folds_cover_every_real_patient_once(data, tmp_path):
+    tested = [
+        case.patient
+        for fold in range(1, 6)
+        for case in mixed_cohort(data, None, tmp_path, MixedSettings(fold=fold, copies=1))
+        .of_split("test")
+        .cases
+    ]
+    assert len(tested) == len(set(tested)) == sum(_SEVERITIES.values())
+
+
+def test_without_real_patients_all_of_them_are_the_test(data, tmp_path):
+    cohort = mixed_cohort(data, None, tmp_path, MixedSettings(copies=1, real="none"))
+    assert len(cohort.of_split("test").cases) == sum(_SEVERITIES.values())
+
+
+def test_healthy_only_trains_on_no_real_disease(data, tmp_path):
+    cohort = mixed_cohort(data, None, tmp_path, MixedSettings(copies=1, real="healthy"))
+    ill = [case for case in cohort.of_split("train").cases if case.label != "healthy"]
+    assert ill
+    assert all(case.extra["laid_seed"] for case in ill)
