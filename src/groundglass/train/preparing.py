@@ -166,7 +166,7 @@ def _prepare_slice(
 ) -> tuple[NDArray[np.uint8], Masks | None]:
     laid = _laid(case)
     if laid is not None:
-        return _lay(read_slice(case.study, segmenter, recipe), laid, recipe)
+        return _lay(_slice_of(case.study, segmenter, recipe), laid, recipe)
     images = prepare_slice(case.study, segmenter, recipe)
     name = case.extra.get(LESION_COLUMN)
     if not name:
@@ -175,6 +175,12 @@ def _prepare_slice(
     if mask.shape != found.hu.shape:
         raise _unfit(f"a lesion mask of {mask.shape} pixels", "as many as the slice has")
     return images, _into(mask > 0, found.frame)[None]
+
+
+@lru_cache(maxsize=4)
+def _slice_of(path: Path, segmenter: Segmenter, recipe: Recipe) -> RealSlice:
+    """A slice with its lungs, kept for the copies that follow: the same slice is laid into often."""
+    return read_slice(path, segmenter, recipe)
 
 
 def _laid(case: Case) -> LesionSettings | None:
