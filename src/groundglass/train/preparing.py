@@ -179,7 +179,7 @@ def _prepare_slice(
 
 @lru_cache(maxsize=4)
 def _slice_of(path: Path, segmenter: Segmenter, recipe: Recipe) -> RealSlice:
-    """A slice with its lungs, kept for the copies that follow: the same slice is laid into often."""
+    """A slice with its lungs, kept for the copies of it that follow."""
     return read_slice(path, segmenter, recipe)
 
 
