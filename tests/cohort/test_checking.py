@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from groundglass.cohort import (
@@ -69,6 +71,19 @@ def test_a_missing_study_is_named_by_its_row(good: Path) -> None:
     assert _found(report, FindingKind.MISSING) == [(3,)]
     assert not report.ok
     assert not _found(report, FindingKind.UNREADABLE)
+
+
+def test_a_missing_mask_is_named_by_its_row(make_table: Any, make_image: Any) -> None:
+    study, mask = make_image("a.png", 1), make_image("m.png", 2)
+    table = make_table({"study": study, "mask": mask}, {"study": study, "mask": "gone.png"})
+    (finding,) = [f for f in _check(table).findings if f.kind is FindingKind.MISSING]
+    assert (finding.rows, finding.words) == ((3,), "There is no file of the name under mask.")
+
+
+def test_slices_of_16_bits_are_for_the_segmenter_alone(make_table: Any, make_image: Any) -> None:
+    table = make_table({"study": "a.tif", "mask": make_image("m.png")}, {"study": "a.tif"})
+    cv2.imwrite(str(table.with_name("a.tif")), np.arange(64, dtype=np.uint16).reshape(8, 8))
+    assert _found(_check(table), FindingKind.UNREADABLE) == [(3,)]
 
 
 def test_unknown_labels_are_named_with_all_their_rows(good: Path) -> None:

@@ -73,14 +73,10 @@ def test_a_turned_image_is_turned_back(volume: Volume, tmp_path: Path) -> None:
     assert np.array_equal(read_metaimage(path).to_axial()[0].hu, volume.hu)
 
 
-def test_agrees_with_simpleitk(volume: Volume, tmp_path: Path) -> None:
-    sitk = pytest.importorskip("SimpleITK", reason="the reference reader is not installed")
+def test_points_lie_where_simpleitk_puts_them(volume: Volume, tmp_path: Path) -> None:
+    """`TransformIndexToPhysicalPoint((20, 10, 3))` of SimpleITK 2.5 on this header."""
     path = _write(tmp_path / "a.mha", volume.hu.tobytes(), TransformMatrix="0 1 0 -1 0 0 0 0 1")
-    image = sitk.ReadImage(str(path))
-    read = read_metaimage(path)
-    for index in ((0, 0, 0), (3, 10, 20)):
-        point = image.TransformIndexToPhysicalPoint(index[::-1])
-        assert read.geometry.position_mm(index) == pytest.approx(point)
+    assert read_metaimage(path).geometry.position_mm((3, 10, 20)) == (-108.0, -70.0, 27.0)
 
 
 @pytest.mark.parametrize(

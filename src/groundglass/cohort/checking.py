@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from groundglass.cohort.case import Case, Cohort
 from groundglass.cohort.leaks import Examined, pixel_findings
 from groundglass.cohort.opening import examine
 from groundglass.cohort.report import CohortReport, Finding, FindingKind, Severity
+from groundglass.cohort.table import PATH_COLUMNS
 from groundglass.errors import SettingsError
 
 Progress = Callable[[int, int], None]
@@ -102,8 +104,13 @@ def _examine_all(
 
 def _missing(cohort: Cohort) -> Iterator[Finding]:
     for case in cohort.cases:
-        if not case.study.exists():
-            words = "There is no file or folder of that name."
+        gone = [] if case.study.exists() else ["There is no file or folder of that name."]
+        gone += [
+            f"There is no file of the name under {column}."
+            for column in PATH_COLUMNS
+            if case.extra.get(column) and not Path(case.extra[column]).exists()
+        ]
+        for words in gone:
             yield Finding(FindingKind.MISSING, Severity.ERROR, (case.row,), words)
 
 
@@ -151,8 +158,8 @@ def _source_shortcuts(cohort: Cohort) -> Iterator[Finding]:
     for split in cohort.splits:
         table = _source_table([c for c in cohort.cases if c.split == split], cohort.labels)
         name = split or "(no split)"
-        if len(table) < 2:
-            continue  # one source has no shortcut to learn
+        if len(table) < 2 or len(cohort.labels) < 2:
+            continue  # nothing that a source could give away
         for label in cohort.labels:
             givers = [source for source, counts in table.items() if counts[label]]
             if len(givers) == 1:

@@ -7,7 +7,7 @@ from groundglass.cohort.fingerprint import SliceDigest, combine, digests_of, sli
 from groundglass.cohort.leaks import Examined
 from groundglass.cohort.stack_columns import stack_settings
 from groundglass.cohort.stacks import read_stack
-from groundglass.cohort.studies import StudyKind, study_kind, without_names
+from groundglass.cohort.studies import StudyKind, read_slice, study_kind, without_names
 from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.errors import InputError
 
@@ -33,6 +33,8 @@ def _slices(case: Case) -> list[SliceDigest]:
         if kind is StudyKind.DICOM:  # of a NIfTI file the digests read all there is
             read_volume(series)
         return digests_of(study)
+    if kind is StudyKind.IMAGE and not case.extra.get("mask"):
+        read_slice(case.study)  # with a mask it is for the segmenter, which takes 16 bits
     if kind is StudyKind.IMAGE_STACK:
         read_stack(case.study, stack_settings(case))
     return slice_digests(case.study)

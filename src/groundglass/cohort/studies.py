@@ -137,15 +137,26 @@ def open_slice(case: Case) -> NDArray[np.uint8]:
             raise ReadError(
                 "no image file", expected="a PNG, JPEG or TIFF", action="Use open_study."
             )
-        pixels = read_image(case.study)
-        if pixels.dtype != np.uint8:
-            raise ReadError(
-                f"an image of {pixels.dtype}",
-                expected="8 bits a pixel",
-                action="Window it to 8 bits first.",
-            )
+        return read_slice(case.study)
     except InputError as error:
         raise in_row(case, error) from error
+
+
+def read_slice(path: Path) -> NDArray[np.uint8]:
+    """The grey values of a picture of 8 bits, shape (rows, columns).
+
+    Raises
+    ------
+    ReadError
+        It cannot be read, or has more bits.
+    """
+    pixels = read_image(path)
+    if pixels.dtype != np.uint8:
+        raise ReadError(
+            f"an image of {pixels.dtype}",
+            expected="8 bits a pixel",
+            action="Window it to 8 bits first.",
+        )
     return pixels.astype(np.uint8, copy=False)
 
 
