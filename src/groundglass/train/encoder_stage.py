@@ -69,7 +69,7 @@ def train_encoder(task: Task) -> EncoderResult:
     train, validation = prepared.of_split("train"), prepared.of_split("validation")
     net = new_encoder(experiment, len(labels))
     if settings.init_from:
-        load_net(net, Path(settings.init_from))
+        load_net(net, Path(settings.init_from), fresh="classifier")
     data = EncoderData(train, validation, labels, experiment.healthy, settings, experiment.seed)
     plan = plan_validation([case.slices for case in validation], settings.validation_slices)
     module = EncoderModule(

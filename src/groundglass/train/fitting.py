@@ -285,8 +285,18 @@ def _state(path: Path) -> dict[str, Any]:
     return state
 
 
-def load_net(net: nn.Module, path: Path) -> None:
+def load_net(net: nn.Module, path: Path, fresh: str = "") -> None:
     """Weights of a checkpoint into a network of the same sizes.
+
+    Parameters
+    ----------
+    net : Module
+        Changed in place.
+    path : Path
+        The checkpoint.
+    fresh : str
+        Part of the network that keeps its own weights where the checkpoint's have another size:
+        the classifier of an encoder that goes on with other classes.
 
     Raises
     ------
@@ -301,6 +311,10 @@ def load_net(net: nn.Module, path: Path) -> None:
         for name, value in state["state_dict"].items()
         if name.startswith("net.")
     }
+    if fresh:
+        own = {k: v for k, v in net.state_dict().items() if k.startswith(f"{fresh}.")}
+        if any(k in weights and weights[k].shape != v.shape for k, v in own.items()):
+            weights |= own
     try:
         net.load_state_dict(weights)
     except RuntimeError as error:

@@ -143,7 +143,8 @@ class StageSettings:
     label_smoothing : float
         Probability given to the other classes.
     init_from : str
-        Checkpoint of the same stage whose weights begin; "" for random ones.
+        Checkpoint of the same stage whose weights begin; "" for random ones. Trained for another
+        number of classes, its classifier is made anew.
     loader_processes : int
         Processes that read and augment beside each device; 0 does it in the training process.
     """
