@@ -24,7 +24,7 @@ Ran = tuple["subprocess.CompletedProcess[str]", Path]
 def test_a_study_gives_a_report_and_exit_code_0(ran: Ran) -> None:
     done, out = ran
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in out.iterdir()} == {"report.html", "result.json"}
+    assert {path.name for path in out.iterdir()} == {"report.html", "result.json", "dicom"}
 
 
 def test_json_is_the_file_and_nothing_else(ran: Ran) -> None:

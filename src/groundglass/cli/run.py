@@ -12,8 +12,10 @@ from groundglass.cli import options
 _HELP = (
     "Analyse a study and write its report.\n\n"
     "Reads whatever INPUT holds, chooses the axial chest CT series best fit for the lungs (and "
-    "says why, and why not the others), and writes DIR/report.html for people and "
-    "DIR/result.json for machines. All or nothing: a run that fails leaves no half report."
+    "says why, and why not the others), and writes DIR/report.html for people, DIR/result.json "
+    "for machines and, where INPUT is DICOM, DIR/dicom for the PACS: captures, structured report, "
+    "lung segmentation and heat maps in the same study. All or nothing: a run that fails leaves no "
+    "half report."
 )
 _EPILOG = """[bold]Examples[/bold]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from groundglass.cli.console import Voice
 from groundglass.core.result import RESEARCH_USE_ONLY, Outcome, TriageResult, Verdict
-from groundglass.report import PAGE
+from groundglass.report import DICOM_FOLDER, PAGE
 from groundglass.report.words import OUTCOME_WORDS, class_name
 from groundglass.report.writing import MANIFEST
 
@@ -30,6 +30,8 @@ def tell_result(result: TriageResult, directory: Path, voice: Voice) -> None:
     voice.heading("Report")
     voice.say(f"  {directory / PAGE}  to read in a browser")
     voice.say(f"  {directory / MANIFEST}  for machines")
+    if (directory / DICOM_FOLDER).is_dir():
+        voice.say(f"  {directory / DICOM_FOLDER}  for the PACS")
     voice.say()
     voice.say(result.provenance.bundle_statement, "yellow")
     voice.say(RESEARCH_USE_ONLY, "bold yellow")

@@ -38,10 +38,10 @@ from groundglass.errors import ReadError
 #: Bytes that hold nearly every header; more is read only where they do not.
 _FIRST_LOOK = 64 * 1024
 _PREAMBLE = 128
-_PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
+PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _UNDEFINED = 0xFFFFFFFF
 #: What a damaged header makes pydicom raise; RecursionError comes from endless nesting.
-_PARSE_ERRORS = (
+PARSE_ERRORS = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError, EOFError, OSError,
     OverflowError, NotImplementedError, RecursionError, MemoryError, AssertionError, struct.error,
 )  # fmt: skip
@@ -267,7 +267,7 @@ def _parse(entry: Entry, sources: Sources) -> dict[str, object]:
         except ReadError:  # where the first look ends, a sound value may be cut in two
             if last:
                 raise
-        except _PARSE_ERRORS as error:
+        except PARSE_ERRORS as error:
             if last:
                 kind = type(error).__name__
                 raise _damaged(f"a DICOM header that cannot be parsed ({kind})") from error
@@ -277,7 +277,42 @@ def _parse(entry: Entry, sources: Sources) -> dict[str, object]:
     return attributes
 
 
-def _parse_stream(stream: io.BytesIO) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class OpenedDataset:
+    """A file's data set, ready to be parsed.
+
+    Parameters
+    ----------
+    stream : BytesIO
+        At the data set's first byte; a deflated one is inflated.
+    syntax : UID
+        Transfer syntax; empty where the file does not say.
+    implicit, little : bool
+        How elements are encoded.
+    start : int
+        First byte of the data set in the file.
+    """
+
+    stream: io.BytesIO
+    syntax: UID
+    implicit: bool
+    little: bool
+    start: int
+
+    @property
+    def inflated(self) -> bool:
+        """Whether the stream holds the inflated data set instead of the file."""
+        return self.syntax == DeflatedExplicitVRLittleEndian
+
+
+def open_dataset(stream: io.BytesIO) -> OpenedDataset:
+    """Pass over a file's preamble and File Meta Information (PS3.10 section 7).
+
+    Raises
+    ------
+    ReadError
+        It is an index of other files, or its deflate stream is damaged.
+    """
     meta = _read_file_meta(stream)
     if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         raise ReadError(
@@ -286,27 +321,35 @@ def _parse_stream(stream: io.BytesIO) -> dict[str, object]:
             action="Nothing to do: the files it lists are read on their own.",
         )
     syntax = UID(meta.get("TransferSyntaxUID", ""))
-    start, inflated = stream.tell(), syntax == DeflatedExplicitVRLittleEndian
-    if inflated:
+    start = stream.tell()
+    if syntax == DeflatedExplicitVRLittleEndian:
         stream = io.BytesIO(inflate(stream.read(LIMITS.header_bytes), LIMITS.header_bytes))
     implicit, little = _encoding(syntax, stream)
+    return OpenedDataset(stream, syntax, implicit, little, start)
+
+
+def _parse_stream(stream: io.BytesIO) -> dict[str, object]:
+    opened = open_dataset(stream)
+    stream = opened.stream
     found: list[tuple[int, int, int]] = []
 
     def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
-        if int(tag) in _PIXEL_TAGS:
+        if int(tag) in PIXEL_TAGS:
             found.append((int(tag), stream.tell(), length))
-        return int(tag) in _PIXEL_TAGS
+        return int(tag) in PIXEL_TAGS
 
     dataset = read_dataset(
-        stream, implicit, little, stop_when=at_pixels, specific_tags=list(_WANTED)
+        stream, opened.implicit, opened.little, stop_when=at_pixels, specific_tags=list(_WANTED)
     )
     attributes = _convert(dataset, _TOP_TAGS) | _functional_groups(dataset)
     if "ModalityLUTSequence" in dataset:
         attributes["ModalityLUTSequence"] = "present"
-    attributes["TransferSyntaxUID"] = str(syntax) or _guessed_syntax(implicit, little)
+    attributes["TransferSyntaxUID"] = str(opened.syntax) or _guessed_syntax(
+        opened.implicit, opened.little
+    )
     if found and found[0][0] == 0x7FE00010:
         length = None if found[0][2] == _UNDEFINED else found[0][2]
-        attributes["PixelData"] = PixelLocation(found[0][1], length, inflated, start)
+        attributes["PixelData"] = PixelLocation(found[0][1], length, opened.inflated, opened.start)
     elif found:
         attributes["PixelData"] = "floating point"
     return attributes

@@ -1,37 +1,60 @@
-"""The result as files: `result.json` for machines, `report.html` for a reader."""
+"""The result as files: for machines, for a reader, and as DICOM for the PACS it came from."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from groundglass.core.result import TriageResult
+from groundglass.core.result import RESEARCH_USE_ONLY, TriageResult
+from groundglass.core.study import Instance
 from groundglass.core.volume import Volume
-from groundglass.errors import ReportError
+from groundglass.errors import GroundglassError, ReportError
+from groundglass.report.dicom_settings import DICOM, DicomSettings
 from groundglass.report.page import render_page
 from groundglass.report.result_json import encode_document, result_document, result_schema
+from groundglass.report.source_images import why_no_dicom
 from groundglass.report.writing import MANIFEST, write_all
 
-__all__ = ["result_document", "result_schema", "write_report"]
+if TYPE_CHECKING:
+    from groundglass.report.envelope import DicomObject
+
+__all__ = ["DicomSettings", "result_document", "result_schema", "write_refusal", "write_report"]
 
 PAGE = "report.html"
+#: Folder of the DICOM results within the report.
+DICOM_FOLDER = "dicom"
+#: In the manifest's place where a study was refused.
+REFUSAL = "refusal.json"
 
 
-def write_report(result: TriageResult, volume: Volume, directory: Path | str) -> Path:
+def write_report(
+    result: TriageResult,
+    volume: Volume,
+    directory: Path | str,
+    settings: DicomSettings = DICOM,
+) -> Path:
     """Write the report into a directory: all of it, or nothing.
 
     `result.json` is written last and lists the other files with their SHA-256: where it is, the
-    report is whole. The same result gives the same bytes, but for its timings.
+    report is whole. The same result gives the same bytes, but for its timings; the DICOM results
+    have none.
 
     Parameters
     ----------
     result : TriageResult
         What was found.
     volume : Volume
-        The volume that was judged; its series says what was chosen and what was passed over.
+        The volume that was judged; its series says what was chosen and what was passed over, and
+        its first file, which must still be there, whose study the DICOM results belong to. They
+        are left out where the volume was not read from DICOM, and `result.json` says so.
     directory : Path or str
         Made when missing. Must be empty, or hold an earlier report, which is replaced once the
         new one is complete.
+    settings : DicomSettings
+        What the DICOM results are.
 
     Returns
     -------
@@ -41,8 +64,10 @@ def write_report(result: TriageResult, volume: Volume, directory: Path | str) ->
     Raises
     ------
     ReportError
-        When result and volume do not belong together, the directory holds other things, or it
-        cannot be written.
+        When result and volume do not belong together, the directory holds other things or is
+        being written by another run, or it cannot be written.
+    ReadError
+        When the study's files are no longer there.
     """
     if result.mask.shape != volume.hu.shape:
         raise ReportError(
@@ -50,11 +75,95 @@ def write_report(result: TriageResult, volume: Volume, directory: Path | str) ->
             expected=f"the volume's shape {volume.hu.shape}",
             action="Give the volume that this result was made from.",
         )
-    page = render_page(result, volume)
+    reason = why_no_dicom(volume.series)
+    objects = () if reason else _dicom_results(result, volume, settings)
+    files = {PAGE: render_page(result, volume), **_named(objects)}
     document = result_document(result, volume)
-    document["files"] = {
-        PAGE: {"sha256": hashlib.sha256(page).hexdigest(), "bytes": len(page)},
-    }
+    document["dicom"] = {"reason": reason, "objects": [_described(made) for made in objects]}
+    document["files"] = _hashes(files)
     target = Path(directory)
-    write_all({PAGE: page, MANIFEST: encode_document(document)}, target)
+    write_all({**files, MANIFEST: encode_document(document)}, target)
     return target
+
+
+def write_refusal(
+    instances: Sequence[Instance],
+    error: GroundglassError,
+    directory: Path | str,
+    settings: DicomSettings = DICOM,
+) -> Path:
+    """Write a capture that says that a study was not analysed, and why: all of it, or nothing.
+
+    For what never became a result: no chest CT in the study, slices that make no regular volume.
+
+    Parameters
+    ----------
+    instances : sequence of Instance
+        Images of the study, at least one of them DICOM.
+    error : GroundglassError
+        Why.
+    directory : Path or str
+        As for `write_report`; an earlier refusal is replaced. `refusal.json` lists the capture.
+    settings : DicomSettings
+        The revision.
+
+    Returns
+    -------
+    Path
+        The directory.
+
+    Raises
+    ------
+    ReportError
+        When no image is DICOM, or the directory is not usable.
+    ReadError
+        When the study's files are no longer there.
+    """
+    # Not at the top: highdicom takes as long to import as all the rest.
+    from groundglass.report.dicom_results import refusal_results  # noqa: PLC0415
+
+    objects = refusal_results(instances, error, settings)
+    files = _named(objects)
+    document = {
+        "research_use_only": RESEARCH_USE_ONLY,
+        "reason": str(error),
+        "dicom": {"reason": None, "objects": [_described(made) for made in objects]},
+        "files": _hashes(files),
+    }
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, indent=1)
+    target = Path(directory)
+    write_all({**files, REFUSAL: f"{text}\n".encode()}, target, REFUSAL)
+    return target
+
+
+def _dicom_results(
+    result: TriageResult, volume: Volume, settings: DicomSettings
+) -> Sequence[DicomObject]:
+    # Not at the top: highdicom takes as long to import as all the rest.
+    from groundglass.report.dicom_results import dicom_results  # noqa: PLC0415
+
+    return dicom_results(result, volume, settings)
+
+
+def _named(objects: Sequence[DicomObject]) -> dict[str, bytes]:
+    return {f"{DICOM_FOLDER}/{made.name}": made.content for made in objects}
+
+
+def _described(made: DicomObject) -> dict[str, Any]:
+    """What an object is, for whoever sends it."""
+    return {
+        "file": f"{DICOM_FOLDER}/{made.name}",
+        "kind": made.kind.value,
+        "sop_class_uid": made.sop_class_uid,
+        "sop_instance_uid": made.sop_instance_uid,
+        "series_instance_uid": made.series_instance_uid,
+        "study_instance_uid": made.study_instance_uid,
+        "transfer_syntax_uid": made.transfer_syntax_uid,
+    }
+
+
+def _hashes(files: Mapping[str, bytes]) -> dict[str, Any]:
+    return {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        for name, content in files.items()
+    }

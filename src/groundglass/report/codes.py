@@ -1,0 +1,76 @@
+"""Coded concepts of the DICOM results (PS3.16 section 8).
+
+DICOM's and SNOMED CT's codes where they mean what the program means; codes of our own where they
+would say more or something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from highdicom.sr import CodedConcept
+from pydicom.sr.coding import Code
+
+#: Designator of the codes of our own: private designators begin with 99 (PS3.16 section 8.2).
+_OWN = "99GGLASS"
+
+LUNG = Code("39607008", "SCT", "Lung")
+RIGHT = Code("24028007", "SCT", "Right")
+LEFT = Code("7771000", "SCT", "Left")
+BOTH_SIDES = Code("51440002", "SCT", "Bilateral")
+CHEST = Code("51185008", "SCT", "Chest")
+ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
+CT_CHEST = Code("169069000", "SCT", "CT of chest")
+GROUND_GLASS = Code("112120", "DCM", "Ground glass opacity")
+CONSOLIDATION = Code("95436008", "SCT", "Pulmonary consolidation")
+VOLUME = Code("118565006", "SCT", "Volume")
+PROBABILITY = Code("122157", "DCM", "Probability")
+SALIENCY = Code("130404", "DCM", "Saliency")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+COMMENT = Code("121106", "DCM", "Comment")
+OF_INTEREST = Code("113000", "DCM", "Of Interest")
+MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
+MILLILITER = Code("ml", "UCUM", "ml")
+NO_UNIT = Code("1", "UCUM", "no units")
+PERCENT = Code("%", "UCUM", "percent")
+
+VERDICT = Code("verdict", _OWN, "Patient-level verdict, research use only")
+SHARE_OF_LUNG = Code("share-of-lung", _OWN, "Share of the lung mask's volume")
+
+#: The paper's classes (section 2.1). "Other pneumonia" has a code of our own: SNOMED's Pneumonia
+#: includes COVID-19's, and a low probability under it would deny what the one beside it says.
+#: "Healthy" too: DICOM's No Abnormality says more than a network that knows two diseases can.
+_CLASSES: Mapping[str, Code] = MappingProxyType(
+    {
+        "CP": Code("882784691000119100", "SCT", "COVID-19 pneumonia"),
+        "NCP": Code("NCP", _OWN, "Pneumonia other than COVID-19"),
+        "healthy": Code("healthy", _OWN, "Healthy, as far as the classes go"),
+    }
+)
+
+
+def class_code(label: str) -> Code:
+    """The code of a class; a bundle's own labels get codes of our own.
+
+    Parameters
+    ----------
+    label : str
+        A class of the bundle, in letters the study's character set has.
+    """
+    return _CLASSES.get(label) or Code(label[:16], _OWN, label[:64])
+
+
+def own_scheme() -> CodingSchemeIdentificationItem:
+    """Who is responsible for codes of our own (PS3.3 C.12.1.1.1)."""
+    return CodingSchemeIdentificationItem(
+        designator=_OWN,
+        name="groundglass codes",
+        responsible_organization="groundglass developers",
+    )
+
+
+def concept(code: Code) -> CodedConcept:
+    """A code as highdicom's own type."""
+    return CodedConcept.from_code(code)

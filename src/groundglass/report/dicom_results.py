@@ -1,0 +1,137 @@
+"""A result as DICOM objects in the study it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import groundglass
+from groundglass.core.result import Outcome, TriageResult
+from groundglass.core.study import Instance
+from groundglass.core.volume import Volume
+from groundglass.errors import GroundglassError, NoChestCT, ReportError
+from groundglass.report.capture import captures
+from groundglass.report.capture_pages import refusal_page, verdict_pages
+from groundglass.report.dicom_settings import DICOM, DicomSettings
+from groundglass.report.envelope import DicomObject, Envelope
+from groundglass.report.identity import Identity
+from groundglass.report.key_objects import key_objects
+from groundglass.report.saliency import saliency_map
+from groundglass.report.scene import Scene
+from groundglass.report.segmentation import lung_segmentation
+from groundglass.report.source_images import SourceImages, identify, why_no_dicom
+from groundglass.report.structured import structured_report
+
+_CHEST = "CHEST"
+
+
+def dicom_results(
+    result: TriageResult, volume: Volume, settings: DicomSettings = DICOM
+) -> tuple[DicomObject, ...]:
+    """The result as objects for the PACS, each kind in a series of its own.
+
+    With a verdict: captures, structured report, segmentation, saliency. Without one: a capture
+    that says so and why. The same input, weights and version of the program give the same objects.
+
+    Parameters
+    ----------
+    result : TriageResult
+        What was found.
+    volume : Volume
+        The volume that was judged, read from DICOM.
+    settings : DicomSettings
+        What is written.
+
+    Raises
+    ------
+    ReportError
+        The volume was not read from DICOM (`why_no_dicom` says it without raising).
+    ReadError
+        The study's files are no longer there.
+    """
+    reason = why_no_dicom(volume.series)
+    if reason is not None:
+        raise ReportError(
+            f"a volume that cannot have DICOM results. {reason}",
+            expected="a volume read from a DICOM series",
+            action="Write the report without them.",
+        )
+    source = SourceImages.of(volume)
+    made = result.provenance
+    envelope = Envelope(
+        header=source.header,
+        identity=Identity.of_result(source.keys, made, settings.revision),
+        program=made.groundglass_version,
+        weights=made.bundle,
+        body_part=_body_part(source, result.outcome),
+    )
+    pages = verdict_pages(Scene(result, volume), lambda index: source.images[index].name)
+    objects = captures(pages, source.study_instance_uid, envelope)
+    if result.verdict is None:
+        return tuple(objects)
+    segmentation = lung_segmentation(result.mask, source, envelope)
+    objects += [structured_report(result, source, segmentation, envelope), segmentation]
+    if result.heatmaps:
+        objects.append(saliency_map(result, source, envelope))
+        if settings.key_objects:
+            objects.append(key_objects(result, source, envelope))
+    return tuple(objects)
+
+
+def refusal_results(
+    instances: Sequence[Instance], error: GroundglassError, settings: DicomSettings = DICOM
+) -> tuple[DicomObject, ...]:
+    """A capture that says that a study was not analysed, and why.
+
+    For what never became a result: no chest CT in it, slices that make no regular volume.
+
+    Parameters
+    ----------
+    instances : sequence of Instance
+        Images of the study; what is not DICOM is passed over.
+    error : GroundglassError
+        Why.
+    settings : DicomSettings
+        The revision.
+
+    Raises
+    ------
+    ReportError
+        No image is DICOM.
+    ReadError
+        The study's files are no longer there.
+    """
+    images = [image for image in instances if image.sop_class_uid]
+    if not images:
+        raise ReportError(
+            "a study without DICOM images",
+            expected="at least one, whose study the capture belongs to",
+            action="Tell the reason where the study came from.",
+        )
+    header = identify(images)
+    if not header.get("StudyInstanceUID"):
+        raise ReportError(
+            "images without a Study Instance UID",
+            expected="the study the capture belongs to",
+            action="Tell the reason where the study came from.",
+        )
+    keys: list[tuple[str, int | None]] = [(image.sop_instance_uid, None) for image in images]
+    program = groundglass.__version__
+    envelope = Envelope(
+        header=header,
+        identity=Identity.of_refusal(keys, program, str(error), settings.revision),
+        program=program,
+        weights="",
+        body_part=str(header.get("BodyPartExamined") or _CHEST),
+    )
+    lines = [f"Found {error.found}.", f"Expected {error.expected}.", error.action]
+    if isinstance(error, NoChestCT) and error.rejections:
+        lines = ["No series is an axial chest CT fit for the lungs.", error.action]
+        lines += error.rejections
+    page = refusal_page("Not analysed", lines, program)
+    return tuple(captures([page], str(header.StudyInstanceUID), envelope))
+
+
+def _body_part(source: SourceImages, outcome: Outcome) -> str:
+    """What the CT says it shows; the chest where it says nothing and lungs were judged."""
+    stated = str(source.header.get("BodyPartExamined") or "")
+    return _CHEST if outcome is Outcome.VERDICT else stated or _CHEST

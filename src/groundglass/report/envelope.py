@@ -1,0 +1,254 @@
+"""What all DICOM results have in common: whose they are, who made them, and that they are research.
+
+The objects themselves are made elsewhere with empty patient and study; here they become part of
+the study, and bytes.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import unicodedata
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from highdicom import ContributingEquipment
+from highdicom.sr import CodedConcept, DeviceObserverIdentifyingAttributes, ObserverContext
+from pydicom.charset import convert_encodings
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+
+from groundglass.dicom.identification import PATIENT_AND_STUDY
+from groundglass.report.identity import (
+    SERIES_DESCRIPTION,
+    SERIES_NUMBER,
+    Identity,
+    ResultKind,
+    device_uid,
+)
+
+MANUFACTURER = "groundglass developers"
+MODEL = "groundglass"
+#: Where the images carry no date at all. Content Date may not be empty (PS3.3 C.12.1, C.17.2), and
+#: a date of our own would change from run to run.
+_NO_DATE = ("19000101", "000000")
+#: The CT's own dates, the nearest to its content first.
+_DATES = (
+    ("AcquisitionDate", "AcquisitionTime"),
+    ("ContentDate", "ContentTime"),
+    ("SeriesDate", "SeriesTime"),
+    ("StudyDate", "StudyTime"),
+)
+_PLAIN = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "×": "x", "·": "-", "≥": ">=", "≤": "<=", "…": "...",
+     "‘": "'", "’": "'", "“": '"', "”": '"'}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DicomObject:
+    """One DICOM result as a file.
+
+    Parameters
+    ----------
+    kind : ResultKind
+        What it is.
+    name : str
+        File name: kind and number, nothing of the patient.
+    sop_class_uid, sop_instance_uid, series_instance_uid, study_instance_uid : str
+        As in the file.
+    transfer_syntax_uid : str
+        How it is encoded.
+    content : bytes
+        The whole file (PS3.10).
+    """
+
+    kind: ResultKind
+    name: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Envelope:
+    """The study that results become part of.
+
+    Parameters
+    ----------
+    header : pydicom Dataset
+        Patient, study and equipment of the CT.
+    identity : Identity
+        Where UIDs come from.
+    program : str
+        Version of groundglass.
+    weights : str
+        Name and version of the bundle; empty where none was asked.
+    body_part : str
+        Body Part Examined (PS3.16 annex L).
+    """
+
+    header: Dataset
+    identity: Identity
+    program: str
+    weights: str
+    body_part: str
+
+    @property
+    def software_versions(self) -> list[str]:
+        """Program and weights, each as an LO."""
+        return [f"groundglass {self.program}", *filter(None, [self.letters(self.weights)[:64]])]
+
+    @property
+    def version(self) -> str:
+        """Program and weights in one line; at most 64 characters (VR LO)."""
+        return self.letters(f"{self.program}, weights {self.weights}")[:64]
+
+    @property
+    def content_date(self) -> tuple[str, str]:
+        """(date, time) of the CT, in DICOM's form.
+
+        Not of the analysis: the same input must give the same object, whenever it is analysed.
+        """
+        for keys in _DATES:
+            date, time = (str(self.header.get(key) or "").strip() for key in keys)
+            if len(date) == 8 and date.isdigit():
+                return date, time or _NO_DATE[1]
+        return _NO_DATE
+
+    @cached_property
+    def _encodings(self) -> list[str]:
+        """Python's names of the character sets that the CT's header declares; ASCII without any."""
+        declared = self.header.get("SpecificCharacterSet")
+        names = [declared] if isinstance(declared, str) else list(declared or [])
+        beyond = [name for name in names if name and not name.endswith("IR 6")]
+        if not beyond:
+            return ["ascii"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            try:
+                return ["ascii", *convert_encodings(beyond)]
+            except LookupError:
+                return ["ascii"]
+
+    def letters(self, text: str) -> str:
+        """Text in the letters that the study's character set has.
+
+        Patient and study stay in the study's own character set, so what we write must fit it: what
+        it lacks is written with plain letters, and as ? where there are none.
+        """
+        if all(self._writes(letter) for letter in set(text)):
+            return text
+        plain = unicodedata.normalize("NFKD", text.translate(_PLAIN))
+        kept = "".join(letter for letter in plain if not unicodedata.combining(letter))
+        return kept.encode("ascii", "replace").decode("ascii")
+
+    def _writes(self, letter: str) -> bool:
+        for encoding in self._encodings:
+            try:
+                letter.encode(encoding)
+            except (UnicodeEncodeError, LookupError):
+                continue
+            return True
+        return False
+
+    def series(self, kind: ResultKind, number: int = 1) -> dict[str, Any]:
+        """What highdicom's constructors ask for to file an object."""
+        return {
+            "series_instance_uid": self.identity.series_uid(kind),
+            "series_number": SERIES_NUMBER[kind],
+            "series_description": SERIES_DESCRIPTION[kind],
+            "sop_instance_uid": self.identity.instance_uid(kind, number),
+            "instance_number": number,
+            "manufacturer": MANUFACTURER,
+            "manufacturer_model_name": MODEL,
+            "software_versions": self.software_versions,
+            "device_serial_number": self.program,
+        }
+
+    @property
+    def observer(self) -> ObserverContext:
+        """The program as the one who observed (PS3.16 TID 1002, TID 1004)."""
+        return ObserverContext(
+            observer_type=codes.DCM.Device,
+            observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
+                uid=device_uid(self.program),
+                name=MODEL,
+                manufacturer_name=MANUFACTURER,
+                model_name=MODEL,
+                serial_number=self.program,
+            ),
+        )
+
+    def seal(self, dataset: Dataset, kind: ResultKind, name: str) -> DicomObject:
+        """Make an object part of the study, and bytes.
+
+        Parameters
+        ----------
+        dataset : pydicom Dataset
+            Whole but for patient, study, dates and body part; changed here.
+        kind : ResultKind
+            What it is.
+        name : str
+            Its file's name.
+        """
+        for keyword in PATIENT_AND_STUDY:
+            stated = self.header.get_item(keyword)
+            if stated is not None and (stated.value or keyword in dataset):
+                dataset[keyword] = copy.deepcopy(self.header[keyword])
+        self._date(dataset)
+        if "PixelData" in dataset:
+            dataset.BodyPartExamined = self.body_part
+        if "ContentLabel" in dataset:
+            dataset.ContentCreatorName = None  # no person; the attribute may not be missing
+        dataset.ContributingEquipmentSequence = self._equipment()
+        for group in dataset.get("DimensionOrganizationSequence", ()):
+            group.DimensionOrganizationUID = self.identity.uid(f"{kind} dimensions")
+        for index in dataset.get("DimensionIndexSequence", ()):
+            index.DimensionOrganizationUID = self.identity.uid(f"{kind} dimensions")
+        buffer = io.BytesIO()
+        with warnings.catch_warnings():
+            # Values a scanner wrote against the standard are repeated as they are, not judged.
+            warnings.simplefilter("ignore", UserWarning)
+            dataset.save_as(buffer, enforce_file_format=True)
+        return DicomObject(
+            kind=kind,
+            name=name,
+            sop_class_uid=str(dataset.SOPClassUID),
+            sop_instance_uid=str(dataset.SOPInstanceUID),
+            series_instance_uid=str(dataset.SeriesInstanceUID),
+            study_instance_uid=str(dataset.StudyInstanceUID),
+            transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
+            content=buffer.getvalue(),
+        )
+
+    def _date(self, dataset: Dataset) -> None:
+        """Dates that stay the same; highdicom has written the present ones."""
+        date, time = self.content_date
+        dataset.ContentDate, dataset.ContentTime = date, time
+        for keyword in ("InstanceCreationDate", "InstanceCreationTime", "DateOfSecondaryCapture",
+                        "TimeOfSecondaryCapture"):  # fmt: skip
+            if keyword in dataset:
+                delattr(dataset, keyword)
+
+    def _equipment(self) -> Sequence[Dataset]:
+        """The scanner, and the library that wrote the object (PS3.3 C.12.1, CID 7005)."""
+        items = []
+        if str(self.header.get("Manufacturer") or ""):
+            scanner = Dataset()
+            for keyword in ("Manufacturer", "ManufacturerModelName", "InstitutionName",
+                            "StationName", "DeviceSerialNumber", "SoftwareVersions"):  # fmt: skip
+                if self.header.get(keyword):
+                    scanner[keyword] = copy.deepcopy(self.header[keyword])
+            purpose = CodedConcept.from_code(codes.DCM.AcquisitionEquipment)
+            scanner.PurposeOfReferenceCodeSequence = [purpose]
+            items.append(scanner)
+        library = ContributingEquipment.for_highdicom()
+        del library.ContributionDateTime
+        return [*items, library]

@@ -1,0 +1,130 @@
+"""UIDs and dates of the DICOM results: the same input gives the same, whenever it is analysed.
+
+A UID promises that whatever carries it is the same object (PS3.5 section 9). So nothing in an
+object may depend on when it was made, and everything that decides its content goes into its UID.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from groundglass.core.result import Provenance
+
+#: Never changes: every UID ever given hangs on it.
+_NAMESPACE = uuid.UUID("6b1f7d0e-9c53-5a1b-8d44-3c0d5e1f7a92")
+
+
+class ResultKind(StrEnum):
+    """The DICOM objects written for a study, each kind in a series of its own."""
+
+    REPORT = "structured-report"
+    SEGMENTATION = "segmentation"
+    SALIENCY = "saliency"
+    CAPTURE = "capture"
+    KEY_OBJECTS = "key-objects"
+
+
+#: Series Number of each kind: high, so that results come after the scanner's own series.
+SERIES_NUMBER = {
+    ResultKind.CAPTURE: 9701,
+    ResultKind.REPORT: 9702,
+    ResultKind.SEGMENTATION: 9703,
+    ResultKind.SALIENCY: 9704,
+    ResultKind.KEY_OBJECTS: 9705,
+}
+#: Series Description of each kind; at most 64 characters (VR LO). PACS lists show it, often cut
+#: off at the end, so the limit comes first.
+SERIES_DESCRIPTION = {
+    ResultKind.CAPTURE: "Research use only: groundglass chest CT triage",
+    ResultKind.REPORT: "Research use only: groundglass measurements",
+    ResultKind.SEGMENTATION: "Research use only: groundglass lungs",
+    ResultKind.SALIENCY: "Research use only: groundglass heat map",
+    ResultKind.KEY_OBJECTS: "Research use only: groundglass key slices",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Where the UIDs of one analysis come from.
+
+    Parameters
+    ----------
+    digest : str
+        SHA-256 of everything that decides the content.
+    """
+
+    digest: str
+
+    @classmethod
+    def of_result(
+        cls, images: Sequence[tuple[str, int | None]], made: Provenance, revision: int
+    ) -> Identity:
+        """The identity of what one version of the program with one bundle says of some images.
+
+        The program's version, the bundle's files and recipe and the number format are in it, as
+        each may change the result. Versions of libraries are not: they and the processor may
+        change the last digits of a probability.
+
+        Parameters
+        ----------
+        images : sequence of (str, int or None)
+            SOP Instance UID and frame number of every image that was judged, in any order.
+        made : Provenance
+            What made the result.
+        revision : int
+            Counts the analyses of a study that grew after it was first analysed.
+        """
+        facts = {
+            "program": made.groundglass_version,
+            "bundle": dict(made.bundle_sha256),
+            "recipe": dict(made.recipe),
+            "precision": made.precision,
+        }
+        return cls(_digest(images, facts, revision))
+
+    @classmethod
+    def of_refusal(
+        cls, images: Sequence[tuple[str, int | None]], program: str, reason: str, revision: int
+    ) -> Identity:
+        """The identity of a statement that a study could not be analysed, and why.
+
+        Parameters
+        ----------
+        images : sequence of (str, int or None)
+            SOP Instance UID and frame number of every image received.
+        program : str
+            Version of the program.
+        reason : str
+            Why.
+        revision : int
+            As in `of_result`.
+        """
+        return cls(_digest(images, {"program": program, "reason": reason}, revision))
+
+    def uid(self, what: str) -> str:
+        """A UID of form 2.25 (PS3.5 B.2) for one thing of this analysis."""
+        return f"2.25.{uuid.uuid5(_NAMESPACE, f'{self.digest} {what}').int}"
+
+    def series_uid(self, kind: ResultKind) -> str:
+        """Series Instance UID of a kind of object."""
+        return self.uid(f"{kind} series")
+
+    def instance_uid(self, kind: ResultKind, number: int = 1) -> str:
+        """SOP Instance UID of the n-th object of a kind, from 1."""
+        return self.uid(f"{kind} {number}")
+
+
+def device_uid(program: str) -> str:
+    """The UID of this version of the program as an observer (PS3.16 TID 1004)."""
+    return f"2.25.{uuid.uuid5(_NAMESPACE, f'device {program}').int}"
+
+
+def _digest(images: Sequence[tuple[str, int | None]], facts: object, revision: int) -> str:
+    ordered = sorted((uid, number or 0) for uid, number in images)
+    text = json.dumps([ordered, facts, revision], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,61 @@
+"""The slices that carried the verdict as a DICOM Key Object Selection (PS3.16 TID 2010)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
+from pydicom.uid import ExplicitVRLittleEndian
+
+from groundglass.core.result import RESEARCH_USE_ONLY, TriageResult
+from groundglass.report import codes
+from groundglass.report.envelope import DicomObject, Envelope
+from groundglass.report.identity import ResultKind
+from groundglass.report.source_images import SourceImages
+
+_KIND = ResultKind.KEY_OBJECTS
+
+
+def key_objects(result: TriageResult, source: SourceImages, envelope: Envelope) -> DicomObject:
+    """The key slices as a list that viewers jump to.
+
+    Parameters
+    ----------
+    result : TriageResult
+        With heat maps.
+    source : SourceImages
+        The CT images that were judged.
+    envelope : Envelope
+        The study.
+    """
+    indices = [heatmap.slice_index for heatmap in result.heatmaps]
+    evidence = source.evidence(indices)
+    words = f"{RESEARCH_USE_ONLY} {result.provenance.bundle_statement}"
+    content = KeyObjectSelection(
+        document_title=codes.concept(codes.OF_INTEREST),
+        referenced_objects=evidence,
+        observer_device_context=envelope.observer,
+        description=envelope.letters(words),
+    )
+    _name_frames(content, source, indices)
+    dataset = KeyObjectSelectionDocument(
+        evidence=evidence,
+        content=content,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        **envelope.series(_KIND),
+    )
+    return envelope.seal(dataset, _KIND, "key-objects.dcm")
+
+
+def _name_frames(content: KeyObjectSelection, source: SourceImages, indices: list[int]) -> None:
+    """Of objects of many frames, say which (PS3.3 table 10-3)."""
+    frames: defaultdict[str, list[int]] = defaultdict(list)
+    for index in indices:
+        image = source.images[index]
+        if image.frame_number is not None:
+            frames[image.sop_instance_uid].append(image.frame_number)
+    for item in content[0].ContentSequence:
+        for reference in item.get("ReferencedSOPSequence", ()):
+            numbers = sorted(frames[reference.ReferencedSOPInstanceUID])
+            if numbers:
+                reference.ReferencedFrameNumber = numbers

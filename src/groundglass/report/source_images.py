@@ -1,0 +1,260 @@
+"""The CT images a result speaks of: which one each slice is, and whose study they belong to."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
+from pydicom.valuerep import format_number_as_ds
+
+from groundglass.core.geometry import Geometry, Vector
+from groundglass.core.study import Instance, Series
+from groundglass.core.volume import Volume
+from groundglass.dicom.frames import Frame, frames_of
+from groundglass.dicom.identification import read_identification
+from groundglass.errors import ReportError
+from groundglass.report.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """The image that is one slice of the volume.
+
+    Parameters
+    ----------
+    sop_class_uid, sop_instance_uid : str
+        The object that holds it.
+    frame_number : int or None
+        From 1; None for an object that is a single image.
+    position_mm : tuple of float
+        LPS centre of its first pixel in mm.
+    name : str
+        What it is called in a viewer: "CT image 45", by Instance Number or frame.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    frame_number: int | None
+    position_mm: Vector
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceImages:
+    """The images of a volume, and whose they are.
+
+    Parameters
+    ----------
+    header : pydicom Dataset
+        Patient, study and equipment, as `read_identification` gives them.
+    images : tuple of SourceImage
+        By slice index of the volume.
+    geometry : Geometry
+        Of the volume.
+    study_instance_uid, series_instance_uid : str
+        Where they are filed.
+    """
+
+    header: Dataset
+    images: tuple[SourceImage, ...]
+    geometry: Geometry
+    study_instance_uid: str
+    series_instance_uid: str
+
+    @classmethod
+    def of(cls, volume: Volume) -> SourceImages:
+        """The images a volume was read from; reads one file's header, and no pixels.
+
+        Parameters
+        ----------
+        volume : Volume
+            Of a series for which `why_no_dicom` finds no reason.
+
+        Raises
+        ------
+        ReportError
+            The series is not the one the volume was read from.
+        ReadError
+            Its files are no longer there.
+        """
+        series = cast(Series, volume.series)
+        frames = [frame for instance in series.instances for frame in frames_of(instance)]
+        positions = [frame.position_mm for frame in frames]
+        if len(frames) != volume.geometry.shape[0] or None in positions:
+            raise ReportError(
+                f"a series of {len(frames)} images beside a volume of {volume.geometry.shape[0]}",
+                expected="the series the volume was read from",
+                action="Give the volume as `read_volume` returned it.",
+            )
+        along = np.asarray(positions) @ np.asarray(volume.geometry.directions[0])
+        return cls(
+            header=identify(series.instances),
+            images=tuple(_image(frames[int(k)]) for k in np.argsort(along, kind="stable")),
+            geometry=volume.geometry,
+            study_instance_uid=series.study_instance_uid,
+            series_instance_uid=series.series_instance_uid,
+        )
+
+    @property
+    def keys(self) -> list[tuple[str, int | None]]:
+        """What identifies each image."""
+        return [(image.sop_instance_uid, image.frame_number) for image in self.images]
+
+    def frame_of_reference_uid(self, identity: Identity) -> str:
+        """The CT's frame of reference; one of our own where it has none (PS3.3 C.7.4.1)."""
+        return str(self.header.get("FrameOfReferenceUID") or identity.uid("frame of reference"))
+
+    def stand_ins(self, identity: Identity, indices: Sequence[int]) -> list[Dataset]:
+        """Headers of slices as of single-frame CT images, whatever object holds them.
+
+        Their SOP Instance UIDs stand for slice indices until `refer_to_images` puts the real
+        references in their place: so objects of one frame and of many are treated alike. Nothing
+        in them is the patient's.
+        """
+        shared = self._shared(identity)
+        return [_stand_in(shared, index, self.images[index].position_mm) for index in indices]
+
+    def evidence(self, indices: Sequence[int]) -> list[Dataset]:
+        """What documents refer to: each object that holds one of these slices, once."""
+        shared = empty_header(self.study_instance_uid, self.series_instance_uid)
+        shared.Rows, shared.Columns = self.geometry.shape[1:]
+        found: dict[str, Dataset] = {}
+        for image in (self.images[index] for index in indices):
+            item = Dataset()
+            item.update(shared)
+            item.SOPClassUID, item.SOPInstanceUID = image.sop_class_uid, image.sop_instance_uid
+            found.setdefault(image.sop_instance_uid, item)
+        return list(found.values())
+
+    def refer_to_images(self, dataset: Dataset) -> None:
+        """Put real references in the place of those to stand-ins (PS3.3 10.3)."""
+        by_name = {_stand_in_uid(k): image for k, image in enumerate(self.images)}
+        for group in dataset.get("PerFrameFunctionalGroupsSequence", ()):
+            for derivation in group.get("DerivationImageSequence", ()):
+                for reference in derivation.get("SourceImageSequence", ()):
+                    _refer(reference, by_name[reference.ReferencedSOPInstanceUID])
+        whole: dict[str, Dataset] = {}
+        for reference in dataset.get("SourceImageSequence", ()):
+            image = by_name[reference.ReferencedSOPInstanceUID]
+            whole.setdefault(image.sop_instance_uid, object_reference(image))
+        if whole:
+            dataset.SourceImageSequence = list(whole.values())
+            series = Dataset()
+            series.SeriesInstanceUID = self.series_instance_uid
+            series.ReferencedInstanceSequence = list(whole.values())
+            dataset.ReferencedSeriesSequence = [series]
+
+    def _shared(self, identity: Identity) -> Dataset:
+        slice_mm, row_mm, column_mm = self.geometry.spacing_mm
+        _, down, along = self.geometry.directions
+        shared = empty_header(self.study_instance_uid, self.series_instance_uid)
+        shared.SOPClassUID = CTImageStorage
+        shared.FrameOfReferenceUID = self.frame_of_reference_uid(identity)
+        shared.Modality = "CT"
+        shared.Rows, shared.Columns = self.geometry.shape[1:]
+        shared.PixelSpacing = [_ds(row_mm), _ds(column_mm)]
+        shared.SliceThickness = _ds(slice_mm)
+        shared.ImageOrientationPatient = [_ds(cosine) for cosine in (*along, *down)]
+        return shared
+
+
+def why_no_dicom(series: Series | None) -> str | None:
+    """Why there can be no DICOM results; None where there can be.
+
+    Parameters
+    ----------
+    series : Series or None
+        What the volume was read from.
+    """
+    if series is None:
+        return "The volume was made in memory: there is no study to write results into."
+    if not series.instances or not all(image.sop_class_uid for image in series.instances):
+        return "The input is not DICOM: there is no study to write results into."
+    if not series.study_instance_uid or not series.series_instance_uid:
+        return "The images name no Study or Series Instance UID to file results under."
+    return None
+
+
+def identify(instances: Sequence[Instance]) -> Dataset:
+    """Patient, study and equipment, as the first image states them.
+
+    The first by UID: the same for every order of the files.
+
+    Raises
+    ------
+    ReadError
+        Its file can no longer be read.
+    """
+    first = min(instances, key=lambda instance: instance.sop_instance_uid)
+    with warnings.catch_warnings():
+        # Values a scanner wrote against the standard are repeated as they are, not judged.
+        warnings.simplefilter("ignore", UserWarning)
+        return read_identification(first)
+
+
+def empty_header(study_instance_uid: str, series_instance_uid: str) -> Dataset:
+    """What highdicom asks of a source, with nothing of the patient's in it."""
+    header = Dataset()
+    header.StudyInstanceUID, header.SeriesInstanceUID = study_instance_uid, series_instance_uid
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID",
+                    "StudyDate", "StudyTime", "AccessionNumber"):  # fmt: skip
+        setattr(header, keyword, "")
+    return header
+
+
+def object_reference(image: SourceImage) -> Dataset:
+    """A reference to the object that holds an image (PS3.3 table 10-11)."""
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = image.sop_class_uid
+    reference.ReferencedSOPInstanceUID = image.sop_instance_uid
+    return reference
+
+
+def _refer(reference: Dataset, image: SourceImage) -> None:
+    reference.ReferencedSOPClassUID = image.sop_class_uid
+    reference.ReferencedSOPInstanceUID = image.sop_instance_uid
+    if image.frame_number is not None:
+        reference.ReferencedFrameNumber = image.frame_number
+
+
+def _image(frame: Frame) -> SourceImage:
+    attributes = frame.instance.attributes
+    many = (
+        "PerFrameFunctionalGroupsSequence" in attributes
+        or cast(int, attributes.get("NumberOfFrames", 1)) > 1
+    )
+    return SourceImage(
+        sop_class_uid=frame.instance.sop_class_uid,
+        sop_instance_uid=frame.instance.sop_instance_uid,
+        frame_number=frame.number if many else None,
+        position_mm=cast(Vector, frame.position_mm),
+        name=_name(frame, many=many),
+    )
+
+
+def _name(frame: Frame, *, many: bool) -> str:
+    number = frame.instance.attributes.get("InstanceNumber")
+    image = "CT image" if number is None else f"CT image {number}"
+    return f"{image} frame {frame.number}" if many else image
+
+
+def _stand_in(shared: Dataset, index: int, position_mm: Vector) -> Dataset:
+    data = Dataset()
+    data.update(shared)
+    data.SOPInstanceUID = _stand_in_uid(index)
+    data.ImagePositionPatient = [_ds(value) for value in position_mm]
+    return data
+
+
+def _stand_in_uid(index: int) -> str:
+    return f"2.25.{index + 1}"
+
+
+def _ds(value: float) -> str:
+    """A number as DICOM writes decimals: at most 16 characters (PS3.5 section 6.2)."""
+    return format_number_as_ds(float(value))

@@ -1,0 +1,289 @@
+"""The verdict and the measurements as a DICOM Structured Report (PS3.16 TID 1500)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodedConcept,
+    Comprehensive3DSR,
+    FindingSite,
+    LanguageOfContentItemAndDescendants,
+    Measurement,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    ObservationContext,
+    QualitativeEvaluation,
+    ReferencedSegment,
+    RelationshipTypeValues,
+    SourceImageForMeasurementGroup,
+    SourceSeriesForSegmentation,
+    TextContentItem,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+from pydicom.uid import ExplicitVRLittleEndian
+
+from groundglass.core.result import (
+    RESEARCH_USE_ONLY,
+    LungSide,
+    OpacityBurden,
+    RegionBurden,
+    TriageResult,
+    Verdict,
+)
+from groundglass.report import codes
+from groundglass.report.envelope import MODEL, DicomObject, Envelope
+from groundglass.report.identity import ResultKind
+from groundglass.report.segmentation import LUNGS_SEGMENT
+from groundglass.report.source_images import SourceImages, empty_header
+from groundglass.report.words import class_name
+
+_KIND = ResultKind.REPORT
+_SIDES: Mapping[LungSide | None, tuple[str, Code | None]] = {
+    None: ("both lungs", None),
+    LungSide.RIGHT: ("right lung", codes.RIGHT),
+    LungSide.LEFT: ("left lung", codes.LEFT),
+}
+
+
+def structured_report(
+    result: TriageResult,
+    source: SourceImages,
+    segmentation: DicomObject,
+    envelope: Envelope,
+) -> DicomObject:
+    """A verdict and what was measured, coded, with the images they rest on.
+
+    Parameters
+    ----------
+    result : TriageResult
+        With a verdict.
+    source : SourceImages
+        The CT images that were judged.
+    segmentation : DicomObject
+        The lungs, which the measurements refer to.
+    envelope : Envelope
+        The study.
+    """
+    writer = _Writer(result, source, segmentation, envelope)
+    dataset = Comprehensive3DSR(
+        evidence=writer.evidence(),
+        content=writer.content(),
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+        coding_schemes=[codes.own_scheme()],
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        **envelope.series(_KIND),
+    )
+    return envelope.seal(dataset, _KIND, "structured-report.dcm")
+
+
+class _Writer:
+    """One result as content items."""
+
+    def __init__(
+        self,
+        result: TriageResult,
+        source: SourceImages,
+        segmentation: DicomObject,
+        envelope: Envelope,
+    ) -> None:
+        self._result = result
+        self._source = source
+        self._segmentation = segmentation
+        self._envelope = envelope
+
+    def content(self) -> Dataset:
+        """The document's tree."""
+        report = MeasurementReport(
+            observation_context=ObservationContext(observer_device_context=self._envelope.observer),
+            procedure_reported=codes.concept(codes.CT_CHEST),
+            imaging_measurements=self._groups(),
+            title=codes.concept(codes.MEASUREMENT_REPORT),
+            language_of_content_item_and_descendants=LanguageOfContentItemAndDescendants(
+                CodedConcept("en", "RFC5646", "English")
+            ),
+        )[0]
+        self._say_first(report)
+        return report
+
+    def evidence(self) -> list[Dataset]:
+        """What the tree refers to: key slices and the segmentation."""
+        made = empty_header(self._source.study_instance_uid, self._segmentation.series_instance_uid)
+        made.SOPClassUID = self._segmentation.sop_class_uid
+        made.SOPInstanceUID = self._segmentation.sop_instance_uid
+        key_slices = [heatmap.slice_index for heatmap in self._result.heatmaps]
+        return [made, *self._source.evidence(key_slices)]
+
+    def _say_first(self, report: Dataset) -> None:
+        """Research use, training and how the verdict came about, before any number.
+
+        TID 1500 is extensible; viewers that show it as text show these lines first.
+        """
+        statement = self._result.provenance.bundle_statement
+        texts = (RESEARCH_USE_ONLY, statement, self._result.reason)
+        comments = [
+            TextContentItem(
+                name=codes.concept(codes.COMMENT),
+                value=self._envelope.letters(text),
+                relationship_type=RelationshipTypeValues.CONTAINS,
+            )
+            for text in texts
+            if text
+        ]
+        items = list(report.ContentSequence)
+        measured = next(k for k, item in enumerate(items) if item.ValueType == "CONTAINER")
+        report.ContentSequence = [*items[:measured], *comments, *items[measured:]]
+
+    def _groups(
+        self,
+    ) -> list[
+        MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQualitativeEvaluations
+    ]:
+        verdict = self._result.verdict
+        classes = [] if verdict is None else self._classes(verdict)
+        burden = self._result.opacity_burden
+        opacities = [] if burden is None else self._opacities(burden)
+        return [*classes, self._lungs(), *opacities]
+
+    def _classes(self, verdict: Verdict) -> list[MeasurementsAndQualitativeEvaluations]:
+        """The verdict with its key slices, and a group with a probability for each class."""
+        answer = QualitativeEvaluation(codes.concept(codes.VERDICT), self._class(verdict.label))
+        first = MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=self._tracking("verdict", "Verdict"),
+            algorithm_id=self._algorithm(self._recipe()),
+            finding_sites=[FindingSite(codes.concept(codes.LUNG))],
+            qualitative_evaluations=[answer],
+            source_images=self._key_slices(),
+        )
+        return [
+            first,
+            *(
+                MeasurementsAndQualitativeEvaluations(
+                    tracking_identifier=self._tracking(f"class {label}", class_name(label)),
+                    finding_type=self._class(label),
+                    algorithm_id=self._algorithm(),
+                    finding_sites=[FindingSite(codes.concept(codes.LUNG))],
+                    measurements=[
+                        Measurement(
+                            name=codes.concept(codes.PROBABILITY),
+                            value=verdict.probabilities[label],
+                            unit=codes.concept(codes.NO_UNIT),
+                        )
+                    ],
+                )
+                for label in self._result.labels
+            ),
+        ]
+
+    def _lungs(self) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
+        """The lungs as segmented, and their volume (TID 1411)."""
+        voxels = int(self._result.mask.sum())
+        return VolumetricROIMeasurementsAndQualitativeEvaluations(
+            tracking_identifier=self._tracking("lungs", "Lungs"),
+            referenced_segment=ReferencedSegment(
+                sop_class_uid=self._segmentation.sop_class_uid,
+                sop_instance_uid=self._segmentation.sop_instance_uid,
+                segment_number=LUNGS_SEGMENT,
+                source_series=SourceSeriesForSegmentation(self._source.series_instance_uid),
+            ),
+            finding_type=codes.concept(codes.LUNG),
+            algorithm_id=self._algorithm(),
+            finding_sites=[FindingSite(codes.concept(codes.LUNG))],
+            measurements=[
+                _measured(codes.VOLUME, voxels * self._source.geometry.voxel_ml, codes.MILLILITER)
+            ],
+        )
+
+    def _opacities(self, burden: OpacityBurden) -> list[MeasurementsAndQualitativeEvaluations]:
+        """Ground glass and consolidation by HU: both lungs, right, left."""
+        found = []
+        for side, (words, laterality) in _SIDES.items():
+            region = burden.of(side)
+            kinds = (
+                (codes.GROUND_GLASS, burden.ground_glass_hu, *_ground_glass(region)),
+                (codes.CONSOLIDATION, burden.consolidation_hu, *_consolidation(region)),
+            )
+            site = FindingSite(
+                codes.concept(codes.LUNG),
+                laterality=None if laterality is None else codes.concept(laterality),
+            )
+            for code, (low, high), volume_ml, share in kinds:
+                name = f"{code.meaning}, {words}, {low:g} to {high:g} HU"
+                found.append(
+                    MeasurementsAndQualitativeEvaluations(
+                        tracking_identifier=self._tracking(name, name),
+                        finding_type=codes.concept(code),
+                        algorithm_id=self._threshold((low, high)),
+                        finding_sites=[site],
+                        measurements=[
+                            _measured(codes.VOLUME, volume_ml, codes.MILLILITER),
+                            _measured(codes.SHARE_OF_LUNG, 100 * share, codes.PERCENT),
+                        ],
+                    )
+                )
+        return found
+
+    def _key_slices(self) -> list[SourceImageForMeasurementGroup]:
+        """The slices that carried the verdict, the strongest first."""
+        images = [self._source.images[h.slice_index] for h in self._result.heatmaps]
+        return [
+            SourceImageForMeasurementGroup(
+                image.sop_class_uid,
+                image.sop_instance_uid,
+                None if image.frame_number is None else [image.frame_number],
+            )
+            for image in images
+        ]
+
+    def _class(self, label: str) -> CodedConcept:
+        return codes.concept(codes.class_code(self._envelope.letters(label)))
+
+    def _tracking(self, what: str, words: str) -> TrackingIdentifier:
+        return TrackingIdentifier(
+            uid=self._envelope.identity.uid(what), identifier=self._envelope.letters(words)
+        )
+
+    def _algorithm(self, parameters: list[str] | None = None) -> AlgorithmIdentification:
+        """The networks (TID 4019)."""
+        return AlgorithmIdentification(
+            name=MODEL,
+            version=self._envelope.version,
+            family=codes.concept(codes.ARTIFICIAL_INTELLIGENCE),
+            parameters=parameters,
+        )
+
+    def _recipe(self) -> list[str]:
+        """What makes the result again: weights by their hashes, and the number format."""
+        made = self._result.provenance
+        hashes = [f"{name} SHA-256 {value}" for name, value in sorted(made.bundle_sha256.items())]
+        parameters = [f"precision {made.precision}", *hashes]
+        return [self._envelope.letters(text) for text in parameters]
+
+    def _threshold(self, hu: tuple[float, float]) -> AlgorithmIdentification:
+        """Measuring by HU, which the networks have no part in but for the lung mask."""
+        return AlgorithmIdentification(
+            name=f"{MODEL} opacity burden",
+            version=self._envelope.program,
+            parameters=[
+                f"{hu[0]:g} to {hu[1]:g} HU within the lung mask, vessels set aside",
+                "No part of the verdict",
+            ],
+        )
+
+
+def _measured(name: Code, value: float, unit: Code) -> Measurement:
+    return Measurement(codes.concept(name), float(value), codes.concept(unit))
+
+
+def _ground_glass(region: RegionBurden) -> tuple[float, float]:
+    return region.ground_glass_ml, region.ground_glass_share
+
+
+def _consolidation(region: RegionBurden) -> tuple[float, float]:
+    return region.consolidation_ml, region.consolidation_share
