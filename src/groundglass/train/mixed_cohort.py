@@ -12,6 +12,7 @@ their patient. MosMedData's test patients are the real held-out ones.
 from __future__ import annotations
 
 import argparse
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,10 +120,13 @@ def mosmed_cases(folder: Path, settings: MixedSettings) -> list[Case]:
 
 
 def laid(cases: Sequence[Case], settings: MixedSettings) -> list[Case]:
-    """Copies of healthy slice cases into which findings of every class are laid."""
-    rng = np.random.default_rng(settings.seed)
+    """Copies of healthy slice cases into which findings of every class are laid.
+
+    What is laid depends on the patient alone, so that folds share prepared slices.
+    """
     rows = []
     for case in cases:
+        rng = np.random.default_rng([settings.seed, zlib.crc32(case.patient.encode())])
         for label in LABELS:
             for _ in range(settings.copies):
                 values = (label, f"{rng.uniform(0.05, 1.0):.3f}", str(rng.integers(1 << 30)))

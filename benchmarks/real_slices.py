@@ -1,0 +1,322 @@
+"""What an encoder can tell on single slices of real patients.
+
+    python -m benchmarks.real_slices train synthetic|mixed|covid-ct --data DATA --work runs
+    python -m benchmarks.real_slices cross --data DATA --work runs
+    python -m benchmarks.real_slices report --data DATA --work runs --out docs/explanation
+
+`train synthetic` comes first: the others begin where it ended. `mixed` trains five encoders, one
+per fold of MosMedData's patients; `covid-ct` ten, five folds by patient and five by slice. A run
+that was cut off goes on where it stopped. `report` writes real-slices.json and real-slices.png and
+prints the tables of docs/explanation/real-slices.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.cohort import Cohort, SplitSettings, hold_out_fold, read_cohort, split_cohort
+from groundglass.cohort.importers import import_dataset
+from groundglass.evaluate import auc, auc_interval
+from groundglass.infer import load_bundle
+from groundglass.infer.bundle import SEGMENTER
+from groundglass.train.cache import CacheSettings, PreparedCase, prepare_cohort
+from groundglass.train.encoder_stage import predict_slices, train_encoder, trained_encoder
+from groundglass.train.experiment import read_experiment
+from groundglass.train.mixed_cohort import MixedSettings, mixed_cohort
+from groundglass.train.preparing import Lungs
+from groundglass.train.task import Task
+
+FOLDS = 5
+SEVERITIES = {
+    "CT-1": ("CT-1",),
+    "CT-2": ("CT-2",),
+    "CT-3": ("CT-3",),
+    "CT-4": ("CT-4",),
+    "CT-2 and worse": ("CT-2", "CT-3", "CT-4"),
+    "all": ("CT-1", "CT-2", "CT-3", "CT-4"),
+}
+_EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+def synthetic(data: Path, work: Path, _fold: int) -> tuple[str, Cohort]:
+    """No real disease in training; every MosMedData patient tests."""
+    settings = MixedSettings(copies=4, real="none")
+    return "synthetic", mixed_cohort(data, None, work / "synthetic", settings)
+
+
+def mixed(data: Path, work: Path, fold: int) -> tuple[str, Cohort]:
+    """The shipped bundle's cohort with one fold of MosMedData held out."""
+    phantoms = work / "phantoms" / "cohort.csv"
+    made = read_cohort(phantoms) if phantoms.exists() else None
+    return "mixed", mixed_cohort(data, made, work / f"mixed-{fold}", MixedSettings(1, fold=fold))
+
+
+def covid_ct(data: Path, _work: Path, fold: int) -> tuple[str, Cohort]:
+    """COVID-CT, a fold held out; folds above `FOLDS` are dealt by slice, which leaks patients."""
+    folder = data / "covid-ct-slices"
+    found = import_dataset("ucsd-covid-ct", folder, folder / "cohort.csv").cohort
+    if fold > FOLDS:
+        by_slice = (replace(case, patient=case.study.stem) for case in found.cases)
+        found = replace(found, cases=tuple(by_slice))
+    settings = SplitSettings(validation=0, test=0, seed=1, folds=FOLDS)
+    return "covid-ct", hold_out_fold(split_cohort(found, settings), (fold - 1) % FOLDS + 1)
+
+
+#: Per word of the command line: how a fold's cohort is made, and how many folds there are.
+RUNS: dict[str, tuple[Callable[[Path, Path, int], tuple[str, Cohort]], int]] = {
+    "synthetic": (synthetic, 1),
+    "mixed": (mixed, FOLDS),
+    "covid-ct": (covid_ct, 2 * FOLDS),
+}
+
+
+def train(word: str, data: Path, work: Path, folds: Sequence[int]) -> None:
+    """Train the encoders of an experiment that are not trained yet."""
+    make, count = RUNS[word]
+    for fold in folds or range(1, count + 1):
+        out = work / (word if count == 1 else f"{word}-{fold}")
+        if (out / "test.csv").exists():
+            continue
+        name, cohort = make(data, work, fold)
+        task = _task(name, cohort, out, work)
+        result = train_encoder(task)
+        test = [case for case in result.prepared.cases if case.case.split == "test"]
+        _write(test, predict_slices(result.net, test, task.labels, 1).probabilities, task, out)
+
+
+def cross(data: Path, work: Path) -> None:
+    """Every covid-ct encoder (by patient) on MosMedData, and every mixed one on COVID-CT."""
+    for word, make, on in (("covid-ct", synthetic, "mosmed"), ("mixed", covid_ct, "covid-ct")):
+        cohort = make(data, work, 1)[1]
+        cases = [case for case in cohort.cases if case.source != "finding-lungs"]
+        bundle = load_bundle("demonstration")
+        lungs = Lungs.of(bundle.path(SEGMENTER))
+        cache = CacheSettings(work / "cache", 2)
+        found = prepare_cohort(cases, lungs, bundle.recipe, cache, lambda *_: None)
+        for fold in range(1, FOLDS + 1):
+            task = _task(word, cohort, work / f"{word}-{fold}", work)
+            net = trained_encoder(task)
+            rows = predict_slices(net, found.cases, task.labels, 1).probabilities
+            _write(found.cases, rows, task, task.out, f"on-{on}.csv")
+
+
+def _task(name: str, cohort: Cohort, out: Path, work: Path) -> Task:
+    experiment = read_experiment(_EXPERIMENTS / f"{name}.toml")
+    if experiment.encoder.init_from:
+        begin = str(work / "synthetic" / "encoder" / "best.ckpt")
+        experiment = replace(experiment, encoder=replace(experiment.encoder, init_from=begin))
+    cache = CacheSettings(work / "cache", 2)
+    resume = (out / "encoder" / "last.ckpt").exists()
+    return Task(experiment, cohort, None, out, cache, resume, say, _counting)
+
+
+def say(line: str) -> None:
+    """One line of progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _counting(words: str) -> Iterator[Callable[[int, int], None]]:
+    say(words)
+    yield lambda done, total: say(f"  {done}/{total}") if done % 500 == 0 else None
+
+
+def _write(
+    cases: Sequence[PreparedCase],
+    rows: NDArray[np.float64],
+    task: Task,
+    out: Path,
+    name: str = "test.csv",
+) -> None:
+    """Predictions with what the report needs; patients as numbers."""
+    number = {p: k for k, p in enumerate(sorted({case.case.patient for case in cases}))}
+    healthy = task.labels.index(task.experiment.healthy)
+    with (out / name).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["patient", "label", "severity", "source", "p_ill", "p_cp"])
+        for one, row in zip(cases, rows, strict=True):
+            case = one.case
+            known = (number[case.patient], case.label, case.extra.get("severity", ""), case.source)
+            ill, cp = 1 - row[healthy], row[task.labels.index("CP")]
+            writer.writerow([*known, f"{ill:.6f}", f"{cp:.6f}"])
+
+
+def read(paths: Sequence[Path], source: str = "") -> list[dict[str, str]]:
+    """Rows of one or more tables; a patient of another table is another patient."""
+    rows = []
+    for k, path in enumerate(paths):
+        with path.open(encoding="utf-8") as file:
+            rows += [{**row, "patient": f"{k}/{row['patient']}"} for row in csv.DictReader(file)]
+    return [row for row in rows if not source or row["source"] == source]
+
+
+def area(rows: Sequence[dict[str, str]], column: str) -> dict[str, Any]:
+    """AUC of CP against the rest, with its interval by patient."""
+    scores = np.array([float(row[column]) for row in rows])
+    positive = np.array([row["label"] == "CP" for row in rows])
+    patients = np.unique([row["patient"] for row in rows], return_inverse=True)[1]
+    interval = auc_interval(scores, positive, patients=patients.astype(np.int64))
+    return {
+        "auc": round(float(auc(scores, positive) or 0), 4),
+        "interval_95": [round(interval.low, 4), round(interval.high, 4)] if interval else None,
+        "positives": int(positive.sum()),
+        "negatives": int((~positive).sum()),
+    }
+
+
+def by_severity(rows: Sequence[dict[str, str]], column: str) -> dict[str, Any]:
+    """AUC of each severity against the healthy."""
+    return {
+        name: area([r for r in rows if r["label"] != "CP" or r["severity"] in kinds], column)
+        for name, kinds in SEVERITIES.items()
+    }
+
+
+def mean_of(paths: Sequence[Path]) -> list[dict[str, str]]:
+    """One table, its scores the mean of several encoders' on the same cases."""
+    tables = [read([path]) for path in paths]
+    columns = ("p_ill", "p_cp")
+    return [
+        {**same[0], **{c: str(np.mean([float(row[c]) for row in same])) for c in columns}}
+        for same in zip(*tables, strict=True)
+    ]
+
+
+def floor(work: Path, data: Path) -> dict[str, Any]:
+    """What image statistics reach: a linear discriminant on grey values inside the lungs."""
+    cohort = synthetic(data, work, 1)[1]
+    cases = [case for case in cohort.cases if case.source == "mosmed"]
+    bundle = load_bundle("demonstration")
+    cache = CacheSettings(work / "cache", 2)
+    lungs = Lungs.of(bundle.path(SEGMENTER))
+    found = prepare_cohort(cases, lungs, bundle.recipe, cache, lambda *_: None).cases
+    values = np.array([_statistics(np.array(case.images()[0])) for case in found])
+    ill = np.array([case.case.label == "CP" for case in found])
+    fold = np.array([int(case.case.extra["fold"]) for case in found])
+    score = np.empty(len(found))
+    for k in range(1, FOLDS + 1):
+        score[fold == k] = _discriminant(values[fold != k], ill[fold != k], values[fold == k])
+    rows = [
+        {
+            "patient": str(k), "label": case.case.label, "p_ill": str(value),
+            "severity": case.case.extra["severity"],
+        }
+        for k, (case, value) in enumerate(zip(found, score, strict=True))
+    ]  # fmt: skip
+    return by_severity(rows, "p_ill")
+
+
+def _statistics(image: NDArray[np.uint8]) -> list[float]:
+    inside = image[image > 0].astype(np.float64)
+    tail = [float(v) for v in np.percentile(inside, (5, 25, 50, 75, 90, 95, 99))]
+    return [inside.mean(), inside.std(), float((image > 0).mean()), *tail]
+
+
+def _discriminant(
+    values: NDArray[np.float64], ill: NDArray[np.bool_], others: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    centre, spread = values.mean(axis=0), values.std(axis=0) + 1e-9
+    known, asked = (values - centre) / spread, (others - centre) / spread
+    means = known[ill].mean(axis=0) - known[~ill].mean(axis=0)
+    within = np.cov(known[ill].T) + np.cov(known[~ill].T) + 0.1 * np.eye(len(means))
+    return np.asarray(asked @ np.linalg.solve(within, means))
+
+
+def report(work: Path, data: Path, out: Path) -> None:
+    """Collect, print and draw."""
+    folds = range(1, FOLDS + 1)
+    mosmed = read([work / f"mixed-{k}" / "test.csv" for k in folds], "mosmed")
+    by_patient = read([work / f"covid-ct-{k}" / "test.csv" for k in folds])
+    by_slice = read([work / f"covid-ct-{k + FOLDS}" / "test.csv" for k in folds])
+    found = {
+        "mosmed": {
+            "floor": floor(work, data),
+            "synthetic": by_severity(read([work / "synthetic" / "test.csv"]), "p_ill"),
+            "mixed": by_severity(mosmed, "p_ill"),
+            "trained on covid-ct": by_severity(
+                mean_of([work / f"covid-ct-{k}" / "on-mosmed.csv" for k in folds]), "p_cp"
+            ),
+        },
+        "covid-ct": {
+            "by patient": area(by_patient, "p_cp") | accuracy(by_patient),
+            "by slice (leaks)": area(by_slice, "p_cp") | accuracy(by_slice),
+            "trained on mosmed": area(
+                mean_of([work / f"mixed-{k}" / "on-covid-ct.csv" for k in folds]), "p_cp"
+            ),
+        },
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found, indent=1) + "\n"
+    (out / "real-slices.json").write_text(text, encoding="utf-8")
+    for data_set, tables in found.items():
+        print(f"\n{data_set}")
+        for name, table in tables.items():
+            print(f"  {name}: {json.dumps(table)}")
+    draw(found["mosmed"], out / "real-slices.png")
+
+
+def accuracy(rows: Sequence[dict[str, str]]) -> dict[str, float]:
+    """Share of slices called right at a half."""
+    right = [(float(row["p_cp"]) > 0.5) == (row["label"] == "CP") for row in rows]
+    return {"accuracy": round(float(np.mean(right)), 4)}
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """AUC per severity, with intervals, beside the floor."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (an extra)
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    figure = Figure(figsize=(7, 4), dpi=150)
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    names = [name for name in SEVERITIES if name != "CT-4"]
+    for k, (series, table) in enumerate(found.items()):
+        x = np.arange(len(names)) + 0.16 * (k - 1.5)
+        y = np.array([table[name]["auc"] for name in names])
+        ends = np.array([table[name]["interval_95"] for name in names]).T
+        axes.errorbar(x, y, np.abs(ends - y), fmt="osD^"[k], capsize=3, label=series)
+    axes.axhline(0.5, color="0.6", linewidth=1, linestyle=":")
+    axes.axhline(0.9, color="0.6", linewidth=1, linestyle="--")
+    counts = [found["mixed"][name]["positives"] for name in names]
+    labels = [f"{name}\nn={n}" for name, n in zip(names, counts, strict=True)]
+    axes.set_xticks(range(len(names)), labels)
+    axes.set_ylabel("AUC against healthy (95 % interval)")
+    axes.set_ylim(0.4, 1.0)
+    axes.set_title("One slice a patient: MosMedData, healthy against COVID-19", fontsize=10)
+    axes.legend(fontsize=8, loc="lower right")
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Do one part."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("part", choices=("train", "cross", "report"))
+    parser.add_argument("word", nargs="?", choices=tuple(RUNS))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--work", type=Path, default=Path("runs"))
+    parser.add_argument("--out", type=Path, default=Path("docs/explanation"))
+    parser.add_argument("--folds", type=int, nargs="*", default=())
+    given = parser.parse_args()
+    data, work = given.data.resolve(), given.work.resolve()
+    if given.part == "train":
+        train(given.word, data, work, given.folds)
+    elif given.part == "cross":
+        cross(data, work)
+    else:
+        report(work, data, given.out)
+
+
+if __name__ == "__main__":
+    main()
