@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,24 @@ import numpy as np
 import pytest
 
 from groundglass.cohort import (
+    Case,
     CheckSettings,
     Cohort,
     CohortReport,
     FindingKind,
     Severity,
     check_cohort,
+    checking,
     read_cohort,
 )
+from groundglass.cohort.leaks import Examined
 from groundglass.errors import SettingsError
+
+STACK = {
+    "window_center_hu": "-600", "window_width_hu": "1500", "spacing_slices_mm": "8",
+    "spacing_rows_mm": "0.7", "spacing_columns_mm": "0.7", "first_slice": "feet",
+    "first_row": "front", "first_column": "right",
+}  # fmt: skip
 
 
 def _check(path: Path, **settings: Any) -> CohortReport:
@@ -144,13 +154,12 @@ def test_the_same_pixels_twice_are_found(
 ) -> None:
     first, second = make_image("a.png", 5), make_image("deep/other name.tif", 5)
     report = _check(make_table({"study": first}, {"study": second, **change}))
-    same = [f for f in report.findings if f.kind in (FindingKind.SAME_PIXELS, FindingKind.REPEATED)]
+    about_pixels = (FindingKind.SAME_PIXELS, FindingKind.REPEATED, FindingKind.SHARED_SLICES)
+    same = [f for f in report.findings if f.kind in about_pixels]
     assert [(f.kind, f.severity, f.rows) for f in same] == [(kind, severity, (2, 3))]
 
 
-def test_slices_in_common_are_found_and_blank_ones_are_not(
-    make_table: Any, tmp_path: Path, phantom_study: Path
-) -> None:
+def test_slices_in_common_are_found(make_table: Any, tmp_path: Path, phantom_study: Path) -> None:
     """A study cut in two halves that overlap, under two patients."""
     files = sorted(phantom_study.iterdir())
     for name, part in (("low", files[:16]), ("high", files[10:])):
@@ -162,8 +171,20 @@ def test_slices_in_common_are_found_and_blank_ones_are_not(
     assert [(f.rows, f.words) for f in shared] == [
         ((2, 3), "6 slices in common in the splits test, train and under different patients.")
     ]
-    shutil.rmtree(tmp_path / "high")
-    assert not [f for f in _check(table).findings if f.kind is FindingKind.SHARED_SLICES]
+
+
+def test_a_blank_slice_in_common_proves_nothing(
+    make_table: Any, make_image: Any, tmp_path: Path
+) -> None:
+    for seed, name in ((1, "a"), (2, "b")):
+        make_image(f"{name}/1.png", seed)
+        cv2.imwrite(str(tmp_path / name / "2.png"), np.zeros((16, 16), np.uint8))
+    rows = ({"study": "a"}, {"study": "b", "patient": "other", "split": "test"})
+    table = make_table(*({**row, **STACK} for row in rows))
+    assert not _found(_check(table), FindingKind.UNREADABLE)
+    assert not _found(_check(table), FindingKind.SHARED_SLICES)
+    shutil.copy(tmp_path / "a" / "1.png", tmp_path / "b" / "3.png")
+    assert _found(_check(table), FindingKind.SHARED_SLICES) == [(2, 3)]
 
 
 def test_corrupt_studies_are_set_aside_by_row(
@@ -259,3 +280,18 @@ def test_the_report_does_not_depend_on_the_number_of_workers(good: Path) -> None
 def test_negative_workers_are_refused() -> None:
     with pytest.raises(SettingsError):
         CheckSettings(workers=-1)
+
+
+def test_no_warning_of_a_reader_gets_out(
+    good: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    def read(case: Case) -> Examined:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            warnings.warn("Invalid value for VR PN: 'Doe^Jane'", stacklevel=1)
+        warnings.warn("Invalid value for VR PN: 'Doe^Jane'", stacklevel=1)
+        return Examined(case, fingerprint=str(case.row))
+
+    monkeypatch.setattr(checking, "examine", read)
+    assert _check(good, workers=8).ok
+    assert not recwarn.list

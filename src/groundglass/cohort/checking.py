@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -94,7 +95,11 @@ def _examine_all(
     """Every study that is there, opened; decoding and hashing leave the interpreter free."""
     there = [case for case in cohort.cases if case.study.exists()]
     examined: list[Examined] = []
-    with ThreadPoolExecutor(settings.workers or os.cpu_count() or 1) as pool:
+    workers = settings.workers or os.cpu_count() or 1
+    # Readers ignore pydicom's warnings, which may quote a header, each for itself. Filters belong
+    # to the process: from several threads each must find them as it would leave them.
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+        warnings.simplefilter("ignore", UserWarning)
         for one in pool.map(examine, there):
             examined.append(one)
             if progress is not None:
