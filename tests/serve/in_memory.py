@@ -164,7 +164,7 @@ def store_command(sop_class: str, sop_instance: str) -> bytes:
 def sender(*contexts: tuple[str, str], ae_title: str = "TEST") -> AE:
     """A pynetdicom sender."""
     entity = AE(ae_title)
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 20
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 60
     for abstract, syntax in contexts:
         entity.add_requested_context(abstract, syntax)
     return entity

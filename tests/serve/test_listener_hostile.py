@@ -185,7 +185,7 @@ def test_uids_that_are_none_are_refused_with_a_reason(
         kind, body = peer.read()
     assert kind == PduType.DATA
     assert b"\x00\x00\x00\x09\x02\x00\x00\x00\x00\xc0" in body, "status 0xC000"
-    assert b"UID" in body
+    assert b"instance uid" in body
     assert sink.attempts == 0
     assert not sink.on_disk()
 

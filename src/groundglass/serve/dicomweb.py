@@ -90,7 +90,7 @@ class DicomwebServer:
         self._url = settings.url.rstrip("/")
         self._timeouts = settings.access.timeouts
         self._session = open_session(settings.url, settings.access)
-        self._client = DICOMwebClient(self._url, session=self._session)
+        self._client = DICOMwebClient(self._url, session=self._session, timeout=self._timeouts)
         self._client.set_http_retry_params(retry=False)
 
     def __str__(self) -> str:

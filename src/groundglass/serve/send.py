@@ -23,6 +23,7 @@ from groundglass.serve.peers import Peer
 Progress = Callable[[int, int], None]
 
 _UNSENT = (FileStatus.REFUSED, "not sent: the association broke off")
+_NO_ANSWER = "no answer"
 _CONTEXTS = 128  # per association (PS3.8 section 9.3.2.2)
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _TAGS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -156,11 +157,11 @@ def _send_batch(
 ) -> Iterator[FileReceipt]:
     """Over one association; when it breaks off, the rest is refused."""
     with associated(peer, Wanted(contexts), client) as association:
+        broken = False
         for identity in batch:
-            if association.is_established:
-                status, detail = _send_one(association, identity)
-            else:
-                status, detail = _UNSENT
+            status, detail = _UNSENT if broken else _send_one(association, identity)
+            # pynetdicom may take a while to notice an abort; sending on would wait for an answer.
+            broken = broken or detail in (_NO_ANSWER, _UNSENT[1])
             yield FileReceipt(
                 identity.path, status, detail, identity.sop_class_uid, identity.sop_instance_uid
             )
@@ -188,7 +189,7 @@ def judge(answer: Dataset) -> tuple[FileStatus, str]:
     """What a C-STORE response says; its comment is left out, as it may quote the header."""
     status = answer.get("Status")
     if status is None:
-        return FileStatus.REFUSED, "no answer"
+        return FileStatus.REFUSED, _NO_ANSWER
     words = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", ""))[1]
     detail = f"{shown(status)} {words}".strip()
     if status == 0x0000:

@@ -1,0 +1,63 @@
+"""Sending files, told on the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from groundglass.cli.console import Voice, counting
+from groundglass.cli.failures import ExitCode
+from groundglass.dicom.header import looks_like_dicom
+from groundglass.errors import ReadError
+from groundglass.serve.clients import ClientSettings
+from groundglass.serve.delivery import TAKEN, FileReceipt, FileStatus
+from groundglass.serve.peers import Peer
+from groundglass.serve.send import send
+
+_SHOWN = 10
+_LOOK = 132
+_DIRECTORY = "DICOMDIR"
+
+
+def send_all(source: Path, peer: Peer, client: ClientSettings) -> ExitCode:
+    """Send a folder's DICOM files and tell what became of them.
+
+    Raises
+    ------
+    ReadError
+        There are none.
+    PeerError
+        The other system could not be reached or refused us.
+    """
+    voice = Voice()
+    files = [source] if source.is_file() else sorted(filter(_is_dicom, source.rglob("*")))
+    if not files:
+        raise ReadError(
+            "no DICOM file in the folder",
+            expected="files as a PACS exports them, or a report of `groundglass run`",
+            action="Give the folder that holds them.",
+        )
+    with counting(f"Sending to {peer}") as progress:
+        receipts = send(files, peer, client, progress)
+    return _tell(receipts, source, voice, peer)
+
+
+def _is_dicom(path: Path) -> bool:
+    if not path.is_file() or path.name == _DIRECTORY:
+        return False
+    with path.open("rb") as file:
+        return looks_like_dicom(file.read(_LOOK))
+
+
+def _tell(receipts: tuple[FileReceipt, ...], source: Path, voice: Voice, peer: Peer) -> ExitCode:
+    counts = Counter(receipt.status for receipt in receipts)
+    taken = sum(counts[status] for status in TAKEN)
+    voice.say(f"{taken} of {len(receipts)} files taken by {peer}", "bold")
+    remarks = [r for r in receipts if r.status in (FileStatus.WARNING, FileStatus.REFUSED)]
+    for receipt in remarks[:_SHOWN]:
+        name = receipt.path.relative_to(source) if receipt.path != source else receipt.path.name
+        words = "taken with a warning" if receipt.status is FileStatus.WARNING else "not taken"
+        voice.say(f"  {name}: {words}, {receipt.detail}")
+    if len(remarks) > _SHOWN:
+        voice.say(f"  … and {len(remarks) - _SHOWN} more")
+    return ExitCode.DONE if taken == len(receipts) else ExitCode.CANNOT
