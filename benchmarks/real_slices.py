@@ -56,10 +56,10 @@ def synthetic(data: Path, work: Path, _fold: int) -> tuple[str, Cohort]:
 
 
 def mixed(data: Path, work: Path, fold: int) -> tuple[str, Cohort]:
-    """The shipped bundle's cohort with one fold of MosMedData held out."""
+    """The shipped bundle's cohort (experiments/best.toml), one fold of MosMedData held out."""
     phantoms = work / "phantoms" / "cohort.csv"
     made = read_cohort(phantoms) if phantoms.exists() else None
-    return "mixed", mixed_cohort(data, made, work / f"mixed-{fold}", MixedSettings(1, fold=fold))
+    return "best", mixed_cohort(data, made, work / f"mixed-{fold}", MixedSettings(1, fold=fold))
 
 
 def covid_ct(data: Path, _work: Path, fold: int) -> tuple[str, Cohort]:
@@ -105,7 +105,8 @@ def cross(data: Path, work: Path) -> None:
         cache = CacheSettings(work / "cache", 2)
         found = prepare_cohort(cases, lungs, bundle.recipe, cache, lambda *_: None)
         for fold in range(1, FOLDS + 1):
-            task = _task(word, cohort, work / f"{word}-{fold}", work)
+            name = "best" if word == "mixed" else word
+            task = _task(name, cohort, work / f"{word}-{fold}", work)
             net = trained_encoder(task)
             rows = predict_slices(net, found.cases, task.labels, 1).probabilities
             _write(found.cases, rows, task, task.out, f"on-{on}.csv")
