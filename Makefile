@@ -26,7 +26,15 @@ bench: $(VENV)/.dev ## stage times, lung masks and precision on this machine, as
 	$(BIN)/python -m benchmarks
 
 weights: $(VENV)/.dev ## rebuild the shipped bundle from ../shared/data (about 90 minutes on two cores)
-	$(BIN)/python -m groundglass.train.demonstration
+	$(BIN)/groundglass cohort phantom --out runs/phantoms
+	$(BIN)/python -m groundglass.train.mixed_cohort --data ../shared/data --real none --copies 4 \
+	  --out runs/synthetic
+	$(BIN)/groundglass train encoder --experiment experiments/synthetic.toml \
+	  --cohort runs/synthetic/cohort.csv --out runs/synthetic --cache runs/cache
+	$(BIN)/python -m groundglass.train.mixed_cohort --data ../shared/data \
+	  --phantoms runs/phantoms/cohort.csv --copies 1 --out runs/best
+	$(BIN)/groundglass train all --experiment experiments/best.toml \
+	  --cohort runs/best/cohort.csv --out runs/best --cache runs/cache
 
 clean: ## remove the virtual environment and what was made
 	rm -rf $(VENV) demo
@@ -42,5 +50,5 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
 # What a developer adds. PyTorch is named with its exact version so that the CPU build is taken.
 $(VENV)/.dev: $(VENV)/.run
 	$(PIP) install torch==2.13.0
-	$(PIP) install --constraint constraints.txt --editable '.[dev,evaluate,train]'
+	$(PIP) install --constraint constraints.txt --editable '.[dev,evaluate,train,postgresql]'
 	@touch $@
