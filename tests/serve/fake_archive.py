@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from pydicom.dataset import Dataset
 from pydicom.uid import ComprehensiveSRStorage, CTImageStorage
 from pynetdicom import AE, evt
-from pynetdicom.presentation import build_context
 
 from groundglass.serve.offers import (
     IMAGE_SYNTAXES,
@@ -31,6 +30,7 @@ class FakeArchive:
         self.raw: dict[str, tuple[str, bytes]] = {}
         self.answer: Callable[[Dataset], int] = lambda _: 0x0000
         self.abort_after: int | None = None
+        self.left_out = ""
         self.port = 0
 
     @contextmanager
@@ -41,7 +41,7 @@ class FakeArchive:
             entity.add_supported_context(uid, [*IMAGE_SYNTAXES], scu_role=True, scp_role=True)
         for uid in (VERIFICATION, STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE):
             if uid not in without:
-                entity.supported_contexts = [*entity.supported_contexts, build_context(uid)]
+                entity.add_supported_context(uid)
         handlers = [
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_FIND, self._find),
@@ -96,6 +96,7 @@ class FakeArchive:
 
     def _get(self, event: evt.Event) -> Iterator[Any]:
         found = self._matching(event.identifier)
+        found = [data for data in found if data.SOPInstanceUID != self.left_out]
         yield len(found)
         for data in found:
             yield 0xFF00, data

@@ -50,8 +50,8 @@ def files(tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def report(tmp_path: Path) -> list[Path]:
     """A report's folder, as the worker hands it over."""
-    folder = write(ct_series()[:2], tmp_path / "report")
-    for path in list(folder.iterdir()):
+    folder = tmp_path / "report"
+    for path in write(ct_series()[:2], folder / "dicom").iterdir():
         path.rename(path.with_suffix(".dcm"))
     document = {
         "outcome": "verdict",
@@ -60,7 +60,7 @@ def report(tmp_path: Path) -> list[Path]:
         "input": {"series_description": "DOE^JANE 1950"},
     }
     (folder / "result.json").write_text(json.dumps(document))
-    return sorted(folder.iterdir())
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.fixture
@@ -382,9 +382,13 @@ def test_a_folder_gets_each_file_whole_and_is_read_back(report: list[Path], tmp_
         receipt = destination.deliver(report)
         assert {r.status for r in receipt.files} == {FileStatus.ACCEPTED}
         assert destination.confirm(receipt).confirmed == set(report)
-    target = tmp_path / "out" / STUDY_UID
-    assert sorted(p.name for p in target.iterdir()) == [p.name for p in report]
-    (target / report[0].name).write_bytes(b"other")
+    (target,) = (tmp_path / "out" / STUDY_UID).iterdir()
+    copies = sorted(path for path in target.rglob("*") if path.is_file())
+    root = tmp_path / "report"
+    assert [p.relative_to(target) for p in copies] == [p.relative_to(root) for p in report]
+    assert destination.deliver(report[:1]).files[0].path == report[0], "a part goes to its place"
+    assert sorted(path for path in target.rglob("*") if path.is_file()) == copies
+    copies[0].write_bytes(b"other")
     assert destination.confirm(receipt).confirmed == set(report[1:])
 
 

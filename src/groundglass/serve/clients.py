@@ -21,7 +21,7 @@ from groundglass.serve.pdus import PeerLimits
 from groundglass.serve.peers import Peer, check_ae_title
 
 #: What is done when the other side sends something on an association of ours.
-Handlers = Sequence[tuple[evt.EventType, Callable[..., Any]]]
+Handlers = Sequence[tuple[evt.EventType, Callable[..., Any], list[Any]]]
 
 
 class PeerError(GroundglassError):
@@ -63,7 +63,7 @@ class Wanted:
         Proposed, at most 128 (PS3.8 section 9.3.2.2).
     roles : sequence of SCP_SCU_RoleSelectionNegotiation
         Roles other than the requestor's usual one.
-    handlers : sequence of (event, callable)
+    handlers : sequence of (event, callable, more arguments)
         For messages that the other side sends on our association.
     """
 

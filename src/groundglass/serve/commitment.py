@@ -309,7 +309,7 @@ def request_commitment(
 
     wanted = Wanted(
         [build_context(STORAGE_COMMITMENT, list(MESSAGE_SYNTAXES))],
-        handlers=[(evt.EVT_N_EVENT_REPORT, on_report)],
+        handlers=[(evt.EVT_N_EVENT_REPORT, on_report, [])],
     )
     inbox.expect(transaction)
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from groundglass.errors import SettingsError
 from groundglass.serve.commitment import CommitmentInbox
 from groundglass.serve.delivery import Destination
 from groundglass.serve.dicomweb import DicomwebDestination, DicomwebSettings
@@ -9,7 +12,31 @@ from groundglass.serve.folder import FolderDestination, FolderSettings
 from groundglass.serve.pacs import PacsDestination, PacsSettings
 from groundglass.serve.webhook import WebhookDestination, WebhookSettings
 
+if TYPE_CHECKING:
+    from groundglass.serve.settings import NodeSettings
+
 DestinationSettings = PacsSettings | DicomwebSettings | FolderSettings | WebhookSettings
+
+
+def open_destinations(settings: NodeSettings) -> dict[str, Destination]:
+    """All destinations of a node, by name.
+
+    Raises
+    ------
+    SettingsError
+        Two have one name, or something in their settings cannot be used.
+    """
+    inbox = CommitmentInbox(settings.data / "commitments")
+    made: dict[str, Destination] = {}
+    for one in settings.destinations:
+        if one.name in made:
+            raise SettingsError(
+                f"two destinations called {one.name!r}",
+                expected="a name for each",
+                action="Rename one of them in the settings, and in the rules that mean it.",
+            )
+        made[one.name] = make_destination(one, inbox)
+    return made
 
 
 def make_destination(settings: DestinationSettings, inbox: CommitmentInbox) -> Destination:

@@ -77,8 +77,10 @@ class DicomwebServer:
 
     Parameters
     ----------
-    settings : DicomwebSettings
-        Which one.
+    url : str
+        The service's root.
+    access : HttpAccess
+        How it is called.
 
     Raises
     ------
@@ -86,10 +88,10 @@ class DicomwebServer:
         Its address or token cannot be used.
     """
 
-    def __init__(self, settings: DicomwebSettings) -> None:
-        self._url = settings.url.rstrip("/")
-        self._timeouts = settings.access.timeouts
-        self._session = open_session(settings.url, settings.access)
+    def __init__(self, url: str, access: HttpAccess) -> None:
+        self._url = url.rstrip("/")
+        self._timeouts = access.timeouts
+        self._session = open_session(url, access)
         self._client = DICOMwebClient(self._url, session=self._session, timeout=self._timeouts)
         self._client.set_http_retry_params(retry=False)
 
@@ -206,7 +208,7 @@ class DicomwebDestination:
 
     def __init__(self, settings: DicomwebSettings) -> None:
         self.name = settings.name
-        self._server = DicomwebServer(settings)
+        self._server = DicomwebServer(settings.url, settings.access)
 
     def deliver(self, files: Sequence[Path]) -> DeliveryReceipt:
         """Send each file in a request of its own, so that each has its own answer."""

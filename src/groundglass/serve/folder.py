@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from groundglass.report.writing import MANIFEST
 from groundglass.serve.delivery import (
     CheckResult,
     Confirmation,
@@ -23,6 +24,7 @@ from groundglass.serve.incoming import is_uid
 from groundglass.serve.send import Identity, identify
 
 _CHUNK = 2**20
+_NAME_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class FolderSettings:
     name : str
         What rules and the log call it.
     path : Path
-        Where results go: a folder per study, named by its Study Instance UID. It must exist, so
-        that a missing network drive is noticed.
+        Where results go: a folder per study, named by its Study Instance UID, and in it one per
+        report. It must exist, so that a missing network drive is noticed.
     kind : str
         "folder".
     dicom_only : bool
@@ -49,7 +51,7 @@ class FolderSettings:
 
 
 class FolderDestination:
-    """Copies into a folder; each file appears there whole, under its name in the report.
+    """Copies into a folder; each file appears there whole, where it lies in the report.
 
     Parameters
     ----------
@@ -64,12 +66,11 @@ class FolderDestination:
 
     def deliver(self, files: Sequence[Path]) -> DeliveryReceipt:
         """Copy, file by file, each synced before it gets its name."""
-        folder = self._folder(files)
         receipts = []
-        for path in files:
+        for path, target in self._places(files).items():
             identity = identify(path)
             try:
-                _copy(path, folder / path.name)
+                _copy(path, target)
             except OSError as error:
                 detail = f"not written ({error.strerror or type(error).__name__})"
                 receipts.append(_receipt(path, identity, FileStatus.REFUSED, detail))
@@ -79,10 +80,9 @@ class FolderDestination:
 
     def confirm(self, receipt: DeliveryReceipt) -> Confirmation:
         """Read every copy back and compare."""
-        paths = [file.path for file in receipt.files]
-        folder = self._folder(paths)
-        same = frozenset(path for path in paths if _same(path, folder / path.name))
-        return Confirmation(same, f"read back: {len(same)} of {len(paths)}")
+        places = self._places([file.path for file in receipt.files])
+        same = frozenset(path for path, target in places.items() if _same(path, target))
+        return Confirmation(same, f"read back: {len(same)} of {len(places)}")
 
     def check(self) -> CheckResult:
         """Write a file and take it away again."""
@@ -94,10 +94,19 @@ class FolderDestination:
             return CheckResult(works=False, detail=f"{self._root}: {error.strerror}")
         return CheckResult(works=True, detail=f"{self._root} can be written")
 
-    def _folder(self, files: Sequence[Path]) -> Path:
-        """The study's folder; all files of a delivery are of one study."""
-        beside = files[0].parent.glob("*.dcm") if files else ()
-        studies = {found.study_instance_uid for path in beside if (found := identify(path))}
+    def _places(self, files: Sequence[Path]) -> dict[Path, Path]:
+        """Where each file of a report goes: the same report always to the same place."""
+        if not self._root.is_dir():
+            raise DeliveryError(
+                f"no folder {self._root}",
+                expected="the folder that the settings name",
+                action="Mount or make it.",
+            )
+        if not files:
+            return {}
+        report = _report_of(files[0])
+        objects = [one for path in report.rglob("*.dcm") if (one := identify(path)) is not None]
+        studies = {one.study_instance_uid for one in objects}
         study = studies.pop() if len(studies) == 1 else ""
         if not is_uid(study):
             raise DeliveryError(
@@ -105,22 +114,14 @@ class FolderDestination:
                 expected="DICOM objects of one study among its files",
                 action="Report it as a defect.",
             )
-        folder = self._root / study
-        if not self._root.is_dir():
-            raise DeliveryError(
-                f"no folder {self._root}",
-                expected="the folder that the settings name",
-                action="Mount or make it.",
-            )
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise DeliveryError(
-                f"{self._root} that cannot be written ({error.strerror})",
-                expected="a folder this user may write to",
-                action="Correct its permissions, or free space.",
-            ) from error
-        return folder
+        uids = "\n".join(sorted(one.sop_instance_uid for one in objects))
+        name = hashlib.sha256(uids.encode()).hexdigest()[:_NAME_DIGITS]
+        return {path: self._root / study / name / path.relative_to(report) for path in files}
+
+
+def _report_of(path: Path) -> Path:
+    """The folder of the report a file belongs to."""
+    return next((at for at in path.parents if (at / MANIFEST).is_file()), path.parent)
 
 
 def _receipt(path: Path, identity: Identity | None, status: FileStatus, detail: str) -> FileReceipt:
@@ -131,6 +132,7 @@ def _receipt(path: Path, identity: Identity | None, status: FileStatus, detail: 
 
 def _copy(source: Path, target: Path) -> None:
     """A copy that is whole and synced, or not there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         with source.open("rb") as reading, part.open("xb") as writing:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import requests
 
 from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.report.writing import MANIFEST
 from groundglass.serve.delivery import (
     CheckResult,
     Confirmation,
@@ -25,8 +26,7 @@ from groundglass.serve.delivery import (
 from groundglass.serve.http import HttpAccess, open_session
 from groundglass.serve.send import identify
 
-#: The report's document for machines; of it only these go out: what was found and what it is worth.
-_DOCUMENT = "result.json"
+#: Of the report's document only these go out: what was found and what it is worth.
 _TOLD = ("outcome", "verdict", "labels", "statement", "research_use_only")
 SIGNATURE, TIMESTAMP = "X-Groundglass-Signature", "X-Groundglass-Timestamp"
 
@@ -76,7 +76,7 @@ class WebhookDestination:
         self._session = open_session(settings.url, settings.access)
 
     def deliver(self, files: Sequence[Path]) -> DeliveryReceipt:
-        """One message on all files; its answer holds for each of them."""
+        """One message on the whole report; its answer holds for each file."""
         answer = self._post("result", _describe(files))
         taken = answer.ok
         status = FileStatus.ACCEPTED if taken else FileStatus.REFUSED
@@ -144,7 +144,7 @@ def _describe(files: Sequence[Path]) -> dict[str, Any]:
         ],
     }
     for path in files:
-        if path.name == _DOCUMENT:
+        if path.name == MANIFEST:
             document = json.loads(path.read_text("utf-8"))
             content |= {key: document[key] for key in _TOLD if key in document}
     return content
