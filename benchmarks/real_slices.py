@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.cohort import Cohort, SplitSettings, hold_out_fold, read_cohort, split_cohort
+from groundglass.cohort import Cohort, SplitSettings, hold_out_fold, split_cohort
 from groundglass.cohort.importers import import_dataset
 from groundglass.evaluate import auc, auc_interval
 from groundglass.infer import load_bundle
@@ -56,10 +56,9 @@ def synthetic(data: Path, work: Path, _fold: int) -> tuple[str, Cohort]:
 
 
 def mixed(data: Path, work: Path, fold: int) -> tuple[str, Cohort]:
-    """The shipped bundle's cohort (experiments/best.toml), one fold of MosMedData held out."""
-    phantoms = work / "phantoms" / "cohort.csv"
-    made = read_cohort(phantoms) if phantoms.exists() else None
-    return "best", mixed_cohort(data, made, work / f"mixed-{fold}", MixedSettings(1, fold=fold))
+    """As the shipped bundle's encoder, without phantom studies; one fold of MosMedData held out."""
+    settings = MixedSettings(copies=1, fold=fold)
+    return "best", mixed_cohort(data, None, work / f"mixed-{fold}", settings)
 
 
 def covid_ct(data: Path, _work: Path, fold: int) -> tuple[str, Cohort]:
