@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 
 from groundglass.cohort import (
@@ -217,6 +218,19 @@ def test_corrupt_studies_are_set_aside_by_row(
     assert [case.row for case in usable.cases] == [2, 3]
 
 
+def test_a_study_without_a_chest_ct_is_unfit(
+    make_table: Any, tmp_path: Path, phantom_study: Path
+) -> None:
+    shutil.copytree(phantom_study, tmp_path / "mr")
+    for path in (tmp_path / "mr").iterdir():
+        header = pydicom.dcmread(path)
+        header.Modality = "MR"
+        header.save_as(path)
+    (finding,) = [f for f in _check(make_table({"study": "mr"})).findings if f.rows]
+    assert (finding.kind, finding.rows) == (FindingKind.UNREADABLE, (2,))
+    assert "no axial chest CT" in finding.words
+
+
 def test_a_class_of_one_source_and_a_source_of_one_class_are_flagged(
     make_table: Any, make_image: Any
 ) -> None:
@@ -268,6 +282,7 @@ def test_errors_come_before_warnings_and_json_says_it_all(good: Path) -> None:
     assert {Severity.ERROR, Severity.WARNING} == set(severities)
     document = json.loads(json.dumps(report.to_json()))
     assert document["ok"] is False
+    assert (document["cases"], document["patients"]) == (len(only.cases), len(only.patients))
     assert len(document["findings"]) == len(report.findings)
     assert document["patients_per_split_and_class"]["test"] == {"CP": 1, "healthy": 1}
 
