@@ -9,6 +9,7 @@ from pydicom.uid import (
     HTJ2K,
     JPEG2000,
     UID,
+    Comprehensive3DSRStorage,
     CTImageStorage,
     EnhancedCTImageStorage,
     ExplicitVRBigEndian,
@@ -23,8 +24,12 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    KeyObjectSelectionDocumentStorage,
     LegacyConvertedEnhancedCTImageStorage,
+    ParametricMapStorage,
     RLELossless,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
 )
 from pynetdicom.presentation import PresentationContext, build_context
 
@@ -61,6 +66,18 @@ IMAGE_SYNTAXES = (
     JPEGExtended12Bit,
     JPEGBaseline8Bit,
 )
+#: What is sent out: `groundglass.report` writes these. Other files, given to `groundglass send` by
+#: hand, go under their own class.
+RESULT_CLASSES = (
+    SecondaryCaptureImageStorage,
+    Comprehensive3DSRStorage,
+    SegmentationStorage,
+    ParametricMapStorage,
+    KeyObjectSelectionDocumentStorage,
+)
+#: In these encodings, or for a map in the last one, as the files are; nothing is encoded anew but
+#: Explicit as Implicit VR where a receiver wants that.
+RESULT_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless)
 #: For everything that has no pixels.
 MESSAGE_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
