@@ -194,3 +194,13 @@ def test_patients_numbers_must_fit():
 
 def one_hot(truth, called, patients) -> Predictions:
     return Predictions(("A", "B"), truth, called, np.eye(2)[called], patients)
+
+
+def test_a_figure_at_its_bound_gets_no_interval_without_width():
+    perfect = made(skill=60.0)
+    found = measure_with_intervals(perfect, BootstrapSettings(resamples=20))
+    assert found.metrics.averages["macro"].f1 == 1.0
+    assert "macro/f1" not in found.intervals
+    assert "says nothing about others" in found.without_interval["macro/f1"]
+    assert found.intervals["accuracy"] == wilson(78, 78)
+    assert found.intervals["class/CP/auc"].low < 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from groundglass.evaluate import BootstrapSettings
 from groundglass.infer import Bundle
 from groundglass.infer.bundle_facts import BundleFacts
 from groundglass.prepare import Recipe
@@ -14,6 +15,8 @@ from groundglass.validation.evaluation import CohortFacts
 from groundglass.validation.judged import AS_IN_SERVICE, UNREADABLE, Answer, Judged, Traits
 from groundglass.validation.leaks import LeakCheck
 
+#: Few draws, to be quick.
+QUICK = BootstrapSettings(resamples=40)
 LABELS = ("CP", "NCP", "healthy")
 COHORT = CohortFacts("cohort.csv", "0" * 64, "test")
 NO_LEAK = LeakCheck(looked_for=True, words="None of them was seen.")

@@ -25,7 +25,7 @@ from groundglass.validation.evaluation import (
 )
 from groundglass.validation.journal import Journal, Table
 from groundglass.validation.judged import Judged
-from groundglass.validation.leaks import refuse_leaks
+from groundglass.validation.leaks import refuse_leaks, rows_in_words
 from groundglass.validation.probes import ProbeSettings
 from groundglass.validation.reporting import MANIFEST, PAGE, write_evaluation
 from groundglass.validation.running import RunSettings, judge_cohort
@@ -128,11 +128,10 @@ def _refuse_labels(cohort: Cohort, bundle: Bundle) -> None:
     unknown = [case for case in cohort.cases if case.label not in bundle.labels]
     if not unknown:
         return
-    rows = ", ".join(str(case.row) for case in unknown[:_SHOWN])
-    more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+    rows = rows_in_words([case.row for case in unknown])
     words = ", ".join(sorted({case.label for case in unknown}))
     raise InputError(
-        f"labels that {bundle.name} does not know ({words}) in rows {rows}{more}",
+        f"labels that {bundle.name} does not know ({words}) in {rows}",
         expected=f"its classes: {', '.join(bundle.labels)}",
         action="Write the labels as the bundle does, leave these rows out, or use a bundle with "
         "these classes.",

@@ -64,11 +64,18 @@ def measure_with_intervals(
         )
         if area is not None:
             intervals[f"class/{label}/auc"] = area
+    # Of a figure at its bound the bootstrap has an interval without width; a Wilson or DeLong
+    # interval, where there is one, has taken its place above.
+    why = {name: reason for name, reason in drawn.undefined.items() if name not in intervals} | {
+        name: "every drawn cohort gives the same, which says nothing about others"
+        for name, interval in intervals.items()
+        if interval.low == interval.high
+    }
     defined = {name for name, value in metrics.values().items() if value is not None}
     return Figures(
         metrics,
-        {name: interval for name, interval in intervals.items() if name in defined},
-        {name: why for name, why in drawn.undefined.items() if name in defined - set(intervals)},
+        {name: intervals[name] for name in intervals if name in defined and name not in why},
+        {name: why[name] for name in why if name in defined},
     )
 
 

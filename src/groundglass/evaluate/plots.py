@@ -243,7 +243,7 @@ def draw_shares(rows: Sequence[NamedShare], title: str, reference: float | None 
         if row.heading and (k == 0 or rows[k - 1].heading != row.heading):
             lines.append((row.heading.upper(), None))
         lines.append((row.name, row))
-    figure = _blank((6.4, 1.1 + 0.27 * len(lines)))
+    figure = _blank((6.8, 1.1 + 0.21 * len(lines)))
     axes = figure.add_subplot()
     for y, (_, share) in enumerate(lines):
         if share is None or share.value is None:

@@ -195,7 +195,11 @@ class Evaluation:
 
 
 def evaluate(
-    judged: Sequence[Judged], bundle: Bundle, cohort: CohortFacts, leaks: LeakCheck
+    judged: Sequence[Judged],
+    bundle: Bundle,
+    cohort: CohortFacts,
+    leaks: LeakCheck,
+    draws: BootstrapSettings | None = None,
 ) -> Evaluation:
     """Measure one bundle on one cohort.
 
@@ -209,6 +213,8 @@ def evaluate(
         Where they are from.
     leaks : LeakCheck
         Whether the bundle may have seen them.
+    draws : BootstrapSettings, optional
+        How patients are drawn for intervals.
 
     Raises
     ------
@@ -234,7 +240,7 @@ def evaluate(
         leaks=leaks,
         judged=tuple(judged),
         predictions=predictions,
-        figures=measure_with_intervals(predictions, BootstrapSettings()),
+        figures=measure_with_intervals(predictions, draws),
         accuracy_of_all=_of_all(judged),
         positive=positive,
         positive_auc=None if area is None else Share(area, area_interval),
@@ -247,7 +253,11 @@ def evaluate(
 
 
 def compared_with(
-    first: Evaluation, judged: Sequence[Judged], bundle: Bundle, leaks: LeakCheck
+    first: Evaluation,
+    judged: Sequence[Judged],
+    bundle: Bundle,
+    leaks: LeakCheck,
+    draws: BootstrapSettings | None = None,
 ) -> Evaluation:
     """An evaluation with a second bundle beside it, on the cases both have a verdict for.
 
@@ -261,6 +271,8 @@ def compared_with(
         The second.
     leaks : LeakCheck
         Whether the second may have seen them.
+    draws : BootstrapSettings, optional
+        How patients are drawn for intervals.
 
     Raises
     ------
@@ -286,7 +298,7 @@ def compared_with(
         )
     compared = Compared(
         bundle=bundle,
-        figures=measure_with_intervals(theirs, BootstrapSettings()),
+        figures=measure_with_intervals(theirs, draws),
         first_metrics=measure(ours),
         tests=compare(ours, theirs),
         left_out=len(judged) - len(both),

@@ -10,7 +10,7 @@ import numpy as np
 from groundglass.evaluate import Interval, Predictions, auc_interval, share_interval
 from groundglass.evaluate.intervals import DEFAULT_LEVEL
 from groundglass.evaluate.roc import auc
-from groundglass.validation.probes import WITHOUT_LUNGS, Probe
+from groundglass.validation.probes import WITHOUT_LUNGS, Probe, ProbeSettings
 
 _WORDS = {
     Probe.LUNGS_BLACK: "lungs blacked out, the rest as the model sees it in service",
@@ -18,8 +18,8 @@ _WORDS = {
     Probe.SILHOUETTE: "the outline of what it sees, in one grey",
     Probe.LUNGS_ONLY: "the lungs without the rim around them",
     Probe.Z_FLIPPED: "head and feet exchanged",
-    Probe.HU_LOWER: "all HU lower",
-    Probe.HU_HIGHER: "all HU higher",
+    Probe.HU_LOWER: f"all HU lower by {ProbeSettings().window_shift_hu:g}",
+    Probe.HU_HIGHER: f"all HU higher by {ProbeSettings().window_shift_hu:g}",
     Probe.TWICE_AS_THICK: "each two slices averaged",
 }
 
@@ -86,7 +86,8 @@ def probe_finding(
 
     Knowing is tested on every class's AUC against 0.5, on either side, and on the accuracy against
     always naming the most frequent class; the level of the intervals is corrected for their number
-    (Bonferroni), so that of honest models no more than one in twenty is accused under one probe.
+    and for that of the probes without lungs (Bonferroni), so that of honest models no more than
+    about one in twenty is accused.
 
     Parameters
     ----------
@@ -100,7 +101,7 @@ def probe_finding(
         The class named in service for each row of `predictions`.
     """
     labels, truth = predictions.labels, predictions.truth
-    strict = 1 - (1 - DEFAULT_LEVEL) / (len(labels) + 1)
+    strict = 1 - (1 - DEFAULT_LEVEL) / ((len(labels) + 1) * len(WITHOUT_LUNGS))
     chance = float(np.bincount(truth, minlength=len(labels)).max()) / len(truth)
     areas = {label: _area(predictions, k, strict) for k, label in enumerate(labels)}
     right = predictions.predicted == truth
@@ -168,9 +169,9 @@ def source_verdict(findings: Mapping[str, ProbeFinding]) -> SourceVerdict:
     if not caught:
         return SourceVerdict(
             learnt_source=False,
-            words="With the lungs removed it tells the classes apart no better than chance "
-            f"({'; '.join(map(_brief, blind))}). Nothing shows that it has learnt the source. "
-            "With few patients a small dependence would not be seen: mind the intervals.",
+            words="With the lungs removed nothing shows that it tells the classes apart "
+            f"({'; '.join(map(_brief, blind))}), and so nothing shows that it has learnt the "
+            "source. With few patients a small dependence would not be seen: mind the intervals.",
         )
     outline = findings.get(Probe.SILHOUETTE)
     words = (

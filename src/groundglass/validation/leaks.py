@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from groundglass.cohort import Cohort, patient_hash, study_fingerprint
@@ -65,7 +65,7 @@ def refuse_leaks(cohort: Cohort, bundle: Bundle, progress: Progress) -> LeakChec
     studies = _known_studies(cohort, seen.studies, progress) if seen.studies else []
     if patients or studies:
         shared = [
-            f"{what} in {_rows(rows)}"
+            f"{what} in {rows_in_words(rows)}"
             for what, rows in (("a patient", patients), ("the same pixels", studies))
             if rows
         ]
@@ -95,7 +95,8 @@ def _known_studies(cohort: Cohort, known: frozenset[str], progress: Progress) ->
     return rows
 
 
-def _rows(rows: list[int]) -> str:
+def rows_in_words(rows: Sequence[int]) -> str:
+    """Rows of a table for a message: the first of many."""
     shown = ", ".join(map(str, rows[:_SHOWN]))
     more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
     return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"

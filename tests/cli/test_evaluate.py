@@ -1,0 +1,267 @@
+"""`groundglass evaluate`: a cohort in, figures out, no case lost and nobody named."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+from typer.testing import Result
+
+from groundglass.cohort import patient_hash, study_fingerprint
+from groundglass.cohort.phantoms import phantom_json
+from groundglass.infer.bundle import sha256_of
+from groundglass.phantom import PhantomSettings
+from groundglass.validation import running
+from groundglass.validation.document import evaluation_schema
+from groundglass.validation.probes import Probe
+
+Invoke = Callable[..., Result]
+
+pytest.importorskip("matplotlib")
+#: Thick and few slices: the whole way in a fraction of a second.
+BODY = PhantomSettings(matrix=96, slice_count=16, slice_spacing_mm=14.0, severity=0.9)
+LABELS = ("CP", "NCP", "healthy")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four made patients, one of them with two studies, and one whose study is missing."""
+    folder = tmp_path_factory.mktemp("cohort")
+    rows = []
+    for number in range(5):
+        label = LABELS[number % 3]
+        name = f"Surname^{number % 4}"
+        study = folder / f"{number}-{name}.phantom.json"
+        study.write_text(phantom_json(replace(BODY, label=label, seed=number)), "utf-8")
+        rows.append([name, study.name, label, "test", "made", "FM"[number % 2]])
+    rows.append(["Surname^lost", "Surname^lost", "CP", "test", "made", ""])
+    rows.append(["Surname^train", rows[0][1], "CP", "train", "made", ""])
+    path = folder / "cohort.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["patient", "study", "label", "split", "source", "sex"])
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def evaluated(
+    invoke: Invoke, table: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Result, Path]:
+    out = tmp_path_factory.mktemp("evaluated") / "out"
+    named = f"{bundle}/"
+    return invoke("evaluate", table, "--out", out, "--bundle", named, "--compare", named), out
+
+
+def document(out: Path) -> dict:
+    return json.loads((out / "evaluation.json").read_text("utf-8"))
+
+
+def predictions(out: Path) -> list[dict[str, str]]:
+    with (out / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_it_writes_what_it_promises(evaluated: tuple[Result, Path]) -> None:
+    done, out = evaluated
+    assert done.exit_code == 0, done.output
+    jsonschema.validate(document(out), evaluation_schema())
+    assert {path.name for path in out.iterdir()} == {
+        *("report.html", "evaluation.json", "predictions.csv", "predictions-compared.csv"),
+        *("roc.png", "confusion.png", "calibration.png", "groups.png"),
+    }
+    assert not out.with_name("out.partial").exists()
+
+
+def test_no_case_is_dropped_and_each_without_verdict_is_named(
+    evaluated: tuple[Result, Path],
+) -> None:
+    done, out = evaluated
+    found = document(out)
+    assert found["cohort"]["cases"] == 6
+    assert found["cohort"]["patients"] == 5
+    assert {case["row"] for case in found["without_verdict"]} >= {7}
+    lost = next(case for case in found["without_verdict"] if case["row"] == 7)
+    assert lost["outcome"] == "unreadable"
+    assert "no file or folder of that name" in lost["reason"]
+    assert "row 7: " in done.stdout
+    service = predictions(out)
+    assert [int(line["row"]) for line in service] == [2, 3, 4, 5, 6, 7]
+    # Rows 2 and 6 are the same person.
+    assert service[0]["patient"] == service[4]["patient"]
+
+
+def test_nobody_is_named_anywhere(evaluated: tuple[Result, Path]) -> None:
+    done, out = evaluated
+    assert "Surname" not in done.output
+    for path in out.iterdir():
+        assert b"Surname" not in path.read_bytes(), path.name
+
+
+def test_a_bundle_compared_with_itself_does_not_differ(evaluated: tuple[Result, Path]) -> None:
+    compared = document(evaluated[1])["compared"]
+    assert compared["mcnemar"]["only_first"] == compared["mcnemar"]["only_second"] == 0
+    assert all(test["difference"] in (0, None) for test in compared["delong"].values())
+
+
+def test_the_probe_asks_again_without_lungs_and_says_what_it_found(
+    invoke: Invoke, table: Path, bundle: Path, tmp_path: Path
+) -> None:
+    few = table.with_name("few.csv")
+    few.write_text("".join(table.read_text("utf-8").splitlines(keepends=True)[:4]), "utf-8")
+    out = tmp_path / "out"
+    done = invoke("evaluate", few, "--out", out, "--bundle", f"{bundle}/", "--probe")
+    assert done.exit_code == 0, done.output
+    found = document(out)
+    jsonschema.validate(found, evaluation_schema())
+    shown = {line["images"] for line in predictions(out)}
+    assert shown == {"as-in-service", *(probe.value for probe in Probe)}
+    assert found["probes"]["words"] in done.stdout
+    assert (out / "probes.png").is_file()
+    # Of 16 slices 8 are left when each two are averaged: fewer than the recipe wants.
+    lines = [line for line in predictions(out) if line["images"] == "twice-as-thick"]
+    assert {line["outcome"] for line in lines} == {"too-few-slices"}
+    assert {line["reason"] for line in lines} == {"8 slices are left, 13 are needed"}
+
+
+def test_sex_and_thickness_are_told_apart(evaluated: tuple[Result, Path]) -> None:
+    groups = document(evaluated[1])["groups"]
+    assert {group["name"] for group in groups["sex"]} == {"F", "M", "not known"}
+    assert groups["slice thickness"][0]["name"] == "above 5 mm"
+
+
+def test_the_networks_without_hashes_say_that_leaks_cannot_be_known(
+    evaluated: tuple[Result, Path], bundle: Path
+) -> None:
+    if "training_hashes" in json.loads((bundle / "bundle.json").read_text("utf-8")):
+        pytest.skip("this bundle keeps hashes")
+    assert "cannot be known" in evaluated[0].stdout
+
+
+def with_facts(bundle: Path, folder: Path, **facts: object) -> Path:
+    shutil.copytree(bundle, folder)
+    manifest = json.loads((folder / "bundle.json").read_text("utf-8"))
+    (folder / "bundle.json").write_text(json.dumps({**manifest, **facts}), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("shared", ["patient", "study"])
+def test_what_was_trained_on_is_refused_by_row(
+    invoke: Invoke, table: Path, bundle: Path, tmp_path: Path, shared: str
+) -> None:
+    study = next(table.parent.glob("1-*"))
+    hashes = {
+        "salt": "s",
+        "patients": [patient_hash("Surname^1", "s")] if shared == "patient" else [],
+        "studies": [study_fingerprint(study)] if shared == "study" else [],
+    }
+    folder = with_facts(bundle, tmp_path / "seen", training_hashes=hashes)
+    done = invoke("evaluate", table, "--out", tmp_path / "out", "--bundle", f"{folder}/")
+    assert done.exit_code == 1
+    assert "in row 3" in done.stderr
+    assert "Surname" not in done.output
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_labels_the_bundle_does_not_know_are_refused_by_row(
+    invoke: Invoke, table: Path, bundle: Path, tmp_path: Path
+) -> None:
+    odd = table.with_name("odd.csv")
+    odd.write_text(table.read_text("utf-8").replace(",NCP,", ",flu,"), "utf-8")
+    done = invoke("evaluate", odd, "--out", tmp_path / "out", "--bundle", f"{bundle}/")
+    assert done.exit_code == 1
+    assert "flu" in done.stderr
+    assert "row 3" in done.stderr
+    assert "CP, NCP, healthy" in done.stderr
+
+
+def test_a_split_without_cases_is_refused(invoke: Invoke, table: Path, tmp_path: Path) -> None:
+    done = invoke("evaluate", table, "--out", tmp_path / "out", "--split", "validation")
+    assert done.exit_code == 1
+    assert "train, test" in done.stderr
+
+
+def test_a_place_that_holds_other_things_is_refused_before_any_work(
+    invoke: Invoke, table: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    done = invoke("evaluate", table, "--out", tmp_path)
+    assert done.exit_code == 1
+    assert "mine.txt" in done.stderr
+
+
+class Killed(Exception):  # noqa: N818  (stands for a signal)
+    """What a test interrupts a run with."""
+
+
+@pytest.fixture
+def command(table: Path, bundle: Path, tmp_path: Path) -> tuple[object, ...]:
+    """The plain command, into a folder of the test's own."""
+    return ("evaluate", table, "--out", tmp_path / "out", "--bundle", f"{bundle}/")
+
+
+def test_a_broken_run_goes_on_and_ends_as_an_unbroken_one(
+    invoke: Invoke,
+    evaluated: tuple[Result, Path],
+    command: tuple[object, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = Path(str(command[3]))
+    really, asked = running.open_study, []
+
+    def killed_at_the_fourth(case):
+        asked.append(case.row)
+        if len(asked) == 4:
+            raise Killed
+        return really(case)
+
+    monkeypatch.setattr(running, "open_study", killed_at_the_fourth)
+    with pytest.raises(Killed):
+        invoke(*command)
+    assert not out.exists()
+    told = invoke(*command)
+    assert told.exit_code == 1
+    assert "--resume" in told.stderr
+    assert invoke(*command, "--resume").exit_code == 0
+    assert asked == [2, 3, 4, 5, 5, 6, 7]
+
+    def without_time(lines: list[dict[str, str]]) -> list[dict[str, str]]:
+        return [{**line, "seconds": ""} for line in lines]
+
+    assert without_time(predictions(out)) == without_time(predictions(evaluated[1]))
+    whole, again = document(evaluated[1]), document(out)
+    assert again["figures"] == whole["figures"]
+
+
+def test_a_broken_run_of_something_else_is_not_mixed_in(
+    invoke: Invoke, command: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_case):
+        raise Killed
+
+    monkeypatch.setattr(running, "open_study", killed)
+    with pytest.raises(Killed):
+        invoke(*command)
+    done = invoke(*command, "--split", "all", "--resume")
+    assert done.exit_code == 1
+    assert "something else" in done.stderr
+
+
+def test_several_workers_give_the_same_answers(
+    invoke: Invoke, evaluated: tuple[Result, Path], command: tuple[object, ...], table: Path
+) -> None:
+    done = invoke(*command, "--workers", 2)
+    assert done.exit_code == 0, done.output
+    out = Path(str(command[3]))
+    assert document(out)["figures"] == document(evaluated[1])["figures"]
+    assert document(out)["cohort"]["sha256"] == sha256_of(table)
+
+
+def test_help_says_that_training_data_is_refused(invoke: Invoke) -> None:
+    assert "training data" in " ".join(invoke("evaluate", "--help").stdout.split())
