@@ -76,6 +76,9 @@ class StageData(LightningDataModule):
             items,
             batch_size=max(1, self.settings.batch // self.devices),
             num_workers=self.settings.loader_processes,
+            # A loader draws a number when it begins. Not from the generator that dropout uses:
+            # a resumed run begins once more often.
+            generator=torch.Generator(),
         )
 
 

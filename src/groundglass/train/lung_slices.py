@@ -6,15 +6,13 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from groundglass.cohort import Case, StudyKind, open_study, study_kind
 from groundglass.cohort.phantoms import read_phantom_settings
@@ -22,13 +20,8 @@ from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.errors import GroundglassError, InputError
 from groundglass.phantom import training_slices
 from groundglass.prepare import Recipe, SquareFrame
-from groundglass.prepare.intensity import segmenter_window
-from groundglass.train.augment import draw
 from groundglass.train.cache import CacheSettings, Progress, SetAside, reason_of
-from groundglass.train.data import Chance, Item
-from groundglass.train.lung_augment import augment_lung_slice
 from groundglass.train.lung_masks import read_annotated_slice
-from groundglass.train.settings import SegmenterSettings
 
 #: Changes when newer code would make other slices of the same case.
 _VERSION = 1
@@ -91,13 +84,9 @@ def read_lung_slices(
     cache.folder.mkdir(parents=True, exist_ok=True)
     jobs = [_Job(case, per_study, recipe.image_size, cache.folder) for case in cases]
     found: dict[int, list[LungSlice] | str] = {}
-    # Not forked: the parent may hold threads of PyTorch or OpenVINO.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cache.processes, mp_context=context) as pool:
-        futures = {pool.submit(_read, job): place for place, job in enumerate(jobs)}
-        for done, future in enumerate(as_completed(futures), start=1):
-            found[futures[future]] = future.result()
-            progress(done, len(jobs))
+    for done, (place, result) in enumerate(_run(jobs, cache.processes), start=1):
+        found[place] = result
+        progress(done, len(jobs))
     slices: list[LungSlice] = []
     aside: list[SetAside] = []
     for place, case in enumerate(cases):
@@ -107,6 +96,19 @@ def read_lung_slices(
         else:
             slices += result
     return slices, aside
+
+
+def _run(jobs: Sequence[_Job], processes: int) -> Iterator[tuple[int, list[LungSlice] | str]]:
+    """Do every job; per job its place and what came of it."""
+    if processes <= 1:
+        yield from enumerate(map(_read, jobs))
+        return
+    # Not forked: the parent may hold threads of PyTorch or OpenVINO.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        futures = {pool.submit(_read, job): place for place, job in enumerate(jobs)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,99 +190,3 @@ def _squared(hu: NDArray[np.int16], lung: NDArray[np.bool_], frame: SquareFrame)
 
 def _mask_path(case: Case) -> Path:
     return case.study.parent / case.extra[MASK_COLUMN]
-
-
-class LungItems(Dataset[Item]):
-    """Slices as the U-Net sees them, with their lungs.
-
-    Parameters
-    ----------
-    slices : sequence of LungSlice
-        In the items' order.
-    recipe : Recipe
-        The U-Net's window.
-    change : tuple of (SegmenterSettings, Chance), optional
-        How they are changed at random; without it they are not.
-    """
-
-    def __init__(
-        self,
-        slices: Sequence[LungSlice],
-        recipe: Recipe,
-        change: tuple[SegmenterSettings, Chance] | None = None,
-    ) -> None:
-        self.slices, self.recipe, self.change = slices, recipe, change
-
-    def __len__(self) -> int:
-        return len(self.slices)
-
-    def __getitem__(self, index: int) -> Item:
-        image, lung = self._seen(self.slices[index], index)
-        return {
-            "image": torch.from_numpy(image[None]),
-            "lung": torch.from_numpy(lung[None]),
-            "index": torch.tensor(index),
-        }
-
-    def _seen(self, one: LungSlice, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        lung = one.lung.astype(np.uint8)
-        if self.change is None:
-            return segmenter_window(one.hu, self.recipe), lung
-        settings, chance = self.change
-        rng = chance.of(index)
-        if settings.in_hu:
-            hu, mask = augment_lung_slice(one.hu, one.lung, rng)
-            return segmenter_window(hu, self.recipe), mask
-        drawn = draw(settings.augment, rng)
-        image = segmenter_window(one.hu, self.recipe)[None]
-        return drawn.images(image)[0], drawn.masks(lung[None])[0]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SegmenterData:
-    """The U-Net's epochs: every real slice once, and a share of phantom slices.
-
-    Parameters
-    ----------
-    real, phantom : tuple of LungSlice
-        To learn from.
-    held_out : tuple of LungSlice
-        To be watched on.
-    recipe : Recipe
-        The U-Net's window.
-    settings : SegmenterSettings
-        Share, batch and changes.
-    seed : int
-        Of the experiment.
-    """
-
-    real: tuple[LungSlice, ...]
-    phantom: tuple[LungSlice, ...]
-    held_out: tuple[LungSlice, ...]
-    recipe: Recipe
-    settings: SegmenterSettings
-    seed: int
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps in every epoch."""
-        return -(-len(self._chosen(0)) // self.settings.batch)
-
-    def train(self, epoch: int) -> Dataset[Item]:
-        """The slices of one epoch, drawn, ordered and changed by (seed, epoch)."""
-        change = (self.settings, Chance(self.seed, epoch))
-        return LungItems(self._chosen(epoch), self.recipe, change)
-
-    def validation(self) -> Dataset[Item]:
-        """The slices held out, as they are."""
-        return LungItems(self.held_out, self.recipe)
-
-    def _chosen(self, epoch: int) -> list[LungSlice]:
-        rng = Chance(self.seed, epoch).of()
-        share, real, phantom = self.settings.phantom_share, self.real, self.phantom
-        wanted = round(len(real) * share / (1 - share)) if real else len(phantom)
-        picked = rng.permutation(len(phantom))[:wanted]
-        together = [*real, *(phantom[int(k)] for k in picked)]
-        order = [together[int(k)] for k in rng.permutation(len(together))]
-        whole = len(order) // self.settings.batch * self.settings.batch
-        return order[: whole or len(order)]

@@ -17,7 +17,8 @@ from groundglass.infer.bundle import SEGMENTER
 from groundglass.prepare import Recipe
 from groundglass.train.export import export_segmenter
 from groundglass.train.fitting import Fitted, Place, fit, load_net
-from groundglass.train.lung_slices import LungItems, LungSlice, SegmenterData, read_lung_slices
+from groundglass.train.lung_data import LungItems, SegmenterData
+from groundglass.train.lung_slices import LungSlice, read_lung_slices
 from groundglass.train.modules import Course, SegmenterModule, dice_per_slice
 from groundglass.train.networks import LungUNet
 from groundglass.train.predicting import HELD_OUT
