@@ -22,6 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from groundglass.dicom.identification import PATIENT_AND_STUDY
+from groundglass.dicom.own_words import MANUFACTURER, MODEL
 from groundglass.report.identity import (
     SERIES_DESCRIPTION,
     SERIES_NUMBER,
@@ -30,8 +31,6 @@ from groundglass.report.identity import (
     device_uid,
 )
 
-MANUFACTURER = "groundglass developers"
-MODEL = "groundglass"
 #: Where the images carry no date at all. Content Date may not be empty (PS3.3 C.12.1, C.17.2), and
 #: a date of our own would change from run to run.
 _NO_DATE = ("19000101", "000000")

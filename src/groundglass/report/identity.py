@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from groundglass.core.result import Provenance
+from groundglass.dicom import own_words
 
 #: Never changes: every UID ever given hangs on it.
 _NAMESPACE = uuid.UUID("6b1f7d0e-9c53-5a1b-8d44-3c0d5e1f7a92")
@@ -37,14 +38,13 @@ SERIES_NUMBER = {
     ResultKind.SALIENCY: 9704,
     ResultKind.KEY_OBJECTS: 9705,
 }
-#: Series Description of each kind; at most 64 characters (VR LO). PACS lists show it, often cut
-#: off at the end, so the limit comes first.
+#: Series Description of each kind.
 SERIES_DESCRIPTION = {
-    ResultKind.CAPTURE: "Research use only: groundglass chest CT triage",
-    ResultKind.REPORT: "Research use only: groundglass measurements",
-    ResultKind.SEGMENTATION: "Research use only: groundglass lungs",
-    ResultKind.SALIENCY: "Research use only: groundglass heat map",
-    ResultKind.KEY_OBJECTS: "Research use only: groundglass key slices",
+    ResultKind.CAPTURE: own_words.CAPTURES,
+    ResultKind.REPORT: own_words.MEASUREMENTS,
+    ResultKind.SEGMENTATION: own_words.LUNGS,
+    ResultKind.SALIENCY: own_words.HEAT_MAP,
+    ResultKind.KEY_OBJECTS: own_words.KEY_SLICES,
 }
 
 

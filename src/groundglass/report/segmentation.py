@@ -14,8 +14,9 @@ from highdicom.seg import (
 from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRLittleEndian
 
+from groundglass.dicom.own_words import MODEL
 from groundglass.report import codes
-from groundglass.report.envelope import MODEL, DicomObject, Envelope
+from groundglass.report.envelope import DicomObject, Envelope
 from groundglass.report.identity import ResultKind
 from groundglass.report.source_images import SourceImages
 

@@ -35,8 +35,9 @@ from groundglass.core.result import (
     TriageResult,
     Verdict,
 )
+from groundglass.dicom.own_words import MODEL
 from groundglass.report import codes
-from groundglass.report.envelope import MODEL, DicomObject, Envelope
+from groundglass.report.envelope import DicomObject, Envelope
 from groundglass.report.identity import ResultKind
 from groundglass.report.segmentation import LUNGS_SEGMENT
 from groundglass.report.source_images import SourceImages, empty_header

@@ -1,0 +1,69 @@
+"""`groundglass deidentify`: studies without what tells who the patients are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HELP = (
+    "Write copies of DICOM studies without what tells who the patients are.\n\n"
+    "PS3.15 basic profile: names, numbers, places and free text go, private attributes too; UIDs "
+    "and dates are replaced by others that the key decides, so that a study stays one study and a "
+    "patient one patient, in every export with the same key. Objects whose pixels may show a name "
+    "(captures, ultrasound, radiographs, documents, pictures of screens) are left out."
+)
+_EPILOG = """[bold]Examples[/bold]
+
+  head -c 32 /dev/urandom > site.key [dim]· once; keep it secret and safe[/dim]
+
+  groundglass deidentify incoming/ --out export --key-file site.key
+
+[bold]Exit codes[/bold]  0 written · 1 nothing could be written, the reason is printed · 2 wrong use
+
+Nothing looks at the pixels: look through the images before they leave the house."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the command known."""
+    app.command("deidentify", help=_HELP, epilog=_EPILOG)(_deidentify)
+
+
+def _deidentify(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            exists=True,
+            show_default=False,
+            help="A folder (any nesting, any names), a zip archive or one DICOM file.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            file_okay=False,
+            show_default=False,
+            help="Where the copies go, in a folder per study and series. Made if missing; must be "
+            "empty.",
+        ),
+    ],
+    key_file: Annotated[
+        Path,
+        typer.Option(
+            "--key-file",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+            help="The site's secret: at least 16 random bytes. Who has it can tell which export "
+            "belongs to which patient; without it nobody can.",
+        ),
+    ],
+) -> None:
+    from groundglass.cli.deidentifying import write_deidentified  # noqa: PLC0415  (slow: pydicom)
+
+    write_deidentified(source, out, key_file)
