@@ -77,30 +77,3 @@ def test_what_makes_no_sense_is_refused_by_name(name: str, part: object) -> None
         parse_facts({name: part}, LABELS)
     assert refused.value.expected
     assert refused.value.action
-
-
-class TestTemperature:
-    def test_one_changes_nothing(self) -> None:
-        given = {"CP": 0.7, "NCP": 0.2, "healthy": 0.1}
-        assert Calibration(1.0, "validation", 9).apply(given) == pytest.approx(given)
-
-    def test_above_one_softens_and_keeps_order_and_sum(self) -> None:
-        given = {"CP": 0.7, "NCP": 0.2, "healthy": 0.1}
-        scaled = Calibration(2.0, "validation", 9).apply(given)
-        assert sum(scaled.values()) == pytest.approx(1)
-        assert scaled["CP"] < 0.7
-        assert sorted(scaled, key=scaled.__getitem__) == sorted(given, key=given.__getitem__)
-
-    def test_certainty_stays_certainty(self) -> None:
-        scaled = Calibration(3.0, "validation", 9).apply({"CP": 1.0, "healthy": 0.0})
-        assert scaled == {"CP": 1.0, "healthy": 0.0}
-
-    def test_it_is_what_evaluation_fits(self) -> None:
-        import numpy as np  # noqa: PLC0415
-
-        from groundglass.evaluate import TemperatureScaling  # noqa: PLC0415
-
-        row = {"CP": 0.6, "NCP": 0.3, "healthy": 0.1}
-        fitted = TemperatureScaling(1.9, 0.0, 0.0, 9).apply(np.array([list(row.values())]))
-        ours = Calibration(1.9, "validation", 9).apply(row)
-        assert list(ours.values()) == pytest.approx(fitted[0].tolist())

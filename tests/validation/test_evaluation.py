@@ -10,7 +10,7 @@ from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, made_judge
 
 from groundglass.errors import InputError
 from groundglass.evaluate import measure, wilson
-from groundglass.infer.bundle_facts import BundleFacts, Calibration, DecisionThreshold
+from groundglass.infer.bundle_facts import BundleFacts, DecisionThreshold
 from groundglass.validation.evaluation import Evaluation, compared_with, evaluate
 from groundglass.validation.findings import probe_finding
 from groundglass.validation.groups import UNKNOWN, age_group, thickness_group
@@ -112,7 +112,7 @@ class TestGroups:
 class TestFacts:
     def test_without_them_all_but_healthy_is_positive(self, one: Evaluation) -> None:
         assert one.positive == ("CP", "NCP")
-        assert one.threshold is one.calibrated is None
+        assert one.threshold is None
         healthy = one.figures.metrics.classes[2].measures.auc
         assert one.positive_auc.value == pytest.approx(healthy)
 
@@ -124,15 +124,6 @@ class TestFacts:
         truth = found.predictions.truth == 0
         assert found.threshold.here.sensitivity == (scores[truth] >= 0.5).mean()
         assert found.threshold.here.specificity == (scores[~truth] < 0.5).mean()
-
-    def test_the_temperature_moves_brier_and_calibration_and_no_verdict(
-        self, judged: tuple[Judged, ...], one: Evaluation
-    ) -> None:
-        facts = BundleFacts(calibration=Calibration(2.5, "validation", 30))
-        found = evaluated(judged, facts)
-        assert found.figures.metrics.brier == one.figures.metrics.brier
-        assert found.calibrated.brier != one.figures.metrics.brier
-        assert (found.calibrated.confusion == one.figures.metrics.confusion).all()
 
 
 class TestCompared:

@@ -15,12 +15,12 @@ _RESTORE = "Restore the bundle from where it came, or export it again."
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """One number that makes a patient's probabilities honest (Guo et al. 2017).
+    """One number that makes the groups' probabilities honest (Guo et al. 2017).
 
     Parameters
     ----------
     temperature : float
-        The logarithms of a patient's probabilities are divided by it; above 0.
+        The logits of each group are divided by it before the vote; above 0.
     fitted_on : str
         On which split it was fitted.
     n : int
@@ -30,12 +30,6 @@ class Calibration:
     temperature: float
     fitted_on: str
     n: int
-
-    def apply(self, probabilities: Mapping[str, float]) -> dict[str, float]:
-        """A patient's probabilities, scaled: p^(1/T), made to sum to 1 again."""
-        sharp = {label: value ** (1 / self.temperature) for label, value in probabilities.items()}
-        total = sum(sharp.values())
-        return {label: value / total for label, value in sharp.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +102,7 @@ class BundleFacts:
     Parameters
     ----------
     calibration : Calibration or None
-        How to scale a patient's probabilities.
+        What the groups' logits are divided by.
     operating_point : DecisionThreshold or None
         The threshold chosen on validation.
     training_hashes : TrainingHashes or None

@@ -17,7 +17,6 @@ from groundglass.evaluate import (
     Comparison,
     Figures,
     Interval,
-    Metrics,
     OperatingPoint,
     ReliabilityBin,
     Row,
@@ -80,7 +79,6 @@ def evaluation_document(evaluation: Evaluation, precision: str) -> Json:
             "temperature": one.bundle.facts.calibration.temperature
             if one.bundle.facts.calibration
             else None,
-            "with_temperature": _calibrated(one.calibrated),
         },
         "operating_point": _threshold(one.threshold),
         "groups": {
@@ -188,12 +186,6 @@ def _bin(row: ReliabilityBin) -> Json:
         "observed": row.observed,
         **_interval(row.interval),
     }
-
-
-def _calibrated(metrics: Metrics | None) -> Json | None:
-    if metrics is None:
-        return None
-    return {"brier": metrics.brier, "calibration_error": metrics.calibration_error}
 
 
 def _threshold(threshold: AtThreshold | None) -> Json | None:

@@ -155,8 +155,6 @@ class Evaluation:
         AUC of their summed probability; None with one kind of case only.
     calibration : tuple of ReliabilityBin
         Of the probability given to the class called.
-    calibrated : Metrics or None
-        With the bundle's temperature, where it has one.
     threshold : AtThreshold or None
         Where the bundle has an operating point.
     groups : mapping of str to tuple of GroupFigures
@@ -177,7 +175,6 @@ class Evaluation:
     positive: tuple[str, ...]
     positive_auc: Share | None
     calibration: tuple[ReliabilityBin, ...]
-    calibrated: Metrics | None
     threshold: AtThreshold | None
     groups: Mapping[str, tuple[GroupFigures, ...]]
     compared: Compared | None = None
@@ -245,7 +242,6 @@ def evaluate(
         positive=positive,
         positive_auc=None if area is None else Share(area, area_interval),
         calibration=reliability(called, right, bins=CALIBRATION_BINS),
-        calibrated=_calibrated(predictions, bundle),
         threshold=_at_threshold(predictions, point) if point else None,
         groups=group_figures(judged, bundle.labels, positive),
         probed=_probed(judged, bundle.labels),
@@ -316,19 +312,6 @@ def _of_all(judged: Sequence[Judged]) -> Share:
 
 def _all_but(labels: tuple[str, ...], healthy: str) -> tuple[str, ...]:
     return tuple(label for label in labels if label != healthy)
-
-
-def _calibrated(predictions: Predictions, bundle: Bundle) -> Metrics | None:
-    """Figures with the bundle's temperature; who was called what stays."""
-    calibration = bundle.facts.calibration
-    if calibration is None:
-        return None
-    labels = predictions.labels
-    rows = [
-        list(calibration.apply(dict(zip(labels, row, strict=True))).values())
-        for row in predictions.probabilities.tolist()
-    ]
-    return measure(replace(predictions, probabilities=np.array(rows, dtype=np.float64)))
 
 
 def _at_threshold(predictions: Predictions, point: DecisionThreshold) -> AtThreshold:

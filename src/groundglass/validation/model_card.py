@@ -166,8 +166,8 @@ def _number(value: object) -> str:
 def _fitted(bundle: Bundle) -> Lines:
     calibration, point = bundle.facts.calibration, bundle.facts.operating_point
     lines = [
-        f"Temperature {calibration.temperature:.3f}, fitted on {calibration.n} patients "
-        f"({calibration.fitted_on})."
+        f"Each group's logits are divided by {calibration.temperature:.3f}, fitted on "
+        f"{calibration.n} patients ({calibration.fitted_on})."
         if calibration
         else "No temperature was fitted: the probabilities are the networks' own.",
         "",
