@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 import groundglass
 from groundglass.core.geometry import AxialTurn
 from groundglass.core.result import (
+    CoarseHeat,
     GroupPrediction,
+    HeatConsistency,
     Heatmap,
+    OpacityBurden,
     Outcome,
     Provenance,
     SliceGroup,
@@ -27,14 +30,18 @@ from groundglass.core.result import (
     Verdict,
 )
 from groundglass.core.volume import Volume
+from groundglass.errors import SettingsError
 from groundglass.explain import (
+    Explained,
+    Explainer,
+    ExplainSettings,
     GroupHeat,
     HeadWeights,
-    KeySlices,
-    choose_key_slices,
-    contributions,
-    group_heat,
+    Question,
+    Scores,
+    coarse_heat,
     heatmaps,
+    opacity_burden,
 )
 from groundglass.infer import (
     Bundle,
@@ -111,17 +118,33 @@ class Triage:
         Weights and recipe.
     engine : Engine
         What runs the networks.
+    explaining : ExplainSettings, optional
+        How heat maps are made.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+    def __init__(
+        self, bundle: Bundle, engine: Engine, explaining: ExplainSettings | None = None
+    ) -> None:
+        explaining = explaining or ExplainSettings()
         self.bundle = bundle
         self._segmenter = Segmenter(bundle.path(SEGMENTER), engine)
         self._classifier = Classifier(bundle, engine)
-        self._head = HeadWeights.of(engine.constants(bundle.path(HEAD)))
+        scores = Scores.of(
+            HeadWeights.of(engine.constants(bundle.path(HEAD))),
+            self._classifier.black,
+            explaining.method,
+            (len(bundle.labels), bundle.labels.index(bundle.healthy)),
+        )
+        self._explainer = Explainer(self._classifier, scores, explaining)
         self._provenance = _provenance(bundle, engine)
 
     @classmethod
-    def load(cls, bundle: str | Path = DEFAULT, precision: Precision = Precision.AUTO) -> Triage:
+    def load(
+        cls,
+        bundle: str | Path = DEFAULT,
+        precision: Precision = Precision.AUTO,
+        explaining: ExplainSettings | None = None,
+    ) -> Triage:
         """Load a bundle, its hashes checked, on this machine's CPU.
 
         Parameters
@@ -130,15 +153,19 @@ class Triage:
             Name of a shipped bundle, or a bundle's folder.
         precision : Precision
             Number format of the networks.
+        explaining : ExplainSettings, optional
+            How heat maps are made.
 
         Raises
         ------
         BundleError
             If the bundle is missing or altered.
         """
-        return cls(load_bundle(bundle), OpenVinoEngine(precision))
+        return cls(load_bundle(bundle), OpenVinoEngine(precision), explaining)
 
-    def __call__(self, volume: Volume, progress: Progress = _silent) -> TriageResult:
+    def __call__(
+        self, volume: Volume, progress: Progress = _silent, explain: str | None = None
+    ) -> TriageResult:
         """Analyse one volume.
 
         Parameters
@@ -147,13 +174,21 @@ class Triage:
             A chest CT of axial slices, its axes running either way.
         progress : callable, optional
             Told the name of each stage as it begins.
+        explain : str, optional
+            The class whose evidence is shown; the verdict's unless given.
 
         Returns
         -------
         TriageResult
             Mask and maps on the volume's own grid. Without a verdict where the volume cannot be
             judged; the outcome and the reason say why.
+
+        Raises
+        ------
+        SettingsError
+            If the bundle has no class of the name to explain.
         """
+        self._refuse_unknown(explain)
         axial, turn = volume.to_axial()
         run = _Run(self.bundle, axial, turn, self._provenance, _Clock(progress))
         reason = why_not_chest_ct(volume)
@@ -172,14 +207,36 @@ class Triage:
                 "the body, or only part of the lungs."
             )
             return run.without_verdict(Outcome.NO_LUNG, found, lungs.volume)
+        with run.clock.stage("measure"):
+            burden = opacity_burden(axial, lungs.volume)
         with run.clock.stage("prepare"):
             prepared = prepare(axial, lungs.square, self.bundle.recipe)
         with run.clock.stage("classify"):
             groups, heats = self._classify(prepared)
         verdict = vote(groups, self.bundle.healthy, self.bundle.recipe.vote_threshold)
         with run.clock.stage("explain"):
-            slices, maps = self._explain(axial, lungs, prepared, heats, verdict)
-        return run.with_verdict(verdict, groups, slices, lungs.volume, maps)
+            label = explain or verdict.label
+            frame = SquareFrame.of(axial.geometry, self.bundle.recipe.image_size)
+            explained = self._explainer.explain(self._question(label, heats, prepared, axial))
+            findings = _Findings(
+                mask=lungs.volume,
+                verdict=verdict,
+                groups=groups,
+                slices=_with_contribution(prepared.slices, explained),
+                maps=heatmaps(explained.heat, (label, self._explainer.method), frame, lungs.volume),
+                coarse=coarse_heat(explained.heat, label, frame),
+                consistency=explained.consistency,
+                burden=burden,
+            )
+        return run.with_verdict(verdict, findings)
+
+    def _refuse_unknown(self, label: str | None) -> None:
+        if label is not None and label not in self.bundle.labels:
+            raise SettingsError(
+                f"the class {label!r} to explain",
+                expected=f"one of {', '.join(self.bundle.labels)}",
+                action="Name a class of the bundle.",
+            )
 
     def find_lungs(self, axial: Volume) -> LungsFound:
         """Lung mask of an axial volume, on the networks' square and on its own pixels."""
@@ -192,27 +249,28 @@ class Triage:
         for group in prepared.groups:
             evidence = self._classifier(group, gather(group, prepared.group_images(group)))
             predictions.append(evidence.prediction)
-            heats.append(group_heat(evidence, self._classifier.black_features, self._head))
+            heats.append(self._explainer.of_group(evidence))
         return tuple(predictions), tuple(heats)
 
-    def _explain(
-        self,
-        axial: Volume,
-        lungs: LungsFound,
-        prepared: PreparedStudy,
-        heats: tuple[GroupHeat, ...],
-        verdict: Verdict,
-    ) -> tuple[tuple[SliceRecord, ...], tuple[Heatmap, ...]]:
-        label = (self.bundle.labels.index(verdict.label), verdict.label)
-        contribution = contributions(heats, label[0])
-        slices = tuple(
-            replace(record, contribution=contribution.get(record.index))
-            for record in prepared.slices
-        )
-        positions = slice_positions_mm(axial.geometry)
-        chosen = choose_key_slices(contribution, positions, KeySlices())
+    def _question(
+        self, label: str, heats: tuple[GroupHeat, ...], prepared: PreparedStudy, axial: Volume
+    ) -> Question:
         frame = SquareFrame.of(axial.geometry, self.bundle.recipe.image_size)
-        return slices, heatmaps(heats, label, chosen, frame, lungs.volume)
+        return Question(
+            self.bundle.labels.index(label),
+            heats,
+            prepared.images,
+            slice_positions_mm(axial.geometry),
+            frame.pixel_mm * frame.size,
+        )
+
+
+def _with_contribution(
+    records: tuple[SliceRecord, ...], explained: Explained
+) -> tuple[SliceRecord, ...]:
+    return tuple(
+        replace(record, contribution=explained.contribution.get(record.index)) for record in records
+    )
 
 
 def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFound:
@@ -254,17 +312,9 @@ class _Run:
             mask = np.zeros(self.axial.hu.shape, dtype=np.bool_)
         return self._result(outcome, reason, _Findings(mask=mask))
 
-    def with_verdict(
-        self,
-        verdict: Verdict,
-        groups: tuple[GroupPrediction, ...],
-        slices: tuple[SliceRecord, ...],
-        mask: NDArray[np.bool_],
-        maps: tuple[Heatmap, ...],
-    ) -> TriageResult:
+    def with_verdict(self, verdict: Verdict, found: _Findings) -> TriageResult:
         """A result with its evidence."""
-        found = _Findings(mask, verdict, groups, slices, maps)
-        return self._result(Outcome.VERDICT, _how(verdict, len(groups)), found)
+        return self._result(Outcome.VERDICT, _how(verdict, len(found.groups)), found)
 
     def _result(self, outcome: Outcome, reason: str, found: _Findings) -> TriageResult:
         return TriageResult(
@@ -278,6 +328,9 @@ class _Run:
             heatmaps=tuple(map(self._map_back, found.maps)),
             timings_ms=dict(self.clock.timings_ms),
             provenance=self.provenance,
+            coarse_heat=self._coarse_back(found.coarse),
+            consistency=self._consistency_back(found.consistency),
+            opacity_burden=found.burden,
         )
 
     def _group_back(self, group: SliceGroup) -> SliceGroup:
@@ -293,6 +346,20 @@ class _Run:
             heat=np.ascontiguousarray(self.turn.undo_slice(heatmap.heat)),
         )
 
+    def _coarse_back(self, coarse: CoarseHeat | None) -> CoarseHeat | None:
+        if coarse is None:
+            return None
+        return replace(
+            coarse,
+            slice_indices=tuple(map(self._index_back, coarse.slice_indices)),
+            heat=np.stack([self.turn.undo_slice(image) for image in coarse.heat]),
+        )
+
+    def _consistency_back(self, found: HeatConsistency | None) -> HeatConsistency | None:
+        if found is None:
+            return None
+        return replace(found, slice_indices=tuple(map(self._index_back, found.slice_indices)))
+
     def _index_back(self, index: int) -> int:
         return self.turn.undo_slice_index(index, len(self.axial.hu))
 
@@ -306,6 +373,9 @@ class _Findings:
     groups: tuple[GroupPrediction, ...] = ()
     slices: tuple[SliceRecord, ...] = ()
     maps: tuple[Heatmap, ...] = ()
+    coarse: CoarseHeat | None = None
+    consistency: HeatConsistency | None = None
+    burden: OpacityBurden | None = None
 
 
 def _how(verdict: Verdict, groups: int) -> str:

@@ -1,17 +1,28 @@
-"""Grad-CAM of a group equals the framework's, and survives padding and resampling."""
+"""Gradients and last-layer heat of a group, through padding and resampling; maps on the volume."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from groundglass.core.result import GroupPrediction, SliceGroup
-from groundglass.explain import HeadWeights, choose_key_slices, group_heat, heatmaps
-from groundglass.explain.heatmaps import KeySlices
-from groundglass.infer import GroupEvidence
+from groundglass.core.result import GroupPrediction, HeatMethod, SliceGroup
+from groundglass.explain import (
+    HeadWeights,
+    KeySlices,
+    Scores,
+    SquareHeat,
+    choose_key_slices,
+    coarse_heat,
+    contributions,
+    feature_gradients,
+    group_heat,
+    heatmaps,
+)
+from groundglass.infer import GroupEvidence, SliceDetail
 from groundglass.prepare import SquareFrame
 
-FEATURES, CHANNELS, SIZE = 6, 4, 10
+FEATURES, CHANNELS, SIZE, HEALTHY = 6, 4, 10, 2
+WHAT = ("CP", HeatMethod.ALL_LAYERS)
 
 
 def weights(seed: int = 0) -> HeadWeights:
@@ -31,6 +42,15 @@ def weights(seed: int = 0) -> HeadWeights:
     )
 
 
+def black() -> SliceDetail:
+    maps = np.full((1, CHANNELS, 8, 8), 0.1, np.float32)
+    return SliceDetail(np.full((1, FEATURES), 0.1, np.float32), (maps,))
+
+
+def scores(method: HeatMethod = HeatMethod.ALL_LAYERS) -> Scores:
+    return Scores.of(weights(), black(), method, (3, HEALTHY))
+
+
 def evidence(group: SliceGroup) -> GroupEvidence:
     rng = np.random.default_rng(1)
     maps = rng.random((SIZE, CHANNELS, 8, 8), dtype=np.float32)
@@ -40,6 +60,11 @@ def evidence(group: SliceGroup) -> GroupEvidence:
     return GroupEvidence(prediction, features, maps)
 
 
+def plain_group() -> SliceGroup:
+    return SliceGroup(0, tuple(range(10)), SIZE, 0, interpolated=False)
+
+
+@pytest.mark.parametrize("method", HeatMethod)
 @pytest.mark.parametrize(
     "group",
     [
@@ -49,22 +74,54 @@ def evidence(group: SliceGroup) -> GroupEvidence:
         SliceGroup(0, (4,), SIZE, 9, interpolated=False),
     ],
 )
-def test_every_slice_of_the_group_gets_one_map(group: SliceGroup) -> None:
-    heat = group_heat(evidence(group), np.zeros(FEATURES, np.float32), weights())
+def test_every_slice_of_the_group_gets_one_map(group: SliceGroup, method: HeatMethod) -> None:
+    heat = group_heat(evidence(group), scores(method))
     count = len(group.slice_indices)
-    assert heat.slice_indices == group.slice_indices
+    assert heat.group == group
     assert heat.heat.shape == (3, count, 8, 8)
     assert heat.contribution.shape == (3, count)
+    assert heat.gradient.shape == (3, count, FEATURES)
     assert heat.heat.min() >= 0
     assert heat.heat.max() > 0
 
 
-def test_a_group_of_black_images_contributes_nothing() -> None:
-    group = SliceGroup(0, tuple(range(10)), SIZE, 0, interpolated=False)
-    seen = evidence(group)
-    black = seen.features[0]
-    same = GroupEvidence(seen.prediction, np.repeat(black[None], SIZE, axis=0), seen.maps)
-    assert np.abs(group_heat(same, black, weights()).contribution).max() < 1e-6
+def test_grad_cam_is_the_papers_formula() -> None:
+    seen = evidence(plain_group())
+    gradient = feature_gradients(weights(), seen.features)
+    found = group_heat(seen, scores(HeatMethod.GRAD_CAM))
+    alpha = gradient[1, 3, -CHANNELS:] / 64
+    expected = np.maximum((alpha[:, None, None] * seen.maps[3]).sum(axis=0), 0)
+    np.testing.assert_allclose(found.heat[1, 3], expected, atol=1e-6)
+    np.testing.assert_allclose(found.gradient, gradient, atol=1e-6)
+
+
+def test_all_layers_explain_what_sets_a_class_apart_from_healthy() -> None:
+    seen = evidence(plain_group())
+    logits = feature_gradients(weights(), seen.features)
+    found = group_heat(seen, scores()).gradient
+    np.testing.assert_allclose(found[0], logits[0] - logits[HEALTHY], atol=1e-6)
+    np.testing.assert_allclose(
+        found[HEALTHY], logits[HEALTHY] - (logits[0] + logits[1]) / 2, atol=1e-6
+    )
+
+
+def test_a_group_of_black_images_contributes_nothing_and_is_cold() -> None:
+    group = plain_group()
+    nothing = black()
+    seen = GroupEvidence(
+        evidence(group).prediction,
+        np.repeat(nothing.features, SIZE, axis=0),
+        np.repeat(nothing.maps[0], SIZE, axis=0),
+    )
+    found = group_heat(seen, scores())
+    assert np.abs(found.contribution).max() < 1e-6
+    assert found.heat.max() < 1e-6
+
+
+def test_contributions_have_signs() -> None:
+    found = contributions([group_heat(evidence(plain_group()), scores())], 0)
+    assert sorted(found) == list(range(10))
+    assert min(found.values()) < 0 < max(found.values())
 
 
 def test_key_slices_are_strong_and_apart() -> None:
@@ -81,15 +138,33 @@ def test_slices_that_argue_against_the_verdict_did_not_carry_it() -> None:
     assert choose_key_slices({0: -0.5}, positions, KeySlices()) == ()
 
 
+def square_heat() -> SquareHeat:
+    rng = np.random.default_rng(2)
+    coarse = {k: rng.random((8, 8), dtype=np.float32) for k in range(10)}
+    key = {k: 2 * rng.random((16, 16), dtype=np.float32) for k in (7, 2)}
+    return SquareHeat(key, coarse)
+
+
 def test_maps_are_scaled_together_and_know_their_share_in_the_lung() -> None:
-    group = SliceGroup(0, tuple(range(10)), SIZE, 0, interpolated=False)
-    heat = group_heat(evidence(group), np.zeros(FEATURES, np.float32), weights())
     frame = SquareFrame((40, 40), 32, (32, 32), (0, 0), 1.0)
     lung = np.zeros((10, 40, 40), bool)
     lung[:, :20] = True
-    maps = heatmaps([heat], (0, "CP"), range(10), frame, lung)
-    assert [m.slice_index for m in maps] == list(range(10))
-    assert max(float(m.heat.max()) for m in maps) == pytest.approx(1.0, abs=0.2)
+    heat = square_heat()
+    maps = heatmaps(heat, WHAT, frame, lung)
+    assert [m.slice_index for m in maps] == [7, 2]
+    assert {m.method for m in maps} == {HeatMethod.ALL_LAYERS}
+    assert 0.7 < max(float(m.heat.max()) for m in maps) <= 1.0
     for m in maps:
-        if m.heat.sum() > 0:
-            assert m.share_in_lung == pytest.approx(m.heat[:20].sum() / m.heat.sum(), abs=1e-5)
+        assert m.share_in_lung == pytest.approx(m.heat[:20].sum() / m.heat.sum(), abs=1e-5)
+    coarse = coarse_heat(heat, "CP", frame)
+    assert coarse.slice_indices == tuple(range(10))
+    np.testing.assert_allclose(coarse.heat[3], heat.coarse[3] / heat.hottest, rtol=1e-5)
+
+
+def test_coarse_maps_cover_a_slice_that_is_not_square_from_edge_to_edge() -> None:
+    frame = SquareFrame((32, 64), 32, (16, 32), (8, 0), 2.0)
+    image = np.zeros((8, 8), np.float32)
+    image[2:6] = 1.0  # the rows of the square that the slice fills
+    coarse = coarse_heat(SquareHeat({}, {0: image}), "CP", frame).heat[0]
+    assert coarse.shape == (8, 8)
+    assert coarse[1:-1].min() > 0.9

@@ -12,10 +12,16 @@ import pytest
 
 from groundglass.core.geometry import AxialTurn, Geometry
 from groundglass.core.result import (
+    CoarseHeat,
     GroupPrediction,
+    HeatConsistency,
     Heatmap,
+    LungSide,
+    LungThird,
+    OpacityBurden,
     Outcome,
     Provenance,
+    RegionBurden,
     RuleFiring,
     SliceFate,
     SliceGroup,
@@ -129,6 +135,16 @@ PROVENANCE = Provenance(
 )
 
 
+BURDEN = OpacityBurden(
+    ground_glass_hu=(-700.0, -300.0),
+    consolidation_hu=(-300.0, 100.0),
+    regions={
+        (side, third): RegionBurden(500.0 + 10 * k, 25.0 * k, 4.0 * k, 30.0)
+        for k, (side, third) in enumerate((s, t) for s in LungSide for t in LungThird)
+    },
+)
+
+
 @pytest.fixture(scope="session")
 def result(volume: Volume, lungs: np.ndarray) -> TriageResult:
     """A verdict that the 0.9 rule made, with heat on the lesion."""
@@ -158,7 +174,18 @@ def result(volume: Volume, lungs: np.ndarray) -> TriageResult:
         heatmaps=heatmaps,
         timings_ms={"segment": 120.5, "classify": 30.25},
         provenance=PROVENANCE,
+        coarse_heat=_coarse_heat(groups),
+        consistency=HeatConsistency({"a turn": 0.97, "a shift": 0.99}, (9, 8)),
+        opacity_burden=BURDEN,
     )
+
+
+def _coarse_heat(groups: tuple[GroupPrediction, ...]) -> CoarseHeat:
+    """A spot on the lesion in every classified slice."""
+    indices = tuple(index for group in groups for index in group.group.slice_indices)
+    spot = np.zeros((8, 8), np.float32)
+    spot[5, 2] = 0.6
+    return CoarseHeat("CP", indices, np.repeat(spot[None], len(indices), axis=0))
 
 
 @pytest.fixture(scope="session")
@@ -190,6 +217,9 @@ def _without_verdict(result: TriageResult, outcome: Outcome) -> TriageResult:
         slices=() if outcome is Outcome.NOT_CHEST_CT else result.slices,
         mask=np.zeros_like(result.mask),
         heatmaps=(),
+        coarse_heat=None,
+        consistency=None,
+        opacity_burden=None,
     )
 
 
@@ -201,16 +231,21 @@ def _stored_as(
     hu = np.ascontiguousarray(turn.apply(volume.hu))
     stored = Volume(hu, turn.apply_geometry(volume.geometry), volume.series, volume.notes)
     mask = turn.apply(result.mask).astype(bool)
-    dense = np.zeros(result.mask.shape, dtype=np.float32)
-    for heatmap in result.heatmaps:
-        dense[heatmap.slice_index] = heatmap.heat
-    turned = turn.apply(dense)
-    hot = sorted((k for k in range(len(turned)) if turned[k].any()), key=lambda k: -turned[k].max())
-    heatmaps = tuple(Heatmap(k, "CP", turned[k].astype(np.float32), 0.9) for k in hot)
-    if order[0] != 0:
-        return stored, replace(result, mask=mask, heatmaps=heatmaps, slices=(), groups=())
+    if order[0] != 0:  # such a study is never judged
+        ended = _without_verdict(result, Outcome.NOT_CHEST_CT)
+        return stored, replace(ended, mask=mask)
+    turned = {h.slice_index: turn.apply(h.heat[None])[0].copy() for h in result.heatmaps}
     last = len(hu) - 1
     moved = {k: last - k if flips[0] else k for k in range(len(hu))}
+    heatmaps = tuple(
+        replace(h, slice_index=moved[h.slice_index], heat=turned[h.slice_index])
+        for h in result.heatmaps
+    )
+    coarse = result.coarse_heat and replace(
+        result.coarse_heat,
+        slice_indices=tuple(moved[k] for k in result.coarse_heat.slice_indices),
+        heat=np.stack([turn.apply(one[None])[0] for one in result.coarse_heat.heat]),
+    )
     records = tuple(
         sorted((replace(r, index=moved[r.index]) for r in result.slices), key=lambda r: r.index)
     )
@@ -220,4 +255,6 @@ def _stored_as(
         )
         for g in result.groups
     )
-    return stored, replace(result, mask=mask, heatmaps=heatmaps, slices=records, groups=groups)
+    return stored, replace(
+        result, mask=mask, heatmaps=heatmaps, coarse_heat=coarse, slices=records, groups=groups
+    )

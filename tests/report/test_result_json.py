@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from groundglass.core.result import RESEARCH_USE_ONLY, Outcome, TriageResult
+from groundglass.core.result import (
+    RESEARCH_USE_ONLY,
+    LungSide,
+    LungThird,
+    Outcome,
+    TriageResult,
+)
 from groundglass.core.volume import Volume
 from groundglass.errors import ReportError
 from groundglass.report import result_document, result_schema, write_report
@@ -22,6 +28,15 @@ Ending = Callable[[TriageResult, Outcome], TriageResult]
 
 def read(directory: Path) -> dict:
     return json.loads((directory / "result.json").read_text("utf-8"))
+
+
+def burden_leaves(document: dict) -> Iterator[tuple[str, object]]:
+    """The regions of the opacity burden, which the document lists and the result maps."""
+    for entry in document["opacity_burden"]["regions"]:
+        key = (LungSide(entry["side"]), LungThird(entry["third"]))
+        for name, value in entry["burden"].items():
+            if not name.endswith("_share"):
+                yield f"/opacity_burden/regions/{key}/{name}", value
 
 
 def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
@@ -40,7 +55,9 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 def where_in_json(path: str) -> str:
-    """The document keeps the result's own structure but for two renamed places."""
+    """The document keeps the result's own structure but for a few renamed places."""
+    if path == "/coarse_heat/label":
+        return "/explained_label"
     if path.startswith("/groups/"):
         return path.replace("/group/", "/", 1)
     return path.replace("/heatmaps/", "/key_slices/", 1)
@@ -50,10 +67,13 @@ def test_a_report_read_back_is_the_result_written(
     tmp_path: Path, volume: Volume, result: TriageResult
 ) -> None:
     write_report(result, volume, tmp_path)
-    document = dict(leaves(read(tmp_path)))
+    found = read(tmp_path)
+    document = dict(leaves(found)) | dict(burden_leaves(found))
     written = list(leaves(result))
     assert len(written) > 200
     for path, value in written:
+        if path.startswith("/coarse_heat/slice_indices/"):
+            continue  # they are the slices with a contribution
         assert document[where_in_json(path)] == value, path
     geometry = dict(leaves(volume.geometry, "/geometry"))
     assert {path: document[path] for path in geometry} == geometry
@@ -173,3 +193,23 @@ def test_the_reference_describes_every_field() -> None:
 
     missing = {name for name in names(result_schema()) if f"`{name}`" not in text}
     assert not missing
+
+
+def test_burden_sums_and_shares_are_written_out(volume: Volume, result: TriageResult) -> None:
+    burden = result_document(result, volume)["opacity_burden"]
+    for name in ("lung_ml", "ground_glass_ml", "consolidation_ml", "vessel_ml"):
+        whole = sum(entry["burden"][name] for entry in burden["regions"])
+        assert burden["total"][name] == pytest.approx(whole)
+        assert burden["right"][name] + burden["left"][name] == pytest.approx(whole)
+    total = burden["total"]
+    share = total["ground_glass_ml"] / total["lung_ml"]
+    assert total["ground_glass_share"] == pytest.approx(share)
+    assert "independent of the classifier" in burden["statement"]
+
+
+def test_heat_outside_the_lung_is_weighed_by_heat(volume: Volume, result: TriageResult) -> None:
+    hot, cold = result.heatmaps[0], replace(result.heatmaps[1], share_in_lung=0.0)
+    cold = replace(cold, heat=hot.heat / 4)
+    document = result_document(replace(result, heatmaps=(hot, cold)), volume)
+    assert document["heat_outside_lung"] == pytest.approx(1 - 0.9 * 4 / 5, abs=1e-5)
+    assert result_document(replace(result, heatmaps=()), volume)["heat_outside_lung"] is None

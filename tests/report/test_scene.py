@@ -38,8 +38,10 @@ def test_the_patient_looks_the_same_however_the_volume_is_stored(
         assert np.array_equal(scene.frame_hu(theirs), plain.frame_hu(ours))
         assert np.array_equal(scene.frame_mask(theirs), plain.frame_mask(ours))
         heat, plain_heat = scene.frame_heat(theirs), plain.frame_heat(ours)
-        assert (heat is None) == (plain_heat is None)
-        assert heat is None or np.array_equal(heat, plain_heat)
+        if not scene.sliced_along_body or plain_heat is None:  # across the body: never judged
+            assert heat is None
+        else:
+            np.testing.assert_allclose(heat, plain_heat, atol=1e-6)
         if scene.sliced_along_body:
             assert theirs.record is not None
             assert ours.record is not None
@@ -81,3 +83,21 @@ def test_air_alone_is_shown_whole() -> None:
     hu = np.full((4, 30, 20), -1000, dtype=np.int16)
     geometry = Geometry(hu.shape, (5, 2, 2), (0, 0, 0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
     assert body_crop(Volume(hu, geometry)) == Crop(0, 30, 0, 20)
+
+
+def test_key_slices_show_their_own_map_and_the_others_the_coarse_one(
+    volume: Volume, result: TriageResult
+) -> None:
+    scene = Scene(result, volume)
+    key = {h.slice_index: h.heat for h in result.heatmaps}
+    assert result.coarse_heat is not None
+    seen = set(result.coarse_heat.slice_indices)
+    for frame in scene.frames:
+        heat = scene.frame_heat(frame)
+        if frame.axial_index in key:
+            assert np.array_equal(heat, scene.crop.of(key[frame.axial_index]))
+        elif frame.axial_index in seen:
+            assert heat is not None
+            assert heat.max() == pytest.approx(0.6, abs=0.1)
+        else:
+            assert heat is None

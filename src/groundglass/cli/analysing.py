@@ -22,6 +22,7 @@ _REPORT = "report"
 #: `Triage`'s stages and the report, for people.
 _STAGES = {
     "segment": "Finding the lungs",
+    "measure": "Measuring opacities",
     "prepare": "Preparing the slices",
     "classify": "Judging the groups",
     "explain": "Drawing the heat maps",

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 
 #: Stated in every output.
 RESEARCH_USE_ONLY = "Research use only. Not a medical device; not for diagnosis."
+#: Stated wherever the opacity burden is shown.
+MEASURED_BY_HU = (
+    "A measurement by HU inside the lung mask, independent of the classifier. It counts whatever "
+    "lies in the ranges: pneumonia, atelectasis, tumour, or an error of the mask."
+)
 
 
 class Outcome(StrEnum):
@@ -52,8 +57,10 @@ class SliceRecord:
     groups : tuple of int
         Indices of the groups it is part of; empty when eliminated.
     contribution : float or None
-        How much the logit of the verdict's class would fall, to first order, were the slice black;
-        negative when it argues against the class, None when it was not classified.
+        How much the score of the explained class would fall, to first order, were the slice black;
+        negative when it argues against the class, None when it was not classified. The score is
+        the class's logit less that of healthy (of healthy: less the others' mean); with
+        HeatMethod.GRAD_CAM it is the logit.
     """
 
     index: int
@@ -379,7 +386,7 @@ class TriageResult:
     mask : ndarray of bool, shape of the volume
         Lungs, on the volume's own grid.
     heatmaps : tuple of Heatmap
-        The slices that carried the verdict, the strongest argument first.
+        The slices that argue for the explained class, the strongest argument first.
     timings_ms : mapping of str to float
         Wall time per stage in ms.
     provenance : Provenance
@@ -389,7 +396,7 @@ class TriageResult:
     consistency : HeatConsistency or None
         How steady the heat is; None without heat, or where it was not asked for.
     opacity_burden : OpacityBurden or None
-        Measured wherever lungs were found, verdict or not.
+        Only with a verdict.
     """
 
     outcome: Outcome
@@ -405,3 +412,21 @@ class TriageResult:
     coarse_heat: CoarseHeat | None = None
     consistency: HeatConsistency | None = None
     opacity_burden: OpacityBurden | None = None
+
+    @property
+    def explained_label(self) -> str | None:
+        """The class that contributions and heat argue for; None without a verdict."""
+        if self.coarse_heat is not None:
+            return self.coarse_heat.label
+        return self.verdict.label if self.verdict else None
+
+    @property
+    def heat_outside_lung(self) -> float | None:
+        """Share of all key slices' heat outside the lung mask, 0 to 1; None without heat."""
+        heat = [float(heatmap.heat.sum()) for heatmap in self.heatmaps]
+        if not sum(heat) > 0:
+            return None
+        inside = sum(
+            one * heatmap.share_in_lung for one, heatmap in zip(heat, self.heatmaps, strict=True)
+        )
+        return max(0.0, 1.0 - inside / sum(heat))

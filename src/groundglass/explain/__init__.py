@@ -1,18 +1,39 @@
-"""Explaining: where the classifier looked, per slice and per pixel."""
+"""Explaining: where the classifier looked, per slice and per pixel; and what HU alone say."""
 
 from __future__ import annotations
 
-from groundglass.explain.gradcam import GroupHeat, group_heat
+from groundglass.explain.explainer import Explained, Explainer, Question
+from groundglass.explain.gradcam import GroupHeat, Scores, contributions, group_heat
 from groundglass.explain.head_gradient import HeadWeights, feature_gradients
-from groundglass.explain.heatmaps import KeySlices, choose_key_slices, contributions, heatmaps
+from groundglass.explain.heatmaps import SquareHeat, choose_key_slices, coarse_heat, heatmaps
+from groundglass.explain.layers import slice_heat
+from groundglass.explain.opacity import (
+    Opacity,
+    OpacitySettings,
+    find_opacity,
+    opacity_burden,
+)
+from groundglass.explain.settings import ExplainSettings, KeySlices
 
 __all__ = [
+    "ExplainSettings",
+    "Explained",
+    "Explainer",
     "GroupHeat",
     "HeadWeights",
     "KeySlices",
+    "Opacity",
+    "OpacitySettings",
+    "Question",
+    "Scores",
+    "SquareHeat",
     "choose_key_slices",
+    "coarse_heat",
     "contributions",
     "feature_gradients",
+    "find_opacity",
     "group_heat",
     "heatmaps",
+    "opacity_burden",
+    "slice_heat",
 ]

@@ -1,19 +1,23 @@
-"""Grad-CAM (Selvaraju et al. 2017; paper section 4) through the sequence head and the encoder.
+"""Where the slices of a group argue: exact gradients, and heat at the encoder's last layer.
 
-The weight of channel k of the encoder's last layer in slice t is the mean over its pixels of
-∂logit/∂activation. Its only path to the logit is the global maximum, so that mean is
-∂logit/∂feature(t, k) / (rows · columns); the map is ReLU(Σ_k weight · activation).
+Grad-CAM (Selvaraju et al. 2017; paper section 4): the weight of channel k of the last layer in
+slice t is the mean over its pixels of ∂logit/∂activation. Its only path to the logit is the global
+maximum, so that mean is ∂logit/∂feature(t, k) / (rows · columns); the map is
+ReLU(Σ_k weight · activation).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.core.result import HeatMethod, SliceGroup
 from groundglass.explain.head_gradient import HeadWeights, feature_gradients
-from groundglass.infer import GroupEvidence
+from groundglass.explain.layers import weighted
+from groundglass.infer import GroupEvidence, SliceDetail
 from groundglass.prepare import sample_positions
 
 Float = NDArray[np.float32]
@@ -25,53 +29,117 @@ class GroupHeat:
 
     Parameters
     ----------
-    slice_indices : tuple of int
-        The group's slices, feet to head.
+    group : SliceGroup
+        Its slices, feet to head.
+    features : ndarray of float32, shape (size, features)
+        What the head saw.
+    gradient : ndarray of float32, shape (classes, slices, features)
+        Of each class's score with respect to each slice's features.
     heat : ndarray of float32, shape (classes, slices, rows, columns)
-        Grad-CAM at the last layer's resolution, not normalised; 0 or more.
+        At the last layer's resolution, not normalised; 0 or more.
     contribution : ndarray of float32, shape (classes, slices)
-        How much the class's logit would fall, to first order, if the slice were black; negative
+        How much the class's score would fall, to first order, if the slice were black; negative
         when the slice argues against the class.
     """
 
-    slice_indices: tuple[int, ...]
+    group: SliceGroup
+    features: Float
+    gradient: Float
     heat: Float
     contribution: Float
 
 
-def group_heat(evidence: GroupEvidence, black: Float, weights: HeadWeights) -> GroupHeat:
-    """Grad-CAM of one group for every class.
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """What is explained: a score per class, made of the head's logits.
+
+    Parameters
+    ----------
+    weights : HeadWeights
+        Of the sequence head.
+    of_logits : ndarray of float32, shape (classes, classes)
+        Score = of_logits @ logits.
+    black : SliceDetail
+        Of one black image, the reference of every contribution.
+    method : HeatMethod
+        How heat is made of the gradient.
+    """
+
+    weights: HeadWeights
+    of_logits: Float
+    black: SliceDetail
+    method: HeatMethod
+
+    @classmethod
+    def of(
+        cls, weights: HeadWeights, black: SliceDetail, method: HeatMethod, classes: tuple[int, int]
+    ) -> Scores:
+        """The score a method explains; `classes` is how many there are and which is healthy.
+
+        Grad-CAM explains the logit. The softmax sees differences of logits only, and CP and NCP
+        share their lesions, so all layers explain a class's logit less that of healthy; healthy's
+        less the mean of the others.
+        """
+        count, healthy = classes
+        matrix = np.eye(count, dtype=np.float32)
+        if method is HeatMethod.ALL_LAYERS and count > 1:
+            matrix[:, healthy] -= 1
+            matrix[healthy] = -1 / (count - 1)
+            matrix[healthy, healthy] = 1
+        return cls(weights, matrix, black, method)
+
+    def gradient(self, features: Float) -> Float:
+        """∂ score / ∂ feature, shape (classes, size, features), of features (size, features)."""
+        gradient = feature_gradients(self.weights, features)
+        return np.asarray(np.tensordot(self.of_logits, gradient, 1), dtype=np.float32)
+
+
+def group_heat(evidence: GroupEvidence, scores: Scores) -> GroupHeat:
+    """Gradients and last-layer heat of one group for every class.
 
     Parameters
     ----------
     evidence : GroupEvidence
         Features and last-layer activations of the group's images.
-    black : ndarray of float32, shape (features,)
-        Features of a black image, the reference of `contribution`.
-    weights : HeadWeights
-        Of the sequence head.
+    scores : Scores
+        What is explained.
 
     Returns
     -------
     GroupHeat
         Padding left out; resampled groups brought back to their slices along z.
     """
-    gradient = feature_gradients(weights, evidence.features)
-    _, channels, rows, columns = evidence.maps.shape
-    channel_weight = gradient[:, :, -channels:] / (rows * columns)
-    flat = evidence.maps.reshape(len(evidence.maps), channels, -1)
-    # One small product per slice: (classes, channels) @ (channels, pixels).
-    heat = np.maximum(np.matmul(channel_weight.transpose(1, 0, 2), flat), 0)
-    heat = heat.transpose(1, 0, 2).reshape(len(gradient), -1, rows, columns)
-    contribution = np.einsum("ctf,tf->ct", gradient, evidence.features - black)
+    gradient = scores.gradient(evidence.features)
+    contribution = np.einsum("ctf,tf->ct", gradient, evidence.features - scores.black.features)
+    heat = _last_layer_heat(evidence.maps, gradient, scores)
     group = evidence.prediction.group
     positions = sample_positions(group)
     at = np.arange(len(group.slice_indices), dtype=np.float64)
     return GroupHeat(
-        group.slice_indices,
-        _resample(heat, positions, at),
-        _resample(contribution, positions, at),
+        group,
+        evidence.features,
+        *(_resample(values, positions, at) for values in (gradient, heat, contribution)),
     )
+
+
+def _last_layer_heat(maps: Float, gradient: Float, scores: Scores) -> Float:
+    weight = gradient[:, :, -maps.shape[1] :]
+    if scores.method is HeatMethod.GRAD_CAM:
+        heat = weighted(maps, weight) / np.float32(maps.shape[2] * maps.shape[3])
+    else:
+        heat = weighted(maps, weight, scores.black.maps[-1])
+    return np.asarray(np.maximum(heat, 0, out=heat), dtype=np.float32)
+
+
+def contributions(heats: Sequence[GroupHeat], class_index: int) -> dict[int, float]:
+    """Signed contribution of each classified slice to a class, by slice."""
+    return {
+        index: float(value)
+        for heat in heats
+        for index, value in zip(
+            heat.group.slice_indices, heat.contribution[class_index], strict=True
+        )
+    }
 
 
 def _resample(values: Float, positions: NDArray[np.float64], at: NDArray[np.float64]) -> Float:

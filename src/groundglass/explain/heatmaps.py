@@ -1,41 +1,40 @@
-"""From the groups' heat to maps on the volume's own pixels."""
+"""From heat on the networks' square to maps on the volume's own pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import Heatmap
-from groundglass.explain.gradcam import GroupHeat
+from groundglass.core.result import CoarseHeat, Heatmap, HeatMethod
+from groundglass.explain.settings import KeySlices
 from groundglass.prepare import SquareFrame
 
+Float = NDArray[np.float32]
 
-@dataclass(frozen=True, slots=True)
-class KeySlices:
-    """Which slices are shown.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SquareHeat:
+    """Heat on the networks' square, not normalised.
 
     Parameters
     ----------
-    count : int
-        At most this many: what a reader looks through in a minute.
-    apart_mm : float
-        Least distance between two of them, so that one lesion does not fill the list.
+    key : dict of int to ndarray of float32, shape (n, n)
+        Of the key slices, the strongest argument first.
+    coarse : dict of int to ndarray of float32, shape (cells, cells)
+        Of every classified slice, at the last layer's resolution.
     """
 
-    count: int = 8
-    apart_mm: float = 15.0
+    key: dict[int, Float]
+    coarse: dict[int, Float]
 
-
-def contributions(heats: Sequence[GroupHeat], class_index: int) -> dict[int, float]:
-    """Signed contribution of each classified slice to a class, by slice."""
-    return {
-        index: float(value)
-        for heat in heats
-        for index, value in zip(heat.slice_indices, heat.contribution[class_index], strict=True)
-    }
+    @property
+    def hottest(self) -> float:
+        """The hottest pixel of all, which becomes 1."""
+        maps = (*self.key.values(), *self.coarse.values())
+        return max((float(values.max()) for values in maps), default=0.0)
 
 
 def choose_key_slices(
@@ -64,22 +63,19 @@ def choose_key_slices(
 
 
 def heatmaps(
-    heats: Sequence[GroupHeat],
-    label: tuple[int, str],
-    chosen: Sequence[int],
+    heat: SquareHeat,
+    what: tuple[str, HeatMethod],
     frame: SquareFrame,
     lung: NDArray[np.bool_],
 ) -> tuple[Heatmap, ...]:
-    """Maps of the chosen slices on the axial volume's pixels.
+    """Maps of the key slices on the axial volume's pixels.
 
     Parameters
     ----------
-    heats : sequence of GroupHeat
-        Of every group.
-    label : tuple of int and str
-        The class's index and name.
-    chosen : sequence of int
-        Slices, in the order wanted.
+    heat : SquareHeat
+        On the square.
+    what : tuple of str and HeatMethod
+        The class argued for, and how the maps were made.
     frame : SquareFrame
         Between the networks' square and the volume's pixels.
     lung : ndarray of bool, shape (slices, rows, columns)
@@ -90,22 +86,33 @@ def heatmaps(
     tuple of Heatmap
         Scaled together: 1 is the hottest pixel of all classified slices.
     """
-    class_index, name = label
-    square = {
-        index: values
-        for heat in heats
-        for index, values in zip(heat.slice_indices, heat.heat[class_index], strict=True)
-    }
-    hottest = max((float(values.max()) for values in square.values()), default=0.0)
-    scale = 1.0 / hottest if hottest > 0 else 0.0
-    return tuple(
-        _map(index, name, frame.from_grid(square[index] * np.float32(scale)), lung[index])
-        for index in chosen
-    )
+    label, method = what
+    scale = _scale(heat)
+    maps = []
+    for index, square in heat.key.items():
+        image = frame.from_grid(square * scale)
+        total = float(image.sum())
+        # Two sums of float32 may differ by a rounding; a share is never above one.
+        inside = min(1.0, float(image[lung[index]].sum()) / total) if total > 0 else 0.0
+        maps.append(Heatmap(index, label, image, inside, method))
+    return tuple(maps)
 
 
-def _map(index: int, name: str, heat: NDArray[np.float32], lung: NDArray[np.bool_]) -> Heatmap:
-    total = float(heat.sum())
-    # Two sums of float32 may differ by a rounding; a share is never above one.
-    inside = min(1.0, float(heat[lung].sum()) / total) if total > 0 else 0.0
-    return Heatmap(index, name, heat, inside)
+def coarse_heat(heat: SquareHeat, label: str, frame: SquareFrame) -> CoarseHeat:
+    """Maps of all classified slices, each from edge to edge of its slice, on the same scale."""
+    scale = _scale(heat)
+    images = [_edge_to_edge(image * scale, frame) for image in heat.coarse.values()]
+    return CoarseHeat(label, tuple(heat.coarse), np.stack(images))
+
+
+def _scale(heat: SquareHeat) -> np.float32:
+    return np.float32(1.0 / heat.hottest if heat.hottest > 0 else 0.0)
+
+
+def _edge_to_edge(image: Float, frame: SquareFrame) -> Float:
+    """The part of a coarse map that the slice fills, on as many cells."""
+    if frame.inner_shape == (frame.size, frame.size):
+        return image
+    square = cv2.resize(image, (frame.size, frame.size), interpolation=cv2.INTER_LINEAR)
+    part = np.ascontiguousarray(square[frame.window])
+    return np.asarray(cv2.resize(part, image.shape[::-1], interpolation=cv2.INTER_AREA))

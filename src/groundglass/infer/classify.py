@@ -13,7 +13,7 @@ from groundglass.infer.engine import Engine
 
 #: Slices per call of the encoder; a group of 50 is five calls.
 _BATCH = 10
-#: Slices per call where every layer's activations are wanted: 8 MB each at 256×256.
+#: Slices per call where every layer's activations are wanted; there are seldom more than 8.
 _DETAIL_BATCH = 4
 
 
@@ -45,7 +45,8 @@ class SliceDetail:
     features : ndarray of float32, shape (slices, features)
         Pooled features.
     maps : tuple of ndarray of float32, shapes (slices, channels, rows, columns)
-        Activations of each layer, the finest first; their channels are the features, in order.
+        Activations of each layer, the finest first, averaged where they are finer than a quarter
+        of the image; their channels are the features, in order.
     """
 
     features: NDArray[np.float32]
@@ -73,9 +74,8 @@ class Classifier:
         self._detail = engine.compile(encoder, _DETAIL_BATCH, (FEATURES, *layers))
         self._head = engine.compile(bundle.path(HEAD), 1)
         size = bundle.recipe.image_size
-        black = np.zeros((1, 1, size, size), dtype=np.uint8)
-        #: Features of a black image, what padding is made of. Shape (features,).
-        self.black_features: NDArray[np.float32] = self._encoder(black)[0][0]
+        #: What a black image gives, which padding is made of.
+        self.black: SliceDetail = self.detail(np.zeros((1, size, size), dtype=np.uint8))
 
     def __call__(self, group: SliceGroup, images: NDArray[np.uint8]) -> GroupEvidence:
         """Classify one group.
@@ -103,7 +103,7 @@ class Classifier:
         return GroupEvidence(prediction, features, maps)
 
     def detail(self, images: NDArray[np.uint8]) -> SliceDetail:
-        """Encode slices once more, keeping every layer; some two times the cost of the verdict's.
+        """Encode slices once more, keeping every layer; some 1.6 times the cost of the verdict's.
 
         Parameters
         ----------

@@ -16,13 +16,23 @@ from typing import Any
 
 import numpy as np
 
-from groundglass.core.result import RESEARCH_USE_ONLY, Heatmap, TriageResult, Verdict
+from groundglass.core.result import (
+    MEASURED_BY_HU,
+    RESEARCH_USE_ONLY,
+    HeatConsistency,
+    Heatmap,
+    LungSide,
+    OpacityBurden,
+    RegionBurden,
+    TriageResult,
+    Verdict,
+)
 from groundglass.core.study import Series
 from groundglass.core.volume import Volume
 from groundglass.errors import ReportError
 
 #: Grows in the first place when a reader of the old shape would misread the new one.
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 JsonObject = dict[str, Any]
 
@@ -61,8 +71,12 @@ def result_document(result: TriageResult, volume: Volume) -> JsonObject:
             for prediction in result.groups
         ],
         "slices": _slices(result, volume),
+        "explained_label": result.explained_label,
         "key_slices": [_key_slice(heatmap) for heatmap in result.heatmaps],
+        "heat_outside_lung": result.heat_outside_lung,
+        "consistency": _consistency(result.consistency),
         "lung_volume_ml": float(np.count_nonzero(result.mask)) * volume.geometry.voxel_ml,
+        "opacity_burden": _burden(result.opacity_burden),
         "input": _input(volume.series, volume.notes),
         "geometry": asdict(volume.geometry),
         "timings_ms": result.timings_ms,
@@ -126,8 +140,37 @@ def _key_slice(heatmap: Heatmap) -> JsonObject:
     return {
         "slice_index": heatmap.slice_index,
         "label": heatmap.label,
+        "method": heatmap.method,
         "share_in_lung": heatmap.share_in_lung,
         "hottest": float(heatmap.heat.max()),
+    }
+
+
+def _consistency(found: HeatConsistency | None) -> JsonObject | None:
+    return None if found is None else {**asdict(found), "mean": found.mean}
+
+
+def _burden(burden: OpacityBurden | None) -> JsonObject | None:
+    if burden is None:
+        return None
+    return {
+        "statement": MEASURED_BY_HU,
+        "ground_glass_hu": burden.ground_glass_hu,
+        "consolidation_hu": burden.consolidation_hu,
+        "total": _region(burden.total),
+        **{side: _region(burden.of(side)) for side in LungSide},
+        "regions": [
+            {"side": side, "third": third, "burden": _region(region)}
+            for (side, third), region in burden.regions.items()
+        ],
+    }
+
+
+def _region(region: RegionBurden) -> JsonObject:
+    return {
+        **asdict(region),
+        "ground_glass_share": region.ground_glass_share,
+        "consolidation_share": region.consolidation_share,
     }
 
 

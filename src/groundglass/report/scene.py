@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -118,25 +119,26 @@ class Scene:
         return self.crop.of(image)
 
     def frame_heat(self, frame: Frame) -> NDArray[np.float32] | None:
-        """Heat of a frame; None where none was computed."""
-        heat = self._heat.get(frame.axial_index)
-        return None if heat is None else self.crop.of(heat)
+        """Heat of a frame: a key slice's own map, or the coarse one; None where none was made."""
+        found = self._heat.get(frame.axial_index)
+        if found is None:
+            return None
+        heat = np.ascontiguousarray(_turn_slice(self._turn, found))
+        _, rows, columns = self.geometry.shape
+        if heat.shape != (rows, columns):
+            large = cv2.resize(heat, (columns, rows), interpolation=cv2.INTER_LINEAR)
+            heat = np.asarray(large, dtype=np.float32)
+        return self.crop.of(heat)
 
     @cached_property
     def _heat(self) -> dict[int, NDArray[np.float32]]:
-        """Heat per axial slice."""
-        heatmaps = self.result.heatmaps
-        if not heatmaps:
+        """The finest map there is per axial slice, as the volume was read."""
+        if not self.sliced_along_body:
             return {}
-        if self.sliced_along_body:
-            return {
-                self.axial_index(h.slice_index): _turn_slice(self._turn, h.heat) for h in heatmaps
-            }
-        dense = np.zeros(self.result.mask.shape, dtype=np.float32)
-        for heatmap in heatmaps:
-            dense[heatmap.slice_index] = heatmap.heat
-        turned = self._turn.apply(dense).astype(np.float32, copy=False)
-        return {k: turned[k] for k in range(len(turned)) if turned[k].any()}
+        coarse = self.result.coarse_heat
+        maps = {} if coarse is None else dict(zip(coarse.slice_indices, coarse.heat, strict=True))
+        maps |= {heatmap.slice_index: heatmap.heat for heatmap in self.result.heatmaps}
+        return {self.axial_index(index): heat for index, heat in maps.items()}
 
     def _frames(self) -> tuple[Frame, ...]:
         slices, rows, columns = self.geometry.shape

@@ -13,6 +13,7 @@ from typing import Any
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from groundglass.infer.bundle import (
     ENCODER,
@@ -85,8 +86,11 @@ class _SegmenterGraph(nn.Module):
 class _EncoderGraph(nn.Module):
     """8-bit image in; out come pooled features and each layer's activations, the finest first.
 
-    Whoever runs it names the outputs wanted, and the others cost nothing.
+    Layers finer than a quarter of the image are averaged to that: heat maps are smoothed further
+    than this, and writing what is thrown away would cost as much as the encoder.
     """
+
+    SHRINK = 4
 
     def __init__(self, net: SliceEncoder) -> None:
         super().__init__()
@@ -94,7 +98,9 @@ class _EncoderGraph(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         maps = self.net.maps(image.float() / 255)
-        return torch.cat([m.amax(dim=(2, 3)) for m in maps], dim=1), *maps
+        features = torch.cat([m.amax(dim=(2, 3)) for m in maps], dim=1)
+        cells = image.shape[-1] // self.SHRINK
+        return features, *(F.avg_pool2d(m, max(1, m.shape[-1] // cells)) for m in maps)
 
 
 def export_bundle(networks: Networks, recipe: Recipe, facts: BundleFacts, folder: Path) -> None:

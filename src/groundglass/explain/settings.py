@@ -1,0 +1,48 @@
+"""What is explained and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from groundglass.core.result import HeatMethod
+
+
+@dataclass(frozen=True, slots=True)
+class KeySlices:
+    """Which slices are shown.
+
+    Parameters
+    ----------
+    count : int
+        At most this many: what a reader looks through in a minute.
+    apart_mm : float
+        Least distance between two of them, so that one lesion does not fill the list.
+    """
+
+    count: int = 8
+    apart_mm: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainSettings:
+    """How heat maps are made. docs/explanation/heat-maps.md has the figures behind the choices.
+
+    Parameters
+    ----------
+    method : HeatMethod
+        ALL_LAYERS, or the paper's GRAD_CAM.
+    key : KeySlices
+        Which slices get a map at full resolution.
+    smoothing_mm : float
+        Standard deviation of the Gaussian over the map, in mm. Ours: 7; evidence that differs from
+        pixel to pixel follows the max-pooling grid and not the patient, and goes elsewhere when
+        the image is shifted by a pixel.
+    consistency_slices : int
+        On how many of the strongest key slices the heat is tried under turns and shifts; 0 for
+        none. Each costs as much as the verdict on eight slices.
+    """
+
+    method: HeatMethod = HeatMethod.ALL_LAYERS
+    key: KeySlices = field(default_factory=KeySlices)
+    smoothing_mm: float = 7.0
+    consistency_slices: int = 2

@@ -1,0 +1,182 @@
+"""Opacity burden: known volumes come out, vessels do not, and it adds up to the lung mask."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from groundglass.core.geometry import Geometry
+from groundglass.core.result import LungSide, LungThird
+from groundglass.core.volume import Volume
+from groundglass.explain import OpacitySettings, find_opacity, opacity_burden
+from groundglass.explain.opacity import CONSOLIDATION, GROUND_GLASS, VESSEL
+from groundglass.phantom import PhantomSettings, make_phantom
+
+AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+SLICES, SIZE = 30, 200
+SPACING = (5.0, 0.8, 0.8)
+ML = 5.0 * 0.8 * 0.8 / 1000
+
+
+def box(rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
+    mask = np.zeros((SLICES, SIZE, SIZE), bool)
+    mask[3:27, rows[0] : rows[1], columns[0] : columns[1]] = True
+    return mask
+
+
+#: The patient's right lung is on the image's left; the left lung is smaller.
+RIGHT, LEFT = box((40, 160), (20, 90)), box((50, 150), (110, 180))
+LUNG = RIGHT | LEFT
+
+
+def chest(noise_hu: float = 0.0) -> np.ndarray:
+    hu = np.full(LUNG.shape, 40.0)
+    hu[LUNG] = -850.0
+    return hu + np.random.default_rng(0).normal(0, noise_hu, hu.shape)
+
+
+def as_volume(hu: np.ndarray) -> Volume:
+    geometry = Geometry(hu.shape, SPACING, (0.0, 0.0, 0.0), AXES)
+    return Volume(np.rint(hu).astype(np.int16), geometry)
+
+
+def ball(centre: tuple[int, int, int], radius_mm: float) -> np.ndarray:
+    grid = np.indices(LUNG.shape).reshape(3, -1).T
+    away = (grid - np.array(centre)) * SPACING
+    return (np.linalg.norm(away, axis=1) <= radius_mm).reshape(LUNG.shape)
+
+
+def test_regions_add_up_to_the_mask_and_lie_on_their_sides() -> None:
+    burden = opacity_burden(as_volume(chest()), LUNG)
+    assert burden.total.lung_ml == pytest.approx(np.count_nonzero(LUNG) * ML)
+    assert burden.of(LungSide.RIGHT).lung_ml == pytest.approx(np.count_nonzero(RIGHT) * ML)
+    assert burden.of(LungSide.LEFT).lung_ml == pytest.approx(np.count_nonzero(LEFT) * ML)
+    for third in LungThird:
+        assert burden.of(third=third).lung_ml == pytest.approx(np.count_nonzero(LUNG) * ML / 3)
+    assert burden.total.ground_glass_ml == burden.total.consolidation_ml == 0.0
+
+
+@pytest.mark.parametrize("noise_hu", [0.0, 25.0])
+def test_a_lesion_of_known_volume_is_measured_where_it_lies(noise_hu: float) -> None:
+    lesion = ball((22, 100, 55), 20.0)
+    hu = chest(noise_hu)
+    hu[lesion] += -550 + 850
+    burden = opacity_burden(as_volume(hu), LUNG)
+    truth = np.count_nonzero(lesion & LUNG) * ML
+    upper = burden.regions[LungSide.RIGHT, LungThird.UPPER]
+    assert burden.total.ground_glass_ml == pytest.approx(truth, rel=0.1)
+    assert upper.ground_glass_ml > 0.6 * truth
+    assert burden.of(LungSide.LEFT).ground_glass_ml < 0.01 * truth
+    assert burden.total.consolidation_ml < 0.01 * truth
+    assert upper.ground_glass_share == upper.ground_glass_ml / upper.lung_ml
+
+
+def test_consolidation_at_the_pleura_is_consolidation() -> None:
+    hu = chest(15.0)
+    lesion = ball((8, 90, 178), 25.0) & LUNG
+    hu[lesion] = 30.0
+    burden = opacity_burden(as_volume(hu), LUNG)
+    found = burden.regions[LungSide.LEFT, LungThird.LOWER].consolidation_ml
+    assert found > 0.5 * np.count_nonzero(lesion) * ML
+    assert burden.total.consolidation_ml == pytest.approx(np.count_nonzero(lesion) * ML, rel=0.1)
+
+
+def test_what_is_thin_is_set_aside() -> None:
+    hu = chest(15.0)
+    vessels = np.zeros(LUNG.shape, np.uint8)
+    for index in range(SLICES):  # in the plane, and across it
+        cv2.line(vessels[index], (30, 60), (85, 140), 1, thickness=5)
+        cv2.circle(vessels[index], (130, 100), 3, 1, thickness=-1)
+    hu[vessels.astype(bool) & LUNG] = 30.0
+    burden = opacity_burden(as_volume(hu), LUNG)
+    drawn = np.count_nonzero(vessels.astype(bool) & LUNG) * ML
+    assert burden.total.consolidation_ml + burden.total.ground_glass_ml < 0.01 * drawn
+    assert burden.total.vessel_ml == pytest.approx(drawn, rel=0.4)
+
+
+def test_a_vessel_through_ground_glass_is_not_consolidation() -> None:
+    hu = chest()
+    hu[ball((15, 100, 55), 25.0)] = -550.0
+    hu[:, 98:102, 20:90] = 30.0
+    burden = opacity_burden(as_volume(hu), LUNG)
+    assert burden.total.ground_glass_ml > 25
+    assert burden.total.consolidation_ml == 0.0
+
+
+def test_lungs_that_touch_are_told_apart() -> None:
+    touching = LUNG.copy()
+    touching[10:14, 60:64, 85:115] = True
+    hu = chest()
+    hu[touching] = -850
+    burden = opacity_burden(as_volume(hu), touching)
+    assert burden.of(LungSide.RIGHT).lung_ml == pytest.approx(
+        np.count_nonzero(RIGHT) * ML, rel=0.01
+    )
+    assert burden.of(LungSide.LEFT).lung_ml == pytest.approx(np.count_nonzero(LEFT) * ML, rel=0.01)
+
+
+def test_a_wide_bridge_is_cut_where_it_is_thinnest() -> None:
+    touching = LUNG | box((95, 115), (85, 115))
+    burden = opacity_burden(as_volume(np.where(touching, -850.0, 40.0)), touching)
+    assert burden.of(LungSide.RIGHT).lung_ml == pytest.approx(
+        np.count_nonzero(RIGHT) * ML, rel=0.05
+    )
+
+
+@pytest.mark.parametrize(("lung", "side"), [(RIGHT, LungSide.RIGHT), (LEFT, LungSide.LEFT)])
+def test_one_lung_alone_keeps_its_side(lung: np.ndarray, side: LungSide) -> None:
+    burden = opacity_burden(as_volume(np.where(lung, -850.0, 40.0)), lung)
+    assert burden.of(side).lung_ml == burden.total.lung_ml > 0
+
+
+def test_the_kinds_lie_on_the_volumes_own_pixels() -> None:
+    hu = chest()
+    hu[ball((15, 100, 55), 20.0)] = -550.0
+    hu[ball((15, 100, 145), 15.0)] = 30.0
+    found = find_opacity(as_volume(hu), LUNG)
+    kinds = found.on_slice(15, (SIZE, SIZE))
+    assert kinds.shape == (SIZE, SIZE)
+    assert kinds[100, 55] == GROUND_GLASS
+    assert kinds[100, 145] == CONSOLIDATION
+    assert not kinds[~LUNG[15]][np.abs(np.indices((SIZE, SIZE))[0][~LUNG[15]] - 100) < 40].all()
+    assert kinds[5, 5] == 0
+
+
+def test_another_range_is_a_setting() -> None:
+    hu = chest()
+    hu[ball((15, 100, 55), 20.0)] = -720.0
+    wide = OpacitySettings(ground_glass_hu=(-750.0, -300.0))
+    assert opacity_burden(as_volume(hu), LUNG).total.ground_glass_ml == 0.0
+    assert opacity_burden(as_volume(hu), LUNG, wide).total.ground_glass_ml > 20
+
+
+def test_denser_than_consolidation_is_set_aside() -> None:
+    hu = chest()
+    hu[ball((15, 100, 55), 20.0)] = 400.0
+    found = find_opacity(as_volume(hu), LUNG)
+    assert found.on_slice(15, (SIZE, SIZE))[100, 55] == VESSEL
+
+
+@pytest.mark.parametrize("seed", [100, 101, 104])
+def test_phantoms_burden_is_their_lesions_and_the_healthy_have_little(seed: int) -> None:
+    def phantom(label: str):
+        return make_phantom(
+            PhantomSettings(
+                label=label,
+                severity=0.7,
+                seed=seed,
+                matrix=256,
+                slice_count=20,
+                slice_spacing_mm=12.0,
+            )
+        )
+
+    healthy, ill = phantom("healthy"), phantom("CP")
+    nothing = opacity_burden(healthy.volume, healthy.lung).total
+    found = opacity_burden(ill.volume, ill.lung).total
+    truth = np.count_nonzero(ill.lesion & ill.lung) * ill.volume.geometry.voxel_ml
+    assert nothing.ground_glass_share + nothing.consolidation_share < 0.05
+    more = found.ground_glass_ml + found.consolidation_ml
+    more -= nothing.ground_glass_ml + nothing.consolidation_ml
+    assert more == pytest.approx(truth, rel=0.25)
