@@ -50,6 +50,7 @@ from groundglass.train.task import (
     SEGMENTER_FOLDER,
     SEQUENCE_FOLDER,
     Task,
+    refuse_other_segmenter,
     segmenter_path,
 )
 
@@ -86,7 +87,10 @@ def make_bundle(task: Task, trained: SequenceResult) -> BundleResult:
     ------
     BundleError
         The exported networks do not answer as PyTorch does.
+    SettingsError
+        The segmenter is a bundle's that was made for other images.
     """
+    refuse_other_segmenter(task)
     folder = task.out / BUNDLE_FOLDER
     recipe = task.experiment.recipe
     networks = Networks(segmenter_path(task), trained.encoder, trained.net)
@@ -99,8 +103,9 @@ def make_bundle(task: Task, trained: SequenceResult) -> BundleResult:
     fitted["calibration"], calibration = _calibrate(load_bundle(folder), validation)
     write_manifest(recipe, _facts(task, {}, fitted), folder)
     calibrated = load_bundle(folder)
+    classifier = Classifier(calibrated, OpenVinoEngine(Precision.F32))
     judged = {
-        split: judge(calibrated, cases)
+        split: judge(calibrated, classifier, cases)
         for split in ("validation", "test")
         if (cases := trained.prepared.of_split(split))
     }
@@ -167,9 +172,8 @@ class JudgedCases:
         return np.array([sum(v.probabilities[label] for label in labels) for v in self.verdicts])
 
 
-def judge(bundle: Bundle, cases: Sequence[PreparedCase]) -> JudgedCases:
-    """Classify and vote on prepared cases with the exported networks, in f32."""
-    classifier = Classifier(bundle, OpenVinoEngine(Precision.F32))
+def judge(bundle: Bundle, classifier: Classifier, cases: Sequence[PreparedCase]) -> JudgedCases:
+    """Classify and vote on prepared cases with a bundle's classifier."""
     recipe = bundle.recipe
     groups = tuple(
         tuple(
@@ -186,7 +190,7 @@ def _calibrate(
     bundle: Bundle, cases: Sequence[PreparedCase]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The temperature that the groups' logits are divided by, and how it was found."""
-    judged = judge(bundle, cases)
+    judged = judge(bundle, Classifier(bundle, OpenVinoEngine(Precision.F32)), cases)
     rows = [
         (list(one.probabilities.values()), truth)
         for of_case, truth in zip(judged.groups, judged.truth, strict=True)

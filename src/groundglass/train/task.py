@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from groundglass.cohort import Case, Cohort
-from groundglass.errors import InputError
+from groundglass.errors import InputError, SettingsError
 from groundglass.infer import load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.train.cache import CacheSettings, PreparedCase, PreparedCohort, Progress, SetAside
@@ -93,6 +93,8 @@ def prepared_cohort(task: Task) -> PreparedCohort:
     cases = [case for case in task.cohort.cases if case.split and not has_lungs(case)]
     _refuse_unknown(cases, task.labels)
     lungs = Lungs.of(segmenter_path(task), true_lungs=experiment.true_lungs)
+    if not experiment.true_lungs:
+        refuse_other_segmenter(task)
     with task.counting("Preparing studies") as progress:
         found = prepare_cases(cases, lungs, experiment.recipe, task.cache, progress)
     tell_aside(found.aside, len(cases), task)
@@ -114,6 +116,28 @@ def segmenter_path(task: Task) -> Path:
             "[segmenter].",
         )
     return own
+
+
+def refuse_other_segmenter(task: Task) -> None:
+    """Refuse a bundle's segmenter that was made for other images than the experiment prepares.
+
+    Raises
+    ------
+    SettingsError
+        Image size or the segmenter's window differ.
+    """
+    bundle, recipe = task.experiment.segmenter.bundle, task.experiment.recipe
+    if not bundle:
+        return
+    theirs = load_bundle(bundle).recipe
+    names = ("image_size", "segmenter_low_hu", "segmenter_high_hu")
+    differ = [name for name in names if getattr(theirs, name) != getattr(recipe, name)]
+    if differ:
+        raise SettingsError(
+            f"another {', '.join(differ)} in the experiment's [recipe] than in bundle '{bundle}'",
+            expected="what its segmenter was trained with",
+            action="Take the bundle's values, or train a segmenter: [segmenter] bundle = ''.",
+        )
 
 
 def identity(task: Task, cases: Sequence[PreparedCase], stage: Any) -> dict[str, Any]:

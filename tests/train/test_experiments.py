@@ -1,0 +1,149 @@
+"""Every experiment's file is read, takes two steps in every stage, and ends in a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs groundglass[train]")
+pytest.importorskip("lightning", reason="needs groundglass[train]")
+
+from groundglass.cohort import Cohort
+from groundglass.errors import ReadError, SettingsError
+from groundglass.infer import OpenVinoEngine, Precision
+from groundglass.infer.self_test import refuse_other_answers, run_self_test
+from groundglass.phantom import LABELS
+from groundglass.train.bundle_stage import make_bundle
+from groundglass.train.encoder_stage import train_encoder
+from groundglass.train.experiment import read_experiment
+from groundglass.train.segmenter_stage import train_segmenter
+from groundglass.train.sequence_stage import train_sequence
+from groundglass.train.settings import Experiment
+from made_training import SIZE, make_cohort, make_task, tiny
+
+FILES = sorted((Path(__file__).parents[2] / "experiments").glob("*.toml"))
+
+
+def shortened(experiment: Experiment) -> Experiment:
+    """The experiment with everything it says, but for how much: two steps on small images."""
+    recipe = replace(experiment.recipe, image_size=SIZE, group_size=6, min_lung_ml=1.0)
+    few = {"epochs": 1, "batch": 2, "init_from": ""}
+    return replace(
+        experiment,
+        true_lungs=True,
+        recipe=recipe,
+        # The shipped segmenter takes images of one size, so a small one is trained.
+        segmenter=replace(experiment.segmenter, **few, bundle="", phantom_slices=1),
+        encoder=replace(experiment.encoder, **few, slices_per_patient=1, validation_slices=1),
+        sequence=replace(experiment.sequence, **few, variants=min(1, experiment.sequence.variants)),
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_two_steps_of_every_stage_end_in_a_bundle_that_runs(
+    path: Path, tiny_cohort: Cohort, tmp_path: Path
+) -> None:
+    experiment = shortened(read_experiment(path))
+    labels = experiment.labels or LABELS
+    cohort = tiny_cohort if labels == LABELS else make_cohort(tmp_path, labels=labels)
+    task = make_task(cohort, experiment, tmp_path / "run")
+    assert train_segmenter(task).path.exists()
+    prepared = train_encoder(task).prepared
+    made = make_bundle(task, train_sequence(task, prepared))
+    assert made.bundle.labels == labels
+    assert made.parity["f32"]["largest_difference"] <= 1e-4
+    engine = OpenVinoEngine(Precision.F32)
+    refuse_other_answers(made.bundle, run_self_test(made.bundle, engine), Precision.F32)
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_every_header_says_how_where_how_long_and_what_to_expect(path: Path) -> None:
+    header = path.read_text().split("\n\n")[0]
+    for word in ("Command", "Hardware", "Runtime", "Expected"):
+        assert f"# {word}" in path.read_text().split("\n[")[0], word
+    assert header.startswith("#")
+
+
+def test_paper_holds_every_figure_the_paper_gives() -> None:
+    paper = read_experiment(FILES[0].parent / "paper.toml")
+    recipe, segmenter = paper.recipe, paper.segmenter
+    assert (recipe.image_size, recipe.group_size, recipe.vote_threshold) == (256, 50, 0.9)
+    assert (recipe.headward_ratio, recipe.feetward_ratio) == (0.4, 0.9)
+    assert (segmenter.epochs, segmenter.learning_rate, segmenter.validation_share) == (
+        30, 2e-5, 0.1,
+    )  # fmt: skip
+    assert (paper.encoder.epochs, paper.encoder.patience, paper.encoder.learning_rate) == (
+        100, 25, 1e-4,
+    )  # fmt: skip
+    assert paper.encoder.slices_per_patient == 0
+    assert (paper.sequence.epochs, paper.sequence.patience) == (200, 25)
+    assert paper.sequence.learning_rate == paper.encoder.learning_rate
+    for stage in (paper.segmenter, paper.encoder, paper.sequence):
+        assert set(stage.augment.kinds) == {"rotate", "flip", "blur", "brighten"}
+        assert (stage.augment.at_once, stage.augment.probability) == (1, 1.0)
+    assert paper.network.encoder_convolutions == 1
+    assert len(paper.network.encoder_widths) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epoch": 3}, "unknown setting epoch"),
+        ({"encoder": {"epochs": "3"}}, "encoder.epochs"),
+        ({"encoder": {"epochs": True}}, "encoder.epochs"),
+        ({"encoder": {"augment": {"kinds": ["tilt"]}}}, "kinds"),
+        ({"encoder": {"augment": {"scale": [1.2, 0.8]}}}, "scale"),
+        ({"encoder": {"monitor": "luck"}}, "encoder.monitor"),
+        ({"encoder": {"batch": 5}, "devices": 2}, "batch"),
+        ({"encoder": {"lesion_layer": 9}}, "lesion_layer"),
+        ({"recipe": {"image_sise": 3}}, "image_sise"),
+        ({"labels": ["CP", "NCP"]}, "labels"),
+        ({"network": 3}, "network"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        tiny(**changes)
+
+
+def test_a_file_that_is_missing_or_no_toml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match="no experiment"):
+        read_experiment(tmp_path / "missing.toml")
+    (tmp_path / "broken.toml").write_text("[encoder\n")
+    with pytest.raises(ReadError, match="TOML"):
+        read_experiment(tmp_path / "broken.toml")
+
+
+def test_every_setting_is_described() -> None:
+    """A field without a line in its class's docstring would be a riddle."""
+
+    def check(kind: type) -> None:
+        for field in fields(kind):
+            described = any(field.name in (base.__doc__ or "") for base in kind.__mro__)
+            assert described, f"{kind.__name__}.{field.name}"
+            value = getattr(tiny(), field.name, None)
+            if is_dataclass(value):
+                check(type(value))
+
+    check(Experiment)
+
+
+def test_a_run_with_four_classes_needs_no_code(tmp_path: Path) -> None:
+    labels = ("CP", "viral", "bacterial", "healthy")
+    few = {"epochs": 1, "batch": 2}
+    experiment = tiny(
+        labels=list(labels),
+        segmenter=few | {"bundle": "", "phantom_slices": 1},
+        encoder=few,
+        sequence=few,
+    )
+    task = make_task(make_cohort(tmp_path, each=1, labels=labels), experiment, tmp_path / "run")
+    train_segmenter(task)
+    made = make_bundle(task, train_sequence(task, train_encoder(task).prepared))
+    assert made.bundle.labels == labels
+    point = made.bundle.facts.operating_point
+    assert point is not None
+    assert point.positive == ("CP", "viral", "bacterial")
