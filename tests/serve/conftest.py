@@ -65,16 +65,17 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> str:
-    """A database of this test's own."""
+def postgres_url(postgres_server: str) -> str:
+    """The server's database, emptied."""
     import sqlalchemy as sa  # noqa: PLC0415
 
-    name = f"test_{abs(hash(request.node.nodeid))}"
-    engine = sa.create_engine(f"{postgres_server}postgres", isolation_level="AUTOCOMMIT")
+    url = f"{postgres_server}postgres"
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA public"))
     engine.dispose()
-    return f"{postgres_server}{name}"
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 import groundglass
-from groundglass.cli import cohort, deidentify, demo, models, phantom, prepare, run, train
+from groundglass.cli import (
+    cohort,
+    deidentify,
+    demo,
+    evaluate,
+    jobs,
+    models,
+    phantom,
+    prepare,
+    run,
+    serve,
+    train,
+)
 from groundglass.cli.failures import GuardedGroup, short_excepthook
 
 _HELP = """Chest CT triage on an ordinary CPU: a study in, a verdict with its evidence out.
@@ -41,7 +53,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, demo, phantom, prepare, deidentify, models, cohort, train):
+for _command in (
+    run,
+    demo,
+    phantom,
+    prepare,
+    deidentify,
+    models,
+    evaluate,
+    cohort,
+    train,
+    serve,
+    jobs,
+):
     _command.add_to(app)
 
 

@@ -20,6 +20,7 @@ from groundglass.serve.metrics import Metrics
 Check = Callable[[], str]
 
 _TIMEOUT_S = 10.0
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ class HealthServer:
                 action="Correct [http] in the settings, or stop what uses the port.",
             ) from error
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_S,), name="http", daemon=True
+        )
 
     @property
     def port(self) -> int:

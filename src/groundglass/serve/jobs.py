@@ -183,7 +183,7 @@ class JobStore:
         with self._writing() as connection:
             renewed = connection.execute(sa.update(jobs).where(mine).values(until))
             if renewed.rowcount == 0:
-                raise _lost(self._locked(connection, job.id), job)
+                raise _lost(job)
 
     def report(self, job: Job, folder: str, outcome: str, reason: str) -> Job:
         """Enter that the report is on disk and go on to deliver it under the same lease.
@@ -586,9 +586,11 @@ class JobStore:
 
     def _held(self, connection: Connection, job: Job) -> Job:
         """The row as it is now, locked, if this attempt still holds it."""
-        now = self._locked(connection, job.id)
-        if (now.attempt, now.worker, now.state) != (job.attempt, job.worker, job.state):
-            raise _lost(now, job)
+        query = sa.select(jobs).where(jobs.c.id == job.id).with_for_update()
+        row = connection.execute(query).mappings().first()
+        now = None if row is None else _job(row)
+        if now is None or (now.attempt, now.state) != (job.attempt, job.state):
+            raise _lost(job)
         return now
 
     def _locked(self, connection: Connection, job_id: int) -> Job:
@@ -659,11 +661,11 @@ def _job(row: RowMapping) -> Job:
     return Job(**{**row, "state": State(row["state"])})
 
 
-def _lost(now: Job, held: Job) -> LeaseLost:
+def _lost(held: Job) -> LeaseLost:
     return LeaseLost(
-        f"job {now.id} {now.state} under attempt {now.attempt}",
-        expected=f"{held.state} under attempt {held.attempt}",
-        action="Nothing is to be done: the other worker finishes it.",
+        f"job {held.id} not {held.state} under attempt {held.attempt} any more",
+        expected="one that this worker still holds",
+        action="Nothing is to be done: whoever took it over finishes it.",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from groundglass.errors import SettingsError
 from groundglass.serve.analyser import AnalysisSettings
+from groundglass.serve.destinations import DestinationSettings
 from groundglass.serve.health import HttpSettings
 from groundglass.serve.listener import ListenerSettings
 from groundglass.serve.logs import LogSettings
@@ -53,6 +54,9 @@ class NodeSettings:
         The log, on standard error.
     listener : ListenerSettings
         Studies in by C-STORE.
+    destinations : tuple of DestinationSettings
+        Where results go; several of each kind are possible. Without any they stay in the data
+        folder.
     rules : tuple of Rule
         What goes first, and what goes where.
     """
@@ -67,6 +71,7 @@ class NodeSettings:
     http: HttpSettings = field(default_factory=HttpSettings)
     log: LogSettings = field(default_factory=LogSettings)
     listener: ListenerSettings = field(default_factory=ListenerSettings)
+    destinations: tuple[DestinationSettings, ...] = ()
     rules: tuple[Rule, ...] = ()
 
     @property

@@ -90,6 +90,8 @@ def _read(hint: Any, value: object, place: _Place) -> Any:
             raise _wrong(value, place, "one of " + ", ".join(f'"{word}"' for word in arguments))
         return value
     if origin in (Union, types.UnionType):
+        if value == "" and type(None) in arguments:
+            return None
         return _read_one_of([a for a in arguments if a is not type(None)], value, place)
     if origin is tuple:
         if not isinstance(value, list):
@@ -141,33 +143,46 @@ def _unknown(key: str, known: Mapping[str, object], place: _Place) -> SettingsEr
 
 def example_file(kind: type) -> str:
     """A TOML file with every setting, commented out at its default, and what it means."""
-    return "\n".join(_table(kind, "")).strip() + "\n"
+    return "\n".join(_Example().table(kind, "", there=True)).strip() + "\n"
 
 
-def _table(kind: type, name: str, prefix: str = "# ") -> Iterator[str]:
-    """A settings class: its own keys first, then the tables in it."""
-    words, hints = _words(kind), get_type_hints(kind)
-    plain = [field for field in fields(cast(Any, kind)) if not _inner(hints[field.name])]
-    for field in plain:
-        yield from _commented(words[field.name])
-        yield f"{prefix}{field.name} = {_default(field)}"
+class _Example:
+    """Writes each settings class out once, and points to it where it comes again."""
+
+    def __init__(self) -> None:
+        self._written: dict[type, str] = {}
+
+    def table(self, kind: type, name: str, *, there: bool) -> Iterator[str]:
+        """A settings class: its own keys, then the tables in it; `there`: also by default."""
+        words, hints = _words(kind), get_type_hints(kind)
+        own = [field for field in fields(cast(Any, kind)) if not _inner(hints[field.name])]
+        for field in sorted(own, key=lambda field: field.name != "kind"):
+            if field.name != "kind":  # it says which table this is, and is its own explanation
+                yield from _commented(words[field.name])
+            yield f"# {field.name} = {_default(field, hints[field.name])}"
+            yield ""
+        for field in fields(cast(Any, kind)):
+            hint = hints[field.name]
+            for inner in _inner(hint):
+                yield ""
+                many, optional = get_origin(hint) is tuple, type(None) in get_args(hint)
+                yield from _commented(words[field.name])
+                if many:
+                    yield from _commented(_summary(inner))
+                at = f"{name}{field.name}"
+                within = there and not (many or optional)
+                header = f"[[{at}]]" if many else f"[{at}]"
+                yield header if within else f"# {header}"
+                yield from self._inner_table(inner, at, there=within)
+
+    def _inner_table(self, kind: type, name: str, *, there: bool) -> Iterator[str]:
+        if kind in self._written:
+            yield f"# with the settings of [{self._written[kind]}] above"
+            yield ""
+            return
+        self._written[kind] = name
         yield ""
-    for field in fields(cast(Any, kind)):
-        inner = _inner(hints[field.name])
-        for one in inner:
-            yield from _inner_table(
-                one, hints[field.name], f"{name}{field.name}", words[field.name]
-            )
-
-
-def _inner_table(kind: type, hint: Any, name: str, words: str) -> Iterator[str]:
-    many, optional = get_origin(hint) is tuple, type(None) in get_args(hint)
-    yield ""
-    yield from _commented(f"{words} {_summary(kind)}" if many else words)
-    # A table that may be missing, or be there several times, is not there by default.
-    yield f"# [[{name}]]" if many else f"# [{name}]" if optional else f"[{name}]"
-    yield ""
-    yield from _table(kind, f"{name}.")
+        yield from self.table(kind, f"{name}.", there=there)
 
 
 def _inner(hint: Any) -> list[type]:
@@ -198,9 +213,9 @@ def _words(kind: type) -> dict[str, str]:
     }
 
 
-def _default(field: Field[Any]) -> str:
+def _default(field: Field[Any], hint: Any) -> str:
     if _required(field):
-        return '"…"  # required'
+        return "0  # required" if hint in (int, float) else '""  # required'
     factory = field.default_factory
     return _as_toml(field.default if factory is MISSING else factory())
 

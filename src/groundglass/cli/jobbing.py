@@ -1,0 +1,166 @@
+"""The whole of `groundglass jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from groundglass.cli.console import Voice
+from groundglass.cli.failures import ExitCode
+from groundglass.serve.node import Stores
+from groundglass.serve.retention import Retention
+from groundglass.serve.settings import NodeSettings, load_settings
+from groundglass.serve.states import Job, Priority, State
+
+_STYLES = {State.FAILED: "bold red", State.REFUSED: "yellow", State.DELIVERED: "green"}
+
+
+def list_jobs(config: Path, state: str | None, limit: int) -> None:
+    """Print one line a job, the most urgent first.
+
+    Parameters
+    ----------
+    config : Path
+        The node's settings.
+    state : str or None
+        Only jobs in it; None for all.
+    limit : int
+        At most so many.
+    """
+    voice = Voice()
+    with _stores(config) as (stores, _):
+        wanted = tuple(State) if state is None else (State(state),)
+        found = stores.jobs.find(wanted, limit)
+        for job in found:
+            voice.say(_line(job, stores), _STYLES.get(job.state, ""))
+        counts = stores.jobs.counts()
+    shown = f"{len(found)} of {sum(counts[one] for one in wanted)} jobs"
+    voice.say(f"{shown}; all: " + ", ".join(f"{n} {name}" for name, n in counts.items() if n))
+
+
+def show_job(config: Path, job_id: int) -> None:
+    """Print everything on one job.
+
+    Raises
+    ------
+    SettingsError
+        There is no such job.
+    """
+    voice = Voice()
+    with _stores(config) as (stores, _):
+        job = stores.jobs.get(job_id)
+        voice.heading(f"Job {job.id}: {job.state}")
+        for name, value in _facts(job, stores):
+            voice.say(f"  {name:<12} {value}")
+        voice.heading("Way")
+        for entry in stores.jobs.audit_of(job):
+            who = f"attempt {entry.attempt}, {entry.worker}: " if entry.attempt else ""
+            voice.say(f"  {_time(entry.at)}  {entry.after:<10} {who}{entry.reason}")
+        for destination, files in stores.jobs.deliveries_of(job).items():
+            voice.heading(f"Destination {destination}")
+            for record in files:
+                voice.say(f"  {record.status:<10} {record.file}  {record.detail}".rstrip())
+
+
+def retry_jobs(config: Path, job_ids: Sequence[int]) -> None:
+    """Let jobs begin again.
+
+    Raises
+    ------
+    SettingsError
+        One is not there, has not ended, or has no files any more; those before it begin again.
+    """
+    voice = Voice()
+    with _stores(config) as (stores, _):
+        for job_id in job_ids:
+            voice.say(f"job {job_id} {stores.jobs.retry(job_id).state}")
+
+
+def bump_jobs(config: Path, job_ids: Sequence[int], priority: str) -> None:
+    """Give jobs another priority.
+
+    Raises
+    ------
+    SettingsError
+        One is not there; those before it have it.
+    """
+    voice = Voice()
+    with _stores(config) as (stores, _):
+        for job_id in job_ids:
+            stores.jobs.bump(job_id, Priority[priority.upper()])
+            voice.say(f"job {job_id} {priority}")
+
+
+def purge_jobs(config: Path, job_ids: Sequence[int]) -> ExitCode:
+    """Delete the files of jobs' studies, all revisions.
+
+    Returns
+    -------
+    ExitCode
+        CANNOT if instances were coming in for one of them.
+
+    Raises
+    ------
+    SettingsError
+        One is not there, or has not ended; those before it are purged.
+    """
+    voice = Voice()
+    code = ExitCode.DONE
+    with _stores(config) as (stores, settings):
+        retention = Retention(stores.spool, stores.jobs, settings.retention)
+        for job_id in job_ids:
+            if retention.purge(stores.jobs.get(job_id).study_instance_uid):
+                voice.say(f"job {job_id}: the files of its study are deleted")
+            else:
+                voice.say(f"job {job_id}: instances are coming in for its study; try again", "red")
+                code = ExitCode.CANNOT
+    return code
+
+
+@contextmanager
+def _stores(config: Path) -> Iterator[tuple[Stores, NodeSettings]]:
+    settings = load_settings(config)
+    stores = Stores.open(settings)
+    try:
+        yield stores, settings
+    finally:
+        stores.jobs.close()
+
+
+def _line(job: Job, stores: Stores) -> str:
+    study = stores.spool.pseudonyms.of(job.study_instance_uid)
+    urgent = f"  {_priority(job)}" if job.priority else ""
+    why = f"  {job.reason}" if job.state in (State.FAILED, State.REFUSED) or job.failures else ""
+    return (
+        f"{job.id:>6}  {job.state:<10} {_time(job.changed_at)}  {study} revision {job.revision}, "
+        f"{job.instances} instances from {job.source_ae}{urgent}{why}"
+    )
+
+
+def _facts(job: Job, stores: Stores) -> Iterator[tuple[str, object]]:
+    yield "study", stores.spool.pseudonyms.of(job.study_instance_uid) + "  (its name in the log)"
+    yield "UID", job.study_instance_uid
+    yield "revision", f"{job.revision}, {job.instances} instances from {job.source_ae}"
+    yield "priority", _priority(job)
+    yield "last image", _time(job.arrived_at)
+    if job.reason:
+        yield "reason", job.reason
+    if job.outcome:
+        yield "outcome", job.outcome
+    if job.report:
+        yield "report", stores.spool.root / job.report
+    if job.failures:
+        yield "failures", f"{job.failures}; not tried again before {_time(job.not_before)}"
+    if job.files_purged:
+        yield "files", "deleted by retention"
+
+
+def _priority(job: Job) -> str:
+    names = {priority.value: priority.name.lower() for priority in Priority}
+    return names.get(job.priority, str(job.priority))
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,92 @@
+"""`groundglass jobs`: what a node is working on, and what people may do about it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from groundglass.cli.serve import ConfigFile
+
+#: The names of `groundglass.serve.states.State` and `Priority`, whose import would slow `--help`.
+StateName = Literal[
+    "received", "ready", "analysing", "reported", "delivering", "delivered", "refused", "failed"
+]
+PriorityName = Literal["routine", "urgent", "emergency"]
+
+_HELP = (
+    "List, show, retry, bump and purge the jobs of a node; it may be running meanwhile. A job is "
+    "one revision of one study on its way: received, ready, analysing, reported, delivering, then "
+    "delivered, refused (no verdict, and why) or failed (a dead letter)."
+)
+_EPILOG = """[bold]Examples[/bold]
+
+  groundglass jobs list --config groundglass.toml --state failed
+
+  groundglass jobs show 17 --config groundglass.toml
+
+  groundglass jobs retry 17 18 --config groundglass.toml
+
+[bold]Exit codes[/bold]  0 done · 1 could not be done, the reason is printed · 2 wrong use, or \
+there is no such job"""
+
+JobNumber = Annotated[int, typer.Argument(metavar="JOB", show_default=False, help="Its number.")]
+JobNumbers = Annotated[
+    list[int], typer.Argument(metavar="JOB…", show_default=False, help="Their numbers.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands known."""
+    group = typer.Typer(
+        name="jobs", help=_HELP, epilog=_EPILOG, rich_markup_mode="rich", no_args_is_help=True
+    )
+    group.command("list", help="List jobs, the most urgent first.")(_list)
+    group.command("show", help="Show a job, its way so far and how far each file got.")(_show)
+    group.command("retry", help="Let jobs that failed, or ended otherwise, begin again.")(_retry)
+    group.command("bump", help="Give jobs another priority; a waiting retry begins at once.")(_bump)
+    group.command("purge", help="Delete the files of jobs' studies; the record stays.")(_purge)
+    app.add_typer(group)
+
+
+def _list(
+    config: ConfigFile,
+    state: Annotated[
+        StateName | None,
+        typer.Option("--state", show_default="any", help="Only jobs in this state."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+) -> None:
+    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+
+    jobbing.list_jobs(config, state, limit)
+
+
+def _show(job: JobNumber, config: ConfigFile) -> None:
+    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+
+    jobbing.show_job(config, job)
+
+
+def _retry(jobs: JobNumbers, config: ConfigFile) -> None:
+    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+
+    jobbing.retry_jobs(config, jobs)
+
+
+def _bump(
+    jobs: JobNumbers,
+    config: ConfigFile,
+    priority: Annotated[
+        PriorityName, typer.Option("--priority", help="Their priority from now on.")
+    ] = "emergency",
+) -> None:
+    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+
+    jobbing.bump_jobs(config, jobs, priority)
+
+
+def _purge(jobs: JobNumbers, config: ConfigFile) -> None:
+    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+
+    raise typer.Exit(jobbing.purge_jobs(config, jobs))
