@@ -64,7 +64,7 @@ def test_it_says_all_that_training_wrote() -> None:
     for word in ("a hospital", "CC BY 4.0", "Somebody 2020", r"thick \| slices"):
         assert word in data
     figures = section(card, "Figures")
-    assert "| accuracy | 0.7821 (0.678–0.859) |" in figures
+    assert "| accuracy | 0.782 (0.678–0.859) |" in figures
     assert "| CP, AUC | not defined |" in figures
     assert "**note**: measured once" in figures
     assert "- Thick slices only." in section(card, "Limits")

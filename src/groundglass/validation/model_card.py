@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from groundglass.cohort import SPLITS
 from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.infer import Bundle
 from groundglass.report.words import class_name
@@ -51,7 +52,7 @@ def _head(bundle: Bundle) -> Lines:
 
 def _verdict(bundle: Bundle) -> Lines:
     classes = ", ".join(
-        f"**{label}**" + (f" ({name})" if (name := class_name(label)) != label else "")
+        f"**{label}**" + (f" ({name})" if (name := class_name(label)).lower() != label else "")
         for label in bundle.labels
     )
     return _section(
@@ -79,7 +80,7 @@ def _data(data: object) -> Lines:
     for one in data if isinstance(data, list) else []:
         if not isinstance(one, Mapping):
             continue
-        note = f". {one['note']}" if one.get("note") else ""
+        note = f"; {one['note']}" if one.get("note") else ""
         rows.append(
             (
                 one.get("source", "not said"),
@@ -95,11 +96,12 @@ def _data(data: object) -> Lines:
 def _patients(patients: object) -> str:
     if not isinstance(patients, Mapping):
         return "not said"
+    order = {split: place for place, split in enumerate(SPLITS)}
     return "; ".join(
         f"{split}: " + ", ".join(f"{label} {n}" for label, n in of.items())
         if isinstance(of, Mapping)
         else f"{split}: {of}"
-        for split, of in patients.items()
+        for split, of in sorted(patients.items(), key=lambda item: order.get(item[0], len(order)))
     )
 
 
@@ -125,12 +127,13 @@ def _has_figures(value: object) -> bool:
 
 
 def _flat(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names and figures, those of the whole before those of its parts."""
+    parts = {k: v for k, v in figures.items() if isinstance(v, Mapping) and "value" not in v}
     for name, value in figures.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, Mapping) and "value" not in value:
-            yield from _flat(value, f"{path}, ")
-        else:
-            yield path, _inline(value)
+        if name not in parts:
+            yield f"{prefix}{name}", _inline(value)
+    for name, part in parts.items():
+        yield from _flat(part, f"{prefix}{name}, ")
 
 
 def _inline(value: object) -> str:
@@ -141,7 +144,7 @@ def _inline(value: object) -> str:
             ends = (ends.get("low"), ends.get("high"))
         elif ends is None and "low" in value:
             ends = (value["low"], value.get("high"))
-        return _number(value["value"]) + (f" ({'–'.join(map(_number, ends))})" if ends else "")
+        return _share(value["value"]) + (f" ({'–'.join(map(_share, ends))})" if ends else "")
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_inline(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
@@ -155,6 +158,11 @@ def _is_pair(value: Sequence[object]) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _share(value: object) -> str:
+    """A figure that has an interval: as many decimals as its ends."""
+    return f"{value:.3f}" if isinstance(value, float | int) else "not defined"
 
 
 def _number(value: object) -> str:
@@ -209,7 +217,7 @@ def _rebuild(training: Mapping[str, Any]) -> Lines:
     settings = training.get("settings")
     if isinstance(settings, Mapping):
         facts += list(_flat(settings, "setting "))
-    return [*lines, *_table(("", ""), facts)] if facts else lines[:-1]
+    return [*lines, *_table(("what", "value"), facts)] if facts else lines[:-1]
 
 
 def _duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ from groundglass.cohort import Case, open_study
 from groundglass.core.result import TriageResult, Verdict
 from groundglass.core.volume import Volume
 from groundglass.errors import GroundglassError, InputError, SettingsError
+from groundglass.explain import ExplainSettings
 from groundglass.infer import (
     Bundle,
     Classifier,
@@ -106,7 +107,8 @@ class CaseJudge:
     def __init__(self, settings: RunSettings) -> None:
         engine = OpenVinoEngine(settings.precision)
         self._bundle = load_bundle(settings.bundle)
-        self._triage = Triage(self._bundle, engine)
+        # Nobody looks at the maps: trying them under turns would cost as much as a verdict.
+        self._triage = Triage(self._bundle, engine, ExplainSettings(consistency_slices=0))
         self._judge = BundleJudge(self._bundle, engine) if settings.probes else None
         self._settings = settings
 
@@ -123,12 +125,12 @@ class CaseJudge:
         begin = time.perf_counter()
         try:
             volume = open_study(case)
+            traits = known_of(case, volume)
         except InputError as error:
             told = Answer(UNREADABLE, _one_line(f"{error.found}; expected {error.expected}"))
             answers = dict.fromkeys(self._settings.images, told)
             traits = known_of_row(case)
         else:
-            traits = known_of(case, volume)
             answers = dict(self._answers(volume))
         seconds = time.perf_counter() - begin
         return Judged(case.row, patient, case.label, traits, answers, seconds)
