@@ -19,6 +19,7 @@ from groundglass.cli import (
     phantom,
     prepare,
     run,
+    send,
     serve,
     train,
 )
@@ -65,6 +66,7 @@ for _command in (
     train,
     serve,
     jobs,
+    send,
 ):
     _command.add_to(app)
 
