@@ -108,6 +108,7 @@ def test_covidx_ct(root: Path) -> None:
         "CP_1,CNCB,China,F,77,Pneumonia,Yes,Expert,Axial,CT\n"
         "CP_10,CNCB,China,,,Pneumonia,Yes,Expert,Axial,CT\n"
         "patient1,Radiopaedia,Italy,M,40,COVID-19,Yes,Expert,Axial,CT\n"
+        "study,Other,Nowhere,,,COVID-19,No,Expert,Axial,CT\n"
         "study_0306,MosMedData,Russia,,,COVID-19,No,Expert,Axial,CT\n"
         "normal001,COVID-CT-MD,Iran,,,Normal,Yes,Expert,Axial,CT\n"
     )
