@@ -27,12 +27,12 @@ bench: $(VENV)/.dev ## stage times, lung masks and precision on this machine, as
 
 weights: $(VENV)/.dev ## rebuild the shipped bundle from ../shared/data (about 90 minutes on two cores)
 	$(BIN)/groundglass cohort phantom --out runs/phantoms
-	$(BIN)/python -m groundglass.train.mixed_cohort --data ../shared/data --real none --copies 4 \
+	$(BIN)/python -m groundglass.train.mixed_cohort --data ../shared/data --course synthetic --copies 4 \
 	  --out runs/synthetic
 	$(BIN)/groundglass train encoder --experiment experiments/synthetic.toml \
 	  --cohort runs/synthetic/cohort.csv --out runs/synthetic --cache runs/cache
-	$(BIN)/python -m groundglass.train.mixed_cohort --data ../shared/data \
-	  --phantoms runs/phantoms/cohort.csv --copies 1 --out runs/best
+	$(BIN)/python -m groundglass.train.mixed_cohort --data ../shared/data --course real \
+	  --phantoms runs/phantoms/cohort.csv --out runs/best
 	$(BIN)/groundglass train all --experiment experiments/best.toml \
 	  --cohort runs/best/cohort.csv --out runs/best --cache runs/cache
 

@@ -51,13 +51,13 @@ _EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 def synthetic(data: Path, work: Path, _fold: int) -> tuple[str, Cohort]:
     """No real disease in training; every MosMedData patient tests."""
-    settings = MixedSettings(copies=4, real="none")
+    settings = MixedSettings("synthetic", copies=4)
     return "synthetic", mixed_cohort(data, None, work / "synthetic", settings)
 
 
 def mixed(data: Path, work: Path, fold: int) -> tuple[str, Cohort]:
     """As the shipped bundle's encoder, without phantom studies; one fold of MosMedData held out."""
-    settings = MixedSettings(copies=1, fold=fold)
+    settings = MixedSettings("real", fold)
     return "best", mixed_cohort(data, None, work / f"mixed-{fold}", settings)
 
 

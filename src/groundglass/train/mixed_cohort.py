@@ -1,12 +1,14 @@
-"""The cohort of the mixed experiment: three sources, each of which gives every class.
+"""Cohorts without a source shortcut: every source that trains gives every class.
 
-    python -m groundglass.train.mixed_cohort --data ../shared/data --phantoms phantoms/cohort.csv \
-        --out mixed
+    python -m groundglass.train.mixed_cohort --data DATA --course synthetic --out synthetic
+    python -m groundglass.train.mixed_cohort --data DATA --course real \
+        --phantoms phantoms/cohort.csv --out mixed
 
-Sources: healthy slices of MosMedData and slices of "Finding and Measuring Lungs" (largely without
-pneumonia), each as it is and with the phantom's lesions of both kinds laid in; phantom studies of
-all classes; and MosMedData's slices with COVID-19 as CP. Patients keep one split, copies go with
-their patient. MosMedData's test patients are the real held-out ones.
+The synthetic course has no real disease: slices of "Finding and Measuring Lungs" (largely without
+pneumonia), as they are and with the phantom's lesions of both kinds laid in; every patient of
+MosMedData is its test. The real course goes on with MosMedData itself: healthy slices as they are
+and with lesions laid in, and slices with COVID-19 as CP; a fold of its patients is the test. Either
+may have phantom studies beside. Patients keep one split, copies go with their patient.
 """
 
 from __future__ import annotations
@@ -48,25 +50,31 @@ class MixedSettings:
 
     Parameters
     ----------
+    course : {"synthetic", "real"}
+        Which of the two.
+    fold : int
+        Fold of MosMedData's patients that is tested on, from 1; the real course only.
+    folds : int
+        Into how many they are dealt, stratified by severity.
     copies : int
         Rows per healthy slice and class with findings laid in; the healthy class gets as many with
         everyday confusers.
-    folds : int
-        MosMedData's patients are dealt into so many folds, stratified by severity; `fold` is the
-        test split.
-    fold : int
-        Which, from 1.
-    real : {"all", "healthy", "none"}
-        Which of MosMedData's slices train: all, so that CP is real as well; the healthy ones, so
-        that all disease is laid; or none, and all of them are the test split.
+    repeats : int
+        Rows per real healthy slice as it is, in the training split of the real course: there are
+        fewer healthy patients than ill ones.
+    mild : float
+        Share of the patients with CT-1 that train in the real course. Their one slice often shows
+        no lesion, and with all of them healthy and ill would look alike to the training.
     seed : int
         Of splits and lesions.
     """
 
-    copies: int = 2
-    folds: int = 5
+    course: Literal["synthetic", "real"]
     fold: int = 1
-    real: Literal["all", "healthy", "none"] = "all"
+    folds: int = 5
+    copies: int = 1
+    repeats: int = 3
+    mild: float = 0.4
     seed: int = 20210607
 
 
@@ -85,13 +93,15 @@ def mixed_cohort(data: Path, phantoms: Cohort | None, out: Path, settings: Mixed
         What goes in.
     """
     real = mosmed_cases(data / "mosmed-slices", settings)
-    if settings.real == "none":
-        real = [replace(case, split="test") for case in real]
-    if settings.real == "healthy":
-        real = [case for case in real if case.label == HEALTHY or case.split == "test"]
-    lungs = _lung_slices(data / "lung-masks", out / "slices")
-    base = [case for case in (*real, *lungs) if case.label == HEALTHY and case.split != "test"]
-    cases = [*real, *lungs, *laid(base, settings)]
+    if settings.course == "synthetic":
+        tested = [replace(case, split="test") for case in real]
+        lungs = _lung_slices(data / "lung-masks", out / "slices")
+        cases = [*tested, *lungs, *laid(lungs, settings)]
+    else:
+        kept = [case for case in real if _trains(case, settings)]
+        healthy = [case for case in kept if case.label == HEALTHY and case.split != "test"]
+        again = [case for case in healthy if case.split == "train"] * (settings.repeats - 1)
+        cases = [*kept, *again, *laid(healthy, settings)]
     cases += phantoms.cases if phantoms else []
     numbered = tuple(replace(case, row=row) for row, case in enumerate(cases, start=2))
     return Cohort(out / "cohort.csv", numbered)
@@ -119,6 +129,18 @@ def mosmed_cases(folder: Path, settings: MixedSettings) -> list[Case]:
     return [replace(case, label=HEALTHY if case.label == "CT-0" else "CP") for case in split.cases]
 
 
+def _trains(case: Case, settings: MixedSettings) -> bool:
+    """Whether a case stays: all but some of the mild ones, chosen by the patient's name."""
+    if case.split != "train" or case.extra["severity"] != "CT-1":
+        return True
+    return np.random.default_rng(_number(case, settings)).random() < settings.mild
+
+
+def _number(case: Case, settings: MixedSettings) -> list[int]:
+    """Seed of all that is decided for a patient, whatever the fold."""
+    return [settings.seed, zlib.crc32(case.patient.encode())]
+
+
 def laid(cases: Sequence[Case], settings: MixedSettings) -> list[Case]:
     """Copies of healthy slice cases into which findings of every class are laid.
 
@@ -126,7 +148,7 @@ def laid(cases: Sequence[Case], settings: MixedSettings) -> list[Case]:
     """
     rows = []
     for case in cases:
-        rng = np.random.default_rng([settings.seed, zlib.crc32(case.patient.encode())])
+        rng = np.random.default_rng(_number(case, settings))
         for label in LABELS:
             for _ in range(settings.copies):
                 values = (label, f"{rng.uniform(0.05, 1.0):.3f}", str(rng.integers(1 << 30)))
@@ -156,15 +178,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--phantoms", type=Path, help="table of phantom studies")
     parser.add_argument("--out", type=Path, required=True, help="folder for table and slices")
     parser.add_argument("--fold", type=int, default=1, help="fold of real patients to test on")
-    parser.add_argument("--copies", type=int, default=2, help="laid copies per slice and class")
-    parser.add_argument(
-        "--real",
-        choices=("all", "healthy", "none"),
-        default="all",
-        help="which of MosMedData's slices train; its test fold always tests",
-    )
+    parser.add_argument("--copies", type=int, default=1, help="laid copies per slice and class")
+    parser.add_argument("--course", choices=("synthetic", "real"), required=True)
     given = parser.parse_args(arguments)
-    settings = MixedSettings(given.copies, fold=given.fold, real=given.real)
+    settings = MixedSettings(given.course, given.fold, copies=given.copies)
     phantoms = read_cohort(given.phantoms) if given.phantoms else None
     found = mixed_cohort(given.data.resolve(), phantoms, given.out.resolve(), settings)
     write_cohort(found, found.path)
