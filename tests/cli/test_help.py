@@ -23,7 +23,20 @@ from groundglass.infer.bundle import DEFAULT
 from groundglass.phantom import LABELS
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"
-COMMANDS = ("run", "demo", "phantom", "prepare", "models")
+COMMANDS = (
+    "run",
+    "demo",
+    "phantom",
+    "prepare",
+    "deidentify",
+    "models",
+    "evaluate",
+    "cohort",
+    "train",
+    "serve",
+    "jobs",
+    "send",
+)
 
 Invoke = Callable[..., Result]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
