@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ComprehensiveSRStorage, CTImageStorage
+from pydicom.uid import ComprehensiveSRStorage, CTImageStorage, SecondaryCaptureImageStorage
 from pynetdicom import AE, evt
 
 from groundglass.serve.offers import (
@@ -37,7 +37,7 @@ class FakeArchive:
     def running(self, *without: str, **server: Any) -> Iterator[FakeArchive]:
         entity = AE("ARCHIVE")
         entity.maximum_pdu_size = 131072
-        for uid in (CTImageStorage, ComprehensiveSRStorage):
+        for uid in (CTImageStorage, ComprehensiveSRStorage, SecondaryCaptureImageStorage):
             entity.add_supported_context(uid, [*IMAGE_SYNTAXES], scu_role=True, scp_role=True)
         for uid in (VERIFICATION, STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE):
             if uid not in without:
