@@ -29,13 +29,13 @@ COMMANDS = (
     "phantom",
     "prepare",
     "deidentify",
-    "models",
     "evaluate",
+    "serve",
+    "send",
+    "models",
     "cohort",
     "train",
-    "serve",
     "jobs",
-    "send",
 )
 
 Invoke = Callable[..., Result]

@@ -20,7 +20,7 @@ _EPILOG = """[bold]Examples[/bold]
 
   groundglass train all --experiment paper.toml --cohort phantoms/cohort.csv --out runs/paper
 
-  groundglass train encoder --experiment mosmed.toml --cohort mosmed.csv --out runs/mosmed
+  groundglass train encoder --experiment synthetic.toml --cohort slices.csv --out runs/slices
 
   groundglass train all … --resume [dim]· go on where a run was cut off[/dim]
 
