@@ -11,6 +11,7 @@ from groundglass.report.overlay import (
     encode_layer,
     heat_colours,
     lung_outlines,
+    opacity_colours,
     window_grey,
 )
 
@@ -107,3 +108,9 @@ def test_the_outline_encloses_all_lung(mask: np.ndarray) -> None:
 
 def test_no_lung_has_no_outline() -> None:
     assert lung_outlines(np.zeros((5, 5), bool)) == []
+
+
+def test_only_ground_glass_and_consolidation_are_coloured() -> None:
+    layer = opacity_colours(np.arange(6, dtype=np.uint8))
+    assert (layer[:, 3] > 0).tolist() == [False, False, False, True, True, False]
+    assert not np.array_equal(layer[3], layer[4])

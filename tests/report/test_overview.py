@@ -8,7 +8,7 @@ import pytest
 from groundglass.core.result import SliceFate, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.report.figures import FIGURES, browse_slices, key_slices
-from groundglass.report.overview import coronal_grey, overview
+from groundglass.report.overview import coronal_grey, coronal_heat, overview
 from groundglass.report.scene import Scene
 
 
@@ -119,3 +119,13 @@ def test_a_small_budget_makes_small_slices_but_keeps_all(
         sizes[budget] = sum(len(figure.image) for figure in figures)
     assert sizes[10_000_000] > sizes[200_000] > sizes[1]
     assert sizes[200_000] <= 200_000 * 1.4
+
+
+def test_heat_is_projected_where_the_lesion_is(volume: Volume, result: TriageResult) -> None:
+    scene = Scene(result, volume)
+    heat = coronal_heat(scene)
+    assert heat.shape == coronal_grey(scene).shape
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    assert row == len(volume.hu) - 1 - result.heatmaps[0].slice_index
+    assert abs(column + scene.crop.left - 28) <= 1
+    assert overview(scene).heat.startswith("data:image/png")

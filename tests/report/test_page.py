@@ -300,3 +300,36 @@ def _bare(mask: np.ndarray, heatmaps: tuple[Heatmap, ...]) -> TriageResult:
     return TriageResult(
         Outcome.NO_LUNG, "made", ("CP",), None, (), (), mask, heatmaps, {}, provenance
     )
+
+
+def test_the_burden_is_a_measurement_and_says_so(page: Page, result: TriageResult) -> None:
+    burden = result.opacity_burden
+    assert burden is not None
+    assert "independent of the classifier" in page.text
+    assert "−700 to −300 HU" in page.text
+    for name in ("Both lungs", "Right lung", "Left lung", "upper third", "lower third"):
+        assert name in page.text
+    assert f"{burden.total.ground_glass_ml:.0f}" in page.text
+    assert f"{burden.total.consolidation_share:.1%}" in page.text
+
+
+def test_heat_outside_the_lung_and_consistency_are_numbers(page: Page) -> None:
+    assert "10% of the heat lies outside the lung mask." in page.text
+    assert "similarity of 0.98" in page.text
+
+
+def test_what_was_counted_can_be_laid_over_every_slice(page: Page, result: TriageResult) -> None:
+    lesion = {len(result.slices) - k for k in range(7, 11)}
+    assert {s["number"] for s in page.study["slices"] if s["opacity"]} == lesion
+
+
+def test_another_class_explained_is_named(volume: Volume, result: TriageResult) -> None:
+    assert result.coarse_heat is not None
+    asked = replace(
+        result,
+        coarse_heat=replace(result.coarse_heat, label="NCP"),
+        heatmaps=tuple(replace(h, label="NCP") for h in result.heatmaps),
+    )
+    text = render_page(asked, volume).decode()
+    assert "Argues for NCP" in text
+    assert "heat map for Other pneumonia" in text

@@ -197,7 +197,7 @@ class Heatmap:
     label : str
         The class argued for.
     heat : ndarray of float32, shape (rows, columns)
-        On the volume's own pixel grid, 0 to 1, where 1 is the hottest pixel of the study.
+        On the volume's own pixel grid, 0 to 1, where 1 is the hottest pixel of the key slices.
     share_in_lung : float
         Part of the heat inside the lung mask, 0 to 1; what is outside is a reason for doubt.
     method : HeatMethod
@@ -223,7 +223,8 @@ class CoarseHeat:
         Slices of the volume as read, as the maps are ordered.
     heat : ndarray of float32, shape (len(slice_indices), cells, cells)
         Each map covers its slice from edge to edge, rows and columns as in the volume; on the
-        scale of the key slices' maps, and not above 1.
+        scale of the key slices' maps, cut at 1. With HeatMethod.ALL_LAYERS it is the last layer's
+        part of the evidence.
     """
 
     label: str

@@ -110,11 +110,11 @@ class Explainer:
         coarse = question.by_slice("heat")
         key = {index: coarse[index] for index in chosen}
         if chosen and self._settings.method is HeatMethod.ALL_LAYERS:
+            coarse = {k: self._smooth(image, question.side_mm) for k, image in coarse.items()}
             gradient = question.by_slice("gradient")
             images = np.stack([question.images[index] for index in chosen])
             rows = np.stack([gradient[index] for index in chosen])
-            made = self._heat(self._classifier.detail(images), rows, question.side_mm)
-            key = dict(zip(chosen, made, strict=True))
+            key = dict(zip(chosen, self.heat_of(images, rows, question.side_mm), strict=True))
         hot = [index for index in chosen if key[index].any()]
         tried = {index: key[index] for index in hot[: self._settings.consistency_slices]}
         return Explained(
@@ -122,6 +122,14 @@ class Explainer:
             SquareHeat(key, coarse),
             self._consistency(question, tried) if tried else None,
         )
+
+    def _smooth(self, image: Float, side_mm: float) -> Float:
+        cells = self._settings.smoothing_mm * len(image) / side_mm
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), cells), dtype=np.float32)
+
+    def heat_of(self, images: NDArray[np.uint8], gradient: Float, side_mm: float) -> Float:
+        """Heat of prepared images, given the gradient at their features; `slice_heat`'s."""
+        return self._heat(self._classifier.detail(images), gradient, side_mm)
 
     def _heat(self, detail: SliceDetail, gradient: Float, side_mm: float) -> Float:
         return slice_heat(detail, gradient, self._scores.black, self._settings, side_mm)

@@ -32,8 +32,8 @@ class SquareHeat:
 
     @property
     def hottest(self) -> float:
-        """The hottest pixel of all, which becomes 1."""
-        maps = (*self.key.values(), *self.coarse.values())
+        """The hottest pixel of the key slices, which becomes 1; without them, of all slices."""
+        maps = self.key.values() or self.coarse.values()
         return max((float(values.max()) for values in maps), default=0.0)
 
 
@@ -84,7 +84,7 @@ def heatmaps(
     Returns
     -------
     tuple of Heatmap
-        Scaled together: 1 is the hottest pixel of all classified slices.
+        Scaled together: 1 is the hottest pixel of all of them.
     """
     label, method = what
     scale = _scale(heat)
@@ -99,9 +99,15 @@ def heatmaps(
 
 
 def coarse_heat(heat: SquareHeat, label: str, frame: SquareFrame) -> CoarseHeat:
-    """Maps of all classified slices, each from edge to edge of its slice, on the same scale."""
+    """Maps of all classified slices, each from edge to edge of its slice, on the same scale.
+
+    Where one layer alone is hotter than the sum of all in the key slices, it is 1.
+    """
     scale = _scale(heat)
-    images = [_edge_to_edge(image * scale, frame) for image in heat.coarse.values()]
+    images = [
+        _edge_to_edge(np.minimum(image * scale, np.float32(1)), frame)
+        for image in heat.coarse.values()
+    ]
     return CoarseHeat(label, tuple(heat.coarse), np.stack(images))
 
 

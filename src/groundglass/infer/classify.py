@@ -97,10 +97,14 @@ class Classifier:
         ]
         features = np.concatenate([part[0] for part in parts])
         maps = np.concatenate([part[1] for part in parts])
-        (logits,) = self._head(features[None])
-        probabilities = softmax(logits[0] / np.float32(self._temperature))
+        probabilities = softmax(self.logits(features) / np.float32(self._temperature))
         prediction = GroupPrediction.of(group, self._labels, probabilities.tolist())
         return GroupEvidence(prediction, features, maps)
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logit of each class, before the temperature, of one group's (size, features)."""
+        (logits,) = self._head(features[None])
+        return np.asarray(logits[0], dtype=np.float32)
 
     def detail(self, images: NDArray[np.uint8]) -> SliceDetail:
         """Encode slices once more, keeping every layer; some 1.6 times the cost of the verdict's.

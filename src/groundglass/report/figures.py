@@ -23,6 +23,7 @@ from groundglass.report.overlay import (
     encode_layer,
     heat_colours,
     lung_outlines,
+    opacity_colours,
     window_grey,
 )
 from groundglass.report.scene import Frame, Scene
@@ -44,8 +45,11 @@ class FigureSettings:
     browse_edges : tuple of int
         Sizes tried for the longer side, in pixels, largest first; the last is taken whatever it
         costs.
-    heat_edge : int
-        Longer side of a heat layer in pixels. The networks' own maps are coarser.
+    heat_edge, coarse_edge : int
+        Longer side of a heat layer in pixels: of a key slice, and of the others, whose maps have
+        32 cells.
+    opacity_edge : int
+        Longer side of the layer of what was counted as opacity, in pixels; its cells are 1.5 mm.
     """
 
     key_slices: int = 9
@@ -54,6 +58,8 @@ class FigureSettings:
     browse_budget_bytes: int = 3_600_000
     browse_edges: tuple[int, ...] = (512, 448, 384, 352, 320, 288, 256, 192)
     heat_edge: int = 224
+    coarse_edge: int = 96
+    opacity_edge: int = 256
 
 
 FIGURES = FigureSettings()
@@ -75,12 +81,15 @@ class SliceFigure:
         SVG path of the lungs in tenths of a mm; empty without lung.
     heat : str
         Data URI of the heat layer; empty without heat.
+    opacity : str
+        Data URI of what was counted as opacity; empty without any.
     """
 
     frame: Frame
     image: str
     outline: str
     heat: str
+    opacity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +183,31 @@ def _figure(scene: Scene, frame: Frame, edge: int | None, quality: int) -> Slice
         frame=frame,
         image=data_uri(encode_jpeg(_fit(grey, edge), quality), "image/jpeg"),
         outline=outline_path(scene.frame_mask(frame), (row_mm, column_mm)),
-        heat="" if heat is None else _heat_uri(heat),
+        heat="" if heat is None else heat_uri(heat, _heat_edge(scene, frame)),
+        opacity=_opacity_uri(scene.frame_opacity(frame)),
     )
 
 
-def _heat_uri(heat: NDArray[np.float32]) -> str:
-    """The heat layer, empty where nothing reaches the threshold."""
-    small = _fit(heat, FIGURES.heat_edge)
+def _heat_edge(scene: Scene, frame: Frame) -> int:
+    return FIGURES.heat_edge if scene.is_key(frame) else FIGURES.coarse_edge
+
+
+def _opacity_uri(kind: NDArray[np.uint8] | None) -> str:
+    """What was counted as opacity, empty where nothing was."""
+    if kind is None:
+        return ""
+    layer = opacity_colours(kind)
+    if not layer[..., 3].any():
+        return ""
+    share = min(1.0, FIGURES.opacity_edge / max(kind.shape))
+    rows, columns = (max(1, round(size * share)) for size in kind.shape)
+    small = cv2.resize(layer, (columns, rows), interpolation=cv2.INTER_NEAREST)
+    return data_uri(encode_layer(np.asarray(small, dtype=np.uint8)), "image/png")
+
+
+def heat_uri(heat: NDArray[np.float32], edge: int) -> str:
+    """The heat layer, no longer than `edge` pixels; empty where nothing reaches the threshold."""
+    small = _fit(heat, edge)
     if not (small >= DRAWING.heat_threshold).any():
         return ""
     return data_uri(encode_layer(heat_colours(small)), "image/png")

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.explain.opacity import CONSOLIDATION, GROUND_GLASS
 from groundglass.prepare.intensity import window_to_uint8
 
 Grey = NDArray[np.uint8]
@@ -47,6 +48,10 @@ class OverlaySettings:
 
 
 DRAWING = OverlaySettings()
+
+#: Colours of what was counted as opacity: none of the heat's, and apart in lightness too.
+GROUND_GLASS_RGB, CONSOLIDATION_RGB = (64, 156, 255), (255, 130, 225)
+_OPACITY_ALPHA = 120
 
 #: Matplotlib's inferno (CC0), as OpenCV ships it; perceptually uniform. Shape (256, 3), RGB.
 _INFERNO: Colour = np.asarray(
@@ -96,6 +101,25 @@ def heat_colours(heat: NDArray[np.floating], settings: OverlaySettings = DRAWING
     layer[..., :3] = _INFERNO[np.rint(first + share * (last - first)).astype(np.intp)]
     layer[..., 3] = np.rint(np.sqrt(share) * settings.heat_opacity * 255)
     return layer
+
+
+def opacity_colours(kind: NDArray[np.uint8]) -> Colour:
+    """What was counted as opacity, as a layer to lay over a slice.
+
+    Parameters
+    ----------
+    kind : ndarray of uint8, any shape
+        `groundglass.explain.Opacity.kind`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (..., 4)
+        RGBA, not premultiplied; only ground glass and consolidation are coloured.
+    """
+    table = np.zeros((256, 4), dtype=np.uint8)
+    table[GROUND_GLASS] = (*GROUND_GLASS_RGB, _OPACITY_ALPHA)
+    table[CONSOLIDATION] = (*CONSOLIDATION_RGB, _OPACITY_ALPHA)
+    return table[kind]
 
 
 def lung_outlines(mask: NDArray[np.bool_]) -> list[Points]:

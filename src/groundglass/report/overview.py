@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import GroupPrediction, SliceFate
-from groundglass.report.figures import data_uri, outline_path
+from groundglass.report.figures import data_uri, heat_uri, outline_path
 from groundglass.report.overlay import encode_jpeg
 from groundglass.report.scene import Frame, Scene
 
@@ -19,6 +19,9 @@ _MAX_WIDTH, _MAX_HEIGHT = 300.0, 520.0
 
 #: HU that the coronal image spreads over its grey scale before averaging: air to soft bone.
 _AIR_HU, _DENSE_HU = -1000.0, 300.0
+
+#: Longer side of the heat laid over it, in pixels.
+_HEAT_EDGE = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class Overview:
         Data URI of the coronal image.
     outline : str
         SVG path of the lungs' shadow, in tenths of a mm.
+    heat : str
+        Data URI of the hottest heat front to back; empty without heat.
     width, height : float
         Of the coronal image.
     scale : float
@@ -102,6 +107,7 @@ class Overview:
 
     image: str
     outline: str
+    heat: str
     width: float
     height: float
     scale: float
@@ -137,6 +143,7 @@ def overview(scene: Scene) -> Overview:
     return Overview(
         image=data_uri(encode_jpeg(coronal_grey(scene), 85), "image/jpeg"),
         outline=outline_path(shadow, (slice_mm, column_mm)),
+        heat=heat_uri(coronal_heat(scene), _HEAT_EDGE),
         width=width_mm * scale,
         height=height_mm * scale,
         scale=scale,
@@ -162,6 +169,17 @@ def coronal_grey(scene: Scene) -> NDArray[np.uint8]:
     share = np.clip((mean - low) / max(high - low, 1.0), 0.0, 1.0)
     grey: NDArray[np.uint8] = np.rint(255 * share[::-1]).astype(np.uint8)
     return grey
+
+
+def coronal_heat(scene: Scene) -> NDArray[np.float32]:
+    """The hottest heat front to back, shape (slices, columns); as `coronal_grey` lies."""
+    columns = scene.crop.right - scene.crop.left
+    heat = np.zeros((len(scene.frames), columns), dtype=np.float32)
+    for row, frame in zip(heat, scene.frames, strict=True):
+        found = scene.frame_heat(frame)
+        if found is not None:
+            np.max(found, axis=0, out=row)
+    return heat
 
 
 def _rows(scene: Scene, step: float) -> tuple[Row, ...]:

@@ -20,12 +20,18 @@ from groundglass.report.figures import (
     browse_slices,
     key_slices,
 )
-from groundglass.report.overlay import DRAWING, heat_colours
+from groundglass.report.overlay import (
+    CONSOLIDATION_RGB,
+    DRAWING,
+    GROUND_GLASS_RGB,
+    heat_colours,
+)
 from groundglass.report.overview import Overview, overview
 from groundglass.report.scene import Frame, Scene
-from groundglass.report.story import counted, limits, millimetres, verdict_story
+from groundglass.report.story import counted, heat_facts, limits, millimetres, verdict_story
 from groundglass.report.tables import (
     Context,
+    burden_context,
     facts_context,
     group_context,
     group_numbers,
@@ -73,6 +79,7 @@ def render_page(result: TriageResult, volume: Volume) -> bytes:
         **_verdict_context(result),
         **_figure_context(scene),
         **group_context(scene),
+        "burden": burden_context(result.opacity_burden),
         **left_out_context(scene, volume),
         **facts_context(result, volume),
     }
@@ -142,13 +149,19 @@ def _figure_context(scene: Scene) -> Context:
     view = overview(scene)
     width_mm, height_mm = scene.size_mm
     has_heat = bool(scene.result.heatmaps)
+    label = scene.result.explained_label
     first = keys[0].figure.frame.number - 1 if keys else 0
     return {
         "width_mm": round(width_mm, 2),
         "height_mm": round(height_mm, 2),
         "letter_mm": round(width_mm * 0.032, 2),
         "has_heat": has_heat,
-        "heat_class": class_name(scene.result.heatmaps[0].label) if has_heat else "",
+        "heat_class": class_name(label) if label else "",
+        "heat_facts": heat_facts(scene.result),
+        "opacity_colours": {
+            "ground_glass": "#{:02x}{:02x}{:02x}".format(*GROUND_GLASS_RGB),
+            "consolidation": "#{:02x}{:02x}{:02x}".format(*CONSOLIDATION_RGB),
+        },
         "window": (
             f"Lung window: W {DRAWING.window_width_hu:g}, L {_signed(DRAWING.window_level_hu)} HU."
         ),
@@ -197,6 +210,7 @@ def _browse_context(figure: SliceFigure, view: Overview, total: int) -> Context:
         "text": text,
         "image": figure.image,
         "heat": figure.heat,
+        "opacity": figure.opacity,
         "outline": figure.outline,
         "y": round(row.y, 2),
         "height": round(row.height, 2),
@@ -213,7 +227,8 @@ def _overview_context(scene: Scene, view: Overview, keys: tuple[KeySlice, ...]) 
     labels = scene.result.labels
     count = len(scene.result.groups)
     return {
-        **{name: getattr(view, name) for name in ("image", "outline", "width", "height", "scale")},
+        **{name: getattr(view, name) for name in ("image", "outline", "heat", "width", "height")},
+        "scale": view.scale,
         **{name: getattr(view, name) for name in ("ticks", "zones")},
         "said": said,
         "left": _LEFT,
@@ -260,13 +275,12 @@ def _contributions(scene: Scene, view: Overview, x: float) -> Context:
     low, high = view.contribution_range
     unit = _SAID_WIDTH / (high - low) if high > low else 0.0
     zero = x - low * unit
-    verdict = scene.result.verdict
     return {
         "x": x,
         "end": x + _SAID_WIDTH,
         "zero": zero,
         "against": low < 0,
-        "label": verdict.label if verdict else "",
+        "label": scene.result.explained_label or "",
         "bars": [
             {
                 "x": zero + min(row.contribution, 0.0) * unit,

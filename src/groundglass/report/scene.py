@@ -17,6 +17,7 @@ from scipy import ndimage
 from groundglass.core.geometry import AxialTurn, Geometry
 from groundglass.core.result import SliceRecord, TriageResult
 from groundglass.core.volume import Volume
+from groundglass.explain import Opacity, find_opacity
 from groundglass.report.overlay import Hu
 
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -82,6 +83,7 @@ class Scene:
     def __init__(self, result: TriageResult, volume: Volume) -> None:
         self.result = result
         axial, self._turn = volume.to_axial()
+        self._axial = axial
         self.hu: Hu = axial.hu
         self.geometry: Geometry = axial.geometry
         self.mask: NDArray[np.bool_] = self._turn.apply(result.mask).astype(bool)
@@ -129,6 +131,32 @@ class Scene:
             large = cv2.resize(heat, (columns, rows), interpolation=cv2.INTER_LINEAR)
             heat = np.asarray(large, dtype=np.float32)
         return self.crop.of(heat)
+
+    def is_key(self, frame: Frame) -> bool:
+        """Whether a frame has a map of its own, finer than the coarse one."""
+        return frame.axial_index in self._key
+
+    def frame_opacity(self, frame: Frame) -> NDArray[np.uint8] | None:
+        """What a frame's lung was counted as (`groundglass.explain.opacity`); None if not at all.
+
+        Shape as the frame's; 0 outside the lungs.
+        """
+        if self._opacity is None:
+            return None
+        _, rows, columns = self.geometry.shape
+        return self.crop.of(self._opacity.on_slice(frame.axial_index, (rows, columns)))
+
+    @cached_property
+    def _opacity(self) -> Opacity | None:
+        """Measured again for the drawing; a map of every voxel would double the result."""
+        counted = self.result.opacity_burden is not None and self.mask.any()
+        return find_opacity(self._axial, self.mask) if counted else None
+
+    @cached_property
+    def _key(self) -> set[int]:
+        if not self.sliced_along_body:
+            return set()
+        return {self.axial_index(heatmap.slice_index) for heatmap in self.result.heatmaps}
 
     @cached_property
     def _heat(self) -> dict[int, NDArray[np.float32]]:

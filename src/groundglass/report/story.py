@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from groundglass.core.result import SliceFate, SliceRecord, TriageResult
+from groundglass.core.result import HeatMethod, SliceFate, SliceRecord, TriageResult
 from groundglass.report.words import FATE_WORDS, class_name
+
+#: What the methods are called for a reader.
+_METHODS = {
+    HeatMethod.ALL_LAYERS: "The map is all layers' evidence for this class, less that against it.",
+    HeatMethod.GRAD_CAM: "The map is Grad-CAM at the last layer.",
+}
 
 
 def counted(count: int, noun: str) -> str:
@@ -105,6 +111,21 @@ def limits(result: TriageResult) -> list[str]:
         "The lung outline comes from a network too: look whether consolidation at the pleura lies "
         "inside it.",
     ]
+
+
+def heat_facts(result: TriageResult) -> list[str]:
+    """What the heat is worth in this study, one sentence each; none without heat."""
+    lines = []
+    if result.heatmaps:
+        lines.append(_METHODS[result.heatmaps[0].method])
+    if result.heat_outside_lung is not None:
+        lines.append(f"{result.heat_outside_lung:.0%} of the heat lies outside the lung mask.")
+    if result.consistency is not None:
+        lines.append(
+            "Turned and shifted images give the same map with a similarity of "
+            f"{result.consistency.mean:.2f} (1 is the same)."
+        )
+    return lines
 
 
 def flat(settings: Mapping[str, object], above: str = "") -> list[tuple[str, str]]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from groundglass.core.result import SliceFate, SliceRecord, TriageResult
+from groundglass.core.result import (
+    MEASURED_BY_HU,
+    LungSide,
+    LungThird,
+    OpacityBurden,
+    RegionBurden,
+    SliceFate,
+    SliceRecord,
+    TriageResult,
+)
 from groundglass.core.volume import Volume
 from groundglass.report.scene import Scene
 from groundglass.report.story import counted, flat, left_out, millimetres, range_words
@@ -46,6 +55,42 @@ def group_context(scene: Scene) -> Context:
         for c in result.labels
     ]
     return {"groups": rows, "columns": columns}
+
+
+def burden_context(burden: OpacityBurden | None) -> Context | None:
+    """The opacity burden by lung and third; None where it was not measured."""
+    if burden is None:
+        return None
+    rows = [_burden_row("Both lungs", burden.total, part=False)]
+    for side in LungSide:
+        rows.append(_burden_row(f"{side.capitalize()} lung", burden.of(side), part=False))
+        rows += [
+            _burden_row(f"{third} third", burden.regions[side, third], part=True)
+            for third in LungThird
+        ]
+    return {
+        "rows": rows,
+        "statement": MEASURED_BY_HU,
+        "ground_glass": _hu_range(burden.ground_glass_hu),
+        "consolidation": _hu_range(burden.consolidation_hu),
+        "vessels": f"{burden.total.vessel_ml:.0f} ml",
+    }
+
+
+def _burden_row(name: str, region: RegionBurden, *, part: bool) -> Context:
+    return {
+        "name": name,
+        "part": part,
+        "lung": f"{region.lung_ml:.0f}",
+        "ground_glass": f"{region.ground_glass_ml:.0f}",
+        "ground_glass_share": f"{region.ground_glass_share:.1%}",
+        "consolidation": f"{region.consolidation_ml:.0f}",
+        "consolidation_share": f"{region.consolidation_share:.1%}",
+    }
+
+
+def _hu_range(limits: tuple[float, float]) -> str:
+    return f"{limits[0]:g} to {limits[1]:+g} HU".replace("-", "−")
 
 
 def left_out_context(scene: Scene, volume: Volume) -> Context:

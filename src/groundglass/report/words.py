@@ -120,13 +120,18 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     (
         "Heat map",
-        "Grad-CAM: where the image argued for the verdict's class. It shows what the network "
-        "used, not the outline of a lesion.",
+        "where the image argued for the class, less where it argued against it. It shows what "
+        "the network used, not the outline of a lesion.",
     ),
     (
         "Argues",
-        "how much the score of the verdict's class would fall, to first order, were this slice "
-        "black. Negative: the slice argues against the verdict.",
+        "how much the score of the class would fall, to first order, were this slice black. The "
+        "score sets the class apart from healthy. Negative: the slice argues against it.",
+    ),
+    (
+        "Ground glass, consolidation",
+        "here: volumes by HU alone. Vessels are set aside by their thinness; the rest is counted, "
+        "whatever it is.",
     ),
     ("z", "position along the body in mm in the scanner's coordinates, growing towards the head."),
 )

@@ -6,6 +6,8 @@
   const [note, marker, stage] = ["v-note", "marker", "stage"].map(byId);
   const showHeat = byId("show-heat");
   const showOutline = byId("show-outline");
+  const showOpacity = byId("show-opacity");
+  const opacity = byId("v-opacity");
   const last = study.slices.length - 1;
   const decoded = new Map();
   let current = -1;
@@ -24,6 +26,8 @@
     image.setAttribute("href", slice.image);
     heat.setAttribute("href", slice.heat);
     heat.classList.toggle("off", !slice.heat || !showHeat.checked);
+    opacity.setAttribute("href", slice.opacity);
+    opacity.classList.toggle("off", !slice.opacity || !showOpacity.checked);
     outline.setAttribute("d", slice.outline);
     outline.classList.toggle("off", !showOutline.checked);
     byId("v-noheat").classList.toggle("off", Boolean(slice.heat) || !study.hasHeat);
@@ -42,6 +46,7 @@
     const slice = study.slices[target];
     await decode(slice.image);
     if (slice.heat) await decode(slice.heat);
+    if (slice.opacity && showOpacity.checked) await decode(slice.opacity);
     if (target !== current) return;
     draw(slice);
     for (const near of [target + 1, target - 1]) {
@@ -61,6 +66,7 @@
     if (event.key in moves) show(current + moves[event.key]);
     else if (key === "h") showHeat.click();
     else if (key === "l") showOutline.click();
+    else if (key === "o") showOpacity.click();
     else return;
     event.preventDefault();
   });
@@ -76,6 +82,7 @@
   slider.addEventListener("input", () => show(Number(slider.value) - 1));
   showHeat.addEventListener("change", redraw);
   showOutline.addEventListener("change", redraw);
+  showOpacity.addEventListener("change", redraw);
 
   for (const opener of document.querySelectorAll("[data-slice]")) {
     opener.addEventListener("click", () => {
