@@ -69,7 +69,7 @@ def test_a_short_key_is_refused_before_anything_is_written(
     short = tmp_path / "short.key"
     short.write_bytes(b"short")
     done = invoke("deidentify", phantom_study, "--out", tmp_path / "o", "--key-file", short)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "a key of 5 bytes" in done.stderr
     assert not (tmp_path / "o").exists()
 

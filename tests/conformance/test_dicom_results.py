@@ -251,7 +251,7 @@ def test_key_slices_are_named_by_object_and_frame(made: Written) -> None:
         z = made.volume.geometry.position_mm((heatmap.slice_index, 0, 0))[2]
         expected.append(place(made, z))
     groups = made.data("structured-report").ContentSequence[-1].ContentSequence
-    images = [item for item in groups[0].ContentSequence if item.ValueType == "IMAGE"]
+    images = [item for item in groups[1].ContentSequence if item.ValueType == "IMAGE"]
     told = [item.ReferencedSOPSequence[0] for item in images]
     assert [
         (ref.ReferencedSOPInstanceUID, ref.get("ReferencedFrameNumber")) for ref in told

@@ -7,7 +7,7 @@ import pytest
 
 from groundglass.core.result import Outcome, TriageResult
 from groundglass.core.volume import Volume
-from groundglass.report.canvas import AMBER, Canvas
+from groundglass.report.canvas import AMBER, Canvas, Type
 from groundglass.report.capture_pages import PAGES, refusal_page, verdict_pages
 from groundglass.report.scene import Scene
 from made_result import made_result, without_verdict
@@ -69,12 +69,38 @@ def test_the_first_page_tells_verdict_numbers_and_statement(
         "Made up for a test - its verdict means nothing.",
         result.reason,
         "1: 20 slices",
-        "CT image 6: argued most for it",
+        "CT image 6 argued most for COVID-19",
         "ground glass -700 to -300 HU",
         "24 ml",  # 1.5 + 2.5 + … of six regions, both lungs
     ):
         assert expected in words, expected
     assert words.index("its verdict means nothing") < words.index("Mean probability")
+
+
+def test_many_groups_leave_room_for_the_burden(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is drawn over the footer or off the page."""
+    lowest = []
+    draw = Canvas.text
+
+    def record(canvas: Canvas, at: tuple[int, int], words: str, kind: Type) -> None:
+        if not words.startswith("groundglass "):
+            lowest.append(at[1] + kind.line)
+        draw(canvas, at, words, kind)
+
+    monkeypatch.setattr(Canvas, "text", record)
+    result = made_result(volume)
+    many = replace(
+        result,
+        groups=result.groups * 30,
+        reason=" ".join(["a long story"] * 12),
+        provenance=replace(result.provenance, bundle_statement="A statement. " * 60),
+    )
+    scene = Scene(many, volume)
+    lowest.clear()
+    verdict_pages(scene, name, replace(PAGES, key_slices=0))
+    assert max(lowest) <= PAGES.edge - 30
 
 
 def test_the_burden_is_left_out_where_it_was_not_measured(

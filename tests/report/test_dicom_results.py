@@ -54,6 +54,7 @@ def uids(objects: tuple[DicomObject, ...]) -> list[str]:
     return [uid for made in objects for uid in (made.series_instance_uid, made.sop_instance_uid)]
 
 
+@pytest.mark.filterwarnings("ignore:A value of type 'DT'")  # the other clock is not pydicom's
 def test_the_same_study_gives_the_same_bytes_on_another_day(
     ct: Volume, found: tuple[DicomObject, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_refusal_is_written_whole_and_again_the_same(ct: Volume, tmp_path: Pat
     assert document["reason"] == str(error)
     capture = pydicom.dcmread(tmp_path / "a" / "dicom" / "capture-1.dcm")
     assert capture.StudyInstanceUID == ct.series.study_instance_uid
+    assert capture.BurnedInAnnotation == "YES"  # it quotes series descriptions
     write_refusal(ct.series.instances, error, tmp_path / "a")  # replaces its own
 
 

@@ -64,6 +64,7 @@ class Canvas:
     """
 
     def __init__(self, width: int, height: int) -> None:
+        self.width = width
         self._image = Image.new("RGB", (width, height), _BACKGROUND)
         self._draw = ImageDraw.Draw(self._image)
 
@@ -83,6 +84,13 @@ class Canvas:
             stroke_fill=kind.colour,
         )
 
+    def label(self, at: tuple[int, int], words: str, kind: Type) -> None:
+        """One line on a picture, edged in black to be read on any grey."""
+        font = _font(kind.size)
+        self._draw.text(
+            at, plain(words), font=font, fill=kind.colour, stroke_width=3, stroke_fill=BLACK
+        )
+
     def text_right(self, at: tuple[int, int], words: str, kind: Type) -> None:
         """One line whose upper right corner is `at`."""
         self.text((at[0] - round(width_of(words, kind.size)), at[1]), words, kind)
@@ -95,8 +103,11 @@ class Canvas:
             y += kind.line
         return y
 
-    def fitted(self, at: tuple[int, int], words: str, kind: Type, room: tuple[int, int]) -> None:
-        """A paragraph that fits into (width, height): smaller letters first, then cut off."""
+    def fitted(self, at: tuple[int, int], words: str, kind: Type, room: tuple[int, int]) -> int:
+        """A paragraph that fits into (width, height): smaller letters first, then cut off.
+
+        Says where the next line would begin.
+        """
         width, height = room
         for size in range(kind.size, 11, -1):
             smaller = Type(size, kind.colour, kind.bold)
@@ -108,6 +119,7 @@ class Canvas:
             lines = [*lines[: fits - 1], f"{lines[fits - 1]} ..."]
         for number, line in enumerate(lines):
             self.text((at[0], at[1] + number * smaller.line), line, smaller)
+        return at[1] + len(lines) * smaller.line
 
     def fill(self, box: tuple[int, int, int, int], colour: Rgb) -> None:
         """A filled rectangle (left, top, right, bottom)."""

@@ -15,7 +15,7 @@ _KIND = ResultKind.CAPTURE
 
 
 def captures(
-    pages: Sequence[Picture], study_instance_uid: str, envelope: Envelope
+    pages: Sequence[Picture], study_instance_uid: str, envelope: Envelope, *, quotes: bool = False
 ) -> list[DicomObject]:
     """Each page as an image, numbered from 1.
 
@@ -24,20 +24,25 @@ def captures(
     Parameters
     ----------
     pages : sequence of ndarray of uint8, shape (rows, columns, 3)
-        RGB, without anything that tells the patient.
+        RGB.
     study_instance_uid : str
         The study they belong to.
     envelope : Envelope
         The same, with its patient.
+    quotes : bool
+        Whether pages quote the header. What people typed there may be a name: such pages are
+        marked as holding burned in annotation, and de-identifying refuses them.
     """
     return [
-        _capture(page, number, study_instance_uid, envelope) for number, page in enumerate(pages, 1)
+        _capture(page, envelope, (number, study_instance_uid), "YES" if quotes else "NO")
+        for number, page in enumerate(pages, 1)
     ]
 
 
 def _capture(
-    page: Picture, number: int, study_instance_uid: str, envelope: Envelope
+    page: Picture, envelope: Envelope, place: tuple[int, str], burned_in: str
 ) -> DicomObject:
+    number, study_instance_uid = place
     dataset = SCImage(
         pixel_array=page,
         photometric_interpretation="RGB",
@@ -51,6 +56,6 @@ def _capture(
     # The page as a whole has no orientation (PS3.3 C.7.6.1.1.1): the attribute is there and empty.
     dataset.add_new("PatientOrientation", "CS", None)
     dataset.ConversionType = "WSD"
-    dataset.BurnedInAnnotation = "NO"
+    dataset.BurnedInAnnotation = burned_in
     dataset.LossyImageCompression = "00"
     return envelope.seal(dataset, _KIND, f"capture-{number}.dcm")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import (
+    MEASURED_BY_HU,
     RESEARCH_USE_ONLY,
     GroupPrediction,
     Heatmap,
@@ -62,6 +63,7 @@ _SMALL = Type(20)
 _QUIET = Type(20, GREY)
 _HEADING = Type(22, GREY)
 _STATEMENT = Type(22, AMBER)
+_NOTE = Type(18, GREY)
 #: The page's colours (`words.class_colour`) on black.
 _COLOURS: dict[str, Rgb] = {
     "cp": (240, 110, 85),
@@ -72,8 +74,8 @@ _COLOURS: dict[str, Rgb] = {
     "x2": (120, 210, 220),
 }
 _OUTLINE: Rgb = (90, 200, 215)
-#: Rows of the groups' table at most; the rest is counted.
-_GROUP_ROWS = 6
+#: Pixels kept for the opacity burden, with what it says of itself, and for the footer.
+_BURDEN_HEIGHT, _FOOTER = 206, 40
 #: Tells the CT image of a slice of the volume as read: "CT image 45".
 Naming = Callable[[int], str]
 
@@ -159,15 +161,17 @@ def _verdict_page(
     width = settings.edge - 2 * _MARGIN
     title = Type(44, _colour(verdict.label, result), bold=True)
     y = canvas.paragraph((_MARGIN, _BANNER + 22), class_name(verdict.label), title, width) + 4
-    canvas.fitted((_MARGIN, y), result.provenance.bundle_statement, _STATEMENT, (width, 112))
-    y = canvas.paragraph((_MARGIN, y + 124), result.reason, _BODY, width) + 14
+    statement = result.provenance.bundle_statement
+    y = canvas.fitted((_MARGIN, y), statement, _STATEMENT, (width, 112)) + 12
+    y = canvas.paragraph((_MARGIN, y), result.reason, _BODY, width) + 14
     middle = settings.edge * 11 // 20
     below_left = _probabilities(canvas, (_MARGIN, y, middle - 24), result, verdict)
     below_right = _first_slice(canvas, (middle, y, settings.edge - _MARGIN), scene, naming)
     y = max(below_left, below_right) + 16
-    y = _groups(canvas, y, result, settings) + 14
+    below = 0 if result.opacity_burden is None else _BURDEN_HEIGHT
+    y = _groups(canvas, (y, settings.edge - _FOOTER - below), result) + 14
     if result.opacity_burden is not None:
-        _burden(canvas, y, result.opacity_burden)
+        _burden(canvas, y, result.opacity_burden, width)
     return canvas.pixels
 
 
@@ -201,28 +205,31 @@ def _first_slice(canvas: Canvas, box: tuple[int, int, int], scene: Scene, naming
     rows: int = picture.shape[0]
     canvas.paste((left, y), picture)
     y += rows + 6
-    canvas.text((left, y), f"{naming(heatmap.slice_index)}: argued most for it", _QUIET)
-    return y + _QUIET.line
+    words = f"{naming(heatmap.slice_index)} argued most for {class_name(heatmap.label)}"
+    return canvas.paragraph((left, y), words, _QUIET, right - left)
 
 
-def _groups(canvas: Canvas, y: int, result: TriageResult, settings: CaptureSettings) -> int:
-    """What the network said of each group of slices; where the next thing may begin."""
-    columns = [settings.edge - _MARGIN - 130 * k for k in reversed(range(len(result.labels)))]
+def _groups(canvas: Canvas, room: tuple[int, int], result: TriageResult) -> int:
+    """What the network said of each group of slices, as many as fit; where what follows begins."""
+    y, bottom = room
+    columns = [canvas.width - _MARGIN - 130 * k for k in reversed(range(len(result.labels)))]
     canvas.text((_MARGIN, y), "Groups of slices, feet to head", _HEADING)
     for x, label in zip(columns, result.labels, strict=True):
         canvas.text_right((x, y), label[:9], _HEADING)
     y += _HEADING.line
     position = {record.index: record.position_mm for record in result.slices}
-    for prediction in result.groups[:_GROUP_ROWS]:
+    fits = max(2, (bottom - y) // _SMALL.line)
+    shown = len(result.groups) if len(result.groups) <= fits else fits - 1
+    for prediction in result.groups[:shown]:
         canvas.text((_MARGIN, y), _group_words(prediction, position), _SMALL)
         for x, label in zip(columns, result.labels, strict=True):
             wins = label == prediction.label
             kind = Type(20, _colour(label, result) if wins else GREY, bold=wins)
             canvas.text_right((x, y), f"{prediction.probabilities[label]:.3f}", kind)
         y += _SMALL.line
-    hidden = len(result.groups) - _GROUP_ROWS
-    if hidden > 0:
-        canvas.text((_MARGIN, y), f"and {counted(hidden, 'more group')}", _QUIET)
+    if shown < len(result.groups):
+        hidden = counted(len(result.groups) - shown, "more group")
+        canvas.text((_MARGIN, y), f"and {hidden}", _QUIET)
         y += _QUIET.line
     return y
 
@@ -234,11 +241,11 @@ def _group_words(prediction: GroupPrediction, position: dict[int, float]) -> str
     return f"{group.index + 1}: {slices}, z {range_words(spots)} mm"
 
 
-def _burden(canvas: Canvas, y: int, burden: OpacityBurden) -> None:
+def _burden(canvas: Canvas, y: int, burden: OpacityBurden, width: int) -> None:
     """Opacity by HU: both lungs, right, left."""
     ground, dense = burden.ground_glass_hu, burden.consolidation_hu
-    canvas.text((_MARGIN, y), "Opacity by HU (not part of the verdict)", _HEADING)
-    y += _HEADING.line
+    canvas.text((_MARGIN, y), "Opacity burden", _HEADING)
+    y = canvas.paragraph((_MARGIN, y + _HEADING.line), MEASURED_BY_HU, _NOTE, width) + 4
     sides = ((None, "both lungs"), (LungSide.RIGHT, "right"), (LungSide.LEFT, "left"))
     heads = [
         f"ground glass {ground[0]:g} to {ground[1]:g} HU",
@@ -316,8 +323,8 @@ def _no_verdict_page(scene: Scene, settings: CaptureSettings) -> Picture:
         frame = scene.frames[k]
         picture = _slice_picture(scene, frame, (third - 12, 320), with_heat=False)
         canvas.paste((_MARGIN + column * third, y), picture)
-    room = (width, 120)
-    at = (_MARGIN, settings.edge - 170)
+    at = (_MARGIN, y + 340)
+    room = (width, max(0, settings.edge - _FOOTER - at[1]))
     canvas.fitted(at, result.provenance.bundle_statement, _STATEMENT, room)
     return canvas.pixels
 
@@ -366,10 +373,10 @@ def _lettered(picture: Picture) -> Picture:
     rows, columns = picture.shape[:2]
     canvas = Canvas(columns, rows)
     canvas.paste((0, 0), picture)
-    kind = Type(20, WHITE, bold=True)
+    kind = Type(20, WHITE)
     middle = rows // 2 - 10
-    canvas.text((6, middle), "R", kind)
-    canvas.text((columns - 6 - round(width_of("L", kind.size)), middle), "L", kind)
+    canvas.label((6, middle), "R", kind)
+    canvas.label((columns - 6 - round(width_of("L", kind.size)), middle), "L", kind)
     return canvas.pixels
 
 

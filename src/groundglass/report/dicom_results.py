@@ -128,7 +128,7 @@ def refusal_results(
         lines = ["No series is an axial chest CT fit for the lungs.", error.action]
         lines += error.rejections
     page = refusal_page("Not analysed", lines, program)
-    return tuple(captures([page], str(header.StudyInstanceUID), envelope))
+    return tuple(captures([page], str(header.StudyInstanceUID), envelope, quotes=True))
 
 
 def _body_part(source: SourceImages, outcome: Outcome) -> str:

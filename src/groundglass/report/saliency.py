@@ -25,6 +25,7 @@ from groundglass.report import codes
 from groundglass.report.envelope import DicomObject, Envelope
 from groundglass.report.identity import ResultKind
 from groundglass.report.source_images import SourceImages
+from groundglass.report.words import class_name
 
 _KIND = ResultKind.SALIENCY
 _ENCODERS = min(8, os.cpu_count() or 1)
@@ -50,6 +51,7 @@ def saliency_map(result: TriageResult, source: SourceImages, envelope: Envelope)
     """
     heat = _heat(result)
     indices = sorted(heat)
+    label = class_name(result.heatmaps[0].label)
     dataset = ParametricMap(
         source_images=source.stand_ins(envelope.identity, indices),
         pixel_array=np.stack([heat[index] for index in indices]),
@@ -62,7 +64,7 @@ def saliency_map(result: TriageResult, source: SourceImages, envelope: Envelope)
         ],
         transfer_syntax_uid=ExplicitVRLittleEndian,
         content_label="SALIENCY",
-        content_description="Where the images argued for the verdict, research use only",
+        content_description=envelope.letters(f"Argues for {label}, research use only")[:64],
         image_flavor=ImageFlavorValues.VOLUME,
         derived_pixel_contrast=DerivedPixelContrastValues.NONE,
         **envelope.series(_KIND),

@@ -28,6 +28,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian
 
 from groundglass.core.result import (
+    MEASURED_BY_HU,
     RESEARCH_USE_ONLY,
     LungSide,
     OpacityBurden,
@@ -127,7 +128,8 @@ class _Writer:
         TID 1500 is extensible; viewers that show it as text show these lines first.
         """
         statement = self._result.provenance.bundle_statement
-        texts = (RESEARCH_USE_ONLY, statement, self._result.reason)
+        measured = MEASURED_BY_HU if self._result.opacity_burden else ""
+        texts = (RESEARCH_USE_ONLY, statement, self._result.reason, measured)
         comments = [
             TextContentItem(
                 name=codes.concept(codes.COMMENT),
@@ -138,8 +140,8 @@ class _Writer:
             if text
         ]
         items = list(report.ContentSequence)
-        measured = next(k for k, item in enumerate(items) if item.ValueType == "CONTAINER")
-        report.ContentSequence = [*items[:measured], *comments, *items[measured:]]
+        at = next(k for k, item in enumerate(items) if item.ValueType == "CONTAINER")
+        report.ContentSequence = [*items[:at], *comments, *items[at:]]
 
     def _groups(
         self,
@@ -153,34 +155,27 @@ class _Writer:
         return [*classes, self._lungs(), *opacities]
 
     def _classes(self, verdict: Verdict) -> list[MeasurementsAndQualitativeEvaluations]:
-        """The verdict with its key slices, and a group with a probability for each class."""
+        """The verdict, and a group for each class with its probability and what argues for it."""
         answer = QualitativeEvaluation(codes.concept(codes.VERDICT), self._class(verdict.label))
         first = MeasurementsAndQualitativeEvaluations(
             tracking_identifier=self._tracking("verdict", "Verdict"),
             algorithm_id=self._algorithm(self._recipe()),
             finding_sites=[FindingSite(codes.concept(codes.LUNG))],
             qualitative_evaluations=[answer],
-            source_images=self._key_slices(),
         )
-        return [
-            first,
-            *(
-                MeasurementsAndQualitativeEvaluations(
-                    tracking_identifier=self._tracking(f"class {label}", class_name(label)),
-                    finding_type=self._class(label),
-                    algorithm_id=self._algorithm(),
-                    finding_sites=[FindingSite(codes.concept(codes.LUNG))],
-                    measurements=[
-                        Measurement(
-                            name=codes.concept(codes.PROBABILITY),
-                            value=verdict.probabilities[label],
-                            unit=codes.concept(codes.NO_UNIT),
-                        )
-                    ],
-                )
-                for label in self._result.labels
-            ),
-        ]
+        return [first, *(self._of_class(label, verdict) for label in self._result.labels)]
+
+    def _of_class(self, label: str, verdict: Verdict) -> MeasurementsAndQualitativeEvaluations:
+        return MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=self._tracking(f"class {label}", class_name(label)),
+            finding_type=self._class(label),
+            algorithm_id=self._algorithm(),
+            finding_sites=[FindingSite(codes.concept(codes.LUNG))],
+            measurements=[
+                _measured(codes.PROBABILITY, verdict.probabilities[label], codes.NO_UNIT)
+            ],
+            source_images=self._key_slices(label),
+        )
 
     def _lungs(self) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
         """The lungs as segmented, and their volume (TID 1411)."""
@@ -230,9 +225,10 @@ class _Writer:
                 )
         return found
 
-    def _key_slices(self) -> list[SourceImageForMeasurementGroup]:
-        """The slices that carried the verdict, the strongest first."""
-        images = [self._source.images[h.slice_index] for h in self._result.heatmaps]
+    def _key_slices(self, label: str) -> list[SourceImageForMeasurementGroup]:
+        """The slices that argue for a class, the strongest first."""
+        slices = [h.slice_index for h in self._result.heatmaps if h.label == label]
+        images = [self._source.images[index] for index in slices]
         return [
             SourceImageForMeasurementGroup(
                 image.sop_class_uid,
