@@ -78,6 +78,12 @@ class Orthanc:
     def delete(self, path: str) -> None:
         requests.delete(f"{self.http}{path}", timeout=60).raise_for_status()
 
+    def file(self, name: str) -> bytes:
+        """An instance's file, by Orthanc's own name."""
+        answer = requests.get(f"{self.http}/instances/{name}/file", timeout=60)
+        answer.raise_for_status()
+        return answer.content
+
     def put_files(self, files: list[Path]) -> None:
         for path in files:
             self.post("/instances", path.read_bytes())
