@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import resource
 import struct
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
 
 from groundglass.serve.commitment import CommitmentInbox, CommitmentService
 from groundglass.serve.listener import Listener, ListenerSettings
 from groundglass.serve.pdus import PduType, PeerLimits
 from groundglass.serve.spool import Spool, SpoolSettings
-from made_ct import ct_series
+from made_ct import as_bytes, ct_series, thorax
 from serve.in_memory import (
     ANY_PORT,
     MemorySink,
@@ -288,3 +292,49 @@ def test_nested_sequences_before_the_uids_hang_nothing(listener: Listener, sink:
     assert kind == PduType.DATA
     assert b"cannot be parsed" in body
     assert not sink.on_disk()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    try:
+        made = subprocess.run(mount, check=False, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("no mount to make a small disk with")
+    if made.returncode != 0:
+        pytest.skip("a small disk can be made by root only")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_fills_up_keeps_whole_instances_and_says_so(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    sink = SpoolSink(small_disk)
+    slices = ct_series(thorax(24, 128))
+    with listening(ANY_PORT, sink, tmp_path) as listener:
+        association = sender(CT).associate("127.0.0.1", listener.port, ae_title="GROUNDGLASS")
+        answers = {str(one.SOPInstanceUID): one_sent(association, one) for one in slices}
+        said = [uid for uid, status in answers.items() if status == 0x0000]
+        refused = [uid for uid, status in answers.items() if status == 0xA700]
+        assert said
+        assert refused
+        assert len(said) + len(refused) == len(slices)
+        kept = [pydicom.dcmread(path) for path in sink.on_disk()]
+        assert sorted(str(one.SOPInstanceUID) for one in kept) == sorted(said)
+        assert all(len(one.PixelData) == 128 * 128 * 2 for one in kept)
+        for path in sink.on_disk():
+            path.unlink()
+        again = next(one for one in slices if str(one.SOPInstanceUID) == refused[0])
+        assert one_sent(association, again) == 0x0000, "with room again, it is taken"
+        association.release()
+
+
+def one_sent(association: Association, data: Dataset) -> int:
+    as_read = pydicom.dcmread(io.BytesIO(as_bytes(data)))
+    return int(association.send_c_store(as_read).Status)

@@ -41,7 +41,7 @@ from groundglass.serve.retrieve import (
 from groundglass.serve.send import send
 from groundglass.serve.tls import TlsSettings
 from made_ct import STUDY_UID, ct_series, write
-from serve.in_memory import ANY_PORT, MemorySink, eventually
+from serve.in_memory import ANY_PORT, MemorySink, RawPeer, eventually
 from serve.real_pacs import Orthanc, dcmtk, free_port, orthanc, run
 
 DAY = date(2026, 3, 1)
@@ -167,6 +167,7 @@ def test_mutual_tls_with_dcmtk_and_with_ourselves(
     service = CommitmentService(sink, CommitmentInbox(tmp_path / "inbox"))
     with Listener(replace(ANY_PORT, tls=own), sink, service) as listening:
         to = ("-aec", "GROUNDGLASS", "127.0.0.1", listening.port, *files)
+        silent = RawPeer(listening.port)  # begins no handshake, and must hold up nobody
         ids = ("+tls", certificates["key"], certificates["cert"], "+cf", certificates["ca"])
         done = run(storescu, *ids, *to)
         assert done.returncode == 0, done.stderr
@@ -178,6 +179,7 @@ def test_mutual_tls_with_dcmtk_and_with_ourselves(
         peer = Peer("GROUNDGLASS", host="127.0.0.1", port=listening.port, tls=own)
         assert {r.status for r in send(files, peer, ClientSettings())} == {FileStatus.ACCEPTED}
         assert kept(sink) == sent(folder)
+        silent.sock.close()
 
 
 def test_dcmtk_receives_what_we_send(tmp_path: Path) -> None:
