@@ -145,7 +145,7 @@ def draw_calibration(table: Sequence[ReliabilityBin]) -> Figure:
     axes.set(
         xlabel="Mean probability given",
         ylabel="Share that came true",
-        title="Calibration (bars: 95 % interval; numbers: patients)",
+        title="Calibration (bars: 95 % interval; numbers: cases)",
         ylim=(-0.05, 1.02),
     )
     return figure
@@ -184,7 +184,8 @@ def draw_operating_point(
     _mark(axes, point)
     _diagonal(axes)
     axes.set(xlabel="1 − specificity", ylabel="Sensitivity", title="The bundle's operating point")
-    axes.legend(loc="lower right", fontsize=8, framealpha=1)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", fontsize=8, framealpha=1)
     return figure
 
 
