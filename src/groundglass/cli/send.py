@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from groundglass.cli.extras import need
+
 _HELP = (
     "Send DICOM files to another system (C-STORE).\n\n"
     "Sends every DICOM file below DIR as it is: compressed files are not decoded, nothing is "
@@ -77,6 +79,7 @@ def _send(
 ) -> None:
     if (ca or cert) and not tls:
         raise typer.BadParameter("--ca and --cert go with --tls.")
+    need("pynetdicom", "serve")
     from groundglass.cli.sending import send_all  # noqa: PLC0415  (slow: pydicom, pynetdicom)
     from groundglass.serve.clients import ClientSettings  # noqa: PLC0415
     from groundglass.serve.peers import Peer  # noqa: PLC0415
