@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from groundglass.core.geometry import AxialTurn, Geometry
-from groundglass.core.result import Outcome, SliceFate, TriageResult
+from groundglass.core.result import HeatMethod, Outcome, SliceFate, TriageResult
 from groundglass.core.volume import Volume
+from groundglass.errors import SettingsError
+from groundglass.explain import ExplainSettings
 from groundglass.infer import Precision
 from groundglass.phantom import PhantomSettings, make_phantom
 from groundglass.pipeline import Triage
@@ -89,6 +91,16 @@ def test_the_way_it_is_stored_changes_nothing(
     assert found.verdict == result.verdict
     assert np.array_equal(found.mask, turn.apply(result.mask))
     assert fates(found) == fates(result)
+    assert found.consistency is not None
+    assert result.consistency is not None
+    assert found.consistency.similarity == result.consistency.similarity
+    assert found.opacity_burden == result.opacity_burden
+    assert found.coarse_heat is not None
+    assert result.coarse_heat is not None
+    cells = dict(zip(result.coarse_heat.slice_indices, result.coarse_heat.heat, strict=True))
+    back = len(volume.hu) - 1 if turn.flips[0] else 0
+    for index, image in zip(found.coarse_heat.slice_indices, found.coarse_heat.heat, strict=True):
+        assert np.array_equal(turn.undo_slice(image), cells[abs(back - index)])
     for one, two in zip(found.heatmaps, result.heatmaps, strict=True):
         full = np.zeros(volume.hu.shape, np.float32)
         full[two.slice_index] = two.heat
@@ -135,4 +147,56 @@ def test_the_result_says_what_made_it(result: TriageResult, triage: Triage) -> N
     assert made.recipe == triage.bundle.recipe.to_dict()
     assert made.precision == "f32"
     assert {"openvino", "numpy", "opencv"} <= set(made.versions)
-    assert {"segment", "prepare", "classify", "explain"} <= set(result.timings_ms)
+    assert {"segment", "measure", "prepare", "classify", "explain"} <= set(result.timings_ms)
+
+
+def test_the_lungs_opacities_are_measured(result: TriageResult, volume: Volume) -> None:
+    burden = result.opacity_burden
+    assert burden is not None
+    voxels = np.count_nonzero(result.mask)
+    assert burden.total.lung_ml == pytest.approx(voxels * volume.geometry.voxel_ml, rel=1e-6)
+    assert burden.total.ground_glass_ml > 50
+
+
+def test_the_heat_says_how_steady_it_is(result: TriageResult) -> None:
+    found = result.consistency
+    assert found is not None
+    assert set(found.slice_indices) <= {h.slice_index for h in result.heatmaps}
+    assert len(found.similarity) == 4
+    assert 0.9 < found.mean <= 1
+
+
+def test_every_classified_slice_has_coarse_heat(result: TriageResult) -> None:
+    coarse = result.coarse_heat
+    assert coarse is not None
+    kept = {r.index for r in result.slices if r.contribution is not None}
+    assert set(coarse.slice_indices) == kept
+    assert 0 <= coarse.heat.min() <= coarse.heat.max() <= 1
+
+
+def test_any_class_is_explained_and_healthy_argues_against_the_others(
+    triage: Triage, volume: Volume
+) -> None:
+    found = {label: triage(volume, explain=label) for label in ("CP", "healthy")}
+    for label, one in found.items():
+        assert one.explained_label == label
+        assert {h.label for h in one.heatmaps} <= {label}
+    assert found["CP"].verdict == found["healthy"].verdict
+    said = {
+        label: np.array([r.contribution for r in one.slices if r.contribution is not None])
+        for label, one in found.items()
+    }
+    assert np.corrcoef(said["CP"], said["healthy"])[0, 1] < -0.5
+
+
+def test_an_unknown_class_is_refused(triage: Triage, volume: Volume) -> None:
+    with pytest.raises(SettingsError, match="flu"):
+        triage(volume, explain="flu")
+
+
+def test_the_papers_map_is_a_setting(bundle: Path, volume: Volume, result: TriageResult) -> None:
+    settings = ExplainSettings(method=HeatMethod.GRAD_CAM, consistency_slices=0)
+    found = Triage.load(bundle, Precision.F32, settings)(volume)
+    assert found.verdict == result.verdict
+    assert found.consistency is None
+    assert {h.method for h in found.heatmaps} == {HeatMethod.GRAD_CAM}

@@ -188,7 +188,7 @@ class Triage:
         SettingsError
             If the bundle has no class of the name to explain.
         """
-        self._refuse_unknown(explain)
+        self.refuse_unknown(explain)
         axial, turn = volume.to_axial()
         run = _Run(self.bundle, axial, turn, self._provenance, _Clock(progress))
         reason = why_not_chest_ct(volume)
@@ -230,7 +230,14 @@ class Triage:
             )
         return run.with_verdict(verdict, findings)
 
-    def _refuse_unknown(self, label: str | None) -> None:
+    def refuse_unknown(self, label: str | None) -> None:
+        """Refuse a class to explain that the bundle does not have.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such class; None is the verdict's, whatever it will be.
+        """
         if label is not None and label not in self.bundle.labels:
             raise SettingsError(
                 f"the class {label!r} to explain",

@@ -46,6 +46,19 @@ def test_people_are_told_the_choice_the_verdict_and_the_limits(ran: Ran) -> None
     assert result["statement"] in told
     assert result["research_use_only"] in told
     assert str(out / "report.html") in told
+    assert str(out / "dicom") in told
+
+
+def test_results_for_the_pacs_belong_to_the_study(ran: Ran, phantom_study: Path) -> None:
+    _, out = ran
+    source = pydicom.dcmread(next(phantom_study.iterdir()), stop_before_pixels=True)
+    listed = json.loads((out / "result.json").read_text("utf-8"))["dicom"]["objects"]
+    assert {entry["kind"] for entry in listed} >= {"capture", "structured-report", "segmentation"}
+    for entry in listed:
+        written = pydicom.dcmread(out / entry["file"], stop_before_pixels=True)
+        assert written.StudyInstanceUID == source.StudyInstanceUID
+        assert written.SeriesInstanceUID != source.SeriesInstanceUID
+        assert written.PatientID == source.PatientID
 
 
 def test_no_progress_where_there_is_no_terminal(ran: Ran) -> None:
@@ -196,6 +209,8 @@ def test_images_are_analysed_with_what_is_stated_about_them(
     assert document["input"]["kind"] == "image-stack"
     assert document["geometry"]["spacing_mm"] == [10, 5, 5]
     assert document["geometry"]["directions"][0] == [0, 0, -1]
+    assert "not DICOM" in document["dicom"]["reason"]
+    assert not (tmp_path / "o" / "dicom").exists()
 
 
 def test_images_without_their_meaning_are_refused(
@@ -276,3 +291,14 @@ def test_an_unknown_bundle_is_refused_before_anything_is_read(
     assert done.exit_code == 1
     assert "no bundle.json for bundle 'nosuch'" in done.stderr
     assert "groundglass models" in done.stderr
+
+
+def test_a_class_the_bundle_does_not_have_cannot_be_explained(
+    invoke: Invoke, phantom_study: Path, bundle: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "report"
+    done = invoke("run", phantom_study, "--out", out, "--bundle", bundle, "--explain", "flu")
+    assert done.exit_code == 2
+    assert "the class 'flu' to explain" in done.stderr
+    assert "CP, NCP, healthy" in done.stderr
+    assert not out.exists()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from groundglass.errors import BundleError
 from groundglass.explain import HeadWeights, feature_gradients
+from groundglass.infer import OpenVinoEngine, Precision, load_bundle
+from groundglass.infer.bundle import HEAD
 
 torch = pytest.importorskip("torch", reason="needs groundglass[train]: PyTorch is the judge")
 
@@ -55,4 +59,40 @@ def test_gradients_are_autograds(seed: int) -> None:
     for label in range(3):
         (expected,) = torch.autograd.grad(logits[label], features, retain_graph=True)
         assert np.abs(expected.numpy()).max() > 1e-3
+        np.testing.assert_allclose(found[label], expected.numpy(), atol=1e-5)
+
+
+def test_gradients_of_the_bundles_head_are_autograds(bundle: Path) -> None:
+    from groundglass.train.networks import SequenceHead  # noqa: PLC0415
+
+    loaded = load_bundle(bundle)
+    weights = HeadWeights.of(OpenVinoEngine(Precision.F32).constants(loaded.path(HEAD)))
+    units, width = weights.r.shape[2], weights.dense_weight.shape[0]
+    head = SequenceHead(
+        weights.w.shape[2], loaded.recipe.group_size, len(loaded.labels), units=units, width=width
+    ).eval()
+    from_onnx = np.argsort(ONNX_GATES).tolist()
+
+    def torch_order(array: np.ndarray) -> torch.Tensor:
+        gates = array.reshape(4, units, -1)[from_onnx].reshape(array.shape)
+        return torch.from_numpy(gates.copy())
+
+    state = head.state_dict()
+    for k, side in enumerate(("", "_reverse")):
+        state[f"lstm.weight_ih_l0{side}"] = torch_order(weights.w[k])
+        state[f"lstm.weight_hh_l0{side}"] = torch_order(weights.r[k])
+        for name, bias in zip(("ih", "hh"), np.split(weights.b[k], 2), strict=True):
+            state[f"lstm.bias_{name}_l0{side}"] = torch_order(bias)
+    state["dense.weight"] = torch.from_numpy(weights.dense_weight)
+    state["dense.bias"] = torch.from_numpy(weights.dense_bias)
+    state["out.weight"] = torch.from_numpy(weights.out_weight)
+    head.load_state_dict(state)
+    rng = np.random.default_rng(0)
+    array = rng.random((loaded.recipe.group_size, weights.w.shape[2]), dtype=np.float32)
+    features = torch.from_numpy(array).requires_grad_()
+    found = feature_gradients(weights, array)
+    logits = head(features[None])[0]
+    for label in range(len(loaded.labels)):
+        (expected,) = torch.autograd.grad(logits[label], features, retain_graph=True)
+        assert np.abs(expected.numpy()).max() > 1e-4
         np.testing.assert_allclose(found[label], expected.numpy(), atol=1e-5)

@@ -48,6 +48,8 @@ class Request:
         Print result.json on standard output, and everything else on standard error.
     stack : ImageStackSettings or None
         What PNG or TIFF images mean.
+    explain : str or None
+        The class whose evidence is shown; None for the verdict's.
     """
 
     source: Path
@@ -56,6 +58,7 @@ class Request:
     precision: str
     machine: bool = False
     stack: ImageStackSettings | None = None
+    explain: str | None = None
 
 
 def analyse(request: Request) -> ExitCode:
@@ -80,9 +83,10 @@ def analyse(request: Request) -> ExitCode:
     voice = Voice(aside=request.machine)
     with waiting("Loading the networks"):
         triage = Triage.load(request.bundle, Precision(request.precision))
+    triage.refuse_unknown(request.explain)
     volume = read(request.source, request.stack, voice)
     with stages(_STAGES) as begin:
-        result = triage(volume, begin)
+        result = triage(volume, begin, request.explain)
         begin(_REPORT)
         directory = write_report(result, volume, request.out)
     tell_result(result, directory, voice)

@@ -52,6 +52,16 @@ def _run(
     ],
     bundle: options.BundleName = options.SHIPPED,
     precision: options.PrecisionOption = "auto",
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="LABEL",
+            show_default=False,
+            help="The class whose evidence is shown (heat, contributions), one of the bundle's. "
+            "The verdict's unless given.",
+        ),
+    ] = None,
     machine: Annotated[
         bool,
         typer.Option("--json", help="Print result.json, and nothing else, on standard output."),
@@ -68,4 +78,4 @@ def _run(
     )
     from groundglass.cli.analysing import Request, analyse  # noqa: PLC0415  (slow: numpy, OpenVINO)
 
-    raise typer.Exit(analyse(Request(source, out, bundle, precision, machine, stack)))
+    raise typer.Exit(analyse(Request(source, out, bundle, precision, machine, stack, explain)))
