@@ -135,3 +135,44 @@ class MemoryPacs:
 
     def check(self) -> CheckResult:
         return CheckResult(not self.down, "down" if self.down else "echo answered")
+
+
+class SlowAnalyser(StubAnalyser):
+    """Takes long enough to be killed in the middle."""
+
+    def analyse(self, work: Work) -> Analysis:
+        threading.Event().wait(0.02)
+        write_stub_report(work)
+        return Analysis(Outcome.VERDICT, "", verdict=True)
+
+
+class FolderPacs:
+    """A folder that, like a PACS, has an object once however often it comes.
+
+    A file there is called by its study's pseudonym and by its content's hash: what comes again with
+    other bytes is there twice.
+    """
+
+    name = "inbox"
+    dicom_only = True
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def deliver(self, files: Sequence[Path]) -> DeliveryReceipt:
+        for path in files:
+            threading.Event().wait(0.005)
+            self._place(path).write_bytes(path.read_bytes())
+        receipts = (FileReceipt(path, FileStatus.ACCEPTED) for path in files)
+        return DeliveryReceipt(self.name, tuple(receipts))
+
+    def confirm(self, receipt: DeliveryReceipt) -> Confirmation:
+        there = (file.path for file in receipt.files if self._place(file.path).exists())
+        return Confirmation(frozenset(there))
+
+    def check(self) -> CheckResult:
+        return CheckResult(works=True, detail="")
+
+    def _place(self, path: Path) -> Path:
+        job = path.parents[2].name
+        return self._folder / f"{job}.{hashlib.sha256(path.read_bytes()).hexdigest()}.dcm"

@@ -12,15 +12,14 @@ import pytest
 
 from groundglass.serve.jobs import JobStore
 from groundglass.serve.spool import Spool, SpoolSettings
-from groundglass.serve.states import JobSettings, State
+from groundglass.serve.states import State
 from serve.in_memory import eventually
 from serve.job_twins import FROM_CT
-from serve.killable_worker import work
+from serve.killable_worker import PATIENT, work
 
 #: Processes are forked off one that has imported everything and has no threads.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["serve.killable_worker"])
-_PATIENT = JobSettings(analysis_tries=1000, first_delay_s=0.01, longest_delay_s=0.01)
 _TIMEOUT_S = 120
 
 
@@ -44,7 +43,7 @@ def test_killed_at_random_moments_under_load(database_url: str, tmp_path: Path, 
     studies, rng = 15, random.Random(kills)  # noqa: S311  (moments, not secrets)
     root, inbox = tmp_path / "spool", tmp_path / "inbox"
     inbox.mkdir()
-    spool, jobs = Spool(root, SpoolSettings(0)), JobStore(database_url, _PATIENT)
+    spool, jobs = Spool(root, SpoolSettings(0)), JobStore(database_url, PATIENT)
     fill(jobs, spool, studies)
     ended = lambda: jobs.counts()[State.DELIVERED]  # noqa: E731
     workers = [start(database_url, root, inbox, f"w{n}") for n in range(2)]
@@ -63,9 +62,9 @@ def test_killed_at_random_moments_under_load(database_url: str, tmp_path: Path, 
             worker.join()
     found = jobs.find()
     assert [job.state for job in found] == [State.DELIVERED] * studies
-    assert all(job.failures < _PATIENT.analysis_tries for job in found)
+    assert all(job.failures < PATIENT.analysis_tries for job in found)
     names = Counter(path.name.split(".")[0] for path in inbox.iterdir() if path.suffix == ".dcm")
-    assert names == {spool.pseudonyms.of(job.study_instance_uid): 2 for job in found}
+    assert names == {f"{spool.pseudonyms.of(job.study_instance_uid)}-r1": 2 for job in found}
     takeovers = sum(e.reason.startswith("the lease of") for j in found for e in jobs.audit_of(j))
     assert takeovers > 0, "no worker was killed in mid job: the test saw nothing"
     jobs.close()
@@ -76,7 +75,7 @@ def test_of_two_workers_one_is_killed_in_mid_job_and_the_other_finishes_it(
 ) -> None:
     root, inbox = tmp_path / "spool", tmp_path / "inbox"
     inbox.mkdir()
-    spool, jobs = Spool(root, SpoolSettings(0)), JobStore(postgres_url, _PATIENT)
+    spool, jobs = Spool(root, SpoolSettings(0)), JobStore(postgres_url, PATIENT)
     (root / "hang-first").touch()  # whoever begins first never ends
     fill(jobs, spool, 1)
     workers = {name: start(postgres_url, root, inbox, name) for name in ("first", "second")}

@@ -7,10 +7,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from groundglass.cli.console import Voice
+from groundglass.cli.console import Voice, waiting
 from groundglass.cli.failures import ExitCode
+from groundglass.errors import ReadError, SettingsError
+from groundglass.serve.intake import Intake
+from groundglass.serve.metrics import Metrics
 from groundglass.serve.node import Stores
 from groundglass.serve.retention import Retention
+from groundglass.serve.retrieve import SourceSettings, open_source
+from groundglass.serve.rules import Rules
 from groundglass.serve.settings import NodeSettings, load_settings
 from groundglass.serve.states import Job, Priority, State
 
@@ -91,6 +96,48 @@ def bump_jobs(config: Path, job_ids: Sequence[int], priority: str) -> None:
         for job_id in job_ids:
             stores.jobs.bump(job_id, Priority[priority.upper()])
             voice.say(f"job {job_id} {priority}")
+
+
+def fetch_study(config: Path, study_instance_uid: str, name: str | None) -> None:
+    """Fetch a study from an archive of the settings; a worker of the node takes it from there.
+
+    Raises
+    ------
+    SettingsError
+        There is no such archive, or the UID is none.
+    GroundglassError
+        The archive cannot be asked, has no CT images of it, or not all came.
+    """
+    voice = Voice()
+    with _stores(config) as (stores, settings):
+        chosen = _source(settings, name)
+        rules = Rules(settings.rules, tuple(one.name for one in settings.destinations))
+        metrics = Metrics(stores.jobs, stores.spool)
+        intake = Intake(stores.spool, stores.jobs, rules, metrics)
+        with waiting(f"Fetching from {chosen.name}"):
+            haul = open_source(chosen).fetch(study_instance_uid, intake)
+        for reason, count in haul.passed_over.items():
+            voice.say(f"{count} instances passed over: {reason}", "yellow")
+        if not haul.taken:
+            raise ReadError(
+                f"no CT image of this study at {chosen.name}",
+                expected="a study with CT images",
+                action="Check the UID, and what our AE title may fetch there.",
+            )
+        intake.ended(study_instance_uid)
+        voice.say(f"{haul.taken} instances of the study are here; `groundglass jobs list` shows it")
+
+
+def _source(settings: NodeSettings, name: str | None) -> SourceSettings:
+    wanted = [one for one in settings.sources if name in (None, one.name)]
+    if len(wanted) == 1:
+        return wanted[0]
+    known = ", ".join(one.name for one in settings.sources) or "none is defined"
+    raise SettingsError(
+        f"{len(wanted)} archives" + ("" if name is None else f" called {name!r}"),
+        expected=f"one of [[sources]] ({known})",
+        action="Name one with --from, or add it to the settings.",
+    )
 
 
 def purge_jobs(config: Path, job_ids: Sequence[int]) -> ExitCode:

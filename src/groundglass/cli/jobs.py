@@ -15,9 +15,9 @@ StateName = Literal[
 PriorityName = Literal["routine", "urgent", "emergency"]
 
 _HELP = (
-    "List, show, retry, bump and purge the jobs of a node; it may be running meanwhile. A job is "
-    "one revision of one study on its way: received, ready, analysing, reported, delivering, then "
-    "delivered, refused (no verdict, and why) or failed (a dead letter)."
+    "List, show, retry, bump, fetch and purge the jobs of a node; it may be running meanwhile. "
+    "A job is one revision of one study on its way: received, ready, analysing, reported, "
+    "delivering, then delivered, refused (no verdict, and why) or failed (a dead letter)."
 )
 _EPILOG = """[bold]Examples[/bold]
 
@@ -45,6 +45,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("show", help="Show a job, its way so far and how far each file got.")(_show)
     group.command("retry", help="Let jobs that failed, or ended otherwise, begin again.")(_retry)
     group.command("bump", help="Give jobs another priority; a waiting retry begins at once.")(_bump)
+    group.command("fetch", help="Fetch a study from an archive; it becomes a job.")(_fetch)
     group.command("purge", help="Delete the files of jobs' studies; the record stays.")(_purge)
     app.add_typer(group)
 
@@ -84,6 +85,27 @@ def _bump(
     from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
 
     jobbing.bump_jobs(config, jobs, priority)
+
+
+def _fetch(
+    study: Annotated[
+        str,
+        typer.Argument(metavar="STUDY", show_default=False, help="Its Study Instance UID."),
+    ],
+    config: ConfigFile,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            show_default="the only one",
+            help="The archive, as [[sources]] in the settings call it.",
+        ),
+    ] = None,
+) -> None:
+    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+
+    jobbing.fetch_study(config, study, source)
 
 
 def _purge(jobs: JobNumbers, config: ConfigFile) -> None:

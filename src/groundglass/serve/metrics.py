@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from groundglass.serve.jobs import JobStore
@@ -105,9 +105,33 @@ class Metrics:
         """Enter a study's whole way in s."""
         self._way.observe(seconds)
 
+    def follow(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Tell the listener's own counts too, at each scrape."""
+        self._registry.register(_Listening(counts))
+
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class _Listening(Collector):
+    """What the listener counts, by name."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        """Nothing in advance, as nothing was counted yet."""
+        return iter(())
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Associations, connections and instances, taken and refused."""
+        family = CounterMetricFamily(
+            "groundglass_listener", "What happened at the listener.", labels=["what"]
+        )
+        for what, count in sorted(self._counts().items()):
+            family.add_metric([what], count)
+        yield family
 
 
 class _Standing(Collector):

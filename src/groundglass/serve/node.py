@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import socket
@@ -10,24 +11,29 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
 from groundglass.errors import GroundglassError, SettingsError
 from groundglass.serve.analyser import Analyser, AnalysisSettings, ProcessAnalyser
+from groundglass.serve.clients import ClientSettings
 from groundglass.serve.commitment import CommitmentInbox, CommitmentService
 from groundglass.serve.delivery import Courier, Destination
 from groundglass.serve.health import Checks, HealthServer
+from groundglass.serve.incoming import InstanceSink
 from groundglass.serve.intake import Intake
 from groundglass.serve.jobs import JobStore
 from groundglass.serve.listener import Listener
 from groundglass.serve.logs import LOGGER
 from groundglass.serve.metrics import Metrics
 from groundglass.serve.retention import Retention
+from groundglass.serve.retrieve import Fetched, Retriever, SourceSettings, open_source
 from groundglass.serve.rules import Rules
 from groundglass.serve.settings import NodeSettings
 from groundglass.serve.spool import Spool, SpoolFull
 from groundglass.serve.states import DatabaseDown
+from groundglass.serve.watch import FolderWatch, WatchSettings
 from groundglass.serve.worker import Workbench, Worker
 
 _LOG = logging.getLogger(f"{LOGGER}.node")
@@ -115,10 +121,13 @@ class Node:
         rules = Rules(settings.rules, tuple(destinations))
         self.metrics = Metrics(jobs, spool)
         intake = Intake(spool, jobs, rules, self.metrics)
-        inbox = CommitmentInbox(settings.data / "commitments")
-        commitment = CommitmentService(intake, inbox, settings.listener.peers)
-        self.listener = Listener(settings.listener, intake, commitment)
-        self._parts: tuple[Part, ...] = (self.listener,)
+        self.listener = open_listener(settings, intake)
+        self.metrics.follow(self.listener.counts)
+        self._parts: tuple[Part, ...] = (
+            self.listener,
+            *(FolderWatch(watch, intake) for watch in settings.watch),
+            *open_retrievers(settings, intake),
+        )
         self._retention = Retention(spool, jobs, settings.retention)
         courier = Courier(destinations, jobs, self.metrics)
         bench = Workbench(spool, jobs, rules, courier, self.metrics)
@@ -163,6 +172,8 @@ class Node:
         def guarded() -> None:
             try:
                 work()
+            except GroundglassError as error:
+                self._error = error
             except BaseException as error:
                 self._error = error
                 raise
@@ -225,6 +236,31 @@ class Node:
         return ""
 
 
+def open_listener(settings: NodeSettings, sink: InstanceSink) -> Listener:
+    """The listener as the settings say, not yet listening.
+
+    Raises
+    ------
+    SettingsError
+        Its TLS files cannot be used.
+    """
+    ours = ClientSettings(settings.listener.ae_title)
+    inbox = CommitmentInbox(settings.data / "commitments")
+    commitment = CommitmentService(sink, inbox, settings.listener.peers, ours)
+    return Listener(settings.listener, sink, commitment)
+
+
+def open_retrievers(settings: NodeSettings, sink: InstanceSink) -> list[Retriever]:
+    """What looks for new studies in the archives that have a schedule, not yet looking."""
+    made = []
+    for source in settings.sources:
+        if source.schedule is not None:
+            name = hashlib.sha256(source.name.encode()).hexdigest()[:16]
+            fetched = Fetched(settings.data / "fetched" / name)
+            made.append(Retriever(open_source(source), source.schedule, sink, fetched))
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing `serve --check` tried.
@@ -265,9 +301,12 @@ def check_node(
         _tried("rules", lambda: _rules_work(settings, destinations)),
         _tried("data folder", lambda: _disk_works(settings)),
         _tried("database", lambda: _database_works(settings)),
+        _tried("listener", lambda: _listener_works(settings)),
     ]
     if settings.worker.count:
         found.append(_tried("weights", lambda: _weights_work(make_analyser(settings.analysis))))
+    found += [_tried(f"folder {w.path}", partial(_watch_works, w)) for w in settings.watch]
+    found += [_tried(f"source {s.name}", partial(_source_works, s)) for s in settings.sources]
     for name, destination in destinations.items():
         seen = destination.check()
         found.append(Finding(f"destination {name}", seen.works, seen.detail))
@@ -307,6 +346,30 @@ def _database_works(settings: NodeSettings) -> str:
         return f"{sum(jobs.counts().values())} jobs in it"
     finally:
         jobs.close()
+
+
+def _listener_works(settings: NodeSettings) -> str:
+    if settings.listener.tls is not None:
+        settings.listener.tls.server()
+    listener = settings.listener
+    callers = f"{len(listener.peers)} known callers" if listener.peers else "this machine only"
+    encrypted = "TLS" if listener.tls else "no TLS"
+    return f"{listener.ae_title} at {listener.host} port {listener.port}, {encrypted}, {callers}"
+
+
+def _watch_works(watch: WatchSettings) -> str:
+    if not os.access(watch.path, os.R_OK | os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"a folder {watch.path} that cannot be watched",
+            expected="a folder this user may read and write",
+            action="Make it, or correct its permissions.",
+        )
+    return "can be watched"
+
+
+def _source_works(settings: SourceSettings) -> str:
+    today = datetime.now(UTC).astimezone().date()
+    return f"answered: {len(open_source(settings).studies(today, today))} studies with CT today"
 
 
 def _weights_work(analyser: Analyser) -> str:

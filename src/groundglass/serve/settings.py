@@ -13,10 +13,12 @@ from groundglass.serve.health import HttpSettings
 from groundglass.serve.listener import ListenerSettings
 from groundglass.serve.logs import LogSettings
 from groundglass.serve.retention import RetentionSettings
+from groundglass.serve.retrieve import SourceSettings
 from groundglass.serve.rules import Rule
 from groundglass.serve.settings_file import example_file, read_settings
 from groundglass.serve.spool import SpoolSettings
 from groundglass.serve.states import JobSettings
+from groundglass.serve.watch import WatchSettings
 from groundglass.serve.worker import WorkerSettings
 
 _HEAD = """\
@@ -54,6 +56,11 @@ class NodeSettings:
         The log, on standard error.
     listener : ListenerSettings
         Studies in by C-STORE.
+    watch : tuple of WatchSettings
+        Studies in by way of folders.
+    sources : tuple of SourceSettings
+        Archives that we fetch studies from: new ones on a schedule, named ones by
+        `groundglass jobs fetch`.
     destinations : tuple of DestinationSettings
         Where results go; several of each kind are possible. Without any they stay in the data
         folder.
@@ -71,6 +78,8 @@ class NodeSettings:
     http: HttpSettings = field(default_factory=HttpSettings)
     log: LogSettings = field(default_factory=LogSettings)
     listener: ListenerSettings = field(default_factory=ListenerSettings)
+    watch: tuple[WatchSettings, ...] = ()
+    sources: tuple[SourceSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
     rules: tuple[Rule, ...] = ()
 

@@ -1,0 +1,130 @@
+"""`groundglass jobs`: what people see of a node's work, and what they may do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from groundglass.cli.jobs import PriorityName, StateName
+from groundglass.serve.node import Stores
+from groundglass.serve.settings import NodeSettings, load_settings
+from groundglass.serve.states import Facts, FileRecord, Priority, State
+
+Invoke = Callable[..., Result]
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "groundglass.toml"
+    path.write_text("data = 'data'\n[spool]\nfree_floor_mb = 0\n[jobs]\nanalysis_tries = 1\n")
+    return path
+
+
+@pytest.fixture
+def settings(config: Path) -> NodeSettings:
+    return load_settings(config)
+
+
+@pytest.fixture
+def stores(settings: NodeSettings) -> Stores:
+    """A delivered study, a dead letter and one that waits: jobs 1, 2, 3."""
+    stores = Stores.open(settings)
+    for study in ("1.2.1", "1.2.2", "1.2.3"):
+        stored = stores.spool.store(study, f"{study}.1", study.encode())
+        stores.jobs.arrived(stored, Facts(CT, "CT1"))
+        if study != "1.2.3":
+            stores.jobs.explicit_end(study)
+    job = stores.jobs.lease("w1", 60)
+    assert job is not None
+    job = stores.jobs.report(job, "jobs/x", "verdict", "2 of 2 groups voted CP.")
+    stores.jobs.record_delivery(job, "pacs", [FileRecord("dicom/sr.dcm", "confirmed", "0x0000")])
+    stores.jobs.finish(job, State.DELIVERED, job.reason)
+    job = stores.jobs.lease("w1", 60)
+    assert job is not None
+    stores.jobs.fail(job, "it broke")
+    return stores
+
+
+@pytest.fixture
+def jobs(invoke: Invoke, config: Path) -> Invoke:
+    def run(*arguments: object) -> Result:
+        return invoke("jobs", *arguments, "--config", config)
+
+    return run
+
+
+def test_list_shows_every_job_and_counts_them(jobs: Invoke, stores: Stores) -> None:
+    done = jobs("list")
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[-1] == "3 of 3 jobs; all: 1 received, 1 delivered, 1 failed"
+    (failed,) = [line for line in lines if " failed " in line and "it broke" in line]
+    assert stores.spool.pseudonyms.of("1.2.2") in failed
+    assert "1.2.2" not in done.stdout
+
+
+def test_list_may_be_narrowed(jobs: Invoke, stores: Stores) -> None:
+    assert len(jobs("list", "--state", "failed").stdout.splitlines()) == 2
+    assert len(jobs("list", "--limit", 1).stdout.splitlines()) == 2
+    assert jobs("list", "--state", "nosuch").exit_code == 2
+
+
+def test_show_tells_the_whole_way(jobs: Invoke, stores: Stores) -> None:
+    done = jobs("show", 1)
+    assert done.exit_code == 0
+    for words in (
+        "Job 1: delivered",
+        "1.2.1",
+        stores.spool.pseudonyms.of("1.2.1"),
+        "2 of 2 groups voted CP.",
+        "attempt 1, w1: leased",
+        "Destination pacs",
+        "confirmed  dicom/sr.dcm  0x0000",
+    ):
+        assert words in done.stdout
+
+
+def test_retry_bump_and_purge(jobs: Invoke, stores: Stores, settings: NodeSettings) -> None:
+    assert jobs("retry", 2).stdout == "job 2 ready\n"
+    assert jobs("bump", 2, 3, "--priority", "urgent").exit_code == 0
+    assert [stores.jobs.get(n).priority for n in (1, 2, 3)] == [0, 50, 50]
+    assert jobs("purge", 1).exit_code == 0
+    assert stores.jobs.get(1).files_purged
+    assert not stores.spool.study_folder("1.2.1").exists()
+    assert stores.spool.study_folder("1.2.2").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("show", 9), "no job 9"),
+        (("retry", 3), "job 3 received"),
+        (("purge", 3), "job 3 received"),
+        (("fetch", "1.2.3"), "none is defined"),
+    ],
+)
+def test_what_cannot_be_done_has_a_reason(
+    jobs: Invoke, stores: Stores, arguments: tuple[object, ...], words: str
+) -> None:
+    done = jobs(*arguments)
+    assert done.exit_code == 2
+    assert words in done.output
+
+
+def test_a_purge_waits_for_instances_that_come_in(jobs: Invoke, stores: Stores) -> None:
+    with stores.spool.holding("1.2.1"):
+        done = jobs("purge", 1)
+    assert done.exit_code == 1
+    assert "coming in" in done.stdout
+    assert not stores.jobs.get(1).files_purged
+
+
+def test_the_names_help_repeats_are_the_programs() -> None:
+    assert set(StateName.__args__) == set(State)
+    assert set(PriorityName.__args__) == {priority.name.lower() for priority in Priority}
