@@ -2,31 +2,49 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from pydicom.uid import UID
 
+from groundglass.core.geometry import Geometry
+from groundglass.core.result import HeatMethod, TriageResult
+from groundglass.core.volume import Volume
 from groundglass.report.identity import Identity, ResultKind, device_uid
-from made_result import PROVENANCE
+from made_result import PROVENANCE, made_result
 
 IMAGES = [("1.2.3.1", None), ("1.2.3.2", None), ("1.2.3.3", 4)]
-BASE = Identity.of_result(IMAGES, PROVENANCE, 1)
+GRID = Geometry((9, 4, 4), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
+RESULT = made_result(Volume(np.zeros(GRID.shape, np.int16), GRID), (3, 4))
+BASE = Identity.of_result(IMAGES, RESULT, 1)
+
+
+def made(**provenance: object) -> TriageResult:
+    return replace(RESULT, provenance=replace(PROVENANCE, **provenance))
+
+
+def explaining(label: str, method: HeatMethod) -> TriageResult:
+    heat = tuple(replace(one, label=label, method=method) for one in RESULT.heatmaps)
+    assert RESULT.coarse_heat is not None
+    return replace(RESULT, heatmaps=heat, coarse_heat=replace(RESULT.coarse_heat, label=label))
 
 
 def test_the_same_input_gives_the_same_uids_in_any_order() -> None:
-    assert Identity.of_result(IMAGES[::-1], PROVENANCE, 1) == BASE
+    assert Identity.of_result(IMAGES[::-1], RESULT, 1) == BASE
     assert BASE.instance_uid(ResultKind.CAPTURE, 2) == BASE.instance_uid(ResultKind.CAPTURE, 2)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        Identity.of_result(IMAGES[1:], PROVENANCE, 1),
-        Identity.of_result([("1.2.3.1", 1), *IMAGES[1:]], PROVENANCE, 1),
-        Identity.of_result(IMAGES, PROVENANCE, 2),
-        Identity.of_result(IMAGES, replace(PROVENANCE, groundglass_version="9"), 1),
-        Identity.of_result(IMAGES, replace(PROVENANCE, bundle_sha256={"encoder.onnx": "ff"}), 1),
-        Identity.of_result(IMAGES, replace(PROVENANCE, recipe={"vote_threshold": 0.8}), 1),
-        Identity.of_result(IMAGES, replace(PROVENANCE, precision="bf16"), 1),
+        Identity.of_result(IMAGES[1:], RESULT, 1),
+        Identity.of_result([("1.2.3.1", 1), *IMAGES[1:]], RESULT, 1),
+        Identity.of_result(IMAGES, RESULT, 2),
+        Identity.of_result(IMAGES, made(groundglass_version="9"), 1),
+        Identity.of_result(IMAGES, made(bundle_sha256={"encoder.onnx": "ff"}), 1),
+        Identity.of_result(IMAGES, made(recipe={"vote_threshold": 0.8}), 1),
+        Identity.of_result(IMAGES, made(precision="bf16"), 1),
+        Identity.of_result(IMAGES, explaining("NCP", HeatMethod.GRAD_CAM), 1),
+        Identity.of_result(IMAGES, explaining("CP", HeatMethod.ALL_LAYERS), 1),
         Identity.of_refusal(IMAGES, PROVENANCE.groundglass_version, "no", 1),
     ],
 )
@@ -49,5 +67,4 @@ def test_every_kind_and_number_has_valid_uids_of_its_own() -> None:
 
 def test_libraries_do_not_change_the_uids() -> None:
     """An update of numpy must not make old results appear a second time."""
-    newer = replace(PROVENANCE, versions={"numpy": "99"})
-    assert Identity.of_result(IMAGES, newer, 1) == BASE
+    assert Identity.of_result(IMAGES, made(versions={"numpy": "99"}), 1) == BASE

@@ -59,7 +59,7 @@ def dicom_results(
     made = result.provenance
     envelope = Envelope(
         header=source.header,
-        identity=Identity.of_result(source.keys, made, settings.revision),
+        identity=Identity.of_result(source.keys, result, settings.revision),
         program=made.groundglass_version,
         weights=made.bundle,
         body_part=_body_part(source, result.outcome),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from groundglass.core.result import Provenance
+from groundglass.core.result import TriageResult
 from groundglass.dicom import own_words
 
 #: Never changes: every UID ever given hangs on it.
@@ -62,24 +62,26 @@ class Identity:
 
     @classmethod
     def of_result(
-        cls, images: Sequence[tuple[str, int | None]], made: Provenance, revision: int
+        cls, images: Sequence[tuple[str, int | None]], result: TriageResult, revision: int
     ) -> Identity:
         """The identity of what one version of the program with one bundle says of some images.
 
-        The program's version, the bundle's files and recipe and the number format are in it, as
-        each may change the result. Versions of libraries are not: they and the processor may
-        change the last digits of a probability.
+        The program's version, the bundle's files and recipe, the number format and what the heat
+        explains are in it, as each may change the content. Versions of libraries are not: they and
+        the processor may change the last digits of a probability.
 
         Parameters
         ----------
         images : sequence of (str, int or None)
             SOP Instance UID and frame number of every image that was judged, in any order.
-        made : Provenance
-            What made the result.
+        result : TriageResult
+            What was found.
         revision : int
             Counts the analyses of a study that grew after it was first analysed.
         """
+        made = result.provenance
         facts = {
+            "explained": [result.explained_label, sorted({h.method for h in result.heatmaps})],
             "program": made.groundglass_version,
             "bundle": dict(made.bundle_sha256),
             "recipe": dict(made.recipe),
