@@ -190,4 +190,4 @@ def _find_lung(
 
 
 def _on_slice(lung: Mask, frame: SquareFrame) -> Mask:
-    return np.asarray(frame.back(lung.astype(np.float32)) > 0.5)
+    return np.asarray(frame.back(lung.astype(np.float32)) > 0.5, dtype=np.bool_)
