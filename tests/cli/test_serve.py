@@ -123,3 +123,32 @@ def test_it_serves_until_it_is_told_to_stop_and_logs_lines_of_json(config: Path)
     events = [json.loads(line)["event"] for line in log.splitlines()]
     assert events[-2:] == ["node stopping", "node stopped"]
     assert "node started" in events or "listening" in events
+
+
+_BREAKING = """
+import logging, threading, warnings
+from groundglass.cli.serving import _log_to_standard_error
+from groundglass.serve.logs import LogSettings
+
+_log_to_standard_error(LogSettings())
+thread = threading.Thread(target=int, args=("Doe^John",))
+thread.start()
+thread.join()
+logging.getLogger("pynetdicom").error("Doe^John")
+warnings.warn("Doe^John")
+"""
+
+
+def test_what_breaks_in_a_thread_is_logged_without_its_text() -> None:
+    """Nor does any other library's line reach the log, which may quote a header."""
+    done = subprocess.run(
+        [sys.executable, "-c", _BREAKING],
+        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = done.stderr.splitlines()
+    entry = json.loads(line)
+    assert (entry["level"], entry["error"]) == ("error", "ValueError")
+    assert "Doe" not in line

@@ -406,6 +406,18 @@ def test_studies_are_purgeable_once_all_of_them_has_ended(jobs: JobStore, clock:
     assert jobs.purgeable(clock.now(), {State.DELIVERED}) == ()
 
 
+def test_jobs_are_listed_as_somebody_looks_for_them(jobs: JobStore, clock: SetClock) -> None:
+    """What is left to do by urgency, then what ended, the last first."""
+    for study in ("1.1", "1.2"):
+        ready(jobs, study)
+        delivered(jobs)
+        clock.go(10)
+    ready(jobs, "1.3")
+    ready(jobs, "1.4", Facts(CT, "CT1", "", Priority.URGENT))
+    assert [job.study_instance_uid for job in jobs.find()] == ["1.4", "1.3", "1.2", "1.1"]
+    assert [job.study_instance_uid for job in jobs.find((State.DELIVERED,), 1)] == ["1.2"]
+
+
 # Around -----------------------------------------------------------------------------------------
 
 
@@ -446,7 +458,7 @@ def test_a_database_of_another_form_is_refused(database_url: str) -> None:
         "mysql://user@host/base",
         "no url",
         "sqlite:////nonexistent/folder/jobs.sqlite",
-        "postgresql+psycopg://nobody@127.0.0.1:1/base",
+        "postgresql://nobody@127.0.0.1:1/base",
     ],
 )
 def test_a_database_that_cannot_be_used_is_refused(url: str) -> None:

@@ -41,7 +41,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(
         name="jobs", help=_HELP, epilog=_EPILOG, rich_markup_mode="rich", no_args_is_help=True
     )
-    group.command("list", help="List jobs, the most urgent first.")(_list)
+    group.command("list", help="List jobs: the most urgent first, then what ended.")(_list)
     group.command("show", help="Show a job, its way so far and how far each file got.")(_show)
     group.command("retry", help="Let jobs that failed, or ended otherwise, begin again.")(_retry)
     group.command("bump", help="Give jobs another priority; a waiting retry begins at once.")(_bump)

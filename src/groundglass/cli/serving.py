@@ -75,9 +75,20 @@ def check_settings(config: Path) -> ExitCode:
 
 
 def _log_to_standard_error(settings: LogSettings) -> None:
+    """The node's own lines as JSON; nothing of other libraries, who may quote a header."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logger = logging.getLogger(LOGGER)
     logger.addHandler(handler)
     logger.setLevel(settings.level.upper())
     logger.propagate = False
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.captureWarnings(capture=True)
+    threading.excepthook = _log_broken_thread
+
+
+def _log_broken_thread(broken: threading.ExceptHookArgs) -> None:
+    """Kind and place of what broke, without its text."""
+    error = broken.exc_value
+    kind = (broken.exc_type, error, broken.exc_traceback) if error is not None else None
+    logging.getLogger(LOGGER).error("something unforeseen happened", exc_info=kind)

@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -22,7 +21,7 @@ from typing import Any, BinaryIO
 from groundglass.core.result import Outcome
 from groundglass.core.study import Study
 from groundglass.dicom import read_study, read_volume, select_chest_ct
-from groundglass.errors import AssemblyError, GroundglassError, NoChestCT, ReadError, ReportError
+from groundglass.errors import AssemblyError, GroundglassError, NoChestCT, ReadError
 from groundglass.infer import Precision
 from groundglass.pipeline import Triage
 from groundglass.report import DicomSettings, write_refusal, write_report
@@ -71,17 +70,18 @@ def main(settings: Mapping[str, Any]) -> None:
 
 def _work(triage: Triage, work: Answer, written: DicomSettings) -> Answer:
     """One study; how it ended."""
-    folder, out = Path(work["study"]), Path(work["out"])
     try:
-        study = read_study(folder)
+        study = read_study(Path(work["study"]))
     except ReadError as error:  # nothing tells what study a capture could belong to
         return {"outcome": UNREADABLE, "reason": str(error), "verdict": False}
+    out = Path(work["out"])
     try:
         if work["given_up"]:
             return _refuse(study, _given_up(work["given_up"]), out, written)
-        return _analyse(triage, study, out, written)
-    except (NoChestCT, ReadError, AssemblyError) as error:
-        return _refuse(study, error, out, written)
+        try:
+            return _analyse(triage, study, out, written)
+        except (NoChestCT, ReadError, AssemblyError) as error:
+            return _refuse(study, error, out, written)
     except GroundglassError as error:
         return {"failed": str(error)}
 
@@ -111,7 +111,7 @@ def _refuse(study: Study, error: GroundglassError, out: Path, written: DicomSett
     if isinstance(error, AnalysisFailed):
         outcome = GIVEN_UP
     instances = [instance for series in study.series for instance in series.instances]
-    with suppress(ReportError):  # no DICOM image among them, or no room: the reason is kept
+    if any(instance.sop_class_uid for instance in instances):
         write_refusal(instances, error, out, written)
     return {"outcome": outcome, "reason": str(error), "verdict": False}
 

@@ -21,6 +21,8 @@ def open_engine(url: str) -> Engine:
     """
     try:
         parsed = sa.make_url(url)
+        if parsed.drivername == "postgresql":  # without a driver's name it would be another one
+            parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "postgresql":
             return sa.create_engine(parsed, pool_pre_ping=True)
         if parsed.get_backend_name() != "sqlite":
@@ -33,7 +35,7 @@ def open_engine(url: str) -> Engine:
     except (sa.exc.ArgumentError, ImportError) as error:
         raise SettingsError(
             f"a database URL that cannot be used ({type(error).__name__})",
-            expected="sqlite:////path/jobs.sqlite or postgresql+psycopg://user@host/base",
+            expected="sqlite:////path/jobs.sqlite or postgresql://user@host/base",
             action="Check the URL; PostgreSQL needs `pip install 'groundglass[postgresql]'`.",
         ) from error
 

@@ -359,11 +359,20 @@ class JobStore:
     def find(
         self, states: Sequence[State] = tuple(State), limit: int | None = None
     ) -> tuple[Job, ...]:
-        """Jobs in these states, in the order in which they would be worked on."""
+        """Jobs in these states: first what is left to do, the most urgent first; then what ended.
+
+        What ended comes in the order in which somebody looks for it, the last first.
+        """
+        over = jobs.c.state.in_(ENDED)
         query = (
             sa.select(jobs)
             .where(jobs.c.state.in_(states))
-            .order_by(jobs.c.priority.desc(), jobs.c.arrived_at, jobs.c.id)
+            .order_by(
+                sa.case((over, 1), else_=0),
+                sa.case((over, -jobs.c.changed_at), else_=-jobs.c.priority),
+                jobs.c.arrived_at,
+                jobs.c.id,
+            )
             .limit(limit)
         )
         with self._reading() as connection:

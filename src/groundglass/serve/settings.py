@@ -38,7 +38,7 @@ class NodeSettings:
         of a file system that they share. Relative paths in this file are relative to this file.
     database : str
         URL of the job table. Empty: SQLite in the data folder, for one machine. For several,
-        `postgresql+psycopg://user@host/base`; the password belongs into `~/.pgpass` (or
+        `postgresql://user@host/base`; the password belongs into `~/.pgpass` (or
         `PGPASSWORD`), not here.
     spool : SpoolSettings
         Received instances.
