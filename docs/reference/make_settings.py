@@ -14,7 +14,7 @@ from groundglass.dicom.candidates import SelectionSettings
 from groundglass.dicom.grid import AssemblySettings
 from groundglass.dicom.imagestack import ImageStackSettings
 from groundglass.dicom.limits import ReadLimits
-from groundglass.explain import KeySlices
+from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
 from groundglass.phantom import PhantomSettings
 from groundglass.prepare import LungContext, Recipe
 from groundglass.report.figures import FigureSettings
@@ -39,7 +39,9 @@ _SETTINGS: tuple[tuple[type, str], ...] = (
     (ImageStackSettings, "`read_study(folder, stack=…)`, or the options of `groundglass run`"),
     (ReadLimits, "fixed: they protect the machine"),
     (LungContext, "`clean_lung_mask(…, context=…)`"),
-    (KeySlices, "fixed"),
+    (ExplainSettings, "`Triage.load(explaining=…)`"),
+    (KeySlices, "`ExplainSettings(key=…)`"),
+    (OpacitySettings, "`opacity_burden(…, settings=…)`"),
     (OverlaySettings, "fixed"),
     (FigureSettings, "fixed"),
     (PhantomSettings, "`make_phantom(settings)`, or the options of `groundglass phantom`"),

@@ -39,7 +39,9 @@ class Perturbation:
 
     def move(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The image moved; what comes in from outside is black. Shape (size, size)."""
-        return np.asarray(cv2.warpAffine(image, self._matrix(len(image)), image.shape))
+        # Cubic: linear interpolation blurs, and the networks would answer to that.
+        matrix, flags = self._matrix(len(image)), cv2.INTER_CUBIC
+        return np.asarray(cv2.warpAffine(image, matrix, image.shape, flags=flags))
 
     def back(self, heat: Float) -> tuple[Float, NDArray[np.bool_]]:
         """A moved image's map where it belongs, and which of its pixels were in the image."""

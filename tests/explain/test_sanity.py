@@ -1,0 +1,121 @@
+"""The map depends on what was learnt, and what it points at is what the verdict rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from groundglass.explain import (
+    Explainer,
+    ExplainSettings,
+    GroupHeat,
+    HeadWeights,
+    Question,
+    Scores,
+    slice_heat,
+)
+from groundglass.infer import Classifier, GroupEvidence, OpenVinoEngine, Precision, load_bundle
+from groundglass.infer.bundle import HEAD
+from groundglass.phantom import PhantomSettings, make_phantom
+from groundglass.prepare import SquareFrame, gather, prepare, slice_positions_mm
+
+SETTINGS = ExplainSettings(consistency_slices=2)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    classifier: Classifier
+    scores: Scores
+    evidence: GroupEvidence
+    heat: GroupHeat
+    question: Question
+    lung: np.ndarray
+    key: dict[int, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def study(bundle: Path) -> Study:
+    """One group of a phantom with its true lungs, explained for the class it was called."""
+    loaded, engine = load_bundle(bundle), OpenVinoEngine(Precision.F32)
+    size = loaded.recipe.image_size
+    phantom = make_phantom(
+        PhantomSettings(
+            label="CP", severity=0.8, seed=4, matrix=size, slice_count=24, slice_spacing_mm=10.0
+        )
+    )
+    prepared = prepare(phantom.volume, phantom.lung, loaded.recipe)
+    classifier = Classifier(loaded, engine)
+    weights = HeadWeights.of(engine.constants(loaded.path(HEAD)))
+    classes = (len(loaded.labels), loaded.labels.index(loaded.healthy))
+    scores = Scores.of(weights, classifier.black, SETTINGS.method, classes)
+    explainer = Explainer(classifier, scores, SETTINGS)
+    (group,) = prepared.groups
+    evidence = classifier(group, gather(group, prepared.group_images(group)))
+    heat = explainer.of_group(evidence)
+    frame = SquareFrame.of(phantom.volume.geometry, size)
+    question = Question(
+        loaded.labels.index(evidence.prediction.label),
+        [heat],
+        prepared.images,
+        slice_positions_mm(phantom.volume.geometry),
+        frame.pixel_mm * size,
+    )
+    key = explainer.explain(question).heat.key
+    return Study(classifier, scores, evidence, heat, question, phantom.lung, key)
+
+
+def strongest(study: Study) -> list[int]:
+    return list(study.key)[:4]
+
+
+def test_a_shuffled_gradient_destroys_the_map(study: Study) -> None:
+    rng = np.random.default_rng(0)
+    slices = strongest(study)
+    detail = study.classifier.detail(np.stack([study.question.images[k] for k in slices]))
+    true = study.question.by_slice("gradient")
+    shuffled = np.stack([rng.permutation(true[k]) for k in slices])
+    again = slice_heat(detail, shuffled, study.scores.black, SETTINGS, study.question.side_mm)
+    alike = []
+    for index, heat in zip(slices, again, strict=True):
+        step = study.lung.shape[1] // len(heat)
+        inside = study.lung[index][step // 2 :: step, step // 2 :: step]
+        alike.append(spearmanr(study.key[index][inside], heat[inside])[0])
+    assert abs(np.nanmean(alike)) < 0.5
+
+
+def test_the_score_rests_on_the_hottest_pixels(study: Study) -> None:
+    """A tenth of the pixels of the four strongest slices, made the lung's usual grey."""
+    rng = np.random.default_rng(0)
+
+    def score(order: dict[int, np.ndarray]) -> float:
+        images = []
+        for index in strongest(study):
+            image = study.question.images[index].copy()
+            seen = image > 0
+            values, rank = image[seen], np.argsort(-order[index][seen], kind="stable")
+            values[rank[: len(rank) // 10]] = np.median(image[study.lung[index]])
+            image[seen] = values
+            images.append(image)
+        features = study.evidence.features.copy()
+        places = [study.heat.group.slice_indices.index(k) for k in strongest(study)]
+        features[places] = study.classifier.detail(np.stack(images)).features
+        logits = study.classifier.logits(features)
+        return float((study.scores.of_logits @ logits)[study.question.class_index])
+
+    size = study.lung.shape[1]
+    hot = {k: np.kron(v, np.ones((size // len(v),) * 2)) for k, v in study.key.items()}
+    random = {k: rng.random((size, size)) for k in study.key}
+    blob = {k: study.lung[k].astype(float) for k in study.key}
+    assert score(hot) < min(score(random), score(blob))
+
+
+def test_evidence_adds_up_to_the_contribution(study: Study) -> None:
+    """At the pixel that decides a feature stands that feature's share in the contribution."""
+    contribution = study.heat.contribution[study.question.class_index]
+    gradient = study.heat.gradient[study.question.class_index]
+    rise = study.evidence.features[: len(gradient)] - study.scores.black.features
+    np.testing.assert_allclose((gradient * rise).sum(axis=1), contribution, rtol=1e-3, atol=1e-4)
