@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,15 @@ def tiny(**changes: Any) -> Experiment:
         for name, value in {**TINY, **changes}.items()
     }
     return build(Experiment, values, "")
+
+
+def toml(values: dict[str, Any]) -> str:
+    """An experiment as TOML; JSON's numbers, strings and lists are TOML's."""
+    lines = [f"{name} = {json.dumps(v)}" for name, v in values.items() if not isinstance(v, dict)]
+    for table, inner in values.items():
+        if isinstance(inner, dict):
+            lines += ["", f"[{table}]", *(f"{k} = {json.dumps(v)}" for k, v in inner.items())]
+    return "\n".join(lines) + "\n"
 
 
 def recipe() -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from groundglass.train.sequence_stage import train_sequence
 from groundglass.train.settings import Experiment
 from made_training import SIZE, make_cohort, make_task, tiny
 
-FILES = sorted((Path(__file__).parents[2] / "experiments").glob("*.toml"))
+DOCS = Path(__file__).parents[2] / "docs"
+FILES = sorted((DOCS.parent / "experiments").glob("*.toml"))
 
 
 def shortened(experiment: Experiment) -> Experiment:
@@ -115,6 +117,14 @@ def test_a_file_that_is_missing_or_no_toml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("[encoder\n")
     with pytest.raises(ReadError, match="TOML"):
         read_experiment(tmp_path / "broken.toml")
+
+
+def test_the_reference_page_is_the_code() -> None:
+    made = runpy.run_path(str(DOCS / "reference" / "make_experiments.py"))
+    page = DOCS / "reference" / "experiments.md"
+    assert page.read_text("utf-8") == made["experiments_page"](), (
+        "an experiment or a setting changed: run python docs/reference/make_experiments.py"
+    )
 
 
 def test_every_setting_is_described() -> None:

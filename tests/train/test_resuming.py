@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from groundglass.train.callbacks import BEST, LAST, TABLE, read_table
 from groundglass.train.encoder_stage import train_encoder
 from groundglass.train.segmenter_stage import train_segmenter
 from groundglass.train.sequence_stage import train_sequence
-from made_training import TINY, CutOffError, make_task, tiny
+from made_training import TINY, CutOffError, make_task, tiny, toml
 
 _SAME = 1e-6
 
@@ -47,24 +46,14 @@ def unbroken(tiny_cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> P
     return out
 
 
-def experiment_file(folder: Path) -> Path:
-    """The tiny experiment as TOML; JSON's values are TOML's."""
-    lines = [f"{name} = {json.dumps(v)}" for name, v in TINY.items() if not isinstance(v, dict)]
-    for table, values in TINY.items():
-        if isinstance(values, dict):
-            lines += ["", f"[{table}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items())]
-    path = folder / "tiny.toml"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
 def test_an_encoder_killed_in_mid_training_ends_as_the_unbroken_one(
     unbroken: Path, tiny_cohort: Cohort, tmp_path: Path
 ) -> None:
-    table = tiny_cohort.path
+    table, experiment = tiny_cohort.path, tmp_path / "tiny.toml"
+    experiment.write_text(toml(TINY))
     command = [
         sys.executable, "-m", "groundglass", "train", "encoder",
-        "--experiment", str(experiment_file(tmp_path)), "--cohort", str(table),
+        "--experiment", str(experiment), "--cohort", str(table),
         "--out", str(tmp_path / "run"), "--cache", str(table.parent / "prepared"),
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

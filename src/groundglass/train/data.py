@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from groundglass.train.augment import draw
 from groundglass.train.cache import PreparedCase
@@ -70,15 +70,22 @@ class StageData(LightningDataModule):
         return self._loader(self.data.validation())
 
     def _loader(self, items: Dataset[Item]) -> DataLoader[Item]:
-        # Not shuffled here: the items come in the epoch's order, and on several devices Lightning
-        # deals them out in turn.
         return DataLoader(
             items,
+            sampler=self._dealer(items),
             batch_size=max(1, self.settings.batch // self.devices),
             num_workers=self.settings.loader_processes,
             # A loader draws a number when it begins. Not from the generator that dropout uses:
             # a resumed run begins once more often.
             generator=torch.Generator(),
+        )
+
+    def _dealer(self, items: Dataset[Item]) -> Sampler[int] | None:
+        """Deals items out to several devices in turn; Lightning's own would shuffle them again."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return None
+        return DistributedSampler(
+            items, self.trainer.world_size, self.trainer.global_rank, shuffle=False
         )
 
 

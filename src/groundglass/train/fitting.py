@@ -40,9 +40,10 @@ _KNOWN = (
     ".*does not have many workers.*",  # a setting of ours
     ".*number of training batches.*is smaller than the logging interval.*",  # we log epochs
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # between Lightning and PyTorch
-    ".*Checkpoint directory .* exists and is not empty.*",
-    ".*reload_dataloaders_every_n_epochs.*",
+    ".*all_gather is deprecated.*",  # between Lightning and PyTorch
+    ".*It is recommended to use `self.log.*sync_dist.*",  # every device has all items' values
 )
+_TALKERS = ("lightning.pytorch", "lightning.fabric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ def _run(
             ),
             default_root_dir=place.folder,
             num_sanity_val_steps=0,
+            use_distributed_sampler=False,
             reload_dataloaders_every_n_epochs=1,
             enable_checkpointing=True,
             enable_model_summary=False,
@@ -219,9 +221,9 @@ class _Spawned(DDPStrategy):
         super().__init__(start_method="spawn", process_group_backend=backend)
 
     def setup_distributed(self) -> None:
-        """Join the others without announcing it."""
-        with quiet():
-            super().setup_distributed()
+        """Join the others without announcing it, here or later: this process only trains."""
+        _silence()
+        super().setup_distributed()
 
 
 def _begin(place: Place, identity: Mapping[str, Any]) -> None:
@@ -328,15 +330,18 @@ def load_net(net: nn.Module, path: Path, fresh: str = "") -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without Lightning's announcements, tips and remarks that are no news."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    levels = [logging.getLogger(name).level for name in _TALKERS]
     with warnings.catch_warnings():
-        for message in _KNOWN:
-            warnings.filterwarnings("ignore", message)
+        _silence()
         try:
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            for name, level in zip(_TALKERS, levels, strict=True):
+                logging.getLogger(name).setLevel(level)
+
+
+def _silence() -> None:
+    for name in _TALKERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in _KNOWN:
+        warnings.filterwarnings("ignore", message)
