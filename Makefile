@@ -14,7 +14,7 @@ demo: $(VENV)/.run ## install, make a synthetic study, analyse it, write demo/re
 	$(BIN)/groundglass demo --out demo
 
 test: $(VENV)/.dev ## install everything and run the tests
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered $(TESTS)
 
 check: $(VENV)/.dev ## format, lint, types, import directions
 	$(BIN)/ruff format --check .

@@ -139,7 +139,7 @@ def test_heat_and_outline_can_be_switched_off(visit: Visit) -> None:
 
 def test_the_overview_leads_to_its_slice(visit: Visit) -> None:
     visit.page.locator("#overview").scroll_into_view_if_needed()
-    box = visit.page.locator("#overview image").bounding_box()
+    box = visit.page.locator("#overview image").first.bounding_box()
     visit.page.mouse.click(box["x"] + 5, box["y"] + box["height"] * 0.5 / SLICES)
     visit.shown(1)
 

@@ -186,7 +186,8 @@ def _find_lung(
     hu: NDArray[np.float32], frame: SquareFrame, segmenter: Segmenter, recipe: Recipe
 ) -> Mask:
     seen = segmenter_window(frame.into(hu, _AIR_HU), recipe)[None]
-    return clean_lung_mask(segmenter(seen), seen, frame.pixel_mm, recipe)[0]
+    mask = clean_lung_mask(segmenter(seen), seen, frame.pixel_mm, recipe)[0]
+    return np.asarray(mask, dtype=np.bool_)
 
 
 def _on_slice(lung: Mask, frame: SquareFrame) -> Mask:
