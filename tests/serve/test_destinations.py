@@ -392,6 +392,23 @@ def test_a_folder_gets_each_file_whole_and_is_read_back(report: list[Path], tmp_
     assert destination.confirm(receipt).confirmed == set(report[1:])
 
 
+def test_a_refusal_is_a_report_too(report: list[Path], tmp_path: Path) -> None:
+    """A capture that says that there is no result has another manifest beside it."""
+    manifest = tmp_path / "report" / "result.json"
+    refusal = manifest.rename(manifest.with_name("refusal.json"))
+    files = [*report[:-1], refusal]
+    (tmp_path / "out").mkdir()
+    destination = FolderDestination(FolderSettings("out", tmp_path / "out"))
+    assert destination.confirm(destination.deliver(files)).confirmed == set(files)
+    (target,) = (tmp_path / "out" / STUDY_UID).iterdir()
+    assert (target / "refusal.json").is_file()
+    with web_archive() as (archive, url):
+        WebhookDestination(WebhookSettings("hook", url)).deliver(files)
+        ((_, _, body),) = archive.requests
+    assert json.loads(body)["outcome"] == "refused"
+    assert b"DOE" not in body
+
+
 def test_a_folder_that_is_missing_is_said(report: list[Path], tmp_path: Path) -> None:
     destination = FolderDestination(FolderSettings("out", tmp_path / "not mounted"))
     assert not destination.check().works

@@ -42,6 +42,17 @@ class TheJobTable(RuleBasedStateMachine):
         self.acknowledged.add((study, stored.file))
 
     @rule(study=STUDIES)
+    def send_whole(self, study: str) -> None:
+        self.send(study=study, number=0)
+        self.say_the_end(study=study)
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def overtake(self) -> None:
+        self.wait(seconds=LEASE_S)
+        self.lease(worker="c")
+
+    @rule(study=STUDIES)
     def say_the_end(self, study: str) -> None:
         self.jobs.explicit_end(study)
 
@@ -146,6 +157,6 @@ def _revision(job: Job) -> int:
 
 
 TheJobTable.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, derandomize=True
+    max_examples=30, stateful_step_count=30, deadline=None, derandomize=True
 )
 TestTheJobTable = TheJobTable.TestCase

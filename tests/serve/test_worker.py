@@ -12,6 +12,7 @@ import pytest
 from groundglass.core.result import Outcome
 from groundglass.errors import SettingsError
 from groundglass.serve.delivery import FileStatus
+from groundglass.serve.logs import JsonLines
 from groundglass.serve.states import Job, State
 from groundglass.serve.worker import Workbench, Worker, WorkerSettings
 from serve.in_memory import eventually
@@ -155,6 +156,26 @@ def test_a_file_taken_away_by_hand_is_a_reason_not_a_crash(
     worker.work_once()
     assert (only(bench).state, only(bench).failures) == (State.READY, 1)
     assert os.strerror(errno.ENOENT) in only(bench).reason
+
+
+def test_a_defect_that_one_study_meets_does_not_stop_the_others(
+    bench: Workbench, worker: Worker, analyser: StubAnalyser, caplog: pytest.LogCaptureFixture
+) -> None:
+    def break_on_the_first() -> None:
+        if len(analyser.seen) == 1:
+            raise KeyError("Doe^John")
+
+    analyser.while_analysing = break_on_the_first
+    send(bench, "1.2")
+    send(bench, "1.3")
+    assert worker.work_once()
+    assert worker.work_once()
+    states = {job.study_instance_uid: job for job in bench.jobs.find()}
+    assert states["1.3"].state is State.DELIVERED
+    assert (states["1.2"].state, states["1.2"].failures) == (State.READY, 1)
+    assert states["1.2"].reason.startswith("KeyError, a defect")
+    (said,) = [record for record in caplog.records if record.exc_info]
+    assert "Doe" not in JsonLines().format(said)
 
 
 def test_a_worker_whose_lease_was_taken_over_breaks_off_and_changes_nothing(

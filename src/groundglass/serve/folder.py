@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from groundglass.report import REFUSAL
 from groundglass.report.writing import MANIFEST
 from groundglass.serve.delivery import (
     CheckResult,
@@ -121,7 +122,9 @@ class FolderDestination:
 
 def _report_of(path: Path) -> Path:
     """The folder of the report a file belongs to."""
-    return next((at for at in path.parents if (at / MANIFEST).is_file()), path.parent)
+    manifests = (MANIFEST, REFUSAL)
+    whole = (at for at in path.parents if any((at / name).is_file() for name in manifests))
+    return next(whole, path.parent)
 
 
 def _receipt(path: Path, identity: Identity | None, status: FileStatus, detail: str) -> FileReceipt:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import requests
 
 from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.report import REFUSAL
 from groundglass.report.writing import MANIFEST
 from groundglass.serve.delivery import (
     CheckResult,
@@ -147,6 +148,8 @@ def _describe(files: Sequence[Path]) -> dict[str, Any]:
         if path.name == MANIFEST:
             document = json.loads(path.read_text("utf-8"))
             content |= {key: document[key] for key in _TOLD if key in document}
+        if path.name == REFUSAL:  # its reason stays in the report: it may quote a description
+            content["outcome"] = "refused"
     return content
 
 

@@ -176,6 +176,11 @@ class Worker:
             self._fail(job, error.found)
         except OSError as error:  # a full disk, a file taken away by hand
             self._fail(job, error.strerror or type(error).__name__)
+        except (LeaseLost, DatabaseDown):
+            raise
+        except Exception as error:  # noqa: BLE001  (a defect met here must not stop all the others)
+            _LOG.exception("something unforeseen happened", extra={"fields": {"job": job.id}})
+            self._fail(job, f"{type(error).__name__}, a defect in groundglass: please report it")
 
     def _fail(self, job: Job, reason: str) -> None:
         self._bench.metrics.failure(job.state)
