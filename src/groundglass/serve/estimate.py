@@ -1,0 +1,152 @@
+"""How long an analysis will take, from the size of the study.
+
+Reading, segmenting and drawing cost something per slice, decoding and resampling something per
+pixel, and every study something however small it is: a sum of four products with coefficients that
+depend on the machine. They are fitted to analyses that have ended, none of them below zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.errors import SettingsError
+
+#: Part of an observation's weight that what was believed before keeps, per coefficient. Enough to
+#: decide what observations of one kind of study leave open, too little to matter otherwise.
+_BELIEF = 0.05
+#: An analysis this many times off what its like took was disturbed, and teaches nothing.
+_DISTURBED = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class StudySize:
+    """What the duration of an analysis depends on.
+
+    Parameters
+    ----------
+    slices : int
+        Images in the study.
+    rows, columns : int
+        Of each image.
+    compressed : bool
+        Whether the pixels must be decoded.
+    """
+
+    slices: int
+    rows: int
+    columns: int
+    compressed: bool
+
+    def __post_init__(self) -> None:
+        if min(self.slices, self.rows, self.columns) < 1:
+            raise SettingsError(
+                f"{self.slices} slices of {self.rows}×{self.columns}",
+                expected="at least one slice of at least one pixel",
+                action="Give the size of a study.",
+            )
+
+    @property
+    def terms(self) -> tuple[float, float, float, float]:
+        """What each coefficient of a `CostModel` is multiplied with, in its order."""
+        megapixels = self.slices * self.rows * self.columns / 1e6
+        return 1.0, float(self.slices), megapixels, megapixels * self.compressed
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """An analysis that has ended.
+
+    Parameters
+    ----------
+    size : StudySize
+        What was analysed.
+    seconds : float
+        How long it took, above 0.
+    """
+
+    size: StudySize
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CostModel:
+    """Predicts the duration of an analysis, from files on disk to the written report.
+
+    Parameters
+    ----------
+    study_s : float
+        Seconds that any study takes.
+    slice_s : float
+        Seconds per slice, whatever its size.
+    megapixel_s : float
+        Seconds per million pixels.
+    decoding_s : float
+        Further seconds per million pixels that are compressed.
+    """
+
+    study_s: float
+    slice_s: float
+    megapixel_s: float
+    decoding_s: float
+
+    def predict(self, size: StudySize) -> float:
+        """Seconds an analysis of a study of this size takes."""
+        return float(np.dot(astuple(self), size.terms))
+
+    def fitted(self, observations: Sequence[Observation]) -> CostModel:
+        """The model of the machine on which these analyses ran.
+
+        This model is scaled to them, then its coefficients are fitted by least squares of the
+        relative error, none below zero. What the observations leave open, as when all are of one
+        size, stays in proportion to this model. With no observations it stays as it is.
+
+        Parameters
+        ----------
+        observations : sequence of Observation
+            One is enough; the more kinds of study among them, the better.
+        """
+        if not observations:
+            return self
+        scale = median(one.seconds / self.predict(one.size) for one in observations)
+        scaled = CostModel(*(scale * value for value in astuple(self)))
+        # What took too long by far misses by less than its whole, so it cannot bend this fit much.
+        first = scaled._through(observations)
+        sound = [
+            one
+            for one in observations
+            if 1 / _DISTURBED <= one.seconds / first.predict(one.size) <= _DISTURBED
+        ]
+        return scaled._through(sound)
+
+    def _through(self, observations: Sequence[Observation]) -> CostModel:
+        from scipy.optimize import nnls  # noqa: PLC0415  (slow to import; only who fits pays)
+
+        belief = np.array(astuple(self))
+        terms: NDArray[np.float64] = np.array([one.size.terms for one in observations])
+        terms = terms.reshape(-1, len(belief))
+        seconds = np.array([one.seconds for one in observations])
+        # In units of the belief, so that 1 means "as before" for each coefficient.
+        rows = terms * belief / seconds[:, None]
+        weight = np.sqrt(_BELIEF) * np.eye(len(belief))
+        known = np.concatenate([np.ones(len(rows)), np.diag(weight)])
+        factors, _ = nnls(np.concatenate([rows, weight]), known)
+        return CostModel(*(float(value) for value in factors * belief))
+
+
+def left_out_errors(model: CostModel, observations: Sequence[Observation]) -> tuple[float, ...]:
+    """For each observation, by what share a model fitted to the others misses it; signed."""
+    errors = []
+    for k, one in enumerate(observations):
+        others = [*observations[:k], *observations[k + 1 :]]
+        errors.append(model.fitted(others).predict(one.size) / one.seconds - 1)
+    return tuple(errors)
+
+
+#: Fitted by `python -m benchmarks --only scaling` on two cores with AVX2. A node replaces it by
+#: what its own analyses took.
+TWO_CORES = CostModel(study_s=1.0, slice_s=0.02, megapixel_s=0.05, decoding_s=0.04)
