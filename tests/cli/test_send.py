@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from groundglass.cli import extras
 from groundglass.cli.failures import ExitCode
 from groundglass.serve.commitment import CommitmentInbox, CommitmentService
 from groundglass.serve.listener import Listener
@@ -94,12 +93,3 @@ def test_a_folder_without_dicom(invoke: Invoke, tmp_path: Path) -> None:
     done = invoke("send", tmp_path, "--to", "PACS@127.0.0.1:9")
     assert done.exit_code == ExitCode.CANNOT
     assert "no DICOM file" in done.output
-
-
-def test_a_plain_install_is_told_what_is_missing(
-    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda _: None)
-    done = invoke("send", tmp_path, "--to", "PACS@127.0.0.1:9")
-    assert done.exit_code == ExitCode.WRONG_USE
-    assert "groundglass[serve]" in done.output

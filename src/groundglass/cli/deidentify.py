@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from groundglass.cli.extras import need
+
 _HELP = (
     "Write copies of DICOM studies without what tells who the patients are.\n\n"
     "PS3.15 basic profile: names, numbers, places and free text go, private attributes too; UIDs "
@@ -64,6 +66,7 @@ def _deidentify(
         ),
     ],
 ) -> None:
+    need("dicomanonymizer", "serve")
     from groundglass.cli.deidentifying import write_deidentified  # noqa: PLC0415  (slow: pydicom)
 
     write_deidentified(source, out, key_file)

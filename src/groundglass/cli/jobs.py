@@ -6,18 +6,21 @@ from typing import Annotated, Literal
 
 import typer
 
+from groundglass.cli.extras import need
 from groundglass.cli.serve import ConfigFile
 
 #: The names of `groundglass.serve.states.State` and `Priority`, whose import would slow `--help`.
 StateName = Literal[
-    "received", "ready", "analysing", "reported", "delivering", "delivered", "refused", "failed"
-]
+    "received", "ready", "analysing", "reported", "delivering", "delivered", "refused",
+    "superseded", "failed",
+]  # fmt: skip
 PriorityName = Literal["routine", "urgent", "emergency"]
 
 _HELP = (
     "List, show, retry, bump, fetch and purge the jobs of a node; it may be running meanwhile. "
     "A job is one revision of one study on its way: received, ready, analysing, reported, "
-    "delivering, then delivered, refused (no verdict, and why) or failed (a dead letter)."
+    "delivering, then delivered, refused (no verdict, and why), superseded (more images came "
+    "before anything went out) or failed (a dead letter)."
 )
 _EPILOG = """[bold]Examples[/bold]
 
@@ -39,7 +42,12 @@ JobNumbers = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Make the commands known."""
     group = typer.Typer(
-        name="jobs", help=_HELP, epilog=_EPILOG, rich_markup_mode="rich", no_args_is_help=True
+        name="jobs",
+        help=_HELP,
+        epilog=_EPILOG,
+        rich_markup_mode="rich",
+        no_args_is_help=True,
+        callback=lambda: need("sqlalchemy", "serve"),
     )
     group.command("list", help="List jobs: the most urgent first, then what ended.")(_list)
     group.command("show", help="Show a job, its way so far and how far each file got.")(_show)

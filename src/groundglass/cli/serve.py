@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from groundglass.cli.extras import need
+
 _HELP = (
     "Run a node beside a PACS: studies in by DICOM, results back into the study.\n\n"
     "Everything received is on disk before it is acknowledged, every study has a row in the job "
@@ -44,6 +46,7 @@ ConfigFile = Annotated[
 
 def _print_example(wanted: bool) -> None:
     if wanted:
+        need("pynetdicom", "serve")
         from groundglass.cli.serving import example  # noqa: PLC0415  (slow: DICOM)
 
         typer.echo(example(), nl=False)
@@ -75,6 +78,7 @@ def _serve(
         ),
     ] = False,
 ) -> None:
+    need("pynetdicom", "serve")
     from groundglass.cli.serving import check_settings, serve  # noqa: PLC0415  (slow: DICOM)
 
     raise typer.Exit(check_settings(config) if check else serve(config))
