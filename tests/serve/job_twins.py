@@ -105,6 +105,7 @@ class MemoryPacs:
     def __init__(self, name: str = "pacs", *, dicom_only: bool = True) -> None:
         self.name = name
         self.dicom_only = dicom_only
+        self.knows_what_it_has = True
         self.kept: dict[str, bytes] = {}
         self.offered: list[str] = []
         self.asked: list[str] = []
@@ -155,6 +156,7 @@ class FolderPacs:
 
     name = "inbox"
     dicom_only = True
+    knows_what_it_has = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -34,6 +34,10 @@ def job(quick_jobs: JobStore) -> Job:
     return quick_jobs.report(leased, "jobs/x", "verdict", "")
 
 
+class Killed(BaseException):
+    """What a courier does not live to see."""
+
+
 def courier(jobs: JobStore, spool: Spool, *destinations: MemoryPacs) -> Courier:
     return Courier({d.name: d for d in destinations}, jobs, Metrics(jobs, spool))
 
@@ -107,9 +111,6 @@ def test_what_was_taken_and_not_confirmed_is_asked_for_before_it_is_sent_again(
 def test_a_courier_killed_before_it_could_confirm_does_not_send_again(
     quick_jobs: JobStore, spool: Spool, pacs: MemoryPacs, report: Path, job: Job
 ) -> None:
-    class Killed(BaseException):
-        pass
-
     def kill(_: object) -> None:
         raise Killed
 
@@ -119,6 +120,59 @@ def test_a_courier_killed_before_it_could_confirm_does_not_send_again(
     del pacs.confirm
     courier(quick_jobs, spool, pacs).deliver(job, report, ["pacs"])
     assert pacs.offered == DICOM
+
+
+def kill() -> None:
+    raise Killed
+
+
+def taken_over(jobs: JobStore, job: Job) -> Job:
+    """The job as its next worker has it."""
+    jobs.heartbeat(job, -1)
+    again = jobs.lease("w2", 60)
+    assert again is not None
+    assert again.attempt == job.attempt + 1
+    return again
+
+
+def test_a_courier_killed_between_answer_and_record_is_followed_by_one_who_asks_first(
+    quick_jobs: JobStore, spool: Spool, pacs: MemoryPacs, report: Path, job: Job
+) -> None:
+    pacs.after_delivery = kill
+    with pytest.raises(Killed):
+        courier(quick_jobs, spool, pacs).deliver(job, report, ["pacs"])
+    assert statuses(quick_jobs, job) == {}
+    assert pacs.asked == [], "the first asked, though nobody had been there before it"
+    del pacs.kept["seg.dcm"]  # had it been killed before this one went out
+    pacs.after_delivery = lambda: None
+    courier(quick_jobs, spool, pacs).deliver(taken_over(quick_jobs, job), report, ["pacs"])
+    assert pacs.asked == [*DICOM, "seg.dcm"]
+    assert pacs.offered == [*DICOM, "seg.dcm"]
+    assert statuses(quick_jobs, job) == dict.fromkeys(DICOM, "confirmed")
+
+
+def test_what_was_refused_before_the_kill_is_asked_for_too(
+    quick_jobs: JobStore, spool: Spool, pacs: MemoryPacs, report: Path, job: Job
+) -> None:
+    pacs.statuses["seg.dcm"] = FileStatus.REFUSED
+    with pytest.raises(DeliveryError):
+        courier(quick_jobs, spool, pacs).deliver(job, report, ["pacs"])
+    pacs.kept["seg.dcm"] = b"came by a courier who was killed"
+    courier(quick_jobs, spool, pacs).deliver(taken_over(quick_jobs, job), report, ["pacs"])
+    assert pacs.offered == DICOM
+
+
+def test_one_that_does_not_know_what_it_has_is_told_again(
+    quick_jobs: JobStore, spool: Spool, report: Path, job: Job
+) -> None:
+    hook = MemoryPacs("hook")
+    hook.knows_what_it_has = False
+    hook.after_delivery = kill
+    with pytest.raises(Killed):
+        courier(quick_jobs, spool, hook).deliver(job, report, ["hook"])
+    hook.after_delivery = lambda: None
+    courier(quick_jobs, spool, hook).deliver(taken_over(quick_jobs, job), report, ["hook"])
+    assert hook.offered == [*DICOM, *DICOM]
 
 
 def test_one_destination_down_does_not_keep_the_others_waiting(

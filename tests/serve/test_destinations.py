@@ -30,6 +30,7 @@ from groundglass.serve.pacs import PacsDestination, PacsSettings
 from groundglass.serve.peers import Peer
 from groundglass.serve.send import send
 from groundglass.serve.webhook import (
+    IDEMPOTENCY,
     SIGNATURE,
     TIMESTAMP,
     WebhookDestination,
@@ -436,6 +437,17 @@ def test_a_webhook_is_told_the_verdict_and_nothing_of_the_patient(
     signed = headers[TIMESTAMP].encode() + b"." + body
     expected = hmac.new(b"key", signed, hashlib.sha256).hexdigest()
     assert headers[SIGNATURE] == f"sha256={expected}"
+
+
+def test_a_webhook_can_tell_the_same_message_from_another(report: list[Path]) -> None:
+    with web_archive() as (archive, url):
+        destination = WebhookDestination(WebhookSettings("hook", url))
+        for _ in range(2):
+            destination.deliver(report)
+        destination.check()
+        keys = [headers[IDEMPOTENCY] for _, headers, _ in archive.requests]
+    assert keys[0] == keys[1] != keys[2]
+    assert not destination.knows_what_it_has
 
 
 def test_a_webhook_that_refuses_takes_nothing(report: list[Path]) -> None:

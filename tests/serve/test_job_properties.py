@@ -105,8 +105,13 @@ class TheJobTable(RuleBasedStateMachine):
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
         job = data.draw(st.sampled_from(self.ended()))
-        if not job.files_purged:
+        try:
             assert self.jobs.retry(job.id).state in (State.READY, State.REPORTED)
+        except SettingsError:
+            assert job.files_purged or self.later(job)
+        else:
+            assert not job.files_purged
+            assert not self.later(job)
 
     @rule(study=STUDIES)
     def purge(self, study: str) -> None:
@@ -121,6 +126,11 @@ class TheJobTable(RuleBasedStateMachine):
         assert {(study, file) for file in purged.files} == gone
         self.acknowledged -= gone
 
+    def later(self, job: Job) -> bool:
+        """Whether a later revision of its study is there."""
+        of_study = [j for j in self.jobs.find() if j.study_instance_uid == job.study_instance_uid]
+        return any(other.revision > job.revision for other in of_study)
+
     def ended(self) -> list[Job]:
         return [job for job in self.jobs.find() if job.state in ENDED]
 
@@ -130,6 +140,11 @@ class TheJobTable(RuleBasedStateMachine):
         last = {job.study_instance_uid: job for job in sorted(self.jobs.find(), key=_revision)}
         found = {(uid, f) for uid, job in last.items() for f in self.jobs.files_of(job)}
         assert found == self.acknowledged
+
+    @invariant()
+    def no_last_revision_is_superseded(self) -> None:
+        for job in self.jobs.find([State.SUPERSEDED]):
+            assert self.later(job)
 
     @invariant()
     def the_audit_trail_is_a_way_through_the_states(self) -> None:

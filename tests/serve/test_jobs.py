@@ -362,6 +362,72 @@ def test_a_job_that_is_not_there(quick_jobs: JobStore, method: str) -> None:
         quick_jobs.purge("1.2.3")
 
 
+def test_a_revision_whose_successor_came_before_delivery_is_superseded(jobs: JobStore) -> None:
+    """While it was analysed, while it waited for its next analysis, for its next delivery."""
+    first = ready(jobs, "1.2")
+    leased = jobs.lease("w1", 60)
+    assert leased is not None
+    second = jobs.arrived(on_disk("1.2", "1.2.2"), FROM_CT)
+    assert second.opened
+    ended = jobs.report(leased, "jobs/x", "verdict", "")
+    assert ended.state is State.SUPERSEDED
+    assert ended.reason == "revision 2 came before anything went out"
+    with pytest.raises(LeaseLost):
+        jobs.finish(leased, State.DELIVERED, "")
+    jobs.explicit_end("1.2")
+    leased = jobs.lease("w1", 60)
+    assert leased is not None
+    assert leased.id == second.job_id
+    jobs.release(leased, "stopping")
+    third = jobs.arrived(on_disk("1.2", "1.2.3"), FROM_CT)
+    assert third.job_id == second.job_id, "one that waits takes instances itself"
+    with pytest.raises(SettingsError, match=f"jobs retry {second.job_id}"):
+        jobs.retry(first.job_id)
+
+
+def test_a_revision_that_waits_when_its_successor_is_there_is_not_begun(
+    jobs: JobStore, clock: SetClock
+) -> None:
+    first = ready(jobs, "1.2")
+    leased = jobs.lease("w1", 60)
+    assert leased is not None
+    second = jobs.arrived(on_disk("1.2", "1.2.2"), FROM_CT)
+    jobs.fail(leased, "it broke")
+    clock.go(1000)
+    assert jobs.lease("w1", 60) is None
+    assert jobs.get(first.job_id).state is State.SUPERSEDED
+    jobs.complete_quiet()
+    leased = jobs.lease("w1", 60)
+    assert leased is not None
+    assert leased.id == second.job_id
+
+
+def test_a_revision_of_which_something_went_out_goes_on(jobs: JobStore, clock: SetClock) -> None:
+    ready(jobs, "1.2")
+    leased = jobs.lease("w1", 60)
+    assert leased is not None
+    delivering = jobs.report(leased, "jobs/x", "verdict", "")
+    jobs.record_delivery(delivering, "pacs", [FileRecord("sr.dcm", "confirmed")])
+    jobs.arrived(on_disk("1.2", "1.2.2"), FROM_CT)
+    jobs.fail(delivering, "1 of 2 files refused")
+    clock.go(1000)
+    again = jobs.lease("w1", 60)
+    assert again is not None
+    assert (again.id, again.state) == (delivering.id, State.DELIVERING)
+
+
+def test_no_time_is_quiet_before_we_listened(jobs: JobStore, clock: SetClock) -> None:
+    """A node that was down has not heard whether more came."""
+    jobs.arrived(on_disk("1.2", "1.2.1"), FROM_CT)
+    clock.go(1000)
+    began = clock.now()
+    assert jobs.complete_quiet(began) == 0
+    clock.go(jobs.settings.quiet_s - 1)
+    assert jobs.complete_quiet(began) == 0
+    clock.go(1)
+    assert jobs.complete_quiet(began) == 1
+
+
 def test_a_purge_forgets_the_files_and_keeps_the_record(jobs: JobStore) -> None:
     booking = ready(jobs, "1.2")
     delivered(jobs)

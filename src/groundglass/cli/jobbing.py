@@ -19,6 +19,8 @@ from groundglass.serve.rules import Rules
 from groundglass.serve.settings import NodeSettings, load_settings
 from groundglass.serve.states import Job, Priority, State
 
+#: Ends that need a reason.
+_EXPLAINED = (State.FAILED, State.REFUSED, State.SUPERSEDED)
 _STYLES = {State.FAILED: "bold red", State.REFUSED: "yellow", State.DELIVERED: "green"}
 
 
@@ -179,7 +181,7 @@ def _stores(config: Path) -> Iterator[tuple[Stores, NodeSettings]]:
 def _line(job: Job, stores: Stores) -> str:
     study = stores.spool.pseudonyms.of(job.study_instance_uid)
     urgent = f"  {_priority(job)}" if job.priority else ""
-    why = f"  {job.reason}" if job.state in (State.FAILED, State.REFUSED) or job.failures else ""
+    why = f"  {job.reason}" if job.state in _EXPLAINED or job.failures else ""
     return (
         f"{job.id:>6}  {job.state:<10} {_time(job.changed_at)}  {study} revision {job.revision}, "
         f"{job.instances} instances from {job.source_ae}{urgent}{why}"

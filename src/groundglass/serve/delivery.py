@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from groundglass.errors import GroundglassError
+from groundglass.serve.identity import identify
 from groundglass.serve.jobs import JobStore
 from groundglass.serve.metrics import Metrics
 from groundglass.serve.states import DatabaseDown, FileRecord, Job, LeaseLost
 
 _DICOM = ".dcm"
+#: Of a file that was there before this attempt: its answer was never recorded.
+_FOUND = "found there"
 
 
 class DeliveryError(GroundglassError):
@@ -122,6 +125,11 @@ class Destination(Protocol):
         """Whether it takes DICOM files only; else it gets the page and the JSON too."""
         ...
 
+    @property
+    def knows_what_it_has(self) -> bool:
+        """Whether `confirm` tells what is there, even of files that nobody saw taken."""
+        ...
+
     def deliver(self, files: Sequence[Path]) -> DeliveryReceipt:
         """Send files; some may be taken and others not.
 
@@ -150,8 +158,8 @@ class Destination(Protocol):
 class Courier:
     """Brings a job's report to its destinations and records, file by file, how far each got.
 
-    What a killed courier had recorded is not sent again. What it had sent and not recorded is asked
-    for, and sent again only where it is not found: under the same UIDs, so that it is there once.
+    Nobody knows how far a courier got that was killed before it could record an answer. Who comes
+    after it asks the destination for every file first, and sends only what is not there.
 
     Parameters
     ----------
@@ -223,9 +231,9 @@ class _Errand:
     def run(self) -> str:
         """Deliver and confirm what is not there yet; what is missing still, in words."""
         files = self._files()
-        receipts = [r for r in self._remembered() if r.path in files]
-        there = {receipt.path for receipt in receipts if receipt.status is FileStatus.CONFIRMED}
-        there |= self._confirm([r for r in receipts if r.status in _UNSURE])
+        known = {r.path: r for r in self._remembered() if r.path in files}
+        there = {path for path, one in known.items() if one.status is FileStatus.CONFIRMED}
+        there |= self._confirm(self._doubtful(files, known))
         left = [path for path in files if path not in there]
         if not left:
             return ""
@@ -237,6 +245,19 @@ class _Errand:
             return f"{len(refused)} of {len(left)} files refused ({refused[0].detail})"
         unconfirmed = [path for path in left if path not in there]
         return f"{len(unconfirmed)} of {len(left)} files not confirmed" if unconfirmed else ""
+
+    def _doubtful(
+        self, files: Sequence[Path], known: Mapping[Path, FileReceipt]
+    ) -> list[FileReceipt]:
+        """Files that may be there, though nobody confirmed it.
+
+        On a later attempt that is every file: an earlier one may have been killed between the
+        destination's answer and its own record of it.
+        """
+        if self.job.attempt > 1 and self.destination.knows_what_it_has:
+            asked = [known.get(path) or _unrecorded(path) for path in files]
+            return [receipt for receipt in asked if receipt.status is not FileStatus.CONFIRMED]
+        return [receipt for receipt in known.values() if receipt.status in _UNSURE]
 
     def _files(self) -> list[Path]:
         """What it takes of the report."""
@@ -280,3 +301,12 @@ class _Errand:
         self.jobs.record_delivery(self.job, self.destination.name, records)
         for record in records:
             self.metrics.delivered(self.destination.name, record.status, 1)
+
+
+def _unrecorded(path: Path) -> FileReceipt:
+    """What can be said of a file that was perhaps sent, with no record of it."""
+    identity = identify(path)
+    if identity is None:
+        return FileReceipt(path, FileStatus.ACCEPTED, _FOUND)
+    uids = (identity.sop_class_uid, identity.sop_instance_uid)
+    return FileReceipt(path, FileStatus.ACCEPTED, _FOUND, *uids)

@@ -24,7 +24,7 @@ from groundglass.serve.delivery import (
     FileStatus,
 )
 from groundglass.serve.http import HttpAccess, open_session
-from groundglass.serve.send import Identity, identify
+from groundglass.serve.identity import Identity, identify
 
 _STORED, _FAILED = "00081199", "00081198"
 _SOP_CLASS, _SOP_INSTANCE, _STUDY = "00080016", "00080018", "0020000D"
@@ -205,6 +205,7 @@ class DicomwebDestination:
     """
 
     dicom_only = True
+    knows_what_it_has = True
 
     def __init__(self, settings: DicomwebSettings) -> None:
         self.name = settings.name

@@ -21,8 +21,8 @@ from groundglass.serve.delivery import (
     FileReceipt,
     FileStatus,
 )
+from groundglass.serve.identity import Identity, identify
 from groundglass.serve.incoming import is_uid
-from groundglass.serve.send import Identity, identify
 
 _CHUNK = 2**20
 _NAME_DIGITS = 16
@@ -59,6 +59,8 @@ class FolderDestination:
     settings : FolderSettings
         Which folder.
     """
+
+    knows_what_it_has = True
 
     def __init__(self, settings: FolderSettings) -> None:
         self.name = settings.name

@@ -118,9 +118,18 @@ class JobStore:
             connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(change))
             return Booking(job.id, job.revision, new=True, opened=opened)
 
-    def complete_quiet(self) -> int:
-        """Make ready every study for which nothing came for the quiet time; how many."""
+    def complete_quiet(self, since: float = 0.0) -> int:
+        """Make ready every study for which nothing came for the quiet time; how many.
+
+        Parameters
+        ----------
+        since : float
+            When we began to listen, in s since 1970-01-01 UTC: before that nothing could come, and
+            so nothing was quiet.
+        """
         before = self.clock.now() - self.settings.quiet_s
+        if since > before:
+            return 0
         quiet = (jobs.c.state == State.RECEIVED) & (jobs.c.arrived_at <= before)
         reason = f"complete: nothing more for {self.settings.quiet_s:g} s"
         return self._make_ready(quiet, reason)
@@ -188,6 +197,8 @@ class JobStore:
     def report(self, job: Job, folder: str, outcome: str, reason: str) -> Job:
         """Enter that the report is on disk and go on to deliver it under the same lease.
 
+        If instances came meanwhile, the next revision's report is delivered instead of it.
+
         Parameters
         ----------
         job : Job
@@ -202,7 +213,7 @@ class JobStore:
         Returns
         -------
         Job
-            In state delivering.
+            In state delivering, or superseded.
 
         Raises
         ------
@@ -215,7 +226,8 @@ class JobStore:
             connection.execute(sa.delete(deliveries).where(deliveries.c.job_id == job.id))
             change = {"report": folder, "outcome": outcome, "failures": 0}
             held = self._move(connection, held, State.REPORTED, reason, **change)
-            return self._move(connection, held, State.DELIVERING, reason)
+            superseded = self._superseded(connection, held)
+            return superseded or self._move(connection, held, State.DELIVERING, reason)
 
     def finish(self, job: Job, state: State, reason: str) -> Job:
         """End the work on a job: delivered, refused, or failed with a capture that says so.
@@ -279,7 +291,8 @@ class JobStore:
         Raises
         ------
         SettingsError
-            There is no such job, it has not ended, or its files are purged.
+            There is no such job, it has not ended, its files are purged, or a later revision of its
+            study is there.
         """
         with self._writing() as connection:
             job = self._locked(connection, job_id)
@@ -288,6 +301,13 @@ class JobStore:
                     f"job {job_id} {'without its files' if job.files_purged else job.state}",
                     expected="a job that has ended and whose files are still there",
                     action="`groundglass jobs list` shows where each job is.",
+                )
+            later = self._latest(connection, job.study_instance_uid)
+            if later.revision > job.revision:
+                raise SettingsError(
+                    f"job {job_id}, of whose study revision {later.revision} is there",
+                    expected="the last revision, which has all images",
+                    action=f"`groundglass jobs retry {later.id}` is the one to use.",
                 )
             undelivered = job.state is State.FAILED and job.report and job.outcome != GIVEN_UP
             to = State.REPORTED if undelivered else State.READY
@@ -573,15 +593,26 @@ class JobStore:
         return len(found)
 
     def _take(self, connection: Connection, job: Job, worker: str, until: float) -> Job | None:
-        """Lease a locked row; None when it had failed too often to be tried again."""
+        """Lease a locked row; None when it is superseded, or failed too often to be tried again."""
         mine = {"worker": worker, "lease_until": until, "attempt": job.attempt + 1}
         if job.state in LEASED_INTO:
+            if self._superseded(connection, job):
+                return None
             return self._move(connection, job, LEASED_INTO[job.state], "leased", **mine)
         reason = f"the lease of {job.worker} ran out"
         if job.failures + 1 >= self.settings.tries(job.state):
             self._fail(connection, job, reason)
             return None
         return self._move(connection, job, job.state, reason, failures=job.failures + 1, **mine)
+
+    def _superseded(self, connection: Connection, job: Job) -> Job | None:
+        """End a locked job of which nothing went out, if a later revision of its study is there."""
+        later = self._latest(connection, job.study_instance_uid).revision
+        offered = sa.select(deliveries.c.job_id).where(deliveries.c.job_id == job.id).limit(1)
+        if later == job.revision or connection.execute(offered).first() is not None:
+            return None
+        reason = f"revision {later} came before anything went out"
+        return self._move(connection, job, State.SUPERSEDED, reason, lease_until=0)
 
     def _fail(self, connection: Connection, job: Job, reason: str) -> Job:
         failures = job.failures + 1

@@ -153,13 +153,13 @@ class Node:
             ending.callback(self.stores.jobs.close)
             self.health.start()
             ending.callback(self.health.stop)
-            self._begin(self._keep_house, "housekeeping")
             for worker in self._workers:
                 self._begin(partial(worker.run, self._stop), worker.name)
             ending.callback(self._end_work)
             for part in self._parts:
                 part.start()
                 ending.callback(part.stop)
+            self._begin(partial(self._keep_house, self.stores.jobs.clock.now()), "housekeeping")
             _LOG.info("node started", extra={"fields": {"workers": len(self._workers)}})
             while not stop.wait(0.5) and self._error is None:
                 pass
@@ -193,13 +193,19 @@ class Node:
         for thread in self._threads:
             thread.join(_LAST_WAIT_S)
 
-    def _keep_house(self) -> None:
-        """Complete quiet studies, keep to the retention, clear what was left behind."""
+    def _keep_house(self, since: float) -> None:
+        """Complete quiet studies, keep to the retention, clear what was left behind.
+
+        Parameters
+        ----------
+        since : float
+            When we began to listen.
+        """
         jobs = self.stores.jobs
         next_retention = next_strays = time.monotonic()
         while not self._stop.wait(self._settings.worker.poll_s):
             try:
-                jobs.complete_quiet()
+                jobs.complete_quiet(since)
                 if time.monotonic() >= next_retention:
                     next_retention = time.monotonic() + _RETENTION_EVERY_S
                     self._retention.sweep()

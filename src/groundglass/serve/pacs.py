@@ -19,10 +19,11 @@ from groundglass.serve.delivery import (
     DeliveryReceipt,
     FileReceipt,
 )
+from groundglass.serve.identity import identify
 from groundglass.serve.offers import MESSAGE_SYNTAXES, STORAGE_COMMITMENT
 from groundglass.serve.peers import Peer
 from groundglass.serve.queries import find, find_context
-from groundglass.serve.send import identify, send
+from groundglass.serve.send import send
 from groundglass.serve.tls import TlsSettings
 
 
@@ -90,6 +91,7 @@ class PacsDestination:
     """
 
     dicom_only = True
+    knows_what_it_has = True
 
     def __init__(self, settings: PacsSettings, inbox: CommitmentInbox) -> None:
         self.name = settings.name
@@ -129,7 +131,11 @@ class PacsDestination:
             return CheckResult(works=False, detail=str(error))
 
     def _ask_for_commitment(self, receipts: Sequence[FileReceipt]) -> Confirmation:
-        references = [(r.sop_class_uid, r.sop_instance_uid) for r in receipts]
+        references = [
+            (receipt.sop_class_uid, receipt.sop_instance_uid)
+            for receipt in receipts
+            if receipt.sop_instance_uid
+        ]
         report = request_commitment(
             self._peer,
             references,

@@ -12,7 +12,7 @@ from groundglass.errors import SettingsError
 from groundglass.serve.jobs import JobStore
 from groundglass.serve.logs import LOGGER
 from groundglass.serve.spool import Spool
-from groundglass.serve.states import State
+from groundglass.serve.states import ENDED, State
 
 _LOG = logging.getLogger(f"{LOGGER}.retention")
 
@@ -79,7 +79,7 @@ class Retention:
     def sweep(self) -> int:
         """Purge what is too old, then what is too much; how many studies."""
         now = self._jobs.clock.now()
-        finished = {State.DELIVERED, State.REFUSED}
+        finished = ENDED - {State.FAILED}
         old = self._jobs.purgeable(now - self._settings.days * _DAY_S, finished)
         dead = self._jobs.purgeable(now - self._settings.failed_days * _DAY_S)
         purged = sum(map(self.purge, dict.fromkeys((*old, *dead))))

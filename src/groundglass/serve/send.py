@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
@@ -17,6 +14,7 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from groundglass.serve.clients import ClientSettings, PeerError, Wanted, associated, shown
 from groundglass.serve.delivery import FileReceipt, FileStatus
+from groundglass.serve.identity import PARSE_ERRORS, Identity, identify
 from groundglass.serve.peers import Peer
 
 #: Told (files done, files in all).
@@ -26,52 +24,8 @@ _UNSENT = (FileStatus.REFUSED, "not sent: the association broke off")
 _NO_ANSWER = "no answer"
 _CONTEXTS = 128  # per association (PS3.8 section 9.3.2.2)
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-_TAGS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 #: Statuses that say: taken, but (PS3.7 annex C, PS3.4 table B.2-1).
 _WARNINGS = frozenset((0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)))
-#: What a damaged file makes pydicom raise.
-_PARSE_ERRORS = (
-    InvalidDicomError, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-    EOFError, OverflowError, NotImplementedError, RecursionError, AssertionError, struct.error,
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Which instance a file holds, and how encoded.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid : str
-        UIDs of its header.
-    transfer_syntax_uid : str
-        UID of its File Meta Information.
-    """
-
-    path: Path
-    sop_class_uid: str
-    sop_instance_uid: str
-    study_instance_uid: str
-    series_instance_uid: str
-    transfer_syntax_uid: str
-
-
-def identify(path: Path) -> Identity | None:
-    """Which instance a file holds; None when it is no whole DICOM file (PS3.10)."""
-    try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-        return Identity(
-            path,
-            sop_class_uid=str(header.SOPClassUID),
-            sop_instance_uid=str(header.SOPInstanceUID),
-            study_instance_uid=str(header.StudyInstanceUID),
-            series_instance_uid=str(header.SeriesInstanceUID),
-            transfer_syntax_uid=str(header.file_meta.TransferSyntaxUID),
-        )
-    except _PARSE_ERRORS:
-        return None
 
 
 def send(
@@ -178,7 +132,7 @@ def _send_one(association: Association, identity: Identity) -> tuple[FileStatus,
         return FileStatus.REFUSED, f"{UID(identity.sop_class_uid).name} in {syntax} is not taken"
     try:
         answer = association.send_c_store(dcmread(identity.path))
-    except _PARSE_ERRORS as error:
+    except PARSE_ERRORS as error:
         return FileStatus.REFUSED, f"a file that cannot be sent ({type(error).__name__})"
     except RuntimeError:  # aborted by the other side, just now
         return _UNSENT

@@ -3,7 +3,8 @@
 received → ready → analysing → reported → delivering → delivered
                                                      ↘ refused(reason)   no verdict, and why
 Work may end in failed(reason), the dead letters. Work that stops midway goes back: analysing to
-ready, delivering to reported.
+ready, delivering to reported. A revision of which nothing went out before the next one came is
+superseded: only the next one's results are delivered.
 """
 
 from __future__ import annotations
@@ -25,24 +26,26 @@ class State(StrEnum):
     DELIVERING = "delivering"
     DELIVERED = "delivered"
     REFUSED = "refused"
+    SUPERSEDED = "superseded"
     FAILED = "failed"
 
 
 #: The only changes of state there are. Work on a job stays in a state when it is taken over.
 MOVES: Mapping[State, frozenset[State]] = {
     State.RECEIVED: frozenset({State.READY}),
-    State.READY: frozenset({State.RECEIVED, State.ANALYSING}),
+    State.READY: frozenset({State.RECEIVED, State.ANALYSING, State.SUPERSEDED}),
     State.ANALYSING: frozenset({State.ANALYSING, State.READY, State.REPORTED, State.FAILED}),
-    State.REPORTED: frozenset({State.DELIVERING}),
+    State.REPORTED: frozenset({State.DELIVERING, State.SUPERSEDED}),
     State.DELIVERING: frozenset(
         {State.DELIVERING, State.REPORTED, State.DELIVERED, State.REFUSED, State.FAILED}
     ),
     State.DELIVERED: frozenset({State.READY, State.REPORTED}),
     State.REFUSED: frozenset({State.READY, State.REPORTED}),
+    State.SUPERSEDED: frozenset(),
     State.FAILED: frozenset({State.READY, State.REPORTED}),
 }
 #: Nothing more happens by itself.
-ENDED = frozenset({State.DELIVERED, State.REFUSED, State.FAILED})
+ENDED = frozenset({State.DELIVERED, State.REFUSED, State.SUPERSEDED, State.FAILED})
 #: A job waiting here is leased into the state after it.
 LEASED_INTO = {State.READY: State.ANALYSING, State.REPORTED: State.DELIVERING}
 #: Where work that stops midway goes back to.

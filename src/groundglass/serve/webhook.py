@@ -25,18 +25,21 @@ from groundglass.serve.delivery import (
     FileStatus,
 )
 from groundglass.serve.http import HttpAccess, open_session
-from groundglass.serve.send import identify
+from groundglass.serve.identity import identify
 
 #: Of the report's document only these go out: what was found and what it is worth.
 _TOLD = ("outcome", "verdict", "labels", "statement", "research_use_only")
 SIGNATURE, TIMESTAMP = "X-Groundglass-Signature", "X-Groundglass-Timestamp"
+#: The same for the same message: a receiver that has seen it need do nothing.
+IDEMPOTENCY = "Idempotency-Key"
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
     """A program that wants to hear of results by HTTP POST.
 
-    The message holds UIDs, verdict and statement; no name, number or date of a patient.
+    The message holds UIDs, verdict and statement; no name, number or date of a patient. It comes
+    again if we die before we have noted its answer: the header Idempotency-Key is then the same.
 
     Parameters
     ----------
@@ -70,6 +73,7 @@ class WebhookDestination:
     """
 
     dicom_only = False
+    knows_what_it_has = False
 
     def __init__(self, settings: WebhookSettings) -> None:
         self.name = settings.name
@@ -101,7 +105,11 @@ class WebhookDestination:
     def _post(self, event: str, content: dict[str, Any]) -> requests.Response:
         document = {"event": event, "research_use_only": RESEARCH_USE_ONLY, **content}
         body = json.dumps(document, sort_keys=True).encode()
-        headers = {"Content-Type": "application/json", TIMESTAMP: str(int(time.time()))}
+        headers = {
+            "Content-Type": "application/json",
+            TIMESTAMP: str(int(time.time())),
+            IDEMPOTENCY: hashlib.sha256(body).hexdigest(),
+        }
         if self._settings.secret_file is not None:
             headers[SIGNATURE] = self._sign(headers[TIMESTAMP], body)
         try:

@@ -167,7 +167,8 @@ class Worker:
         try:
             if job.state is State.ANALYSING:
                 job = self._job = self._analyse(job)
-            self._deliver(job)
+            if job.state is State.DELIVERING:
+                self._deliver(job)
         except AnalysisStopped:  # on halting, or because the lease is lost
             if self._halted.is_set():
                 self._bench.jobs.release(job, "the node stops")
@@ -214,7 +215,8 @@ class Worker:
                 shutil.rmtree(earlier, ignore_errors=True)
         bench.metrics.outcome(analysis.outcome)
         bench.metrics.stages(analysis.seconds)
-        self._log("analysed", job, outcome=analysis.outcome, seconds=sum(analysis.seconds.values()))
+        seconds = sum(analysis.seconds.values())
+        self._log("analysed", job, outcome=analysis.outcome, seconds=seconds)
         return job
 
     def _deliver(self, job: Job) -> None:

@@ -1,0 +1,55 @@
+"""Which instance a DICOM file of ours holds."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+_TAGS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+#: What a damaged file makes pydicom raise.
+PARSE_ERRORS = (
+    InvalidDicomError, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError,
+    EOFError, OverflowError, NotImplementedError, RecursionError, AssertionError, struct.error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which instance a file holds, and how encoded.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid : str
+        UIDs of its header.
+    transfer_syntax_uid : str
+        UID of its File Meta Information.
+    """
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+
+
+def identify(path: Path) -> Identity | None:
+    """Which instance a file holds; None when it is no whole DICOM file (PS3.10)."""
+    try:
+        header = dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+        return Identity(
+            path,
+            sop_class_uid=str(header.SOPClassUID),
+            sop_instance_uid=str(header.SOPInstanceUID),
+            study_instance_uid=str(header.StudyInstanceUID),
+            series_instance_uid=str(header.SeriesInstanceUID),
+            transfer_syntax_uid=str(header.file_meta.TransferSyntaxUID),
+        )
+    except PARSE_ERRORS:
+        return None
