@@ -54,7 +54,7 @@ def test_two_steps_of_every_stage_end_in_a_bundle_that_runs(
     task = make_task(cohort, experiment, tmp_path / "run")
     assert train_segmenter(task).path.exists()
     prepared = train_encoder(task).prepared
-    made = make_bundle(task, train_sequence(task, prepared))
+    made = make_bundle(task, train_sequence(task, prepared), prepared)
     assert made.bundle.labels == labels
     assert made.parity["f32"]["largest_difference"] <= 1e-4
     engine = OpenVinoEngine(Precision.F32)
@@ -152,8 +152,16 @@ def test_a_run_with_four_classes_needs_no_code(tmp_path: Path) -> None:
     )
     task = make_task(make_cohort(tmp_path, each=1, labels=labels), experiment, tmp_path / "run")
     train_segmenter(task)
-    made = make_bundle(task, train_sequence(task, train_encoder(task).prepared))
+    prepared = train_encoder(task).prepared
+    made = make_bundle(task, train_sequence(task, prepared), prepared)
     assert made.bundle.labels == labels
+    assert [one["stage"] for one in made.bundle.training["data"]] == [
+        "slice encoder",
+        "sequence head",
+    ]
+    hashes = made.bundle.facts.training_hashes
+    assert hashes is not None
+    assert len(hashes.patients) == 8  # one of each class to train on, one to validate on
     point = made.bundle.facts.operating_point
     assert point is not None
     assert point.positive == ("CP", "viral", "bacterial")

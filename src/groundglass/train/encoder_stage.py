@@ -23,6 +23,7 @@ from groundglass.train.modules import (
 )
 from groundglass.train.networks import SliceEncoder
 from groundglass.train.predicting import CasePredictions, write_predictions
+from groundglass.train.seen import ENCODER_STAGE, seen_by, write_seen
 from groundglass.train.settings import Experiment
 from groundglass.train.task import ENCODER_FOLDER, Task, identity, prepared_cohort
 from groundglass.train.tensors import to_tensor
@@ -79,8 +80,10 @@ def train_encoder(task: Task) -> EncoderResult:
         truth_of([validation[case] for case in plan[:, 0]], labels),
     )
     folder = task.out / ENCODER_FOLDER
+    seen = seen_by((*train, *validation), ENCODER_STAGE, settings.init_from)
     place = Place("encoder", folder, task.resume, task.tell, task.bar)
     fitted = fit(module, data, experiment, place, identity(task, (*train, *validation), settings))
+    write_seen(seen, folder)
     others = [case for case in prepared.cases if case.case.split != "train"]
     found = predict_slices(net, others, labels, settings.validation_slices)
     return EncoderResult(net, prepared, fitted, write_predictions(found, folder))

@@ -79,7 +79,7 @@ def _all(task: Task) -> Told:
     task.tell("Sequence head")
     head = train_sequence(task, prepared)
     task.tell("Bundle")
-    made = make_bundle(task, head)
+    made = make_bundle(task, head, prepared)
     facts = made.bundle.facts
     parity = ", ".join(
         f"{precision} {one['largest_difference']:.2g}" for precision, one in made.parity.items()

@@ -22,6 +22,7 @@ from groundglass.train.lung_slices import LungSlice, read_lung_slices
 from groundglass.train.modules import Course, SegmenterModule, dice_per_slice
 from groundglass.train.networks import LungUNet
 from groundglass.train.predicting import HELD_OUT
+from groundglass.train.seen import SEGMENTER_STAGE, SeenCase, with_earlier, write_seen
 from groundglass.train.task import SEGMENTER_FOLDER, Task, has_lungs, tell_aside
 from groundglass.train.tensors import as_float
 
@@ -66,7 +67,7 @@ def train_segmenter(task: Task) -> SegmenterResult:
         The folder holds another training, or the experiment asks for what is not there.
     """
     experiment, settings = task.experiment, task.experiment.segmenter
-    cases = _cases(task)
+    cases = lung_cases(task)
     with task.counting("Reading slices with lungs") as progress:
         slices, aside = read_lung_slices(
             cases, settings.phantom_slices, experiment.recipe, task.cache, progress
@@ -79,6 +80,7 @@ def train_segmenter(task: Task) -> SegmenterResult:
     if settings.init_from:
         load_net(net, Path(settings.init_from))
     folder = task.out / SEGMENTER_FOLDER
+    seen = with_earlier(_seen(cases), settings.init_from)
     rows = [(case.row, case.split, case.label) for case in cases]
     known = {
         "seed": experiment.seed,
@@ -91,6 +93,7 @@ def train_segmenter(task: Task) -> SegmenterResult:
     module = SegmenterModule(net, Course(settings, data.steps, experiment.seed))
     place = Place("segmenter", folder, task.resume, task.tell, task.bar)
     fitted = fit(module, data, experiment, place, known)
+    write_seen(seen, folder)
     path = folder / SEGMENTER
     export_segmenter(net, experiment.recipe.image_size, path)
     held_out = {"validation": data.held_out}
@@ -104,7 +107,7 @@ def train_segmenter(task: Task) -> SegmenterResult:
     return SegmenterResult(net, path, fitted, counts, dice)
 
 
-def _cases(task: Task) -> list[Case]:
+def lung_cases(task: Task) -> list[Case]:
     """Cases with marked lungs of either table, and phantoms to train on."""
     marked = [case for case in (task.lung_cohort or task.cohort).cases if has_lungs(case)]
     phantoms = [case for case in task.cohort.cases if case.split == "train" and _is_phantom(case)]
@@ -118,6 +121,16 @@ def _cases(task: Task) -> list[Case]:
             'bundle\'s segmenter: [segmenter] bundle = "demonstration".',
         )
     return [*marked, *phantoms]
+
+
+def _seen(cases: Sequence[Case]) -> list[SeenCase]:
+    """All but those it is tested on; fingerprints of single marked slices would prove little."""
+    return [
+        SeenCase(SEGMENTER_STAGE, one.source, one.split or "train", "lungs", one.patient, "", form)
+        for one in cases
+        for form in ["marked lungs" if has_lungs(one) else "phantom"]
+        if one.split != "test"
+    ]
 
 
 def _is_phantom(case: Case) -> bool:

@@ -20,6 +20,7 @@ from groundglass.train.fitting import Fitted, Place, fit, load_net
 from groundglass.train.modules import Course, SequenceModule, patient_probabilities
 from groundglass.train.networks import SequenceHead, SliceEncoder
 from groundglass.train.predicting import CasePredictions, write_predictions
+from groundglass.train.seen import SEQUENCE_STAGE, seen_by, write_seen
 from groundglass.train.settings import Experiment
 from groundglass.train.task import (
     ENCODER_FOLDER,
@@ -96,10 +97,12 @@ def train_sequence(task: Task, cohort: PreparedCohort | None = None) -> Sequence
         truth_of([validation[int(case)] for case in held_out.case], labels),
     )
     folder = task.out / SEQUENCE_FOLDER
+    whom = seen_by((*train, *validation), SEQUENCE_STAGE, settings.init_from)
     known = identity(task, (*train, *validation), settings) | {"encoder": maker.encoder_sha256}
     fitted = fit(
         module, data, experiment, Place("sequence", folder, task.resume, task.tell, task.bar), known
     )
+    write_seen(whom, folder)
     others = [case for case in prepared.cases if case.case.split != "train"]
     groups = _features(maker, others, 0, task)
     found = predict_groups(net, groups, others, labels)

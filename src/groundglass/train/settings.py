@@ -285,6 +285,8 @@ class BundleSettings:
 
     Parameters
     ----------
+    name : str
+        What it is called; empty: as the experiment.
     version : str
         Its version.
     statement : str
@@ -295,6 +297,7 @@ class BundleSettings:
         Share of validation patients with pneumonia that the operating point must find.
     """
 
+    name: str = ""
     version: str = "0.1.0"
     statement: str = (
         "The networks of this bundle were trained with groundglass on the cohort named in the "

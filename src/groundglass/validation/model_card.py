@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from groundglass.cohort import SPLITS
 from groundglass.core.result import RESEARCH_USE_ONLY
@@ -11,6 +11,7 @@ from groundglass.infer import Bundle
 from groundglass.report.words import class_name
 
 Lines = list[str]
+Kind = TypeVar("Kind", dict[str, Any], list[Any])
 
 
 def model_card(bundle: Bundle) -> str:
@@ -25,11 +26,12 @@ def model_card(bundle: Bundle) -> str:
         Loaded, so that its hashes hold.
     """
     training = bundle.training
+    segmenter = _of(training, "segmenter", {})
     parts = (
         _head(bundle),
         _verdict(bundle),
-        _section("Data", _data(training.get("data"))),
-        _section("Figures", _figures(training.get("metrics"))),
+        _section("Data", _data([*_of(segmenter, "data", []), *_of(training, "data", [])])),
+        _section("Figures", _figures(_of(segmenter, "metrics", {}) | _of(training, "metrics", {}))),
         _section("Calibration and operating point", _fitted(bundle)),
         _section("Limits", _list(training.get("limits"))),
         _section("How to rebuild", _rebuild(training)),
@@ -37,6 +39,12 @@ def model_card(bundle: Bundle) -> str:
         _section("Files", _table(("file", "SHA-256"), _code(bundle.sha256))),
     )
     return "\n".join(line for part in parts for line in part)
+
+
+def _of(facts: Mapping[str, Any], key: str, none: Kind) -> Kind:
+    """What the manifest says under a key, if it is of the kind expected."""
+    found = facts.get(key)
+    return found if isinstance(found, type(none)) else none
 
 
 def _head(bundle: Bundle) -> Lines:
@@ -74,22 +82,24 @@ def _section(title: str, lines: Sequence[str]) -> Lines:
     return [f"## {title}", "", *(lines or ["The bundle does not say."]), ""]
 
 
-def _data(data: object) -> Lines:
-    """One row per source: what, how many, under which licence, where it is described."""
+def _data(data: Sequence[Any]) -> Lines:
+    """One row per stage, source and form: how many, under which licence, where described."""
     rows = []
-    for one in data if isinstance(data, list) else []:
+    for one in data:
         if not isinstance(one, Mapping):
             continue
         note = f"; {one['note']}" if one.get("note") else ""
+        form = f" ({one['form']})" if one.get("form") else ""
         rows.append(
             (
-                one.get("source", "not said"),
+                one.get("stage", "not said"),
+                f"{one.get('source', 'not said')}{form}",
                 _patients(one.get("patients")),
                 one.get("licence", "not said"),
                 f"{one.get('citation', 'not said')}{note}",
             )
         )
-    heads = ("source", "patients by split and class", "licence", "citation")
+    heads = ("trains", "source", "patients by split and class", "licence", "citation")
     return _table(heads, rows) if rows else []
 
 
@@ -105,10 +115,8 @@ def _patients(patients: object) -> str:
     )
 
 
-def _figures(metrics: object) -> Lines:
+def _figures(metrics: Mapping[str, Any]) -> Lines:
     """A table per experiment; a figure is a number, or a value with its interval."""
-    if not isinstance(metrics, Mapping):
-        return []
     lines: Lines = []
     for title, figures in metrics.items():
         if not _has_figures(figures):
@@ -214,9 +222,11 @@ def _rebuild(training: Mapping[str, Any]) -> Lines:
     seconds = training.get("wall_time_s")
     if _is_number(seconds):
         facts.append(("wall time", _duration(float(str(seconds)))))
-    settings = training.get("settings")
-    if isinstance(settings, Mapping):
-        facts += list(_flat(settings, "setting "))
+    facts += list(_flat(_of(training, "settings", {}), "setting "))
+    segmenter = _of(training, "segmenter", {})
+    if segmenter.get("taken_from"):
+        facts.append(("lung segmenter", f"that of {segmenter['taken_from']}"))
+    facts += list(_flat(_of(segmenter, "settings", {}), "lung segmenter, setting "))
     return [*lines, *_table(("what", "value"), facts)] if facts else lines[:-1]
 
 

@@ -1,0 +1,114 @@
+"""Whom a stage has learnt from, kept beside its weights and handed on to what begins with them.
+
+A bundle has to name all data its weights come from, and to know every patient again: those of the
+weights that a training began with as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from groundglass.errors import ReadError
+from groundglass.train.cache import PreparedCase
+from groundglass.train.preparing import LAID_COLUMNS
+
+SEEN = "seen.json"
+#: Stages as data tables name them.
+SEGMENTER_STAGE, ENCODER_STAGE, SEQUENCE_STAGE = "lung segmenter", "slice encoder", "sequence head"
+#: Behind the stage of a training whose weights another one began with.
+_EARLIER = ", before"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCase:
+    """One case that weights were fitted or chosen on.
+
+    Parameters
+    ----------
+    stage : str
+        Which training saw it.
+    source, split, label, patient : str
+        As the cohort names them. The patient's name stays in the run's folder; a bundle holds its
+        hash.
+    fingerprint : str
+        `study_fingerprint`; empty where it is not known.
+    form : str
+        What it is: "study", "slice", or "slice with lesions laid in".
+    """
+
+    stage: str
+    source: str
+    split: str
+    label: str
+    patient: str
+    fingerprint: str
+    form: str
+
+
+def seen_case(case: PreparedCase, stage: str) -> SeenCase:
+    """A prepared case as it is kept."""
+    row = case.case
+    form = "study" if case.is_volume else "slice"
+    if not case.is_volume and row.extra.get(LAID_COLUMNS[0]):
+        form = "slice with lesions laid in"
+    return SeenCase(stage, row.source, row.split, row.label, row.patient, case.fingerprint, form)
+
+
+def seen_by(cases: Sequence[PreparedCase], stage: str, began_with: str) -> list[SeenCase]:
+    """`with_earlier` of prepared cases."""
+    return with_earlier([seen_case(case, stage) for case in cases], began_with)
+
+
+def with_earlier(rows: Sequence[SeenCase], began_with: str) -> list[SeenCase]:
+    """Whom a training learns from, and whom the weights it begins with had learnt from.
+
+    Parameters
+    ----------
+    rows : sequence of SeenCase
+        Its own training and validation.
+    began_with : str
+        Checkpoint it begins with; empty for random weights.
+
+    Raises
+    ------
+    ReadError
+        Nothing beside the checkpoint says whom it has seen: a bundle made of it could not either.
+    """
+    if not began_with:
+        return list(rows)
+    before = read_seen(Path(began_with).parent)
+    return [
+        *rows,
+        *(replace(row, stage=row.stage.removesuffix(_EARLIER) + _EARLIER) for row in before),
+    ]
+
+
+def write_seen(rows: Sequence[SeenCase], folder: Path) -> None:
+    """Keep them beside the weights."""
+    part = folder / f"{SEEN}.part"
+    lines = ",\n ".join(json.dumps(asdict(row)) for row in rows)
+    part.write_text(f"[\n {lines}\n]\n", encoding="utf-8")
+    part.replace(folder / SEEN)
+
+
+def read_seen(folder: Path) -> tuple[SeenCase, ...]:
+    """What `write_seen` left.
+
+    Raises
+    ------
+    ReadError
+        It is missing or not what was written.
+    """
+    path = folder / SEEN
+    try:
+        return tuple(SeenCase(**row) for row in json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ReadError(
+            f"no readable {path}",
+            expected=f"the {SEEN} that training leaves beside its weights: it says whom they saw",
+            action="Begin with weights in the folder they were trained in, or leave out "
+            "`init_from`.",
+        ) from error
