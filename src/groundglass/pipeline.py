@@ -59,11 +59,13 @@ from groundglass.prepare import (
     Recipe,
     SquareFrame,
     clean_lung_mask,
+    fill_between,
     gather,
     lungs_on_volume,
     prepare,
     segmenter_images,
     slice_positions_mm,
+    slices_to_segment,
     why_not_chest_ct,
 )
 
@@ -294,7 +296,8 @@ def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFoun
     """
     frame = SquareFrame.of(axial.geometry, recipe.image_size)
     images = segmenter_images(axial, recipe)
-    probability = segmenter(images)
+    at = slices_to_segment(len(images), axial.geometry.spacing_mm[0])
+    probability = fill_between(segmenter(images[at]), at, images, recipe)
     square = clean_lung_mask(probability, images, frame.pixel_mm, recipe)
     mask = lungs_on_volume(probability, square, frame)
     voxels = int(np.count_nonzero(mask))

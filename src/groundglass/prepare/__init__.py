@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from groundglass.prepare.between import fill_between, slices_to_segment
 from groundglass.prepare.grouping import gather, group_slices, sample_positions
 from groundglass.prepare.lungs import LungContext, clean_lung_mask, lungs_on_volume
 from groundglass.prepare.plausibility import why_not_chest_ct
@@ -22,6 +23,7 @@ __all__ = [
     "SquareFrame",
     "classifier_image",
     "clean_lung_mask",
+    "fill_between",
     "gather",
     "group_slices",
     "lungs_on_volume",
@@ -29,5 +31,6 @@ __all__ = [
     "sample_positions",
     "segmenter_images",
     "slice_positions_mm",
+    "slices_to_segment",
     "why_not_chest_ct",
 ]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from groundglass.prepare.recipe import Recipe
+from groundglass.prepare.regions import Regions
 from groundglass.prepare.spatial import SquareFrame
+from groundglass.prepare.threads import for_each
+
+Byte = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 #: Blurred HU under which a voxel holds air.
 _AERATED_BELOW_HU = -400.0
@@ -82,34 +87,27 @@ def clean_lung_mask(
         All False where there is no lung.
     """
     context = context or LungContext()
-    candidate = probability > np.uint8(round(255 * recipe.lung_threshold))
-    blurred = np.stack([cv2.GaussianBlur(image, (5, 5), 0) for image in images])
-    tissue = _Tissue.of(blurred, recipe, context)
-    candidate &= ~_room(blurred, recipe, context)
-    for index in np.flatnonzero(candidate.any(axis=(1, 2))):
-        _drop_foreign(candidate[index], tissue.foreign[index], context)
-    mask = _lungs(candidate, tissue.aerated, context)
-    for index in np.flatnonzero(mask.any(axis=(1, 2))):
-        _fill_small_holes(mask[index], context.smallest_hole_mm2 / pixel_mm**2)
-    return mask
+    least = np.uint8(round(255 * recipe.lung_threshold))
+    blurred = np.empty_like(images)
+    candidate = np.empty(images.shape, dtype=np.bool_)
 
+    def blur(index: int) -> None:
+        cv2.GaussianBlur(images[index], (5, 5), 0, dst=blurred[index])
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Tissue:
-    """What the voxels are made of, as far as blurred HU tell. Shapes as the images.
+    for_each(blur, range(len(images)))
+    room_of = _room(blurred, recipe, context)
+    foreign = _foreign_greys(recipe, context)
 
-    `foreign` is gas or fat, `aerated` is thin but no gas.
-    """
+    def choose(index: int) -> None:
+        np.greater(probability[index], least, out=candidate[index])
+        if candidate[index].any():
+            candidate[index] &= ~room_of(index)
+        if candidate[index].any():
+            strange = np.asarray(cv2.LUT(blurred[index], foreign), dtype=np.bool_)
+            _drop_foreign(candidate[index], strange, context)
 
-    foreign: NDArray[np.bool_]
-    aerated: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, blurred: NDArray[np.uint8], recipe: Recipe, context: LungContext) -> _Tissue:
-        gas = blurred < _grey(context.gas_below_hu, recipe)
-        low, high = (_grey(hu, recipe) for hu in context.fat_hu)
-        aerated = ~gas & (blurred < _grey(_AERATED_BELOW_HU, recipe))
-        return cls(gas | ((blurred > low) & (blurred < high)), aerated)
+    for_each(choose, range(len(images)))
+    return _lungs(candidate, blurred, pixel_mm, recipe, context)
 
 
 def _grey(hu: float, recipe: Recipe) -> int:
@@ -118,53 +116,117 @@ def _grey(hu: float, recipe: Recipe) -> int:
     return round(255 * (hu - recipe.segmenter_low_hu) / span)
 
 
-def _room(blurred: NDArray[np.uint8], recipe: Recipe, context: LungContext) -> NDArray[np.bool_]:
-    """Air outside the body: as thin as air and connected to the edge of the images in 3-D."""
-    regions, count = ndimage.label(blurred < _grey(context.outside_air_hu, recipe))
-    if count == 0:
-        return np.zeros(blurred.shape, dtype=np.bool_)
-    edge = np.ones(blurred.shape[1:], dtype=np.bool_)
-    edge[1:-1, 1:-1] = False
-    touches = np.zeros(count + 1, dtype=np.bool_)
-    touches[np.unique(regions[:, edge])] = True
-    touches[0] = False
-    room = touches[regions].astype(np.uint8)
+def _foreign_greys(recipe: Recipe, context: LungContext) -> Byte:
+    """For each blurred grey 1 where it is that of gas or fat, shape (256,)."""
+    grey = np.arange(256)
+    low, high = (_grey(hu, recipe) for hu in context.fat_hu)
+    gas = grey < _grey(context.gas_below_hu, recipe)
+    return (gas | ((grey > low) & (grey < high))).astype(np.uint8)
+
+
+def _aerated_greys(recipe: Recipe, context: LungContext) -> Byte:
+    """For each blurred grey 1 where it is thin but no gas, shape (256,)."""
+    grey = np.arange(256)
+    thin = grey < _grey(_AERATED_BELOW_HU, recipe)
+    return (thin & (grey >= _grey(context.gas_below_hu, recipe))).astype(np.uint8)
+
+
+def _room(blurred: Byte, recipe: Recipe, context: LungContext) -> Callable[[int], Mask]:
+    """Air outside the body: as thin as air and connected to the edge of the images in 3-D.
+
+    Returns
+    -------
+    callable
+        Gives the room in one slice.
+    """
+    thin = _grey(context.outside_air_hu, recipe)
+    regions = Regions.of(lambda index: blurred[index] < thin, blurred.shape)
+    touches = np.zeros(len(regions.region), dtype=np.bool_)
+    for index, labels in enumerate(regions.labels):
+        edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+        touches[regions.region[regions.first[index] + np.unique(edge)]] = True
     side = 2 * context.outside_margin_px + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return np.stack([cv2.dilate(slice_, kernel) for slice_ in room]).astype(np.bool_)
+
+    def room_of(index: int) -> Mask:
+        room = regions.where(touches, index)
+        return np.asarray(cv2.dilate(room.view(np.uint8), kernel)).view(np.bool_)
+
+    return room_of
 
 
-def _drop_foreign(
-    candidate: NDArray[np.bool_], foreign: NDArray[np.bool_], context: LungContext
-) -> None:
+def _drop_foreign(candidate: Mask, foreign: Mask, context: LungContext) -> None:
     """Remove the regions of one slice that are mostly gas or fat, in place."""
-    count, regions = cv2.connectedComponents(candidate.astype(np.uint8), connectivity=4)
+    box = _box(candidate)
+    part = candidate[box]
+    image = np.ascontiguousarray(part).view(np.uint8)
+    count, regions = cv2.connectedComponents(image, connectivity=4)
     size = np.bincount(regions.ravel(), minlength=count)
-    strange = np.bincount(regions[foreign], minlength=count)
+    strange = np.bincount(regions[foreign[box]], minlength=count)
     drop = strange > context.largest_foreign_share * size
     drop[0] = False
-    candidate[drop[regions]] = False
+    if drop.any():
+        part[drop[regions]] = False
 
 
 def _lungs(
-    candidate: NDArray[np.bool_], aerated: NDArray[np.bool_], context: LungContext
-) -> NDArray[np.bool_]:
-    """The connected regions that hold air like a lung and are not small beside the largest."""
-    regions, count = ndimage.label(candidate)
-    sizes = np.bincount(regions.ravel(), minlength=count + 1)
-    air = np.bincount(regions[aerated], minlength=count + 1)
-    sizes[air < context.least_aerated_share * sizes] = 0
-    sizes[0] = 0
-    keep = sizes >= max(1.0, context.smallest_share * sizes.max())
-    return np.asarray(keep[regions], dtype=np.bool_)
+    candidate: Mask, blurred: Byte, pixel_mm: float, recipe: Recipe, context: LungContext
+) -> Mask:
+    """The connected regions that hold air like a lung and are not small beside the largest.
+
+    Small holes of their slices are filled.
+    """
+    largest_px = context.smallest_hole_mm2 / pixel_mm**2
+    mask = np.zeros_like(candidate)
+    somewhere: Mask = np.any(candidate, axis=0)
+    if not somewhere.any():
+        return mask
+    box = _box(somewhere, margin=1 + int(np.sqrt(largest_px)))
+    parts = np.ascontiguousarray(candidate[:, *box])
+    aerated = _aerated_greys(recipe, context)
+    regions = Regions.of(lambda index: parts[index], parts.shape)
+    size, air = np.zeros((2, len(regions.region)))
+
+    def measure(index: int) -> None:
+        first, last = regions.first[index : index + 2]
+        labels = regions.labels[index].ravel()
+        thin = cv2.LUT(np.ascontiguousarray(blurred[index][box]), aerated).ravel()
+        size[first:last] = np.bincount(labels, minlength=last - first)
+        air[first:last] = np.bincount(labels, thin, minlength=last - first)
+
+    for_each(measure, range(len(parts)))
+    total = regions.total(size)
+    total[regions.total(air) < context.least_aerated_share * total] = 0
+    total[0] = 0
+    keep = total >= max(1.0, context.smallest_share * total.max())
+
+    def finish(index: int) -> None:
+        lung = regions.where(keep, index)
+        if lung.any():
+            _fill_small_holes(lung, largest_px)
+            mask[index][box] = lung
+
+    for_each(finish, range(len(parts)))
+    return mask
 
 
-def _fill_small_holes(mask: NDArray[np.bool_], largest_px: float) -> None:
+def _box(inside: Mask, margin: int = 0) -> tuple[slice, slice]:
+    """Rows and columns that hold what is inside, and a margin as far as there is room."""
+    box = []
+    for axis, size in enumerate(inside.shape):
+        hit = np.flatnonzero(inside.any(axis=1 - axis))
+        first, last = (int(hit[0]), int(hit[-1]) + 1) if len(hit) else (0, 0)
+        box.append(slice(max(0, first - margin), min(size, last + margin)))
+    return box[0], box[1]
+
+
+def _fill_small_holes(mask: Mask, largest_px: float) -> None:
     """Fill holes of one slice in place."""
-    _, regions, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8))
+    _, regions, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8))
     small = stats[:, cv2.CC_STAT_AREA] <= largest_px
     small[0] = False  # the mask itself
-    mask[small[regions]] = True
+    if small.any():
+        mask[small[regions]] = True
 
 
 def lungs_on_volume(
@@ -187,11 +249,14 @@ def lungs_on_volume(
     """
     kernel = np.ones((3, 3), np.uint8)
     mask = np.zeros((len(square), *frame.source_shape), dtype=np.bool_)
-    for index in np.flatnonzero(square.any(axis=(1, 2))):
-        inside = square[index].astype(np.uint8)
+
+    def draw(index: int) -> None:
+        inside = square[index].view(np.uint8)
         # Probability decides the sub-pixel edge, the cleaned mask decides which edges exist.
-        soft = np.where(inside, np.maximum(probability[index], 129), 0)
+        soft = np.where(square[index], np.maximum(probability[index], 129), 0).astype(np.uint8)
         rim = cv2.dilate(inside, kernel) > inside
         soft[rim] = np.minimum(probability[index][rim], 126)
-        mask[index] = frame.back(soft.astype(np.uint8)) > 127
+        np.greater(frame.back(soft), 127, out=mask[index])
+
+    for_each(draw, np.flatnonzero(square.any(axis=(1, 2))).tolist())
     return mask

@@ -16,6 +16,7 @@ from groundglass.prepare.grouping import group_slices
 from groundglass.prepare.intensity import lung_window, segmenter_window
 from groundglass.prepare.recipe import Recipe
 from groundglass.prepare.spatial import SquareFrame
+from groundglass.prepare.threads import for_each
 
 #: HU of what a slice does not cover in the square, and of air.
 _AIR_HU = -1024
@@ -61,8 +62,11 @@ def segmenter_images(volume: Volume, recipe: Recipe) -> NDArray[np.uint8]:
     frame = SquareFrame.of(volume.geometry, recipe.image_size)
     size = recipe.image_size
     images = np.empty((len(volume.hu), size, size), dtype=np.uint8)
-    for index, hu in enumerate(volume.hu):
-        images[index] = segmenter_window(frame.into(hu, _AIR_HU), recipe)
+
+    def see(index: int) -> None:
+        images[index] = segmenter_window(frame.into(volume.hu[index], _AIR_HU), recipe)
+
+    for_each(see, range(len(volume.hu)))
     return images
 
 
@@ -117,9 +121,12 @@ def prepare(volume: Volume, lung: NDArray[np.bool_], recipe: Recipe) -> Prepared
     records = eliminate(area_mm2, slice_positions_mm(volume.geometry), recipe)
     kept = [record.index for record in records if record.fate is SliceFate.KEPT]
     groups = group_slices(kept, recipe.group_size)
-    images = {
-        index: classifier_image(volume.hu[index], lung[index], frame, recipe) for index in kept
-    }
+    images = dict.fromkeys(kept, np.empty((0, 0), dtype=np.uint8))
+
+    def see(index: int) -> None:
+        images[index] = classifier_image(volume.hu[index], lung[index], frame, recipe)
+
+    for_each(see, kept)
     return PreparedStudy(_with_groups(records, groups), groups, images)
 
 

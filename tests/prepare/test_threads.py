@@ -1,0 +1,22 @@
+"""Every index is done, and an error in one is not lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundglass.prepare.threads import for_each
+
+
+def test_every_index_is_done_once() -> None:
+    done: list[int] = []
+    for_each(done.append, range(100))
+    assert sorted(done) == list(range(100))
+
+
+def test_an_error_is_raised() -> None:
+    def work(index: int) -> None:
+        if index == 7:
+            raise ValueError("seven")
+
+    with pytest.raises(ValueError, match="seven"):
+        for_each(work, range(10))
