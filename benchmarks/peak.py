@@ -1,0 +1,210 @@
+"""Which share of the machine's matrix peak the networks reach, and where the rest goes."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.made_studies import MadeStudy, made, read
+from benchmarks.operations import Operation, operations
+from benchmarks.rows import Bench, Row, Section, table
+from benchmarks.samples import Run, Sample, Target, in_turn, repeated, seconds
+from groundglass.infer import (
+    Bundle,
+    Classifier,
+    OpenVinoEngine,
+    Precision,
+    Segmenter,
+    load_bundle,
+)
+from groundglass.infer.bundle import ENCODER, FEATURES, HEAD, SEGMENTER
+from groundglass.pipeline import find_lungs
+from groundglass.prepare import gather, prepare, segmenter_images
+
+#: Side of the square matrices; three of them in f32 are 50 MB, far more than any cache.
+_SIDE = 2048
+_COPIED_BYTES = 256 * 2**20
+_TARGET = Target(65, at_least=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Networks:
+    """The product's own calls, and how many operations each makes."""
+
+    runs: dict[str, Run]
+    counts: dict[str, int]
+
+
+def section(bench: Bench) -> Section:
+    """Peak, shares, and the time of each kind of operator."""
+    found = Section()
+    bundle = load_bundle(bench.bundle)
+    formats = [Precision.F32]
+    if OpenVinoEngine(Precision.BF16).precision is Precision.BF16:
+        formats.append(Precision.BF16)
+    for precision in formats:
+        bench.tell(f"matrix peak and networks in {precision.value}")
+        _shares(bench, bundle, precision, found)
+    if Precision.BF16 not in formats:
+        reason = "this processor does not multiply bf16 in hardware"
+        found.rows.append(Row.missing("share of the matrix peak in bf16", reason, unit="%"))
+    source = np.ones(_COPIED_BYTES, np.uint8)
+    target = np.empty_like(source)
+    copying = repeated(seconds(lambda: np.copyto(target, source)), bench.pairs)
+    rate = Sample(tuple(2 * _COPIED_BYTES / one / 1e9 for one in copying.values))
+    note = "256 MB copied by one core, read and written"
+    found.rows.append(Row("memory bandwidth", rate, unit="GB/s", note=note))
+    bench.tell("time by operator")
+    for name, (file, batch, outputs) in _graphs(bundle).items():
+        found.text += [f"**{name}, batch {batch}, by operator**", _profile(file, batch, outputs)]
+    return found
+
+
+def _shares(bench: Bench, bundle: Bundle, precision: Precision, found: Section) -> None:
+    networks = _networks(bench, bundle, precision)
+    product, how = _fastest_product(precision)
+    count = 2 * _SIDE**3
+    speeds = []
+    for name, run in networks.runs.items():
+        pairs = in_turn(run, product, bench.pairs)
+        share = share_of_peak(networks.counts[name], pairs.ours, count, pairs.peer)
+        speeds += [count / one / 1e9 for one in pairs.peer.values]
+        reached = networks.counts[name] / pairs.ours.median / 1e9
+        note = f"{networks.counts[name] / 1e9:.1f} G operations, {reached:.0f} G/s"
+        what = f"{name} in {precision.value}: share of the measured matrix peak"
+        found.rows.append(Row(what, share, unit="%", target=_TARGET, note=note))
+    what = f"matrix peak, {precision.value}"
+    note = f"product of {_SIDE}×{_SIDE} matrices by {how}, all cores"
+    found.rows.append(Row(what, Sample(tuple(speeds)), unit="G operations/s", note=note))
+
+
+def share_of_peak(count: int, ours: Sample, peak_count: int, peak: Sample) -> Sample:
+    """Share of the peak in %, run by run.
+
+    Parameters
+    ----------
+    count, peak_count : int
+        Operations of the network and of the matrix product.
+    ours, peak : Sample
+        Seconds of each, taken in turn.
+    """
+    both = zip(ours.values, peak.values, strict=True)
+    return Sample(tuple(100 * (count / mine) / (peak_count / top) for mine, top in both))
+
+
+def _networks(bench: Bench, bundle: Bundle, precision: Precision) -> Networks:
+    """Segmenter and classifier as the product calls them, on a made study."""
+    engine = OpenVinoEngine(precision)
+    volume, _ = read(made(MadeStudy(100), bench.studies)).to_axial()
+    segmenter = Segmenter(bundle.path(SEGMENTER), engine)
+    classifier = Classifier(bundle, engine)
+    lungs = find_lungs(volume, segmenter, bundle.recipe)
+    prepared = prepare(volume, lungs.square, bundle.recipe)
+    group = prepared.groups[0]
+    images = gather(group, prepared.group_images(group))
+    seen = segmenter_images(volume, bundle.recipe)[:50]
+    counted = {
+        "CNN": _total(operations(bundle.path(ENCODER), len(images), _encoder_outputs(bundle)))
+        + _total(operations(bundle.path(HEAD), 1)),
+        "U-Net": _total(operations(bundle.path(SEGMENTER), len(seen))),
+    }
+    runs = {
+        "CNN": seconds(lambda: classifier(group, images)),
+        "U-Net": seconds(lambda: segmenter(seen)),
+    }
+    return Networks(runs, counted)
+
+
+def _encoder_outputs(bundle: Bundle) -> tuple[str, ...]:
+    """Those of the verdict: features, and the last layer for the heat maps."""
+    return FEATURES, OpenVinoEngine().outputs(bundle.path(ENCODER))[-1]
+
+
+def _graphs(bundle: Bundle) -> dict[str, tuple[str, int, tuple[str, ...]]]:
+    return {
+        "CNN": (str(bundle.path(ENCODER)), 10, _encoder_outputs(bundle)),
+        "U-Net": (str(bundle.path(SEGMENTER)), 4, ()),
+    }
+
+
+def _total(found: tuple[Operation, ...]) -> int:
+    return sum(one.count for one in found)
+
+
+def _fastest_product(precision: Precision) -> tuple[Run, str]:
+    """The faster of what multiplies matrices here."""
+    products = {"OpenVINO": _openvino_product(precision)}
+    if precision is Precision.F32:
+        products["numpy"] = _numpy_product()
+    times = {name: repeated(run, 3).low for name, run in products.items()}
+    best = min(times, key=lambda name: times[name])
+    return products[best], best
+
+
+def _numpy_product() -> Run:
+    rng = np.random.default_rng(0)
+    left, right = (rng.random((_SIDE, _SIDE), dtype=np.float32) for _ in range(2))
+    out = np.empty_like(left)
+    return seconds(lambda: np.matmul(left, right, out=out))
+
+
+def _openvino_product(precision: Precision) -> Run:
+    ov = _openvino()
+    left = ov.opset13.parameter([_SIDE, _SIDE], np.float32)
+    weights = np.random.default_rng(0).random((_SIDE, _SIDE), dtype=np.float32)
+    product = ov.opset13.matmul(left, ov.opset13.constant(weights), False, False)  # noqa: FBT003
+    request = _compiled(ov.Model([product], [left], "product"), precision)
+    given = [np.random.default_rng(1).random((_SIDE, _SIDE), dtype=np.float32)]
+    return seconds(lambda: request.infer(given, share_inputs=True))
+
+
+def _openvino() -> Any:
+    OpenVinoEngine()  # keeps its usage reports from going out
+    return sys.modules["openvino"]
+
+
+def _compiled(model: Any, precision: Precision, *, profiled: bool = False) -> Any:
+    hints = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision.value,
+        "PERF_COUNT": profiled,
+    }
+    return _openvino().Core().compile_model(model, "CPU", hints).create_infer_request()
+
+
+def _profile(file: str, batch: int, outputs: tuple[str, ...]) -> str:
+    """Where a network's time goes, by kind of operator; the engine's own clock."""
+    ov = _openvino()
+    model = ov.Core().read_model(file)
+    if outputs:
+        results = {n: r for r in model.outputs for n in r.get_names()}
+        wanted = [ov.opset13.result(results[n].get_node().input_value(0)) for n in outputs]
+        model = ov.Model(wanted, model.get_parameters(), "part")
+    shape = model.input(0).get_partial_shape()
+    shape[0] = batch
+    model.reshape(shape)
+    request = _compiled(model, OpenVinoEngine().precision, profiled=True)
+    size = [int(n) for n in request.get_input_tensor().shape]
+    given = [np.random.default_rng(0).integers(0, 255, size).astype(np.uint8)]
+    for _ in range(5):
+        request.infer(given)
+    spent: defaultdict[str, float] = defaultdict(float)
+    for one in request.get_profiling_info():
+        spent[f"{one.node_type} ({one.exec_type})"] += one.real_time.total_seconds() * 1000
+    return by_operator(spent)
+
+
+def by_operator(spent: dict[str, float], least: float = 0.01) -> str:
+    """A table of milliseconds by operator, the longest first; those under `least` are one line."""
+    whole = sum(spent.values()) or 1.0
+    large: Callable[[str], bool] = lambda name: spent[name] >= least * whole  # noqa: E731
+    names = sorted(filter(large, spent), key=lambda name: -spent[name])
+    lines = [[name, f"{spent[name]:.2f}", f"{100 * spent[name] / whole:.0f}"] for name in names]
+    rest = whole - sum(spent[name] for name in names)
+    lines.append(["all others", f"{rest:.2f}", f"{100 * rest / whole:.0f}"])
+    return table(["operator", "ms", "%"], lines)

@@ -1,0 +1,14 @@
+"""PyTorch running the network as it was published: a 16-32-64-128 CNN and a biLSTM."""
+
+from __future__ import annotations
+
+from benchmarks.peers import Options, Prepared
+from benchmarks.peers.torch_running import prepared
+
+
+def prepare(options: Options) -> Prepared:
+    """Options: `images`, an .npy file of (50, size, size) uint8; `compiled`."""
+    from groundglass.train.networks import SequenceHead, SliceEncoder  # noqa: PLC0415
+
+    encoder, head = SliceEncoder().eval(), SequenceHead().eval()
+    return prepared(lambda images: head(encoder.encode(images / 255.0)[None]), options)

@@ -1,0 +1,195 @@
+"""Time against slices, sizes and cores, and the cost model fitted to them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from benchmarks.analysing import Order, analyse
+from benchmarks.machine import cores
+from benchmarks.made_studies import MadeStudy, made
+from benchmarks.rows import Bench, Row, Section, table
+from benchmarks.samples import Sample, Target
+from groundglass.serve.estimate import (
+    TWO_CORES,
+    CostModel,
+    Observation,
+    StudySize,
+    left_out_errors,
+)
+
+_SLICES = (13, 50, 100, 200, 300, 600, 1000)
+#: Other kinds of study the cost model is to know.
+_OTHERS = (
+    MadeStudy(50, compressed=True),
+    MadeStudy(100, compressed=True),
+    MadeStudy(300, compressed=True),
+    MadeStudy(100, 256),
+    MadeStudy(300, 256),
+    MadeStudy(50, 768),
+    MadeStudy(100, 768),
+)
+#: What one core alone is timed with.
+_ON_ONE_CORE = (13, 50, 100, 300)
+#: Studies of fewer slices are run so often, the median counts.
+_SMALL, _TIMES = 300, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One study's time.
+
+    Parameters
+    ----------
+    study : MadeStudy
+        What it is like.
+    cores : int
+        Cores it had.
+    seconds : float
+        From files to report.
+    """
+
+    study: MadeStudy
+    cores: int
+    seconds: float
+
+    @property
+    def observation(self) -> Observation:
+        """For the cost model."""
+        one = self.study
+        return Observation(
+            StudySize(one.slices, one.matrix, one.matrix, one.compressed), self.seconds
+        )
+
+
+def section(bench: Bench) -> Section:
+    """Table, picture and cost model."""
+    found = Section()
+    all_cores = _timed(bench, [*(MadeStudy(n) for n in _SLICES), *_OTHERS], 0)
+    one_core = _timed(bench, [MadeStudy(n) for n in _ON_ONE_CORE], 1) if cores() > 1 else []
+    observations = [point.observation for point in all_cores]
+    model = TWO_CORES.fitted(observations)
+    errors = left_out_errors(TWO_CORES, observations)
+    worst = 100 * max(abs(error) for error in errors)
+    note = "each study predicted by a model fitted to all others; median "
+    note += f"{100 * np.median(np.abs(errors)):.0f} %"
+    what = "cost model: largest error of a predicted duration"
+    found.rows.append(Row(what, Sample((worst,)), unit="%", target=Target(20), note=note))
+    found.text += [
+        _table(all_cores, errors),
+        _cores_table(all_cores, one_core),
+        "Cost model of this machine: " + in_words(model),
+    ]
+    found.pictures["scaling.png"] = picture([*all_cores, *one_core], model)
+    found.data = {
+        "model": asdict(model),
+        "points": [
+            {**asdict(p.study), "cores": p.cores, "seconds": p.seconds}
+            for p in [*all_cores, *one_core]
+        ],
+        "left out errors": list(errors),
+    }
+    return found
+
+
+def _timed(bench: Bench, studies: list[MadeStudy], at_most: int) -> list[Point]:
+    """Each study's median time, all in one process that has analysed something before."""
+    times = [_TIMES if one.slices < _SMALL else 1 for one in studies]
+    folders = []
+    for one, count in zip(studies, times, strict=True):
+        bench.tell(f"making or finding {one.words}")
+        folders += [str(made(one, bench.studies))] * count
+    bench.tell(f"{len(folders)} studies with {at_most or 'all'} cores")
+    done = [d.seconds for d in analyse(Order(bench.bundle, (folders[0], *folders), cores=at_most))]
+    points, at = [], 1
+    for one, count in zip(studies, times, strict=True):
+        middle = float(np.median(done[at : at + count]))
+        points.append(Point(one, at_most or cores(), middle))
+        at += count
+    return points
+
+
+def _table(points: list[Point], errors: tuple[float, ...]) -> str:
+    lines = [
+        [
+            point.study.words,
+            f"{point.seconds:.2f}",
+            f"{1000 * point.seconds / point.study.slices:.0f}",
+            f"{point.seconds * (1 + error):.2f}",
+            f"{100 * error:+.0f} %",
+        ]
+        for point, error in zip(points, errors, strict=True)
+    ]
+    return table(["study", "s", "ms a slice", "predicted by the others, s", "error"], lines)
+
+
+def _cores_table(several: list[Point], one: list[Point]) -> str:
+    by_study = {point.study: point for point in several}
+    lines = [
+        [
+            point.study.words,
+            f"{point.seconds:.2f}",
+            f"{by_study[point.study].seconds:.2f}",
+            f"{point.seconds / by_study[point.study].seconds:.2f}×",
+        ]
+        for point in one
+    ]
+    return table(["study", "1 core, s", f"{cores()} cores, s", "faster"], lines)
+
+
+def in_words(model: CostModel) -> str:
+    """Its coefficients for people."""
+    return (
+        f"{model.study_s:.2f} s a study, {1000 * model.slice_s:.1f} ms a slice, "
+        f"{1000 * model.megapixel_s:.1f} ms a million pixels, "
+        f"{1000 * model.decoding_s:.1f} ms more where they are compressed."
+    )
+
+
+def picture(points: list[Point], model: CostModel) -> bytes:
+    """Left: time against slices of 512². Right: how far the model is off."""
+    from matplotlib.figure import Figure  # noqa: PLC0415  (an extra)
+
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    most = max(point.cores for point in points)
+    series = {
+        f"{most} cores, uncompressed": (most, False, "o", "C0"),
+        f"{most} cores, JPEG Lossless": (most, True, "s", "C1"),
+        "1 core, uncompressed": (1, False, "^", "C2"),
+    }
+    for label, (count, compressed, marker, colour) in series.items():
+        drawn = sorted(
+            (point.study.slices, point.seconds)
+            for point in points
+            if (point.cores, point.study.compressed) == (count, compressed)
+            and point.study.matrix == 512
+        )
+        if drawn:
+            left.plot(*zip(*drawn, strict=True), marker, color=colour, label=label)
+    slices = np.arange(1, 1001)
+    for compressed, colour in ((False, "C0"), (True, "C1")):
+        line = [model.predict(StudySize(int(n), 512, 512, compressed)) for n in slices]
+        left.plot(slices, line, color=colour, lw=1)
+    left.set(xlabel="slices of 512×512", ylabel="s, from files to report", xlim=(0, None))
+    left.set_ylim(0, None)
+    left.legend(frameon=False)
+    left.set_title("points: measured · lines: cost model", fontsize=10)
+    _errors(right, [point for point in points if point.cores == most], model)
+    held = io.BytesIO()
+    figure.savefig(held, format="png", dpi=110)
+    return held.getvalue()
+
+
+def _errors(axes, points: list[Point], model: CostModel) -> None:  # type: ignore[no-untyped-def]
+    for point in points:
+        one = point.observation
+        colour = "C1" if point.study.compressed else "C0"
+        marker = {256: "v", 512: "o", 768: "D"}.get(point.study.matrix, "x")
+        error = 100 * (model.predict(one.size) / one.seconds - 1)
+        axes.plot(point.study.slices, error, marker, color=colour)
+    axes.axhspan(-20, 20, color="0.9", zorder=0)
+    axes.set(xscale="log", xlabel="slices", ylabel="predicted − measured, %")
+    axes.set_title("▾ 256²  ● 512²  ◆ 768²; orange: JPEG Lossless; band: ±20 %", fontsize=10)
