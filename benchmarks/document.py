@@ -13,6 +13,8 @@ Document = dict[str, Any]
 
 _JSON, _MARKDOWN = "benchmarks.json", "benchmarks.md"
 _HEADER = ("what", "groundglass", "beside", "theirs", "ratio", "target", "met")
+#: From here on seconds are shown.
+_LONG_MS = 10_000
 _MET = {True: "yes", False: "**no**", None: ""}
 
 
@@ -114,14 +116,18 @@ def figure(sample: Mapping[str, Any] | None, unit: str) -> str:
     """A median with its range; only the value where there was one run."""
     if sample is None:
         return ""
-    shown = f"{_short(sample['median'])}{'' if unit == '×' else ' '}{unit}"
-    if len(sample["values"]) == 1:
-        return shown
-    return f"{shown} ({_short(sample['low'])}-{_short(sample['high'])})"
+    factor = 1.0
+    if unit == "ms" and sample["median"] >= _LONG_MS:
+        factor, unit = 0.001, "s"
+    middle, low, high = (_short(factor * sample[key]) for key in ("median", "low", "high"))
+    shown = f"{middle}{'' if unit == '×' else ' '}{unit}".rstrip()
+    return shown if len(sample["values"]) == 1 else f"{shown} ({low}-{high})"
 
 
 def _short(value: float) -> str:
-    """Three digits that count."""
+    """Three digits that count, four below one."""
     if value == 0 or abs(value) >= 100:
         return f"{value:.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.3g}" if abs(value) >= 1 else f"{value:.4g}"

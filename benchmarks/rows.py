@@ -145,5 +145,5 @@ def _sample(sample: Sample | None) -> dict[str, Any] | None:
 
 
 def _target(target: Target, unit: str) -> str:
-    shown = {"ratio": "×", "%": " %"}.get("ratio" if target.of == "ratio" else unit, f" {unit}")
-    return f"{'≥' if target.at_least else '≤'} {target.limit:g}{shown}"
+    shown = "×" if target.of == "ratio" or unit == "×" else f" {unit}"
+    return f"{'≥' if target.at_least else '≤'} {target.limit:g}{shown}".rstrip()

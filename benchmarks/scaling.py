@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,8 +34,8 @@ _OTHERS = (
 )
 #: What one core alone is timed with.
 _ON_ONE_CORE = (13, 50, 100, 300)
-#: Studies of fewer slices are run so often, the median counts.
-_SMALL, _TIMES = 300, 3
+#: Studies of fewer slices are run so often; their median counts.
+_SMALL, _TIMES = 300, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def picture(points: list[Point], model: CostModel) -> bytes:
     return held.getvalue()
 
 
-def _errors(axes, points: list[Point], model: CostModel) -> None:  # type: ignore[no-untyped-def]
+def _errors(axes: Any, points: list[Point], model: CostModel) -> None:
     for point in points:
         one = point.observation
         colour = "C1" if point.study.compressed else "C0"

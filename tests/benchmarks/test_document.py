@@ -63,6 +63,12 @@ def test_machine_text_and_picture_are_there(tmp_path: Path) -> None:
     assert (tmp_path / "scaling.png").read_bytes() == b"png"
 
 
+def test_what_takes_long_is_shown_in_seconds() -> None:
+    sample = {"median": 12_345.0, "low": 9_000.0, "high": 20_000.0, "values": [1, 2]}
+    assert document.figure(sample, "ms") == "12.3 s (9-20.0)"
+    assert document.figure({**sample, "values": [1]}, "MB") == "12345 MB"
+
+
 def test_the_json_holds_every_run(tmp_path: Path) -> None:
     made(tmp_path)
     whole = json.loads((tmp_path / "benchmarks.json").read_text("utf-8"))

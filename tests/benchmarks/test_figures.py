@@ -10,7 +10,7 @@ import pytest
 from benchmarks.analysing import order_of, peak_mb
 from benchmarks.classifier import same_network
 from benchmarks.made_studies import MadeStudy, made, read
-from benchmarks.masks import per_study
+from benchmarks.masks import dice, for_study
 from benchmarks.memory import growth_against_volume
 from benchmarks.rows import Bench
 from benchmarks.samples import Pairs, Sample, Target
@@ -39,8 +39,15 @@ def test_busy_is_processor_time_over_all_cores(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_peer_is_given_a_part_of_the_study() -> None:
-    pairs = per_study(Pairs(Sample((1.0,)), Sample((10.0,))))
+    pairs = for_study(Pairs(Sample((1.0,)), Sample((10.0,))), 50)
     assert pairs.ratio.median == pytest.approx(100)
+
+
+def test_dice_is_twice_the_overlap_over_the_sum() -> None:
+    one, other = np.array([1, 1, 0, 0], bool), np.array([0, 1, 1, 1], bool)
+    assert dice(one, other) == pytest.approx(2 / 5)
+    assert dice(one, one) == 1.0
+    assert dice(one & ~one, one & ~one) == 1.0
 
 
 def test_another_network_does_not_pass_for_ours() -> None:
