@@ -2,12 +2,15 @@
 
     python -m benchmarks.real_slices train synthetic|mixed|covid-ct --data DATA --work runs
     python -m benchmarks.real_slices cross --data DATA --work runs
+    python -m benchmarks.real_slices probe --data DATA --work runs
     python -m benchmarks.real_slices report --data DATA --work runs --out docs/explanation
 
 `train synthetic` comes first: the others begin where it ended. `mixed` trains five encoders, one
-per fold of MosMedData's patients; `covid-ct` ten, five folds by patient and five by slice. A run
-that was cut off goes on where it stopped. `report` writes real-slices.json and real-slices.png and
-prints the tables of docs/explanation/real-slices.md.
+per fold of MosMedData's patients; `covid-ct` two, a fifth held out by patient and by slice. A run
+that was cut off goes on where it stopped. `cross` tests the first encoder of each on the other set.
+`probe` shows the `mixed` encoders their test slices with the lungs removed.
+`report` writes real-slices.json and real-slices.png and prints the tables of
+docs/explanation/real-slices.md.
 """
 
 from __future__ import annotations
@@ -19,25 +22,34 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from groundglass.cohort import Cohort, SplitSettings, hold_out_fold, split_cohort
+from groundglass.cohort import Case, Cohort, SplitSettings, hold_out_fold, split_cohort
 from groundglass.cohort.importers import import_dataset
+from groundglass.errors import ReadError
 from groundglass.evaluate import auc, auc_interval
 from groundglass.infer import load_bundle
 from groundglass.infer.bundle import SEGMENTER
+from groundglass.prepare import classifier_image
 from groundglass.train.cache import CacheSettings, PreparedCase, prepare_cohort
 from groundglass.train.encoder_stage import predict_slices, train_encoder, trained_encoder
 from groundglass.train.experiment import read_experiment
 from groundglass.train.mixed_cohort import MixedSettings, mixed_cohort
-from groundglass.train.preparing import Lungs
+from groundglass.train.networks import SliceEncoder
+from groundglass.train.preparing import Lungs, segmenter_of
+from groundglass.train.real_slices import read_slice
 from groundglass.train.task import Task
+from groundglass.train.tensors import to_tensor
+from groundglass.validation.probes import Probe, probe_slices
 
 FOLDS = 5
+BY_PATIENT, BY_SLICE = 1, 2
 SEVERITIES = {
     "CT-1": ("CT-1",),
     "CT-2": ("CT-2",),
@@ -46,6 +58,8 @@ SEVERITIES = {
     "CT-2 and worse": ("CT-2", "CT-3", "CT-4"),
     "all": ("CT-1", "CT-2", "CT-3", "CT-4"),
 }
+PROBES = (Probe.LUNGS_BLACK, Probe.BACKGROUND_ONLY, Probe.SILHOUETTE, Probe.LUNGS_ONLY)
+VIEWS = ("as-in-service", *(one.value for one in PROBES))
 _EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
@@ -62,21 +76,21 @@ def mixed(data: Path, work: Path, fold: int) -> tuple[str, Cohort]:
 
 
 def covid_ct(data: Path, _work: Path, fold: int) -> tuple[str, Cohort]:
-    """COVID-CT, a fold held out; folds above `FOLDS` are dealt by slice, which leaks patients."""
+    """COVID-CT, a fifth held out: 1 by patient, 2 by slice, which leaks patients."""
     folder = data / "covid-ct-slices"
     found = import_dataset("ucsd-covid-ct", folder, folder / "cohort.csv").cohort
-    if fold > FOLDS:
+    if fold == BY_SLICE:
         by_slice = (replace(case, patient=case.study.stem) for case in found.cases)
         found = replace(found, cases=tuple(by_slice))
     settings = SplitSettings(validation=0, test=0, seed=1, folds=FOLDS)
-    return "covid-ct", hold_out_fold(split_cohort(found, settings), (fold - 1) % FOLDS + 1)
+    return "covid-ct", hold_out_fold(split_cohort(found, settings), 1)
 
 
 #: Per word of the command line: how a fold's cohort is made, and how many folds there are.
 RUNS: dict[str, tuple[Callable[[Path, Path, int], tuple[str, Cohort]], int]] = {
     "synthetic": (synthetic, 1),
     "mixed": (mixed, FOLDS),
-    "covid-ct": (covid_ct, 2 * FOLDS),
+    "covid-ct": (covid_ct, BY_SLICE),
 }
 
 
@@ -95,7 +109,7 @@ def train(word: str, data: Path, work: Path, folds: Sequence[int]) -> None:
 
 
 def cross(data: Path, work: Path) -> None:
-    """Every covid-ct encoder (by patient) on MosMedData, and every mixed one on COVID-CT."""
+    """The covid-ct encoder (by patient) on MosMedData, and the first mixed one on COVID-CT."""
     for word, make, on in (("covid-ct", synthetic, "mosmed"), ("mixed", covid_ct, "covid-ct")):
         cohort = make(data, work, 1)[1]
         cases = [case for case in cohort.cases if case.source != "finding-lungs"]
@@ -103,12 +117,44 @@ def cross(data: Path, work: Path) -> None:
         lungs = Lungs.of(bundle.path(SEGMENTER))
         cache = CacheSettings(work / "cache", 2)
         found = prepare_cohort(cases, lungs, bundle.recipe, cache, lambda *_: None)
-        for fold in range(1, FOLDS + 1):
-            name = "best" if word == "mixed" else word
-            task = _task(name, cohort, work / f"{word}-{fold}", work)
-            net = trained_encoder(task)
-            rows = predict_slices(net, found.cases, task.labels, 1).probabilities
-            _write(found.cases, rows, task, task.out, f"on-{on}.csv")
+        task = _task("best" if word == "mixed" else word, cohort, work / f"{word}-1", work)
+        net = trained_encoder(task)
+        rows = predict_slices(net, found.cases, task.labels, 1).probabilities
+        _write(found.cases, rows, task, task.out, f"on-{on}.csv")
+
+
+def probe(data: Path, work: Path) -> None:
+    """Every mixed encoder on its test slices as in service and with lungs or background removed."""
+    bundle = load_bundle("demonstration")
+    segmenter = segmenter_of(bundle.path(SEGMENTER))
+    for fold in range(1, FOLDS + 1):
+        name, cohort = mixed(data, work, fold)
+        task = _task(name, cohort, work / f"mixed-{fold}", work)
+        net = trained_encoder(task)
+        cases = [one for one in cohort.cases if one.split == "test" and one.source == "mosmed"]
+        kept, shown, lungs = [], [], []
+        for case in cases:
+            try:
+                found = read_slice(case.study, segmenter, bundle.recipe)
+            except ReadError:
+                continue  # set aside in training as well
+            kept.append(case)
+            everything = np.ones_like(found.lung)
+            shown.append(classifier_image(found.hu, everything, found.frame, bundle.recipe))
+            lungs.append(found.lung)
+        answers = probe_slices(
+            np.stack(shown), np.stack(lungs), partial(_answers, net), bundle.recipe.mask_margin_px
+        )
+        for view, rows in answers.items():
+            _write_cases(kept, rows, task, task.out / f"probe-{view}.csv")
+        say(f"  mixed {fold}: {len(kept)} slices")
+
+
+@torch.no_grad()
+def _answers(net: SliceEncoder, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    parts = [net(to_tensor(images[k : k + 10])) for k in range(0, len(images), 10)]
+    found: NDArray[np.float64] = torch.softmax(torch.cat(parts).double(), dim=1).numpy()
+    return found
 
 
 def _task(name: str, cohort: Cohort, out: Path, work: Path) -> Task:
@@ -139,14 +185,17 @@ def _write(
     out: Path,
     name: str = "test.csv",
 ) -> None:
+    _write_cases([one.case for one in cases], rows, task, out / name)
+
+
+def _write_cases(cases: Sequence[Case], rows: NDArray[np.float64], task: Task, path: Path) -> None:
     """Predictions with what the report needs; patients as numbers."""
-    number = {p: k for k, p in enumerate(sorted({case.case.patient for case in cases}))}
+    number = {p: k for k, p in enumerate(sorted({case.patient for case in cases}))}
     healthy = task.labels.index(task.experiment.healthy)
-    with (out / name).open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["patient", "label", "severity", "source", "p_ill", "p_cp"])
-        for one, row in zip(cases, rows, strict=True):
-            case = one.case
+        for case, row in zip(cases, rows, strict=True):
             known = (number[case.patient], case.label, case.extra.get("severity", ""), case.source)
             ill, cp = 1 - row[healthy], row[task.labels.index("CP")]
             writer.writerow([*known, f"{ill:.6f}", f"{cp:.6f}"])
@@ -181,16 +230,6 @@ def by_severity(rows: Sequence[dict[str, str]], column: str) -> dict[str, Any]:
         name: area([r for r in rows if r["label"] != "CP" or r["severity"] in kinds], column)
         for name, kinds in SEVERITIES.items()
     }
-
-
-def mean_of(paths: Sequence[Path]) -> list[dict[str, str]]:
-    """One table, its scores the mean of several encoders' on the same cases."""
-    tables = [read([path]) for path in paths]
-    columns = ("p_ill", "p_cp")
-    return [
-        {**same[0], **{c: str(np.mean([float(row[c]) for row in same])) for c in columns}}
-        for same in zip(*tables, strict=True)
-    ]
 
 
 def floor(work: Path, data: Path) -> dict[str, Any]:
@@ -237,24 +276,26 @@ def report(work: Path, data: Path, out: Path) -> None:
     """Collect, print and draw."""
     folds = range(1, FOLDS + 1)
     mosmed = read([work / f"mixed-{k}" / "test.csv" for k in folds], "mosmed")
-    by_patient = read([work / f"covid-ct-{k}" / "test.csv" for k in folds])
-    by_slice = read([work / f"covid-ct-{k + FOLDS}" / "test.csv" for k in folds])
-    found = {
+    by_patient = read([work / f"covid-ct-{BY_PATIENT}" / "test.csv"])
+    by_slice = read([work / f"covid-ct-{BY_SLICE}" / "test.csv"])
+    found: dict[str, dict[str, Any]] = {
         "mosmed": {
             "floor": floor(work, data),
             "synthetic": by_severity(read([work / "synthetic" / "test.csv"]), "p_ill"),
             "mixed": by_severity(mosmed, "p_ill"),
             "trained on covid-ct": by_severity(
-                mean_of([work / f"covid-ct-{k}" / "on-mosmed.csv" for k in folds]), "p_cp"
+                read([work / f"covid-ct-{BY_PATIENT}" / "on-mosmed.csv"]), "p_cp"
             ),
         },
         "covid-ct": {
             "by patient": area(by_patient, "p_cp") | accuracy(by_patient),
             "by slice (leaks)": area(by_slice, "p_cp") | accuracy(by_slice),
-            "trained on mosmed": area(
-                mean_of([work / f"mixed-{k}" / "on-covid-ct.csv" for k in folds]), "p_cp"
-            ),
+            "trained on mosmed": area(read([work / "mixed-1" / "on-covid-ct.csv"]), "p_cp"),
         },
+    }
+    found["mosmed, probed"] = {
+        view: by_severity(read([work / f"mixed-{k}" / f"probe-{view}.csv" for k in folds]), "p_ill")
+        for view in VIEWS
     }
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(found, indent=1) + "\n"
@@ -302,7 +343,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
 def main() -> None:
     """Do one part."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("part", choices=("train", "cross", "report"))
+    parser.add_argument("part", choices=("train", "cross", "probe", "report"))
     parser.add_argument("word", nargs="?", choices=tuple(RUNS))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path("runs"))
@@ -314,6 +355,8 @@ def main() -> None:
         train(given.word, data, work, given.folds)
     elif given.part == "cross":
         cross(data, work)
+    elif given.part == "probe":
+        probe(data, work)
     else:
         report(work, data, given.out)
 
