@@ -1,14 +1,17 @@
 """`python -m benchmarks.receiving`: how fast instances are taken in, beside dcmtk's storescp.
 
 dcmtk's storescu sends the same 512×512×16 bit images over one association to each receiver in
-turn; Nagle's algorithm is off on both sides. Only our node syncs each instance to disk before it
-answers; the row without that shows what the network side alone costs.
+turn; Nagle's algorithm is off on both sides. Our node syncs file, folder and database row of each
+instance before it answers; the row without that shows what the network side alone costs. storescp
+leaves all of it to the operating system; where there is a C compiler, a row shows it with each file
+synced before it is closed, which is the nearer comparison (its folder is not synced even then).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import socket
 import statistics
 import subprocess
@@ -119,8 +122,31 @@ def _storescp(folder: Path, port: int) -> list[str]:
     return [_STORESCP, *options, str(port)]
 
 
+_SYNCING = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
+int fclose(FILE *file) {
+    int (*close_it)(FILE *) = (int (*)(FILE *))dlsym(RTLD_NEXT, "fclose");
+    fflush(file);
+    fsync(fileno(file));
+    return close_it(file);
+}
+"""
+
+
+def _storescp_syncing(folder: Path, port: int) -> list[str]:
+    """As above, every file synced before it is closed, by a library loaded before the C library."""
+    library = folder.parent / f"{folder.name}-syncing.so"
+    compiler = ["cc", "-x", "c", "-shared", "-fPIC", "-o", str(library), "-", "-ldl"]
+    subprocess.run(compiler, input=_SYNCING.encode(), check=True)
+    return ["env", f"LD_PRELOAD={library}", *_storescp(folder, port)]
+
+
 RECEIVERS: dict[str, Callable[[Path, int], list[str]]] = {
     "dcmtk storescp": _storescp,
+    **({"dcmtk storescp, each file synced": _storescp_syncing} if shutil.which("cc") else {}),
     "our listener, writing as storescp does": _here("listener"),
     "our node: synced, in the job table, then acknowledged": _here("node"),
     "pynetdicom's acceptor, writing as storescp does": _here("pynetdicom"),
@@ -138,7 +164,9 @@ def _running(command: Callable[[Path, int], list[str]]) -> Iterator[tuple[int, i
     """A receiver in a process of its own; its port and process."""
     port = _free_port()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
-        process = subprocess.Popen(command(Path(name), port), env=_ENVIRONMENT)
+        folder = Path(name, "received")
+        folder.mkdir()
+        process = subprocess.Popen(command(folder, port), env=_ENVIRONMENT)
         try:
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline:

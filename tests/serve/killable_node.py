@@ -51,14 +51,14 @@ class CountingAnalyser:
         """It holds nothing."""
 
 
-def serve(data: Path, port: int, archive_port: int) -> None:
+def serve(data: Path, port: int, archive_port: int, quiet_s: float) -> None:
     """Run until killed."""
     pacs = PacsSettings("archive", "ARCHIVE", "127.0.0.1", archive_port)
     settings = NodeSettings(
         data=data,
         spool=SpoolSettings(free_floor_mb=0),
         jobs=JobSettings(
-            quiet_s=2.0, analysis_tries=1000, delivery_tries=1000, first_delay_s=0.1,
+            quiet_s=quiet_s, analysis_tries=1000, delivery_tries=1000, first_delay_s=0.1,
             longest_delay_s=0.5,
         ),
         worker=WorkerSettings(lease_s=2.0, poll_s=0.1),

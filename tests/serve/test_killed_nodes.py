@@ -36,6 +36,8 @@ _PROCESSES.set_forkserver_preload(["serve.killable_node"])
 STUDIES = int(os.environ.get("GROUNDGLASS_STUDIES", "4"))
 KILLS = int(os.environ.get("GROUNDGLASS_KILLS", "2"))
 SENDERS, IMAGES = 10, 8
+#: A sender takes its studies in turn: the more it has, the longer between two images of one.
+QUIET_S = 2.0 + STUDIES / 20
 _TIMEOUT_S = 60 + 10 * (STUDIES + KILLS)
 _SUCCESS = b"\x00\x00\x00\x09\x02\x00\x00\x00\x00\x00"
 
@@ -45,7 +47,7 @@ class Node:
 
     def __init__(self, data: Path, archive_port: int) -> None:
         self.port = free_port()
-        self._arguments = (data, self.port, archive_port)
+        self._arguments = (data, self.port, archive_port, QUIET_S)
         self._process: BaseProcess = self._begin()
 
     def _begin(self) -> BaseProcess:

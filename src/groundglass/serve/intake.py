@@ -12,6 +12,7 @@ from groundglass.serve.metrics import Metrics
 from groundglass.serve.rules import Rules
 from groundglass.serve.spool import Spool, SpoolFull
 from groundglass.serve.states import Facts
+from groundglass.serve.together import Together
 
 _LOG = logging.getLogger(f"{LOGGER}.intake")
 
@@ -34,6 +35,7 @@ class Intake:
     def __init__(self, spool: Spool, jobs: JobStore, rules: Rules, metrics: Metrics) -> None:
         self._spool = spool
         self._jobs = jobs
+        self._enter = Together(jobs.arrived_together)
         self._rules = rules
         self._metrics = metrics
 
@@ -54,7 +56,7 @@ class Intake:
             # Retention must not delete a file between its storing and its entry.
             with self._spool.holding(study):
                 stored = self._spool.store(study, incoming.sop_instance_uid, content)
-                booking = self._jobs.arrived(stored, facts)
+                booking = self._enter((stored, facts))
         except SpoolFull:
             self._metrics.instance("no-room")
             raise

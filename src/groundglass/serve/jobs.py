@@ -42,6 +42,31 @@ from groundglass.serve.states import (
     State,
 )
 
+# Every instance that comes goes through these: to build a statement costs more than to run it.
+_KNOWN_AS = sa.select(instances.c.revision).where(
+    *(
+        instances.c[name] == sa.bindparam(name)
+        for name in ("study_instance_uid", "sop_instance_uid", "sha256")
+    )
+)
+_LATEST = (
+    sa.select(jobs)
+    .where(jobs.c.study_instance_uid == sa.bindparam("study_instance_uid"))
+    .order_by(jobs.c.revision.desc())
+    .limit(1)
+)
+_LATEST_LOCKED = _LATEST.with_for_update()
+_COUNT_INSTANCE = (
+    sa.update(jobs)
+    .where(jobs.c.id == sa.bindparam("job_id"))
+    .values(
+        instances=jobs.c.instances + 1,
+        arrived_at=sa.bindparam("now"),
+        priority=sa.bindparam("priority"),
+        study_description=sa.bindparam("study_description"),
+    )
+)
+
 
 class JobStore:
     """The job table.
@@ -71,6 +96,9 @@ class JobStore:
         self._insert = (
             postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         )
+        self._enter_instance = (
+            self._insert(instances).on_conflict_do_nothing().returning(instances.c.revision)
+        )
         make_tables(self._engine)
 
     def close(self) -> None:
@@ -85,38 +113,32 @@ class JobStore:
         The same bytes again change nothing, but hold the quiet time off. An instance for a study
         whose analysis has begun opens the study's next revision.
         """
+        return self.arrived_together([(stored, facts)])[0]
+
+    def arrived_together(
+        self, arrivals: Sequence[tuple[StoredInstance, Facts]]
+    ) -> tuple[Booking, ...]:
+        """Enter several instances, all or none, at the cost of one being made durable.
+
+        Returns
+        -------
+        tuple of Booking
+            In the order of the arrivals.
+        """
+        booked: dict[int, Booking] = {}
+        # In one order everywhere, so that two nodes on one database never wait for each other.
+        order = sorted(
+            range(len(arrivals)),
+            key=lambda n: (
+                arrivals[n][0].study_instance_uid,
+                arrivals[n][0].sop_instance_uid,
+                arrivals[n][0].sha256,
+            ),
+        )
         with self._writing() as connection:
-            known = self._known_as(connection, stored)
-            if known is not None:
-                return self._again(connection, stored.study_instance_uid, known)
-            job, opened = self._open_job(connection, stored.study_instance_uid, facts)
-            row = {
-                "study_instance_uid": stored.study_instance_uid,
-                "sop_instance_uid": stored.sop_instance_uid,
-                "sha256": stored.sha256,
-                "sop_class_uid": facts.sop_class_uid,
-                "revision": job.revision,
-                "file": stored.file,
-                "bytes": stored.bytes,
-                "source_ae": facts.source_ae[:16],
-                "arrived_at": self.clock.now(),
-            }
-            insert = self._insert(instances).values(row).on_conflict_do_nothing()
-            added = connection.execute(insert.returning(instances.c.revision))
-            if (
-                added.scalar_one_or_none() is None
-            ):  # the same instance on another association, just now
-                return Booking(job.id, job.revision, new=False, opened=False)
-            if job.state is State.READY:
-                job = self._move(connection, job, State.RECEIVED, "another instance came")
-            change: dict[str, Any] = {
-                "instances": jobs.c.instances + 1,
-                "arrived_at": self.clock.now(),
-                "priority": max(job.priority, facts.priority),
-                "study_description": job.study_description or facts.study_description[:64],
-            }
-            connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(change))
-            return Booking(job.id, job.revision, new=True, opened=opened)
+            for n in order:
+                booked[n] = self._arrive(connection, *arrivals[n])
+        return tuple(booked[n] for n in range(len(arrivals)))
 
     def complete_quiet(self, since: float = 0.0) -> int:
         """Make ready every study for which nothing came for the quiet time; how many.
@@ -506,14 +528,39 @@ class JobStore:
         with _answering(), self._engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
-    def _known_as(self, connection: Connection, stored: StoredInstance) -> int | None:
-        """The revision in which the same bytes came before."""
-        query = sa.select(instances.c.revision).where(
-            instances.c.study_instance_uid == stored.study_instance_uid,
-            instances.c.sop_instance_uid == stored.sop_instance_uid,
-            instances.c.sha256 == stored.sha256,
-        )
-        return connection.execute(query).scalar_one_or_none()
+    def _arrive(self, connection: Connection, stored: StoredInstance, facts: Facts) -> Booking:
+        """Enter one instance."""
+        key = {
+            "study_instance_uid": stored.study_instance_uid,
+            "sop_instance_uid": stored.sop_instance_uid,
+            "sha256": stored.sha256,
+        }
+        known = connection.execute(_KNOWN_AS, key).scalar_one_or_none()
+        if known is not None:
+            return self._again(connection, stored.study_instance_uid, known)
+        job, opened = self._open_job(connection, stored.study_instance_uid, facts)
+        row = {
+            **key,
+            "sop_class_uid": facts.sop_class_uid,
+            "revision": job.revision,
+            "file": stored.file,
+            "bytes": stored.bytes,
+            "source_ae": facts.source_ae[:16],
+            "arrived_at": self.clock.now(),
+        }
+        if connection.execute(self._enter_instance, row).scalar_one_or_none() is None:
+            # the same instance on another association, just now
+            return Booking(job.id, job.revision, new=False, opened=False)
+        if job.state is State.READY:
+            job = self._move(connection, job, State.RECEIVED, "another instance came")
+        change = {
+            "job_id": job.id,
+            "now": self.clock.now(),
+            "priority": max(job.priority, facts.priority),
+            "study_description": job.study_description or facts.study_description[:64],
+        }
+        connection.execute(_COUNT_INSTANCE, change)
+        return Booking(job.id, job.revision, new=True, opened=opened)
 
     def _again(self, connection: Connection, study_instance_uid: str, revision: int) -> Booking:
         """The same instance again: its sender is still at it."""
@@ -532,19 +579,13 @@ class JobStore:
         """The study's job that still takes instances, locked; whether a revision was begun."""
         begun = False
         while True:
-            query = (
-                sa.select(jobs)
-                .where(jobs.c.study_instance_uid == study_instance_uid)
-                .order_by(jobs.c.revision.desc())
-                .limit(1)
-                .with_for_update()
-            )
-            row = connection.execute(query).mappings().first()
+            of_study = {"study_instance_uid": study_instance_uid}
+            row = connection.execute(_LATEST_LOCKED, of_study).mappings().first()
             if row is not None and row["files_purged"]:
                 # It comes again from the beginning. The same input is to give the same UIDs, so
                 # it counts from revision 1 again; the audit trail keeps what was.
-                of_study = jobs.c.study_instance_uid == study_instance_uid
-                connection.execute(sa.delete(jobs).where(of_study))
+                all_of_it = jobs.c.study_instance_uid == study_instance_uid
+                connection.execute(sa.delete(jobs).where(all_of_it))
                 continue
             if row is not None and State(row["state"]) in (State.RECEIVED, State.READY):
                 return _job(row), begun
@@ -576,13 +617,8 @@ class JobStore:
         return True
 
     def _latest(self, connection: Connection, study_instance_uid: str) -> Job:
-        query = (
-            sa.select(jobs)
-            .where(jobs.c.study_instance_uid == study_instance_uid)
-            .order_by(jobs.c.revision.desc())
-            .limit(1)
-        )
-        return _job(connection.execute(query).mappings().one())
+        of_study = {"study_instance_uid": study_instance_uid}
+        return _job(connection.execute(_LATEST, of_study).mappings().one())
 
     def _make_ready(self, which: sa.ColumnElement[bool], reason: str) -> int:
         query = sa.select(jobs).where(which).with_for_update(skip_locked=True)

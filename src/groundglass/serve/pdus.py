@@ -7,6 +7,7 @@ hold a thread by being slow: a unit that has begun must be complete in time.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -16,6 +17,7 @@ from enum import IntEnum
 _HEADER = struct.Struct(">BxL")
 #: How long a wait is cut into, so that a stop is noticed.
 _SLICE_S = 0.5
+_LAST_WORDS_S = 1.0
 #: An A-ASSOCIATE-RQ with 128 contexts of 30 transfer syntaxes each has some 150 KiB.
 _REQUEST_BYTES = 256 * 2**10
 
@@ -87,6 +89,48 @@ class PeerLimits:
     instance_bytes: int = 2 * 2**30
 
 
+class _Plain:
+    """A plain socket: the kernel waits for all of a unit, and wakes us once."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(None)
+        self._sock = sock
+        self._patience = {socket.SO_RCVTIMEO: 0.0, socket.SO_SNDTIMEO: 0.0}
+
+    def receive(self, view: memoryview, seconds: float) -> int:
+        """Read until the view is full or the time is up."""
+        self._wait_for(socket.SO_RCVTIMEO, seconds)
+        return self._sock.recv_into(view, 0, socket.MSG_WAITALL)
+
+    def send(self, data: bytes, seconds: float) -> None:
+        """Send all of it."""
+        self._wait_for(socket.SO_SNDTIMEO, seconds)
+        self._sock.sendall(data)
+
+    def _wait_for(self, option: int, seconds: float) -> None:
+        if seconds != self._patience[option]:
+            whole, part = divmod(max(int(seconds * 1e6), 1), 10**6)
+            self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", whole, part))
+            self._patience[option] = seconds
+
+
+class _Secured:
+    """A TLS socket, whose content comes record by record."""
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        self._sock = sock
+
+    def receive(self, view: memoryview, seconds: float) -> int:
+        """Read what there is."""
+        self._sock.settimeout(seconds)
+        return self._sock.recv_into(view)
+
+    def send(self, data: bytes, seconds: float) -> None:
+        """Send all of it."""
+        self._sock.settimeout(seconds)
+        self._sock.sendall(data)
+
+
 class Connection:
     """One connected peer.
 
@@ -101,10 +145,10 @@ class Connection:
     """
 
     def __init__(self, sock: socket.socket, limits: PeerLimits, stopping: threading.Event) -> None:
-        self._sock = sock
         self._limits = limits
         self._stopping = stopping
         self._ends = time.monotonic() + limits.association_s
+        self._wire = _Secured(sock) if isinstance(sock, ssl.SSLSocket) else _Plain(sock)
         self._header = bytearray(_HEADER.size)
         self._body = bytearray(max(limits.pdu_bytes, _HEADER.size))
 
@@ -136,9 +180,9 @@ class Connection:
         PeerGone, ProtocolBroken, Stopping
         """
         header = memoryview(self._header)
-        self._wait(header[:1], may_stop=may_stop)
+        begun = self._wait(header, may_stop=may_stop)
         deadline = time.monotonic() + self._limits.pdu_s
-        self._fill(header[1:], deadline)
+        self._fill(header[begun:], deadline)
         kind, length = _HEADER.unpack(header)
         if kind not in (*PduType,):
             raise ProtocolBroken(f"a PDU of type {kind}", AbortReason.UNRECOGNIZED_PDU)
@@ -157,21 +201,20 @@ class Connection:
             It does not take it.
         """
         try:
-            self._sock.settimeout(self._limits.pdu_s)
-            self._sock.sendall(data)
+            self._wire.send(data, self._limits.pdu_s)
         except OSError as error:
             raise PeerGone(f"does not take our answer ({type(error).__name__})") from error
 
     def abort(self, reason: AbortReason) -> None:
         """Tell the peer, if it still listens, that we abort (PS3.8 section 9.3.8)."""
         try:
-            self._sock.settimeout(1.0)
-            self._sock.sendall(struct.pack(">BxLxxBB", PduType.ABORT, 4, 2, reason))
+            abort = struct.pack(">BxLxxBB", PduType.ABORT, 4, 2, reason)
+            self._wire.send(abort, _LAST_WORDS_S)
         except OSError:
             return
 
-    def _wait(self, first: memoryview, *, may_stop: bool) -> None:
-        """Wait for the first byte of a unit."""
+    def _wait(self, header: memoryview, *, may_stop: bool) -> int:
+        """Wait for a unit to begin; how much of its header has come."""
         patience = time.monotonic() + self._limits.idle_s
         while True:
             if may_stop and self._stopping.is_set():
@@ -186,23 +229,22 @@ class Connection:
                 raise ProtocolBroken(
                     f"silence for {self._limits.idle_s:g} s", AbortReason.NOT_SPECIFIED
                 )
-            self._sock.settimeout(min(_SLICE_S, patience - now, self._ends - now))
-            if self._receive(first):
-                return
+            patient_s = min(_SLICE_S, patience - now, self._ends - now)
+            if begun := self._receive(header, patient_s):
+                return begun
 
     def _fill(self, view: memoryview, deadline: float) -> None:
         while view:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise ProtocolBroken("a PDU that does not come to its end", AbortReason(0))
-            self._sock.settimeout(left)
-            view = view[self._receive(view) :]
+            view = view[self._receive(view, min(_SLICE_S, left)) :]
 
-    def _receive(self, view: memoryview) -> int:
+    def _receive(self, view: memoryview, seconds: float) -> int:
         """Bytes received; 0 when the time is up."""
         try:
-            count = self._sock.recv_into(view)
-        except TimeoutError:
+            count = self._wire.receive(view, seconds)
+        except (TimeoutError, BlockingIOError):
             return 0
         except OSError as error:
             raise PeerGone(f"connection lost ({type(error).__name__})") from error
