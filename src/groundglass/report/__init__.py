@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +77,11 @@ def write_report(
             action="Give the volume that this result was made from.",
         )
     reason = why_no_dicom(volume.series)
-    objects = () if reason else _dicom_results(result, volume, settings)
-    files = {PAGE: render_page(result, volume), **_named(objects)}
+    # The page is mostly pictures, the objects mostly Python: side by side they fill two cores.
+    with ThreadPoolExecutor(1) as pool:
+        page = pool.submit(render_page, result, volume)
+        objects = () if reason else _dicom_results(result, volume, settings)
+        files = {PAGE: page.result(), **_named(objects)}
     document = result_document(result, volume)
     document["dicom"] = {"reason": reason, "objects": [_described(made) for made in objects]}
     document["files"] = _hashes(files)

@@ -185,7 +185,9 @@ class Envelope:
             ),
         )
 
-    def seal(self, dataset: Dataset, kind: ResultKind, name: str) -> DicomObject:
+    def seal(
+        self, dataset: Dataset, kind: ResultKind, name: str, frames: bytes = b""
+    ) -> DicomObject:
         """Make an object part of the study, and bytes.
 
         Parameters
@@ -196,13 +198,15 @@ class Envelope:
             What it is.
         name : str
             Its file's name.
+        frames : bytes, optional
+            Elements that follow all others, as they are (`frames.put_frames`).
         """
         for keyword in PATIENT_AND_STUDY:
             stated = self.header.get_item(keyword)
             if stated is not None and (stated.value or keyword in dataset):
                 dataset[keyword] = copy.deepcopy(self.header[keyword])
         self._date(dataset)
-        if "PixelData" in dataset:
+        if frames or "PixelData" in dataset:
             dataset.BodyPartExamined = self.body_part
         if "ContentLabel" in dataset:
             dataset.ContentCreatorName = None  # no person; the attribute may not be missing
@@ -224,7 +228,7 @@ class Envelope:
             series_instance_uid=str(dataset.SeriesInstanceUID),
             study_instance_uid=str(dataset.StudyInstanceUID),
             transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
-            content=buffer.getvalue(),
+            content=buffer.getvalue() + frames,
         )
 
     def _date(self, dataset: Dataset) -> None:

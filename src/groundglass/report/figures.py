@@ -8,7 +8,9 @@ are not, come out right without resampling.
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import Heatmap, SliceFate
+from groundglass.explain.opacity import GROUND_GLASS
 from groundglass.report.overlay import (
     DRAWING,
     encode_jpeg,
@@ -27,6 +30,8 @@ from groundglass.report.overlay import (
     window_grey,
 )
 from groundglass.report.scene import Frame, Scene
+
+_DRAWERS = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,10 @@ def browse_slices(scene: Scene, settings: FigureSettings = FIGURES) -> tuple[Sli
         Budget and sizes.
     """
     edge = _affordable_edge(scene, settings)
-    return tuple(_figure(scene, f, edge, settings.browse_quality) for f in scene.frames)
+    with ThreadPoolExecutor(_DRAWERS) as pool:  # OpenCV lets go of the interpreter
+        return tuple(
+            pool.map(lambda f: _figure(scene, f, edge, settings.browse_quality), scene.frames)
+        )
 
 
 def outline_path(mask: NDArray[np.bool_], pixel_mm: tuple[float, float]) -> str:
@@ -196,13 +204,13 @@ def _opacity_uri(kind: NDArray[np.uint8] | None) -> str:
     """What was counted as opacity, empty where nothing was."""
     if kind is None:
         return ""
-    layer = opacity_colours(kind)
-    if not layer[..., 3].any():
+    if not (kind >= GROUND_GLASS).any():
         return ""
     share = min(1.0, FIGURES.opacity_edge / max(kind.shape))
     rows, columns = (max(1, round(size * share)) for size in kind.shape)
-    small = cv2.resize(layer, (columns, rows), interpolation=cv2.INTER_NEAREST)
-    return data_uri(encode_layer(np.asarray(small, dtype=np.uint8)), "image/png")
+    # Shrunk first: of a nearest pixel it is the same, and colours are four times the bytes.
+    small = cv2.resize(np.ascontiguousarray(kind), (columns, rows), interpolation=cv2.INTER_NEAREST)
+    return data_uri(encode_layer(opacity_colours(np.asarray(small, dtype=np.uint8))), "image/png")
 
 
 def heat_uri(heat: NDArray[np.float32], edge: int) -> str:

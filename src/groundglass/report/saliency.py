@@ -17,12 +17,12 @@ from highdicom.pm import (
 )
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from groundglass.core.result import TriageResult
 from groundglass.report import codes
 from groundglass.report.envelope import DicomObject, Envelope
+from groundglass.report.frames import FrameContent, put_frames
 from groundglass.report.identity import ResultKind
 from groundglass.report.source_images import SourceImages
 from groundglass.report.words import class_name
@@ -52,9 +52,10 @@ def saliency_map(result: TriageResult, source: SourceImages, envelope: Envelope)
     heat = _heat(result)
     indices = sorted(heat)
     label = class_name(result.heatmaps[0].label)
+    size = result.mask.shape[1:]
     dataset = ParametricMap(
-        source_images=source.stand_ins(envelope.identity, indices),
-        pixel_array=np.stack([heat[index] for index in indices]),
+        source_images=[source.stand_in(envelope.identity, indices[0])],
+        pixel_array=np.zeros((1, *size), dtype=np.uint16),
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[_mapping()],
         voi_lut_transformations=[
@@ -69,28 +70,28 @@ def saliency_map(result: TriageResult, source: SourceImages, envelope: Envelope)
         derived_pixel_contrast=DerivedPixelContrastValues.NONE,
         **envelope.series(_KIND),
     )
-    _order(dataset, source)
-    source.refer_to_images(dataset)
     dataset.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
-    _compress(dataset)
-    return envelope.seal(dataset, _KIND, "saliency.dcm")
+    # JPEG 2000 without loss (PS3.5 A.4.4), which highdicom would need another codec for.
+    with ThreadPoolExecutor(_ENCODERS) as pool:
+        coded = list(pool.map(lambda index: _encode(_stored(heat[index], size)), indices))
+    # Frames along the slice normal: some readers of maps go by the order alone.
+    frames = put_frames(dataset, source, FrameContent(indices, (), coded, compressed=True))
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    return envelope.seal(dataset, _KIND, "saliency.dcm", frames)
 
 
-def _heat(result: TriageResult) -> dict[int, NDArray[np.uint16]]:
-    """Stored values by slice."""
-    _, rows, columns = result.mask.shape
-    found: dict[int, NDArray[np.uint16]] = {}
+def _heat(result: TriageResult) -> dict[int, NDArray[np.float32]]:
+    """The finest map there is of each slice."""
     coarse = result.coarse_heat
-    if coarse is not None:
-        for index, cells in zip(coarse.slice_indices, coarse.heat, strict=True):
-            large = cv2.resize(cells, (columns, rows), interpolation=cv2.INTER_LINEAR)
-            found[index] = _stored(np.asarray(large, dtype=np.float32))
-    for heatmap in result.heatmaps:
-        found[heatmap.slice_index] = _stored(heatmap.heat)
-    return found
+    found = {} if coarse is None else dict(zip(coarse.slice_indices, coarse.heat, strict=True))
+    return found | {heatmap.slice_index: heatmap.heat for heatmap in result.heatmaps}
 
 
-def _stored(heat: NDArray[np.float32]) -> NDArray[np.uint16]:
+def _stored(heat: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.uint16]:
+    """Stored values of a map, enlarged where it is coarse."""
+    if heat.shape != size:
+        large = cv2.resize(heat, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+        heat = np.asarray(large, dtype=np.float32)
     return np.rint(np.clip(heat, 0.0, 1.0) * HOTTEST).astype(np.uint16)
 
 
@@ -107,44 +108,12 @@ def _mapping() -> RealWorldValueMapping:
     )
 
 
-def _order(dataset: ParametricMap, source: SourceImages) -> None:
-    """Frames along the slice normal; highdicom begins at the other end.
-
-    A frame's place is in its Plane Position, but some readers of maps go by the order alone.
-    """
-    groups = list(dataset.PerFrameFunctionalGroupsSequence)
-    normal = np.asarray(source.geometry.directions[0])
-    positions = [group.PlanePositionSequence[0].ImagePositionPatient for group in groups]
-    order = np.argsort(np.asarray(positions, dtype=np.float64) @ normal, kind="stable")
-    frames = _frames(dataset)[order]
-    dataset.PixelData = frames.tobytes()
-    ordered = [groups[int(k)] for k in order]
-    for number, group in enumerate(ordered, 1):
-        group.FrameContentSequence[0].DimensionIndexValues = number
-    dataset.PerFrameFunctionalGroupsSequence = ordered
-
-
-def _frames(dataset: ParametricMap) -> NDArray[np.uint16]:
-    size = int(dataset.NumberOfFrames), int(dataset.Rows), int(dataset.Columns)
-    return np.frombuffer(dataset.PixelData, "<u2").reshape(size)
-
-
 def _anatomy() -> Dataset:
     """Both lungs (PS3.3 C.7.6.16.2.8)."""
     anatomy = Dataset()
     anatomy.FrameLaterality = "B"
     anatomy.AnatomicRegionSequence = [codes.concept(codes.LUNG)]
     return anatomy
-
-
-def _compress(dataset: ParametricMap) -> None:
-    """JPEG 2000 without loss (PS3.5 A.4.4), which highdicom would need another codec for."""
-    with ThreadPoolExecutor(_ENCODERS) as pool:
-        coded = list(pool.map(_encode, _frames(dataset)))
-    dataset.PixelData = encapsulate(coded)
-    dataset["PixelData"].VR = "OB"
-    dataset["PixelData"].is_undefined_length = True
-    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
 
 
 def _encode(frame: NDArray[np.uint16]) -> bytes:

@@ -86,7 +86,7 @@ class Scene:
         self._axial = axial
         self.hu: Hu = axial.hu
         self.geometry: Geometry = axial.geometry
-        self.mask: NDArray[np.bool_] = self._turn.apply(result.mask).astype(bool)
+        self.mask: NDArray[np.bool_] = self._turn.apply(result.mask).astype(bool, copy=False)
         self.crop = body_crop(axial)
         self.frames: tuple[Frame, ...] = self._frames()
 

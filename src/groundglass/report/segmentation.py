@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.color import CIELabColor
@@ -17,6 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from groundglass.dicom.own_words import MODEL
 from groundglass.report import codes
 from groundglass.report.envelope import DicomObject, Envelope
+from groundglass.report.frames import FrameContent, put_frames
 from groundglass.report.identity import ResultKind
 from groundglass.report.source_images import SourceImages
 
@@ -43,7 +46,7 @@ def lung_segmentation(
     envelope : Envelope
         The study.
     """
-    rows = np.flatnonzero(mask.any(axis=(1, 2)))
+    rows: list[int] = np.flatnonzero(mask.any(axis=(1, 2))).tolist()
     algorithm = AlgorithmIdentificationSequence(
         name=f"{MODEL} lung segmenter",
         family=codes.ARTIFICIAL_INTELLIGENCE,
@@ -64,8 +67,8 @@ def lung_segmentation(
         codes.concept(codes.BOTH_SIDES)
     ]
     dataset = Segmentation(
-        source_images=source.stand_ins(envelope.identity, rows.tolist()),
-        pixel_array=mask[rows],
+        source_images=[source.stand_in(envelope.identity, rows[-1])],
+        pixel_array=np.ones((1, *mask.shape[1:]), dtype=np.bool_),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[lungs],
         transfer_syntax_uid=ExplicitVRLittleEndian,
@@ -73,5 +76,15 @@ def lung_segmentation(
         content_description="Lungs, research use only",
         **envelope.series(_KIND),
     )
-    source.refer_to_images(dataset)
-    return envelope.seal(dataset, _KIND, "segmentation.dcm")
+    # Frames from the head down, as highdicom orders them.
+    downwards = rows[::-1]
+    frames = FrameContent(downwards, (LUNGS_SEGMENT,), _bits(mask, downwards), compressed=False)
+    rest = put_frames(dataset, source, frames)
+    return envelope.seal(dataset, _KIND, "segmentation.dcm", rest)
+
+
+def _bits(mask: NDArray[np.bool_], indices: Sequence[int]) -> list[bytes]:
+    """One bit a pixel, without a gap between frames (PS3.5 8.1.1): the first is the lowest."""
+    # Eight frames at once end with a whole byte, whatever their size.
+    parts = (mask[list(indices[k : k + 8])] for k in range(0, len(indices), 8))
+    return [np.packbits(part, bitorder="little").tobytes() for part in parts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,6 +19,9 @@ from groundglass.dicom.frames import Frame, frames_of
 from groundglass.dicom.identification import read_identification
 from groundglass.errors import ReportError
 from groundglass.report.identity import Identity
+
+#: What highdicom calls a slice until the real references are put in.
+_STAND_IN_UID = "2.25.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,18 @@ class SourceImages:
         """The CT's frame of reference; one of our own where it has none (PS3.3 C.7.4.1)."""
         return str(self.header.get("FrameOfReferenceUID") or identity.uid("frame of reference"))
 
-    def stand_ins(self, identity: Identity, indices: Sequence[int]) -> list[Dataset]:
-        """Headers of slices as of single-frame CT images, whatever object holds them.
+    def stand_in(self, identity: Identity, index: int) -> Dataset:
+        """Header of a slice as of a single-frame CT image, whatever object holds it.
 
-        Their SOP Instance UIDs stand for slice indices until `refer_to_images` puts the real
-        references in their place: so objects of one frame and of many are treated alike. Nothing
-        in them is the patient's.
+        The real references come with `refer_to_images` and `frames.put_frames`: so objects of one
+        frame and of many are treated alike. Nothing in it is the patient's.
         """
-        shared = self._shared(identity)
-        return [_stand_in(shared, index, self.images[index].position_mm) for index in indices]
+        data = self._shared(identity)
+        data.SOPInstanceUID = _STAND_IN_UID
+        data.ImagePositionPatient = [
+            decimal_string(value) for value in self.images[index].position_mm
+        ]
+        return data
 
     def evidence(self, indices: Sequence[int]) -> list[Dataset]:
         """What documents refer to: each object that holds one of these slices, once."""
@@ -131,23 +137,17 @@ class SourceImages:
             found.setdefault(image.sop_instance_uid, item)
         return list(found.values())
 
-    def refer_to_images(self, dataset: Dataset) -> None:
-        """Put real references in the place of those to stand-ins (PS3.3 10.3)."""
-        by_name = {_stand_in_uid(k): image for k, image in enumerate(self.images)}
-        for group in dataset.get("PerFrameFunctionalGroupsSequence", ()):
-            for derivation in group.get("DerivationImageSequence", ()):
-                for reference in derivation.get("SourceImageSequence", ()):
-                    _refer(reference, by_name[reference.ReferencedSOPInstanceUID])
+    def refer_to_images(self, dataset: Dataset, indices: Iterable[int]) -> None:
+        """Say which images an object comes from, in the place of stand-ins (PS3.3 C.7.6.1.1.3)."""
         whole: dict[str, Dataset] = {}
-        for reference in dataset.get("SourceImageSequence", ()):
-            image = by_name[reference.ReferencedSOPInstanceUID]
-            whole.setdefault(image.sop_instance_uid, object_reference(image))
-        if whole:
-            dataset.SourceImageSequence = list(whole.values())
-            series = Dataset()
-            series.SeriesInstanceUID = self.series_instance_uid
-            series.ReferencedInstanceSequence = list(whole.values())
-            dataset.ReferencedSeriesSequence = [series]
+        for image in (self.images[index] for index in indices):
+            if image.sop_instance_uid not in whole:
+                whole[image.sop_instance_uid] = object_reference(image)
+        series = Dataset()
+        series.SeriesInstanceUID = self.series_instance_uid
+        series.ReferencedInstanceSequence = list(whole.values())
+        dataset.SourceImageSequence = list(whole.values())
+        dataset.ReferencedSeriesSequence = [series]
 
     def _shared(self, identity: Identity) -> Dataset:
         slice_mm, row_mm, column_mm = self.geometry.spacing_mm
@@ -157,9 +157,9 @@ class SourceImages:
         shared.FrameOfReferenceUID = self.frame_of_reference_uid(identity)
         shared.Modality = "CT"
         shared.Rows, shared.Columns = self.geometry.shape[1:]
-        shared.PixelSpacing = [_ds(row_mm), _ds(column_mm)]
-        shared.SliceThickness = _ds(slice_mm)
-        shared.ImageOrientationPatient = [_ds(cosine) for cosine in (*along, *down)]
+        shared.PixelSpacing = [decimal_string(row_mm), decimal_string(column_mm)]
+        shared.SliceThickness = decimal_string(slice_mm)
+        shared.ImageOrientationPatient = [decimal_string(cosine) for cosine in (*along, *down)]
         return shared
 
 
@@ -215,13 +215,6 @@ def object_reference(image: SourceImage) -> Dataset:
     return reference
 
 
-def _refer(reference: Dataset, image: SourceImage) -> None:
-    reference.ReferencedSOPClassUID = image.sop_class_uid
-    reference.ReferencedSOPInstanceUID = image.sop_instance_uid
-    if image.frame_number is not None:
-        reference.ReferencedFrameNumber = image.frame_number
-
-
 def _image(frame: Frame) -> SourceImage:
     attributes = frame.instance.attributes
     many = (
@@ -243,18 +236,6 @@ def _name(frame: Frame, *, many: bool) -> str:
     return f"{image} frame {frame.number}" if many else image
 
 
-def _stand_in(shared: Dataset, index: int, position_mm: Vector) -> Dataset:
-    data = Dataset()
-    data.update(shared)
-    data.SOPInstanceUID = _stand_in_uid(index)
-    data.ImagePositionPatient = [_ds(value) for value in position_mm]
-    return data
-
-
-def _stand_in_uid(index: int) -> str:
-    return f"2.25.{index + 1}"
-
-
-def _ds(value: float) -> str:
+def decimal_string(value: float) -> str:
     """A number as DICOM writes decimals: at most 16 characters (PS3.5 section 6.2)."""
     return format_number_as_ds(float(value))
