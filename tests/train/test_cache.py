@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from groundglass.cohort import Case, Cohort
+from groundglass.errors import ReadError
 from groundglass.infer import load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import PhantomSettings, make_phantom
@@ -162,3 +163,11 @@ def test_lesions_are_laid_into_a_healthy_slice_that_asks_for_them(tmp_path: Path
     changed = healthy.images() != ill.images()
     assert (changed & (lesion == 1)).sum() > 0.8 * lesion.sum()
     assert not healthy.is_volume
+
+
+def test_a_reason_names_no_file_of_the_study(tmp_path: Path) -> None:
+    (tmp_path / "MUSTERMANN.dcm").write_bytes(b"x")
+    case = Case("somebody", tmp_path, "CP", "train", "hospital", 3)
+    error = ReadError("no pixels in MUSTERMANN.dcm", expected="pixels", action="Look.")
+    assert "MUSTERMANN" in str(error)
+    assert cache_module.reason_of(case, error) == "no pixels in a file; expected pixels"

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from groundglass.cohort import Case, StudyKind, study_kind
 from groundglass.cohort.stack_columns import STACK_COLUMNS
+from groundglass.cohort.studies import without_names
 from groundglass.core.result import SliceGroup
 from groundglass.errors import GroundglassError, InputError
 from groundglass.prepare import Recipe, gather, group_slices
@@ -187,12 +188,13 @@ def prepare_cohort(
 
 
 def reason_of(case: Case, error: GroundglassError | OSError) -> str:
-    """Why a case was set aside; its path, which may name someone, is left out."""
+    """Why a case was set aside; names of its files, which may name someone, are left out."""
     if isinstance(error, GroundglassError):
         text = f"{error.found}; expected {error.expected}"
     else:
         text = f"a study that cannot be read ({error.strerror or type(error).__name__})"
     text = text.replace(str(case.study), "the study").replace(case.study.name, "the study")
+    text = without_names(case, text)
     return text.removeprefix(f"row {case.row}: ")
 
 
