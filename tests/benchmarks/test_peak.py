@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("onnx", reason="counting operations reads ONNX")
 
-from benchmarks.peak import by_operator, share_of_peak
+from benchmarks.peak import Bounds, by_operator, share_of_peak
 from benchmarks.samples import Sample
 
 
@@ -22,3 +22,8 @@ def test_operators_are_listed_the_longest_first_and_small_ones_together() -> Non
     assert lines[0] == "| Convolution (b) | 8.96 | 90 |"
     assert lines[1] == "| MaxPool (a) | 1.00 | 10 |"
     assert lines[2] == "| all others | 0.04 | 0 |"
+
+
+def test_bounds_are_work_over_speed() -> None:
+    one = Bounds("net", 2 * 10**10, 4 * 10**8, peak=1e11, bandwidth=1e10, seconds=0.25)
+    assert one.cells() == ("net", "20.0", "400", "50", "200", "40", "250")
