@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
-from scipy import ndimage
 
 from groundglass.dicom.frames import Frame, slice_normal
 from groundglass.dicom.hounsfield import store_hu
@@ -48,6 +47,8 @@ def lung_height_mm(frames: Sequence[Frame]) -> float:
 
 
 def _lung_area_mm2(frame: Frame, reader: FrameReader) -> float:
+    from scipy import ndimage  # noqa: PLC0415  (slow to import; few studies come this way)
+
     stored = reader.read(frame.instance, frame.number)
     rows_mm, columns_mm = cast("tuple[float, float]", frame.pixel_spacing_mm)
     skip = max(1, round(_COARSE_MM / rows_mm)), max(1, round(_COARSE_MM / columns_mm))

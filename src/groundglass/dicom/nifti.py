@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
-import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from groundglass.core.geometry import Geometry, Vector
@@ -22,10 +20,6 @@ from groundglass.errors import AssemblyError, ReadError, SettingsError
 _MAGICS = (b"n+1\0", b"n+2\0", b"ni1\0")
 #: Millimetres per unit (NIfTI-1 xyzt_units). Most writers leave it out and mean mm.
 _UNITS = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
-_READ_ERRORS = (
-    ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error, MemoryError,
-    OverflowError, KeyError, TypeError,
-)  # fmt: skip
 
 
 def is_nifti(entry: Entry, head: bytes) -> bool:
@@ -48,10 +42,10 @@ def read_nifti_header(entry: Entry) -> Instance:
             action="Unpack it and give the file.",
         )
     try:
-        image = nibabel.load(entry.path)
-        shape = tuple(int(n) for n in image.shape)  # type: ignore[attr-defined]
-        stored = image.get_data_dtype()  # type: ignore[attr-defined]
-    except _READ_ERRORS as error:
+        image = _load(entry.path)
+        shape = tuple(int(n) for n in image.shape)
+        stored = image.get_data_dtype()
+    except _read_errors() as error:
         raise ReadError(
             f"a NIfTI file that cannot be read ({type(error).__name__})",
             expected="a complete NIfTI-1 or NIfTI-2 file",
@@ -72,6 +66,24 @@ def read_nifti_header(entry: Entry) -> Instance:
             action="Give one volume, without time or channel axis.",
         )
     return Instance(path=entry.path, attributes={"shape": solid})
+
+
+def _load(path: Path) -> Any:
+    """A file's header; its voxels stay where they are."""
+    import nibabel  # noqa: PLC0415  (slow to import; only who reads NIfTI pays)
+
+    return nibabel.load(path)
+
+
+def _read_errors() -> tuple[type[Exception], ...]:
+    """What a damaged file makes nibabel raise."""
+    from nibabel.filebasedimages import ImageFileError  # noqa: PLC0415
+    from nibabel.spatialimages import HeaderDataError  # noqa: PLC0415
+
+    return (
+        ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error, MemoryError,
+        OverflowError, KeyError, TypeError,
+    )  # fmt: skip
 
 
 def read_nifti_geometry(series: Series) -> tuple[Geometry, tuple[int, int, int]]:
@@ -109,9 +121,9 @@ def read_nifti_geometry(series: Series) -> tuple[Geometry, tuple[int, int, int]]
 
 def _affine_mm(series: Series) -> NDArray[np.float64]:
     """(4, 4) matrix from stored index to RAS mm, if the header says it in one way."""
-    image = nibabel.load(series.instances[0].path)
+    image = _load(series.instances[0].path)
     header = image.header
-    sform, qform = int(header["sform_code"]), int(header["qform_code"])  # type: ignore[index]
+    sform, qform = int(header["sform_code"]), int(header["qform_code"])
     if sform == 0 and qform == 0:
         raise AssemblyError(
             "a NIfTI file without sform or qform",
@@ -121,10 +133,10 @@ def _affine_mm(series: Series) -> NDArray[np.float64]:
     try:
         with np.errstate(all="ignore"):  # what is no number is refused below
             agree = not (sform and qform) or (
-                _sides(header.get_sform()) == _sides(header.get_qform())  # type: ignore[attr-defined]
+                _sides(header.get_sform()) == _sides(header.get_qform())
             )
-        unit = header.get_xyzt_units()[0]  # type: ignore[attr-defined]
-    except _READ_ERRORS as error:  # no rotation in the quaternion, not a number, no such unit
+        unit = header.get_xyzt_units()[0]
+    except _read_errors() as error:  # no rotation in the quaternion, not a number, no such unit
         raise AssemblyError(
             f"a NIfTI orientation or unit that cannot be read ({type(error).__name__})",
             expected="an sform or qform of finite numbers, and a unit of length",
@@ -140,12 +152,14 @@ def _affine_mm(series: Series) -> NDArray[np.float64]:
         raise AssemblyError(
             f"the length unit {unit!r}", expected="mm, m or µm", action="Set xyzt_units."
         )
-    affine = np.array(image.affine, dtype=np.float64)  # type: ignore[attr-defined]
+    affine = np.array(image.affine, dtype=np.float64)
     affine[:3] *= _UNITS[unit]
     return affine
 
 
 def _sides(affine: NDArray[np.float64]) -> tuple[str, ...]:
+    import nibabel  # noqa: PLC0415  (slow to import; only who reads NIfTI pays)
+
     return tuple(nibabel.aff2axcodes(affine))  # type: ignore[no-untyped-call]
 
 
@@ -158,12 +172,12 @@ def read_nifti(series: Series) -> Volume:
         No orientation, sheared, or voxels that are not HU; nothing is rescaled by guess.
     """
     geometry, order = read_nifti_geometry(series)
-    image = nibabel.load(series.instances[0].path)
-    proxy = image.dataobj  # type: ignore[attr-defined]
+    image = _load(series.instances[0].path)
+    proxy = image.dataobj
     try:
         shape = cast("tuple[int, int, int]", series.instances[0].attributes["shape"])
         stored = np.asarray(proxy.get_unscaled()).reshape(shape)
-    except _READ_ERRORS as error:
+    except _read_errors() as error:
         raise AssemblyError(
             f"voxels that cannot be read ({type(error).__name__})",
             expected="a complete NIfTI file",
@@ -174,7 +188,7 @@ def read_nifti(series: Series) -> Volume:
     whole = stored.dtype.kind in "iu" and slope == 1.0 and intercept.is_integer()
     hu = np.empty(geometry.shape, np.int16 if whole else np.float32)
     notes: set[str] = set()
-    if image.header.get_xyzt_units()[0] == "unknown":  # type: ignore[attr-defined]
+    if image.header.get_xyzt_units()[0] == "unknown":
         notes.add("The file states no unit of length; taken as mm.")
     for target, plane in zip(hu, stored, strict=True):
         notes |= store_hu(plane, slope, intercept, target)

@@ -5,19 +5,19 @@ Radiological convention: seen from the feet, the patient's right on the image's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from groundglass.core.geometry import AxialTurn, Geometry
 from groundglass.core.result import SliceRecord, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.explain import Opacity, find_opacity
+from groundglass.prepare.regions import Regions
 from groundglass.report.overlay import Hu
 
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -150,7 +150,11 @@ class Scene:
     def _opacity(self) -> Opacity | None:
         """Measured again for the drawing; a map of every voxel would double the result."""
         counted = self.result.opacity_burden is not None and self.mask.any()
-        return find_opacity(self._axial, self.mask) if counted else None
+        if not counted:
+            return None
+        found = find_opacity(self._axial, self.mask)
+        # The counts of voxels are four times as large as what is drawn.
+        return replace(found, voxels=np.empty((0, 0, 0), dtype=np.float32))
 
     @cached_property
     def _key(self) -> set[int]:
@@ -204,14 +208,30 @@ def body_crop(axial: Volume) -> Crop:
     steps = tuple(max(1, round(_COARSE_MM / mm)) for mm in axial.geometry.spacing_mm)
     coarse = axial.hu[:: steps[0], :: steps[1], :: steps[2]] > _BODY_HU
     # Opening by one coarse pixel takes off the couch, which touches the back.
-    opened = ndimage.binary_opening(coarse, np.ones((1, 5, 5), bool))
-    parts, count = ndimage.label(opened)
-    if count == 0:
+    opened = np.stack([_opened(image) for image in coarse])
+    parts = Regions.of(lambda index: opened[index], opened.shape)
+    sizes = parts.total(np.concatenate([np.bincount(labels.ravel()) for labels in parts.labels]))
+    sizes[0] = 0
+    if not sizes.any():
         return whole
-    body = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    top, bottom = _extent(body.any(axis=(0, 2)), steps[1], rows, axial.geometry.spacing_mm[1])
-    left, right = _extent(body.any(axis=(0, 1)), steps[2], columns, axial.geometry.spacing_mm[2])
+    largest = np.arange(len(sizes)) == np.argmax(sizes)
+    body: NDArray[np.bool_] = np.stack(
+        [parts.where(largest, index) for index in range(len(opened))]
+    )
+    top, bottom = _extent(
+        np.asarray(body.any(axis=(0, 2))), steps[1], rows, axial.geometry.spacing_mm[1]
+    )
+    left, right = _extent(
+        np.asarray(body.any(axis=(0, 1))), steps[2], columns, axial.geometry.spacing_mm[2]
+    )
     return Crop(top, bottom, left, right)
+
+
+def _opened(image: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Without what is thinner than five pixels; beyond the edge there is nothing."""
+    kernel = np.ones((5, 5), np.uint8)
+    thick = cv2.erode(image.view(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(cv2.dilate(thick, kernel)).view(np.bool_)
 
 
 def _extent(hit: NDArray[np.bool_], step: int, size: int, mm: float) -> tuple[int, int]:
