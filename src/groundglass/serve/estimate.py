@@ -149,4 +149,4 @@ def left_out_errors(model: CostModel, observations: Sequence[Observation]) -> tu
 
 #: Fitted by `python -m benchmarks --only scaling` on two cores with AVX2. A node replaces it by
 #: what its own analyses took.
-TWO_CORES = CostModel(study_s=1.0, slice_s=0.02, megapixel_s=0.05, decoding_s=0.04)
+TWO_CORES = CostModel(study_s=0.8, slice_s=0.006, megapixel_s=0.045, decoding_s=0.02)
