@@ -72,19 +72,26 @@ def strongest(study: Study) -> list[int]:
     return list(study.key)[:4]
 
 
-def test_a_shuffled_gradient_destroys_the_map(study: Study) -> None:
+def test_a_random_gradient_destroys_the_map(study: Study) -> None:
+    """The same numbers in another order and of random sign: the map is not the image's alone."""
     rng = np.random.default_rng(0)
     slices = strongest(study)
     detail = study.classifier.detail(np.stack([study.question.images[k] for k in slices]))
     true = study.question.by_slice("gradient")
-    shuffled = np.stack([rng.permutation(true[k]) for k in slices])
-    again = slice_heat(detail, shuffled, study.scores.black, SETTINGS, study.question.side_mm)
     alike = []
-    for index, heat in zip(slices, again, strict=True):
-        step = study.lung.shape[1] // len(heat)
-        inside = study.lung[index][step // 2 :: step, step // 2 :: step]
-        alike.append(spearmanr(study.key[index][inside], heat[inside])[0])
-    assert abs(np.nanmean(alike)) < 0.5
+    for _ in range(8):
+        drawn = [rng.permutation(true[k]) * rng.choice([-1, 1], true[k].shape) for k in slices]
+        again = slice_heat(
+            detail, np.stack(drawn), study.scores.black, SETTINGS, study.question.side_mm
+        )
+        for index, heat in zip(slices, again, strict=True):
+            step = study.lung.shape[1] // len(heat)
+            inside = study.lung[index][step // 2 :: step, step // 2 :: step]
+            one, other = study.key[index][inside], heat[inside]
+            if one.std() > 0 and other.std() > 0:
+                alike.append(spearmanr(one, other)[0])
+    assert len(alike) >= 8
+    assert abs(np.mean(alike)) < 0.35
 
 
 def test_the_score_rests_on_the_hottest_pixels(study: Study) -> None:

@@ -68,7 +68,10 @@ def test_a_missing_file_is_named(copy: Path) -> None:
         ({"sha256": None}, "understood"),
         ({"sha256": {}}, "hashes of no file"),
         ({"healthy": "nobody"}, "healthy class 'nobody'"),
-        ({"labels": ["healthy", "healthy", "CP"]}, "different classes"),
+        (
+            {"labels": ["healthy", "healthy", "CP"], "operating_point": None},
+            "different classes",
+        ),
     ],
 )
 def test_a_manifest_of_another_form_is_refused(

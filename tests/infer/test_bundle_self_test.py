@@ -33,7 +33,7 @@ def test_the_images_are_a_formula() -> None:
 
 def test_the_same_networks_answer_the_same(loaded: Bundle, found: SelfTest) -> None:
     assert sum(found.probabilities.values()) == pytest.approx(1)
-    stored = replace(loaded, facts=BundleFacts(self_test=found))
+    stored = replace(loaded, facts=replace(loaded.facts, self_test=found))
     refuse_other_answers(
         stored, run_self_test(stored, OpenVinoEngine(Precision.F32)), Precision.F32
     )
