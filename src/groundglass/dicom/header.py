@@ -36,7 +36,7 @@ from groundglass.dicom.sources import Entry, Sources
 from groundglass.errors import ReadError
 
 #: Bytes that hold nearly every header; more is read only where they do not.
-_FIRST_LOOK = 64 * 1024
+FIRST_LOOK = 64 * 1024
 _PREAMBLE = 128
 PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _UNDEFINED = 0xFFFFFFFF
@@ -80,7 +80,10 @@ def _text(element: RawDataElement) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    return "".join(c if c.isprintable() else " " for c in text.strip(" \0"))
+    text = text.strip(" \0")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _texts(element: RawDataElement) -> tuple[str, ...]:
@@ -224,15 +227,24 @@ def looks_like_dicom(head: bytes) -> bool:
     return head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and head[3:4] in (b"\x00", b"\x01")
 
 
-def read_header(entry: Entry, sources: Sources) -> Instance:
+def read_header(entry: Entry, sources: Sources, first: bytes | None = None) -> Instance:
     """One DICOM file as an `Instance`, its pixels left where they are.
+
+    Parameters
+    ----------
+    entry : Entry
+        The file.
+    sources : Sources
+        Reads it.
+    first : bytes, optional
+        Its first `FIRST_LOOK` bytes, or all it has, where they have been read already.
 
     Raises
     ------
     ReadError
         It is no DICOM image, or its header is damaged; says in which way.
     """
-    attributes = _parse(entry, sources)
+    attributes = _parse(entry, sources, first)
     _refuse_non_image(attributes)
     _refuse_sizes(attributes, entry.size)
     return Instance(
@@ -252,16 +264,17 @@ def _damaged(found: str) -> ReadError:
     )
 
 
-def _parse(entry: Entry, sources: Sources) -> dict[str, object]:
+def _parse(entry: Entry, sources: Sources, first: bytes | None) -> dict[str, object]:
     """The wanted elements, from the file's beginning alone where that holds the header.
 
     The bytes are read first and parsed in memory, so that no length a header claims can ask for
     more memory than the file has bytes.
     """
     attributes: dict[str, object] = {}
-    for limit in (_FIRST_LOOK, LIMITS.header_bytes):
+    for limit in (FIRST_LOOK, LIMITS.header_bytes):
         last = entry.size <= limit or limit == LIMITS.header_bytes
-        data = sources.read(entry.path, entry.member, limit=limit)
+        known = first if limit == FIRST_LOOK else None
+        data = sources.read(entry.path, entry.member, limit=limit) if known is None else known
         try:
             attributes = _parse_stream(io.BytesIO(data))
         except ReadError:  # where the first look ends, a sound value may be cut in two

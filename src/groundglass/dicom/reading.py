@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from groundglass.core.study import Instance, Rejection, Series, SourceKind, Study
-from groundglass.dicom.header import looks_like_dicom, read_header
+from groundglass.dicom.header import FIRST_LOOK, looks_like_dicom, read_header
 from groundglass.dicom.imagestack import ImageStackSettings, is_image, read_stack_header
 from groundglass.dicom.nifti import is_nifti, read_nifti_header
 from groundglass.dicom.pixels import FrameReader
@@ -23,7 +23,6 @@ Progress = Callable[[int, int], None]
 
 #: Threads that read headers: enough to hide the latency of a network drive.
 _READERS = min(8, 2 + (os.cpu_count() or 1))
-_HEAD = 352  # covers the DICOM prefix (132) and NIfTI's magic (344-348)
 _SHOWN_REASONS = 5
 
 
@@ -93,9 +92,9 @@ def _read_one(entry: Entry, sources: Sources) -> Instance | Entry | ReadError:
     if entry.size == 0:
         return ReadError("an empty file", expected="an image", action="Copy or export it again.")
     try:
-        head = sources.read(entry.path, entry.member, limit=_HEAD)
+        head = sources.read(entry.path, entry.member, limit=FIRST_LOOK)
         if looks_like_dicom(head):
-            return read_header(entry, sources)
+            return read_header(entry, sources, head)
         if is_nifti(entry, head):
             return read_nifti_header(entry)
     except ReadError as error:
