@@ -46,7 +46,6 @@ def on_disk(study: str, instance: str, content: bytes = b"pixels") -> StoredInst
         file=f"studies/{study}/{instance}-{sha256[:8]}.dcm",
         sha256=sha256,
         bytes=len(content),
-        already_there=False,
     )
 
 

@@ -56,8 +56,6 @@ class StoredInstance:
         Of its bytes.
     bytes : int
         Its size.
-    already_there : bool
-        The same bytes had been stored before.
     """
 
     study_instance_uid: str
@@ -65,7 +63,6 @@ class StoredInstance:
     file: str
     sha256: str
     bytes: int
-    already_there: bool
 
 
 def free_bytes(folder: Path) -> int:
@@ -103,6 +100,7 @@ class Spool:
             folder.mkdir(parents=True, exist_ok=True)
         self.pseudonyms = Pseudonyms.at(root)
         self._known: set[Path] = set()
+        self._locks: set[Path] = set()
 
     def store(
         self, study_instance_uid: str, sop_instance_uid: str, content: bytes | Iterable[bytes]
@@ -132,7 +130,6 @@ class Spool:
             sha256, size = _write_synced(temporary, pieces)
             folder = self.study_folder(study_instance_uid)
             name = f"{self.pseudonyms.of(sop_instance_uid)}-{sha256[:_SHA_DIGITS]}.dcm"
-            already_there = (folder / name).exists()
             self._move_in(temporary, folder / name)
         except OSError as error:
             if error.errno in _FULL:
@@ -141,9 +138,7 @@ class Spool:
         finally:
             temporary.unlink(missing_ok=True)
         file = (folder / name).relative_to(self.root).as_posix()
-        return StoredInstance(
-            study_instance_uid, sop_instance_uid, file, sha256, size, already_there
-        )
+        return StoredInstance(study_instance_uid, sop_instance_uid, file, sha256, size)
 
     def refuse_when_full(self) -> None:
         """Raise `SpoolFull` when there is less room than the floor: ask before accepting work."""
@@ -228,20 +223,23 @@ class Spool:
     def _lock(self, study_instance_uid: str) -> Path:
         """A file to lock; several studies share one, and none is ever deleted."""
         path = self.root / "locks" / self.pseudonyms.of(study_instance_uid)[:2]
-        path.touch()
+        if path not in self._locks:
+            path.touch()
+            self._locks.add(path)
         return path
 
     def _move_in(self, temporary: Path, place: Path) -> None:
         """Give a synced file its name, durably."""
         folder = place.parent
         while True:
-            folder.mkdir(parents=True, exist_ok=True)
             try:
                 temporary.replace(place)
-            except FileNotFoundError:
+            except FileNotFoundError:  # of a new study, or retention has just removed it
                 if not temporary.exists():
                     raise
-                continue  # retention removed the empty folder in between
+                self._known.discard(folder)
+                folder.mkdir(parents=True, exist_ok=True)
+                continue
             break
         _sync_folder(folder)
         if folder not in self._known:  # its own name, and that of the folder above, may be new
