@@ -52,8 +52,6 @@ class Done:
         From files on disk to the report's last file, or to the verdict where none was asked for.
     since_start : float
         From the start of the process to the verdict, in s.
-    cpu_seconds : float
-        Processor time of all threads, in s.
     peak_mb : float
         Highest resident memory of the process until then, in MB.
     outcome : str
@@ -64,7 +62,6 @@ class Done:
 
     seconds: float
     since_start: float
-    cpu_seconds: float
     peak_mb: float
     outcome: str
     timings_ms: dict[str, float]
@@ -109,7 +106,7 @@ def main(order: Order, begin: float) -> None:
     triage = gg.Triage.load(order.bundle)
     with tempfile.TemporaryDirectory() as folder:
         for study in order.studies:
-            started, cpu = time.monotonic(), time.process_time()
+            started = time.monotonic()
             volume = gg.read_volume(gg.select_chest_ct(gg.read_study(Path(study))))
             read = time.monotonic()
             result = triage(volume)
@@ -121,7 +118,6 @@ def main(order: Order, begin: float) -> None:
             done = Done(
                 end - started,
                 judged - begin,
-                time.process_time() - cpu,
                 peak_mb(Path("/proc/self/status").read_text("ascii")),
                 result.outcome.value,
                 {**own, **result.timings_ms},
