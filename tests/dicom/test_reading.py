@@ -23,6 +23,7 @@ from pydicom.uid import (
 
 from groundglass.core.study import Study
 from groundglass.dicom import read_study, read_volume
+from groundglass.dicom.sources import Sources
 from groundglass.errors import ReadError
 from made_ct import as_bytes, ct_series, thorax, write
 
@@ -205,6 +206,22 @@ def test_a_header_of_any_length_is_read_whole(tmp_path: Path) -> None:
     study = read_study(tmp_path)
     assert reasons(study) == {}
     assert len(study.series[0].instances) == len(lengths)
+
+
+def test_each_file_is_opened_once_for_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(ct_series(), tmp_path)
+    opened: list[Path] = []
+    read = Sources.read
+
+    def counted(self: Sources, path: Path, member: str | None, **where: int) -> bytes:
+        opened.append(path)
+        return read(self, path, member, **where)
+
+    monkeypatch.setattr(Sources, "read", counted)
+    study = read_study(tmp_path)
+    assert len(study.series[0].instances) == len(opened) == len(set(opened))
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
