@@ -17,6 +17,7 @@ from groundglass.dicom.limits import ReadLimits
 from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
 from groundglass.phantom import PhantomSettings
 from groundglass.prepare import LungContext, Recipe
+from groundglass.prepare.between import BetweenSettings
 from groundglass.report.figures import FigureSettings
 from groundglass.report.overlay import OverlaySettings
 
@@ -38,6 +39,7 @@ _SETTINGS: tuple[tuple[type, str], ...] = (
     (AssemblySettings, "`read_volume(series, settings=…)`"),
     (ImageStackSettings, "`read_study(folder, stack=…)`, or the options of `groundglass run`"),
     (ReadLimits, "fixed: they protect the machine"),
+    (BetweenSettings, "fixed"),
     (LungContext, "`clean_lung_mask(…, context=…)`"),
     (ExplainSettings, "`Triage.load(explaining=…)`"),
     (KeySlices, "`ExplainSettings(key=…)`"),
