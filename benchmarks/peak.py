@@ -14,6 +14,7 @@ from benchmarks.made_studies import MadeStudy, made, read
 from benchmarks.operations import operations
 from benchmarks.rows import Bench, Row, Section, table
 from benchmarks.samples import Run, Sample, Target, in_turn, repeated, seconds
+from benchmarks.together import cores_together
 from groundglass.infer import (
     Bundle,
     Classifier,
@@ -104,6 +105,10 @@ def section(bench: Bench) -> Section:
         reason = "this processor does not multiply bf16 in hardware"
         found.rows.append(Row.missing("share of the matrix peak in bf16", reason, unit="%"))
     note = f"{_COPIED_BYTES // 2**20} MB copied by one core, read and written"
+    together = cores_together(min(bench.pairs, 3))
+    what = "matrix products of all cores together beside one alone"
+    words = "near 1: what the machine calls cores are threads of one"
+    found.rows.append(Row(what, together, unit="×", note=words))
     rate = bandwidth.times(1e-9)
     found.rows.append(Row("memory bandwidth", rate, unit="GB/s", note=note))
     found.text += [_BOUNDS, table(_BOUNDS_HEADER, [one.cells() for one in bounds])]
