@@ -56,15 +56,26 @@ _LATEST = (
     .limit(1)
 )
 _LATEST_LOCKED = _LATEST.with_for_update()
-_COUNT_INSTANCE = (
+_COUNT_INSTANCE = sa.update(jobs).values(
+    instances=jobs.c.instances + 1,
+    arrived_at=sa.bindparam("now"),
+    priority=sa.case(
+        (jobs.c.priority < sa.bindparam("urgency"), sa.bindparam("urgency")),
+        else_=jobs.c.priority,
+    ),
+    study_description=sa.case(
+        (jobs.c.study_description == "", sa.bindparam("description")),
+        else_=jobs.c.study_description,
+    ),
+)
+_COUNT_FOR_JOB = _COUNT_INSTANCE.where(jobs.c.id == sa.bindparam("job_id"))
+_COUNT_FOR_RECEIVED = _COUNT_INSTANCE.where(
+    jobs.c.study_instance_uid == sa.bindparam("study"), jobs.c.state == State.RECEIVED
+).returning(jobs.c.id, jobs.c.revision)
+_COUNT_BACK = (
     sa.update(jobs)
     .where(jobs.c.id == sa.bindparam("job_id"))
-    .values(
-        instances=jobs.c.instances + 1,
-        arrived_at=sa.bindparam("now"),
-        priority=sa.bindparam("priority"),
-        study_description=sa.bindparam("study_description"),
-    )
+    .values(instances=jobs.c.instances - 1)
 )
 
 
@@ -129,11 +140,7 @@ class JobStore:
         # In one order everywhere, so that two nodes on one database never wait for each other.
         order = sorted(
             range(len(arrivals)),
-            key=lambda n: (
-                arrivals[n][0].study_instance_uid,
-                arrivals[n][0].sop_instance_uid,
-                arrivals[n][0].sha256,
-            ),
+            key=lambda n: tuple(_key(arrivals[n][0]).values()),
         )
         with self._writing() as connection:
             for n in order:
@@ -529,49 +536,64 @@ class JobStore:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def _arrive(self, connection: Connection, stored: StoredInstance, facts: Facts) -> Booking:
-        """Enter one instance."""
-        key = {
-            "study_instance_uid": stored.study_instance_uid,
-            "sop_instance_uid": stored.sop_instance_uid,
-            "sha256": stored.sha256,
-        }
-        known = connection.execute(_KNOWN_AS, key).scalar_one_or_none()
-        if known is not None:
-            return self._again(connection, stored.study_instance_uid, known)
-        job, opened = self._open_job(connection, stored.study_instance_uid, facts)
+        """Enter one instance: nearly always of a study that is still coming in."""
+        now = self.clock.now()
         row = {
-            **key,
+            **_key(stored),
             "sop_class_uid": facts.sop_class_uid,
-            "revision": job.revision,
             "file": stored.file,
             "bytes": stored.bytes,
             "source_ae": facts.source_ae[:16],
-            "arrived_at": self.clock.now(),
+            "arrived_at": now,
         }
-        if connection.execute(self._enter_instance, row).scalar_one_or_none() is None:
-            # the same instance on another association, just now
-            return Booking(job.id, job.revision, new=False, opened=False)
+        count = {
+            "now": now,
+            "urgency": facts.priority,
+            "description": facts.study_description[:64],
+        }
+        of_study = {**count, "study": stored.study_instance_uid}
+        taking = connection.execute(_COUNT_FOR_RECEIVED, of_study).first()
+        if taking is None:
+            return self._arrive_late(connection, stored, facts, row, count)
+        if self._new(connection, {**row, "revision": taking.revision}):
+            return Booking(taking.id, taking.revision, new=True, opened=False)
+        connection.execute(_COUNT_BACK, {"job_id": taking.id})
+        return self._again(connection, stored)
+
+    def _arrive_late(
+        self,
+        connection: Connection,
+        stored: StoredInstance,
+        facts: Facts,
+        row: Mapping[str, object],
+        count: Mapping[str, object],
+    ) -> Booking:
+        """Enter one instance of a study that is new, or thought complete."""
+        if connection.execute(_KNOWN_AS, _key(stored)).scalar_one_or_none() is not None:
+            return self._again(connection, stored)
+        job, opened = self._open_job(connection, stored.study_instance_uid, facts)
+        if not self._new(connection, {**row, "revision": job.revision}):
+            return self._again(connection, stored)  # it came on another association, just now
         if job.state is State.READY:
-            job = self._move(connection, job, State.RECEIVED, "another instance came")
-        change = {
-            "job_id": job.id,
-            "now": self.clock.now(),
-            "priority": max(job.priority, facts.priority),
-            "study_description": job.study_description or facts.study_description[:64],
-        }
-        connection.execute(_COUNT_INSTANCE, change)
+            self._move(connection, job, State.RECEIVED, "another instance came")
+        connection.execute(_COUNT_FOR_JOB, {**count, "job_id": job.id})
         return Booking(job.id, job.revision, new=True, opened=opened)
 
-    def _again(self, connection: Connection, study_instance_uid: str, revision: int) -> Booking:
+    def _new(self, connection: Connection, row: Mapping[str, object]) -> bool:
+        """Enter an instance's row, unless it is there."""
+        return connection.execute(self._enter_instance, row).scalar_one_or_none() is not None
+
+    def _again(self, connection: Connection, stored: StoredInstance) -> Booking:
         """The same instance again: its sender is still at it."""
-        same = (jobs.c.study_instance_uid == study_instance_uid) & (jobs.c.revision == revision)
+        revision = connection.execute(_KNOWN_AS, _key(stored)).scalar_one()
+        of_study = jobs.c.study_instance_uid == stored.study_instance_uid
         connection.execute(
             sa.update(jobs)
-            .where(same, jobs.c.state == State.RECEIVED)
+            .where(of_study, jobs.c.state == State.RECEIVED)
             .values(arrived_at=self.clock.now())
         )
-        job_id = connection.execute(sa.select(jobs.c.id).where(same)).scalar_one()
-        return Booking(job_id, revision, new=False, opened=False)
+        same = sa.select(jobs.c.id).where(of_study, jobs.c.revision == revision)
+        return Booking(connection.execute(same).scalar_one(), revision, new=False, opened=False)
 
     def _open_job(
         self, connection: Connection, study_instance_uid: str, facts: Facts
@@ -731,6 +753,15 @@ def _answering() -> Iterator[None]:
             expected="a transaction that goes through",
             action="Look at the database server, or at the room on the database's disk.",
         ) from error
+
+
+def _key(stored: StoredInstance) -> dict[str, str]:
+    """What tells an instance from every other."""
+    return {
+        "study_instance_uid": stored.study_instance_uid,
+        "sop_instance_uid": stored.sop_instance_uid,
+        "sha256": stored.sha256,
+    }
 
 
 def _job(row: RowMapping) -> Job:
