@@ -69,6 +69,20 @@ def test_list_shows_every_job_and_counts_them(jobs: Invoke, stores: Stores) -> N
     assert "1.2.2" not in done.stdout
 
 
+def test_what_is_ahead_has_a_time_for_its_result(
+    jobs: Invoke, stores: Stores, phantom_study: Path
+) -> None:
+    for number, path in enumerate(sorted(phantom_study.iterdir())):
+        stored = stores.spool.store("1.2.4", f"1.2.4.{number}", path.read_bytes())
+        stores.jobs.arrived(stored, Facts(CT, "CT1"))
+    of_readable, of_unreadable = jobs("list").output.splitlines()[1::-1]
+    assert "result expected" in of_readable
+    assert "result expected" not in of_unreadable
+    assert "result" in jobs("show", 4).output
+    assert "expected" not in jobs("show", 1).output
+    assert "result expected" not in jobs("list", "--state", "delivered").output
+
+
 def test_list_may_be_narrowed(jobs: Invoke, stores: Stores) -> None:
     assert len(jobs("list", "--state", "failed").stdout.splitlines()) == 2
     assert len(jobs("list", "--limit", 1).stdout.splitlines()) == 2

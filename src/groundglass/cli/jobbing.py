@@ -10,6 +10,7 @@ from pathlib import Path
 from groundglass.cli.console import Voice, waiting
 from groundglass.cli.failures import ExitCode
 from groundglass.errors import ReadError, SettingsError
+from groundglass.serve.forecast import AHEAD, results_expected
 from groundglass.serve.intake import Intake
 from groundglass.serve.metrics import Metrics
 from groundglass.serve.node import Stores
@@ -25,7 +26,7 @@ _STYLES = {State.FAILED: "bold red", State.REFUSED: "yellow", State.DELIVERED: "
 
 
 def list_jobs(config: Path, state: str | None, limit: int) -> None:
-    """Print one line a job, the most urgent first.
+    """Print one line a job, the most urgent first; for those ahead, when a result is expected.
 
     Parameters
     ----------
@@ -37,11 +38,12 @@ def list_jobs(config: Path, state: str | None, limit: int) -> None:
         At most so many.
     """
     voice = Voice()
-    with _stores(config) as (stores, _):
+    with _stores(config) as (stores, settings):
         wanted = tuple(State) if state is None else (State(state),)
         found = stores.jobs.find(wanted, limit)
+        expected = _expected(found, stores, settings)
         for job in found:
-            voice.say(_line(job, stores), _STYLES.get(job.state, ""))
+            voice.say(_line(job, stores, expected.get(job.id)), _STYLES.get(job.state, ""))
         counts = stores.jobs.counts()
     shown = f"{len(found)} of {sum(counts[one] for one in wanted)} jobs"
     voice.say(f"{shown}; all: " + ", ".join(f"{n} {name}" for name, n in counts.items() if n))
@@ -56,11 +58,13 @@ def show_job(config: Path, job_id: int) -> None:
         There is no such job.
     """
     voice = Voice()
-    with _stores(config) as (stores, _):
+    with _stores(config) as (stores, settings):
         job = stores.jobs.get(job_id)
         voice.heading(f"Job {job.id}: {job.state}")
         for name, value in _facts(job, stores):
             voice.say(f"  {name:<12} {value}")
+        for at in _expected([job], stores, settings).values():
+            voice.say(f"  {'result':<12} expected {_time(at)}")
         voice.heading("Way")
         for entry in stores.jobs.audit_of(job):
             who = f"attempt {entry.attempt}, {entry.worker}: " if entry.attempt else ""
@@ -178,13 +182,24 @@ def _stores(config: Path) -> Iterator[tuple[Stores, NodeSettings]]:
         stores.jobs.close()
 
 
-def _line(job: Job, stores: Stores) -> str:
+def _expected(found: Sequence[Job], stores: Stores, settings: NodeSettings) -> dict[int, float]:
+    """When a result is expected of each of these jobs that has none yet."""
+    ahead = {job.id for job in found if job.state in AHEAD}
+    if not ahead:
+        return {}
+    workers = max(1, settings.worker.count)
+    expected = results_expected(stores.jobs, stores.spool.root, workers)
+    return {job_id: at for job_id, at in expected.items() if job_id in ahead}
+
+
+def _line(job: Job, stores: Stores, expected: float | None) -> str:
     study = stores.spool.pseudonyms.of(job.study_instance_uid)
     urgent = f"  {_priority(job)}" if job.priority else ""
+    when = f"  result expected {_time(expected)}" if expected is not None else ""
     why = f"  {job.reason}" if job.state in _EXPLAINED or job.failures else ""
     return (
         f"{job.id:>6}  {job.state:<10} {_time(job.changed_at)}  {study} revision {job.revision}, "
-        f"{job.instances} instances from {job.source_ae}{urgent}{why}"
+        f"{job.instances} instances from {job.source_ae}{urgent}{when}{why}"
     )
 
 

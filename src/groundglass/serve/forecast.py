@@ -32,7 +32,7 @@ _PLAIN = frozenset(
 #: Ended jobs that are learnt from: enough for every kind of study a scanner makes.
 _LEARNT_FROM = 40
 #: A job in one of these has no result yet, and will have one if all goes well.
-_AHEAD = (State.ANALYSING, State.READY, State.RECEIVED)
+AHEAD = (State.ANALYSING, State.READY, State.RECEIVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def results_expected(jobs: JobStore, spool_root: Path, workers: int) -> dict[int
     """
     model = learnt(jobs, spool_root)
     ahead = []
-    for job in jobs.find(_AHEAD):
+    for job in jobs.find(AHEAD):
         size = size_of([spool_root / name for name in jobs.files_of(job)])
         if size is not None:
             ahead.append(_ahead(job, model.predict(size), jobs.settings.quiet_s))
