@@ -333,9 +333,9 @@ def draw(found: dict[str, Any], path: Path) -> None:
     labels = [f"{name}\nn={n}" for name, n in zip(names, counts, strict=True)]
     axes.set_xticks(range(len(names)), labels)
     axes.set_ylabel("AUC against healthy (95 % interval)")
-    axes.set_ylim(0.4, 1.0)
+    axes.set_ylim(0.4, 1.08)
     axes.set_title("One slice a patient: MosMedData, healthy against COVID-19", fontsize=10)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="upper right", ncols=2)
     figure.tight_layout()
     figure.savefig(path)
 
