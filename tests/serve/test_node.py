@@ -6,6 +6,7 @@ import io
 import json
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ from groundglass.serve.watch import WatchSettings
 from groundglass.serve.worker import WorkerSettings
 from made_ct import as_bytes, ct_series, thorax
 from serve.in_memory import eventually, sender
-from serve.job_twins import MemoryPacs, StubAnalyser
+from serve.job_twins import FROM_CT, MemoryPacs, SetClock, StubAnalyser, on_disk
 
 
 @pytest.fixture
@@ -124,6 +125,27 @@ def test_from_the_network_to_the_pacs(settings: NodeSettings) -> None:
         end()
     assert set(pacs.kept) == {"sr.dcm", "capture.dcm"}
     assert analyser.closed
+
+
+def test_the_time_it_was_down_is_not_quiet_time(
+    settings: NodeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that was coming in when the node died waits for its sender again."""
+    node = Node(settings, {}, lambda _: StubAnalyser())
+    jobs = node.stores.jobs
+    with monkeypatch.context() as long_ago:
+        long_ago.setattr(jobs, "clock", SetClock(time.time() - 2 * settings.jobs.quiet_s))
+        jobs.arrived(on_disk("1.2", "1.2.1"), FROM_CT)
+    looked: list[int] = []
+    complete = jobs.complete_quiet
+    monkeypatch.setattr(
+        jobs, "complete_quiet", lambda since: looked.append(complete(since)) or looked[-1]
+    )
+    with running(node) as end:
+        assert eventually(lambda: len(looked) > 2)
+        end()
+    assert set(looked) == {0}
+    assert complete() == 1, "without the node's start it would have been quiet"
 
 
 def test_from_a_watched_folder(settings: NodeSettings, tmp_path: Path) -> None:
