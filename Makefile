@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench weights clean
+.PHONY: help demo test check bench peers weights clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -22,8 +22,13 @@ check: $(VENV)/.dev ## format, lint, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## stage times, lung masks and precision on this machine, as Markdown
+bench: $(VENV)/.dev ## every figure beside its peers and targets, to benchmarks/results
 	$(BIN)/python -m benchmarks
+
+peers: ## the environment of what `make bench` compares with
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --requirement benchmarks/peers/requirements.txt
+	.venv-peers/bin/pip install --no-deps lungmask==0.2.22
 
 weights: $(VENV)/.dev ## rebuild the shipped bundle from ../shared/data (about 90 minutes on two cores)
 	$(BIN)/groundglass cohort phantom --out runs/phantoms

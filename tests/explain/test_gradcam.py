@@ -44,7 +44,9 @@ def weights(seed: int = 0) -> HeadWeights:
 
 def black() -> SliceDetail:
     maps = np.full((1, CHANNELS, 8, 8), 0.1, np.float32)
-    return SliceDetail(np.full((1, FEATURES), 0.1, np.float32), (maps,))
+    return SliceDetail(
+        np.full((1, FEATURES), 0.1, np.float32), (maps,), (np.zeros((1, 8, 8), np.bool_),)
+    )
 
 
 def scores(method: HeatMethod = HeatMethod.ALL_LAYERS) -> Scores:
@@ -57,7 +59,7 @@ def evidence(group: SliceGroup) -> GroupEvidence:
     features = rng.random((SIZE, FEATURES), dtype=np.float32)
     features[:, -CHANNELS:] = maps.max(axis=(2, 3))
     prediction = GroupPrediction(group, {"CP": 1.0}, "CP")
-    return GroupEvidence(prediction, features, maps)
+    return GroupEvidence(prediction, features, maps, np.ones((SIZE, 8, 8), np.bool_))
 
 
 def plain_group() -> SliceGroup:
@@ -112,6 +114,7 @@ def test_a_group_of_black_images_contributes_nothing_and_is_cold() -> None:
         evidence(group).prediction,
         np.repeat(nothing.features, SIZE, axis=0),
         np.repeat(nothing.maps[0], SIZE, axis=0),
+        np.zeros((SIZE, 8, 8), np.bool_),
     )
     found = group_heat(seen, scores())
     assert np.abs(found.contribution).max() < 1e-6

@@ -1,6 +1,8 @@
-"""The map of all layers: evidence where each layer responded, and none where the image is black."""
+"""The map of all layers: evidence where responses stand out, and none where the image is black."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,7 +16,15 @@ SIDE_MM = 320.0
 
 
 def detail(*responses: np.ndarray) -> SliceDetail:
-    return SliceDetail(np.concatenate([r.max(axis=(2, 3)) for r in responses], axis=1), responses)
+    features = np.concatenate([r.max(axis=(2, 3)) for r in responses], axis=1)
+    return SliceDetail(features, responses, tuple(map(in_lung, responses)))
+
+
+def in_lung(response: np.ndarray) -> np.ndarray:
+    cells = response.shape[-1]
+    seen = np.zeros((1, cells, cells), np.bool_)
+    seen[:, cells // 8 : -cells // 8, cells // 8 : -cells // 8] = True
+    return seen
 
 
 def nothing(level: float = 0.2) -> SliceDetail:
@@ -26,15 +36,23 @@ def nothing(level: float = 0.2) -> SliceDetail:
     )
 
 
-def with_spot(layer: int, channel: int, at: tuple[int, int]) -> SliceDetail:
+def lung() -> SliceDetail:
+    """A lung that fills the middle of the image, everywhere alike."""
     maps = [m.copy() for m in nothing().maps]
+    for one in maps:
+        one[:, :, in_lung(one)[0]] += 0.3
+    return detail(*maps)
+
+
+def with_spot(layer: int, channel: int, at: tuple[int, int]) -> SliceDetail:
+    maps = [m.copy() for m in lung().maps]
     maps[layer][0, channel][at] += 1.0
     return detail(*maps)
 
 
 def heat_of(seen: SliceDetail, gradient: np.ndarray, smoothing_mm: float = 7.0) -> np.ndarray:
     settings = ExplainSettings(smoothing_mm=smoothing_mm)
-    return slice_heat(seen, gradient[None].astype(np.float32), nothing(), settings, SIDE_MM)[0]
+    return slice_heat(seen, gradient[None].astype(np.float32), settings, SIDE_MM)[0]
 
 
 @pytest.mark.parametrize(("layer", "channel"), [(0, 1), (1, 2)])
@@ -59,9 +77,30 @@ def test_what_speaks_against_cancels_what_speaks_for() -> None:
     assert heat_of(seen, gradient).max() == pytest.approx(0.4 * alone, rel=1e-4)
 
 
-def test_a_black_image_is_cold_whatever_the_gradient() -> None:
+@pytest.mark.parametrize("image", [nothing, lung])
+def test_where_nothing_stands_out_it_is_cold_whatever_the_gradient(
+    image: Callable[[], SliceDetail],
+) -> None:
     gradient = np.random.default_rng(0).normal(size=sum(WIDTHS))
-    assert heat_of(nothing(), gradient).max() < 1e-5
+    assert heat_of(image(), gradient).max() < 1e-5
+
+
+def test_outside_what_is_seen_nothing_is_hot() -> None:
+    """Responses differ from those to black around the lung too: receptive fields reach there."""
+    seen = with_spot(0, 0, (8, 8))
+    seen.maps[1][0, 0, 0, 0] += 5.0
+    heat = heat_of(seen, np.ones(sum(WIDTHS)), smoothing_mm=0.5)
+    assert heat[:3, :3].max() == 0
+    assert heat[8, 8] > 0
+
+
+def test_a_response_half_as_far_out_counts_a_quarter() -> None:
+    seen = with_spot(0, 0, (8, 8))
+    seen.maps[0][0, 0, 20, 20] += 0.5
+    gradient = np.zeros(sum(WIDTHS))
+    gradient[0] = 1.0
+    heat = heat_of(seen, gradient)
+    assert heat[20, 20] == pytest.approx(heat[8, 8] / 4, rel=1e-3)
 
 
 def test_smoothing_is_in_mm() -> None:
@@ -82,6 +121,6 @@ def test_grad_cam_uses_the_last_layer_alone() -> None:
     settings = ExplainSettings(method=HeatMethod.GRAD_CAM)
     other = gradient.copy()
     other[: WIDTHS[0]] = 9.0
-    one, two = (slice_heat(seen, g[None], nothing(), settings, SIDE_MM) for g in (gradient, other))
+    one, two = (slice_heat(seen, g[None], settings, SIDE_MM) for g in (gradient, other))
     assert np.array_equal(one, two)
     assert one.shape == (1, CELLS[0], CELLS[0])

@@ -81,9 +81,7 @@ def test_a_random_gradient_destroys_the_map(study: Study) -> None:
     alike = []
     for _ in range(8):
         drawn = [rng.permutation(true[k]) * rng.choice([-1, 1], true[k].shape) for k in slices]
-        again = slice_heat(
-            detail, np.stack(drawn), study.scores.black, SETTINGS, study.question.side_mm
-        )
+        again = slice_heat(detail, np.stack(drawn), SETTINGS, study.question.side_mm)
         for index, heat in zip(slices, again, strict=True):
             step = study.lung.shape[1] // len(heat)
             inside = study.lung[index][step // 2 :: step, step // 2 :: step]

@@ -115,7 +115,7 @@ class Explainer:
             images = np.stack([question.images[index] for index in chosen])
             rows = np.stack([gradient[index] for index in chosen])
             key = dict(zip(chosen, self.heat_of(images, rows, question.side_mm), strict=True))
-        hot = [index for index in chosen if key[index].any()]
+        hot = sorted((k for k in chosen if key[k].any()), key=lambda k: -float(key[k].max()))
         tried = {index: key[index] for index in hot[: self._settings.consistency_slices]}
         return Explained(
             contribution,
@@ -132,7 +132,7 @@ class Explainer:
         return self._heat(self._classifier.detail(images), gradient, side_mm)
 
     def _heat(self, detail: SliceDetail, gradient: Float, side_mm: float) -> Float:
-        return slice_heat(detail, gradient, self._scores.black, self._settings, side_mm)
+        return slice_heat(detail, gradient, self._settings, side_mm)
 
     def _consistency(self, question: Question, shown: dict[int, Float]) -> HeatConsistency:
         """Move the images, make everything of them anew, move the maps back, compare."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from groundglass.core.result import HeatMethod, SliceGroup
 from groundglass.explain.head_gradient import HeadWeights, feature_gradients
-from groundglass.explain.layers import weighted
+from groundglass.explain.layers import standing_out, weighted
 from groundglass.infer import GroupEvidence, SliceDetail
 from groundglass.prepare import sample_positions
 
@@ -111,7 +111,7 @@ def group_heat(evidence: GroupEvidence, scores: Scores) -> GroupHeat:
     """
     gradient = scores.gradient(evidence.features)
     contribution = np.einsum("ctf,tf->ct", gradient, evidence.features - scores.black.features)
-    heat = _last_layer_heat(evidence.maps, gradient, scores)
+    heat = _last_layer_heat(evidence, gradient, scores)
     group = evidence.prediction.group
     positions = sample_positions(group)
     at = np.arange(len(group.slice_indices), dtype=np.float64)
@@ -122,12 +122,13 @@ def group_heat(evidence: GroupEvidence, scores: Scores) -> GroupHeat:
     )
 
 
-def _last_layer_heat(maps: Float, gradient: Float, scores: Scores) -> Float:
+def _last_layer_heat(evidence: GroupEvidence, gradient: Float, scores: Scores) -> Float:
+    maps = evidence.maps
     weight = gradient[:, :, -maps.shape[1] :]
     if scores.method is HeatMethod.GRAD_CAM:
         heat = weighted(maps, weight) / np.float32(maps.shape[2] * maps.shape[3])
     else:
-        heat = weighted(maps, weight, scores.black.maps[-1])
+        heat = weighted(standing_out(maps, evidence.seen), weight)
     return np.asarray(np.maximum(heat, 0, out=heat), dtype=np.float32)
 
 

@@ -1,10 +1,11 @@
 """Heat of a slice from every layer of the encoder, or the paper's from the last.
 
 Each layer's global maxima are features of their own, so each channel k of every layer has its exact
-gradient g_k = ∂score/∂feature_k. Its evidence at a pixel is g_k · (A_k − B_k), where B is what a
-black image gives at the same place: at the pixel that decided the feature, that is the feature's
-share in the slice's contribution, and where the image is black it is 0. The map is the sum over the
-channels of all layers, for and against, smoothed, where it is above 0.
+gradient g_k = ∂score/∂feature_k. What counts is where a response stands out: D_k = A_k − U_k, with
+U_k the channel's usual response, its median over what is seen of this slice. A maximum is made by
+few pixels, so responses far from the largest weigh little: the evidence at a pixel is
+g_k · D_k · |D_k| / max |D_k|, 0 where the image is black. The map is the sum over the channels of
+all layers, for and against, smoothed, where it is above 0 (decision 0008).
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from groundglass.explain.settings import ExplainSettings
 from groundglass.infer import SliceDetail
 
 Float = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 
 def slice_heat(
     detail: SliceDetail,
     gradient: Float,
-    black: SliceDetail,
     settings: ExplainSettings,
     side_mm: float,
 ) -> Float:
@@ -35,8 +36,6 @@ def slice_heat(
         Features and activations of some slices.
     gradient : ndarray of float32, shape (slices, features)
         Of the score with respect to their features.
-    black : SliceDetail
-        Of one black image.
     settings : ExplainSettings
         Method and smoothing.
     side_mm : float
@@ -52,9 +51,9 @@ def slice_heat(
     size = detail.maps[0].shape[-1]
     heat = np.zeros((len(gradient), size, size), dtype=np.float32)
     last = 0
-    for layer, nothing in zip(detail.maps, black.maps, strict=True):
+    for layer, seen in zip(detail.maps, detail.seen, strict=True):
         first, last = last, last + layer.shape[1]
-        evidence = weighted(layer, gradient[:, first:last], nothing)
+        evidence = weighted(standing_out(layer, seen), gradient[:, first:last])
         for index, one in enumerate(evidence):
             heat[index] += cv2.resize(one, (size, size), interpolation=cv2.INTER_LINEAR)
     for image in heat:
@@ -63,17 +62,44 @@ def slice_heat(
     return heat
 
 
-def weighted(layer: Float, weight: Float, nothing: Float | None = None) -> Float:
-    """Sum of a layer's channels, less what a black image gives.
+def standing_out(layer: Float, seen: Mask) -> Float:
+    """How far each response stands out of the channel's usual one, small differences made smaller.
 
     Parameters
     ----------
     layer : ndarray of float32, shape (slices, channels, rows, columns)
         Activations.
+    seen : ndarray of bool, shape (slices, rows, columns)
+        Where the image is not black.
+
+    Returns
+    -------
+    ndarray of float32, shape of `layer`
+        D · |D| / max |D| of each slice and channel; 0 where nothing is seen.
+    """
+    found = np.zeros_like(layer)
+    for index, here in enumerate(seen):
+        count = int(here.sum())
+        if not count:
+            continue
+        values = layer[index][:, here]
+        usual = np.partition(values, count // 2, axis=1)[:, count // 2]
+        values -= usual[:, None]
+        size = np.abs(values)
+        top = size.max(axis=1, keepdims=True)
+        found[index][:, here] = values * size / np.where(top > 0, top, 1)
+    return found
+
+
+def weighted(layer: Float, weight: Float) -> Float:
+    """Sum of a layer's channels.
+
+    Parameters
+    ----------
+    layer : ndarray of float32, shape (slices, channels, rows, columns)
+        Activations, or what stands out of them.
     weight : ndarray of float32, shape (..., slices, channels)
         Of each channel in each slice.
-    nothing : ndarray of float32, shape (1, channels, rows, columns), optional
-        Activations of a black image.
 
     Returns
     -------
@@ -82,8 +108,6 @@ def weighted(layer: Float, weight: Float, nothing: Float | None = None) -> Float
     slices, channels, rows, columns = layer.shape
     # One small product per slice, straight from the activations: nothing large is copied.
     total = np.matmul(weight[..., None, :], layer.reshape(slices, channels, -1))[..., 0, :]
-    if nothing is not None:
-        total -= weight @ nothing.reshape(channels, -1)
     return np.asarray(total.reshape(*weight.shape[:-1], rows, columns), dtype=np.float32)
 
 

@@ -38,7 +38,7 @@ class ExplainSettings:
         pixel to pixel follows the max-pooling grid and not the patient, and goes elsewhere when
         the image is shifted by a pixel.
     consistency_slices : int
-        On how many of the strongest key slices the heat is tried under turns and shifts; 0 for
+        On how many of the hottest key slices the heat is tried under turns and shifts; 0 for
         none. Each costs as much as the verdict on ten slices. One keeps explaining under a tenth
         of everything else on a scan of 100 slices.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,8 @@ from groundglass.infer.engine import Engine
 _BATCH = 10
 #: Slices per call where every layer's activations are wanted; there are seldom more than 8.
 _DETAIL_BATCH = 4
+#: Half of the pixels of a cell, in 255ths.
+_HALF = 127
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,11 +32,14 @@ class GroupEvidence:
         Pooled features per image of the group, feet to head.
     maps : ndarray of float32, shape (size, channels, rows, columns)
         Activations of the encoder's last layer, from the same pass.
+    seen : ndarray of bool, shape (size, rows, columns)
+        Which of its cells are not black in the image.
     """
 
     prediction: GroupPrediction
     features: NDArray[np.float32]
     maps: NDArray[np.float32]
+    seen: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,10 +53,13 @@ class SliceDetail:
     maps : tuple of ndarray of float32, shapes (slices, channels, rows, columns)
         Activations of each layer, the finest first, averaged where they are finer than a quarter
         of the image; their channels are the features, in order.
+    seen : tuple of ndarray of bool, shapes (slices, rows, columns)
+        Which cells of each layer are not black in the image.
     """
 
     features: NDArray[np.float32]
     maps: tuple[NDArray[np.float32], ...]
+    seen: tuple[NDArray[np.bool_], ...]
 
 
 class Classifier:
@@ -99,7 +108,7 @@ class Classifier:
         maps = np.concatenate([part[1] for part in parts])
         probabilities = softmax(self.logits(features) / np.float32(self._temperature))
         prediction = GroupPrediction.of(group, self._labels, probabilities.tolist())
-        return GroupEvidence(prediction, features, maps)
+        return GroupEvidence(prediction, features, maps, seen_cells(images, maps.shape[-1]))
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logit of each class, before the temperature, of one group's (size, features)."""
@@ -119,7 +128,27 @@ class Classifier:
             for start in range(0, len(images), _DETAIL_BATCH)
         ]
         features, *maps = (np.concatenate(one) for one in zip(*parts, strict=True))
-        return SliceDetail(features, tuple(maps))
+        seen = tuple(seen_cells(images, one.shape[-1]) for one in maps)
+        return SliceDetail(features, tuple(maps), seen)
+
+
+def seen_cells(images: NDArray[np.uint8], cells: int) -> NDArray[np.bool_]:
+    """Which cells of a coarser grid are not black for the most part.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (slices, size, size)
+        Prepared images.
+    cells : int
+        Side of the grid.
+
+    Returns
+    -------
+    ndarray of bool, shape (slices, cells, cells)
+    """
+    shown = (images > 0).astype(np.uint8) * 255
+    grid = [cv2.resize(one, (cells, cells), interpolation=cv2.INTER_AREA) for one in shown]
+    return np.stack(grid) > _HALF
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
