@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.made_studies import MadeStudy, made, read
+from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.peers import NotHere, Options
 from benchmarks.peers.running import peer
 from benchmarks.rows import Bench, Row, Section

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.analysing import Order, analyse
 from benchmarks.machine import cores
-from benchmarks.made_studies import MadeStudy, made
+from benchmarks.study_files import MadeStudy, made
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Sample, Target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import process_time
 
 from benchmarks.explanations import DEFAULT, Networks, judged
-from benchmarks.made_studies import MadeStudy, made, read
+from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.rows import Bench
 from benchmarks.samples import Sample
 from groundglass.core.volume import Volume

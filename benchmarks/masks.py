@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.lungs import dice_table
-from benchmarks.made_studies import MadeStudy, made, read
+from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.peers import NotHere
 from benchmarks.peers.running import peer
 from benchmarks.rows import Bench, Row, Section

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.analysing import Order, analyse
-from benchmarks.made_studies import MadeStudy, made
+from benchmarks.study_files import MadeStudy, made
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Sample, Target
 

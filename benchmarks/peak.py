@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.made_studies import MadeStudy, made, read
+from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.operations import operations
 from benchmarks.rows import Bench, Row, Section, table
 from benchmarks.samples import Run, Sample, Target, in_turn, repeated, seconds

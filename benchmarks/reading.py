@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from benchmarks.made_studies import MadeStudy, made, read
+from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.peers import NotHere, Options
 from benchmarks.peers.running import peer
 from benchmarks.rows import Bench, Row, Section

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.analysing import Order, analyse
 from benchmarks.machine import cores
-from benchmarks.made_studies import MadeStudy, made
+from benchmarks.study_files import MadeStudy, made
 from benchmarks.rows import Bench, Row, Section, table
 from benchmarks.samples import Sample, Target
 from groundglass.serve.estimate import (

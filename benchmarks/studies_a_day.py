@@ -26,7 +26,7 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 from benchmarks.machine import cores, load
-from benchmarks.made_studies import MadeStudy, made
+from benchmarks.study_files import MadeStudy, made
 from groundglass.serve.analyser import AnalysisSettings
 from groundglass.serve.destinations import open_destinations
 from groundglass.serve.folder import FolderSettings

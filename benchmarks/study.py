@@ -6,7 +6,7 @@ from statistics import median
 
 from benchmarks.analysing import Order, analyse
 from benchmarks.explaining import explaining_shares
-from benchmarks.made_studies import MadeStudy, made
+from benchmarks.study_files import MadeStudy, made
 from benchmarks.rows import Bench, Row, Section, table
 from benchmarks.samples import Sample, Target
 

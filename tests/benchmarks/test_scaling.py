@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.made_studies import MadeStudy
+from benchmarks.study_files import MadeStudy
 from benchmarks.scaling import Point, in_words, picture
 
 from groundglass.serve.estimate import CostModel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from benchmarks.made_studies import MadeStudy, made, read
+from benchmarks.study_files import MadeStudy, made, read
 from pydicom import dcmread
 
 
