@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.peers import NotHere, Options
 from benchmarks.peers.running import peer
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Run, Target, in_turn, repeated, seconds
+from benchmarks.study_files import MadeStudy, made, read
 from groundglass.infer import Classifier, OpenVinoEngine, load_bundle
 from groundglass.infer.bundle import ENCODER, HEAD
 from groundglass.pipeline import Triage

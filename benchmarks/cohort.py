@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.analysing import Order, analyse
 from benchmarks.machine import cores
-from benchmarks.study_files import MadeStudy, made
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Sample, Target
+from benchmarks.study_files import MadeStudy, made
 
 #: The kinds of study in the cohort, in turn.
 _KINDS = (MadeStudy(50), MadeStudy(50, compressed=True), MadeStudy(100), MadeStudy(13))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from time import process_time
 
 from benchmarks.explanations import DEFAULT, Networks, judged
-from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.rows import Bench
 from benchmarks.samples import Sample
+from benchmarks.study_files import MadeStudy, made, read
 from groundglass.core.volume import Volume
 from groundglass.infer import GroupEvidence, load_bundle
 from groundglass.pipeline import Triage

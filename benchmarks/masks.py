@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.lungs import dice_table
-from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.peers import NotHere
 from benchmarks.peers.running import peer
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Pairs, Run, Sample, Target, in_turn, repeated, seconds
+from benchmarks.study_files import MadeStudy, made, read
 from groundglass.core.geometry import Geometry
 from groundglass.core.volume import Volume
 from groundglass.infer import OpenVinoEngine, Segmenter, load_bundle

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from benchmarks.analysing import Order, analyse
-from benchmarks.study_files import MadeStudy, made
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Sample, Target
+from benchmarks.study_files import MadeStudy, made
 
 _SMALLER, _LARGER, _MATRIX = 300, 600, 512
 

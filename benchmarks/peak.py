@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.operations import operations
 from benchmarks.rows import Bench, Row, Section, table
 from benchmarks.samples import Run, Sample, Target, in_turn, repeated, seconds
+from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.together import cores_together
 from groundglass.infer import (
     Bundle,

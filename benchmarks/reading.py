@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.peers import NotHere, Options
 from benchmarks.peers.running import peer
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Run, in_turn, repeated, seconds
+from benchmarks.study_files import MadeStudy, made, read
 from groundglass.infer import load_bundle
 from groundglass.prepare.intensity import window_to_uint8
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks.analysing import Order, analyse
 from benchmarks.machine import cores
-from benchmarks.study_files import MadeStudy, made
 from benchmarks.rows import Bench, Row, Section, table
 from benchmarks.samples import Sample, Target
+from benchmarks.study_files import MadeStudy, made
 from groundglass.serve.estimate import (
     TWO_CORES,
     CostModel,

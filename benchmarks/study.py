@@ -6,9 +6,9 @@ from statistics import median
 
 from benchmarks.analysing import Order, analyse
 from benchmarks.explaining import explaining_shares
-from benchmarks.study_files import MadeStudy, made
 from benchmarks.rows import Bench, Row, Section, table
 from benchmarks.samples import Sample, Target
+from benchmarks.study_files import MadeStudy, made
 
 _SLICES = 300
 #: Runs of the large studies, and fresh processes.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.study_files import MadeStudy
 from benchmarks.scaling import Point, in_words, picture
+from benchmarks.study_files import MadeStudy
 
 from groundglass.serve.estimate import CostModel
 
