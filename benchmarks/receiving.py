@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.ports import await_listener, free_port
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
 from groundglass.serve.commitment import CommitmentInbox, CommitmentService
 from groundglass.serve.incoming import IncomingInstance
@@ -153,27 +154,16 @@ RECEIVERS: dict[str, Callable[[Path, int], list[str]]] = {
 }
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _running(command: Callable[[Path, int], list[str]]) -> Iterator[tuple[int, int]]:
     """A receiver in a process of its own; its port and process."""
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         folder = Path(name, "received")
         folder.mkdir()
         process = subprocess.Popen(command(folder, port), env=_ENVIRONMENT)
         try:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
+            await_listener(port)
             yield port, process.pid
         finally:
             process.terminate()

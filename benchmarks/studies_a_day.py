@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 from benchmarks.machine import cores, load
+from benchmarks.ports import await_listener, free_port
 from benchmarks.study_files import MadeStudy, made
 from groundglass.serve.analyser import AnalysisSettings
 from groundglass.serve.destinations import open_destinations
@@ -111,18 +111,12 @@ def _await(jobs: JobStore, count: int, node: subprocess.Popen[bytes]) -> None:
 
 def run(folders: Sequence[Path], data: Path, bundle: str) -> list[Job]:
     """Send studies through a node; their jobs, in the order in which they were delivered."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     module = [sys.executable, "-m", "benchmarks.studies_a_day", "--bundle", bundle]
     with (data / "log").open("wb") as log:
         node = subprocess.Popen([*module, "--serve", str(data), str(port)], stderr=log)
     try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
+        await_listener(port)
         jobs = JobStore(f"sqlite:///{data / 'jobs.sqlite'}")
         for number, folder in enumerate(folders):
             _await(jobs, max(number - _AHEAD, 0), node)

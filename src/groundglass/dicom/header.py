@@ -38,6 +38,11 @@ from groundglass.errors import ReadError
 #: Bytes that hold nearly every header; more is read only where they do not.
 FIRST_LOOK = 64 * 1024
 _PREAMBLE = 128
+#: Transfer syntaxes whose pixels need no decoding (PS3.5 annexes A.1 to A.3 and A.5).
+NATIVE_SYNTAXES = frozenset((
+    ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+))  # fmt: skip
 PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _UNDEFINED = 0xFFFFFFFF
 #: What a damaged header makes pydicom raise; RecursionError comes from endless nesting.

@@ -20,12 +20,9 @@ from pydicom.uid import (
     HTJ2K,
     JPEG2000,
     UID,
-    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
-    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -39,15 +36,11 @@ from pydicom.uid import (
 from groundglass.core.study import Instance
 from groundglass.dicom.codestream import CodedImage, read_jpeg, read_jpeg2000
 from groundglass.dicom.fragments import Fragments, list_fragments
-from groundglass.dicom.header import PixelLocation, inflate
+from groundglass.dicom.header import NATIVE_SYNTAXES, PixelLocation, inflate
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.sources import Sources
 from groundglass.errors import ReadError
 
-_NATIVE = frozenset((
-    ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian,
-    DeflatedExplicitVRLittleEndian,
-))  # fmt: skip
 _JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 _JPEG_LS = (JPEGLSLossless, JPEGLSNearLossless)
 _JPEG_2000 = (JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K)
@@ -135,7 +128,7 @@ def layout_of(instance: Instance) -> PixelLayout:
     if not stored - 1 <= high < allocated:
         raise _unfit(f"HighBit {high} with {stored} bits stored", f"HighBit {stored - 1}")
     syntax = UID(str(values.get("TransferSyntaxUID", "")))
-    if syntax not in _NATIVE and syntax != RLELossless and syntax not in _CODECS:
+    if syntax not in NATIVE_SYNTAXES and syntax != RLELossless and syntax not in _CODECS:
         raise _unfit(
             f"pixels in transfer syntax {syntax.name}",
             "an uncompressed, RLE, JPEG, JPEG-LS, JPEG 2000 or HTJ2K image",
@@ -190,7 +183,7 @@ class FrameReader:
         location = instance.attributes.get("PixelData")
         if not isinstance(location, PixelLocation):
             raise _unfit("floating point pixels", "integers with a rescale to HU")
-        if layout.syntax in _NATIVE:
+        if layout.syntax in NATIVE_SYNTAXES:
             start = location.offset + (number - 1) * layout.frame_bytes
             data = self._bytes(instance, location, start, layout.frame_bytes)
             return _fit_bits(_unpack(data, layout), layout)

@@ -14,7 +14,7 @@ from groundglass.core.result import HeatConsistency, HeatMethod
 from groundglass.explain.consistency import PERTURBATIONS, similarity
 from groundglass.explain.gradcam import GroupHeat, Scores, contributions, group_heat
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices
-from groundglass.explain.layers import slice_heat
+from groundglass.explain.layers import slice_heat, smoothed
 from groundglass.explain.settings import ExplainSettings
 from groundglass.infer import Classifier, GroupEvidence, SliceDetail
 from groundglass.prepare import sample_positions
@@ -110,7 +110,9 @@ class Explainer:
         coarse = question.by_slice("heat")
         key = {index: coarse[index] for index in chosen}
         if chosen and self._settings.method is HeatMethod.ALL_LAYERS:
-            coarse = {k: self._smooth(image, question.side_mm) for k, image in coarse.items()}
+            coarse = {
+                k: smoothed(image, self._settings, question.side_mm) for k, image in coarse.items()
+            }
             gradient = question.by_slice("gradient")
             images = np.stack([question.images[index] for index in chosen])
             rows = np.stack([gradient[index] for index in chosen])
@@ -122,10 +124,6 @@ class Explainer:
             SquareHeat(key, coarse),
             self._consistency(question, tried) if tried else None,
         )
-
-    def _smooth(self, image: Float, side_mm: float) -> Float:
-        cells = self._settings.smoothing_mm * len(image) / side_mm
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), cells), dtype=np.float32)
 
     def heat_of(self, images: NDArray[np.uint8], gradient: Float, side_mm: float) -> Float:
         """Heat of prepared images, given the gradient at their features; `slice_heat`'s."""

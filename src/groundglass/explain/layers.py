@@ -57,9 +57,14 @@ def slice_heat(
         for index, one in enumerate(evidence):
             heat[index] += cv2.resize(one, (size, size), interpolation=cv2.INTER_LINEAR)
     for image in heat:
-        smooth = cv2.GaussianBlur(image, (0, 0), settings.smoothing_mm * size / side_mm)
-        np.maximum(smooth, 0, out=image)
+        np.maximum(smoothed(image, settings, side_mm), 0, out=image)
     return heat
+
+
+def smoothed(image: Float, settings: ExplainSettings, side_mm: float) -> Float:
+    """A map of the square, shape (cells, cells), smoothed by `smoothing_mm`."""
+    cells = settings.smoothing_mm * len(image) / side_mm
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), cells), dtype=np.float32)
 
 
 def standing_out(layer: Float, seen: Mask) -> Float:

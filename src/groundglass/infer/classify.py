@@ -128,8 +128,9 @@ class Classifier:
             for start in range(0, len(images), _DETAIL_BATCH)
         ]
         features, *maps = (np.concatenate(one) for one in zip(*parts, strict=True))
-        seen = tuple(seen_cells(images, one.shape[-1]) for one in maps)
-        return SliceDetail(features, tuple(maps), seen)
+        # Several layers share a grid.
+        seen = {cells: seen_cells(images, cells) for cells in {one.shape[-1] for one in maps}}
+        return SliceDetail(features, tuple(maps), tuple(seen[one.shape[-1]] for one in maps))
 
 
 def seen_cells(images: NDArray[np.uint8], cells: int) -> NDArray[np.bool_]:

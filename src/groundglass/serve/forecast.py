@@ -12,23 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundglass.core.study import Instance
-from groundglass.dicom.header import read_header
+from groundglass.dicom.header import NATIVE_SYNTAXES, read_header
 from groundglass.dicom.sources import Entry, Sources
 from groundglass.errors import ReadError
 from groundglass.serve.estimate import TWO_CORES, CostModel, Observation, StudySize
 from groundglass.serve.jobs import JobStore
 from groundglass.serve.states import AuditEntry, Job, State
 
-#: Uncompressed transfer syntaxes (PS3.5 annex A.1 to A.3) with the deflated one.
-_PLAIN = frozenset(
-    {
-        "1.2.840.10008.1.2",
-        "1.2.840.10008.1.2.1",
-        "1.2.840.10008.1.2.1.99",
-        "1.2.840.10008.1.2.2",
-        "",
-    }
-)
 #: Ended jobs that are learnt from: enough for every kind of study a scanner makes.
 _LEARNT_FROM = 40
 #: A job in one of these has no result yet, and will have one if all goes well.
@@ -122,7 +112,8 @@ def size_of(files: Sequence[Path]) -> StudySize | None:
         frames = values.get("NumberOfFrames", 1)
         if isinstance(rows, int) and isinstance(columns, int) and rows > 0 and columns > 0:
             each = frames if isinstance(frames, int) and frames > 0 else 1
-            compressed = values.get("TransferSyntaxUID", "") not in _PLAIN
+            syntax = values.get("TransferSyntaxUID", "")
+            compressed = syntax != "" and syntax not in NATIVE_SYNTAXES
             return StudySize(len(files) * each, rows, columns, compressed)
     return None
 
