@@ -23,10 +23,10 @@ def disc(radius: float) -> np.ndarray:
 
 def test_thick_slices_are_all_segmented_and_thin_ones_every_3_mm() -> None:
     assert slices_to_segment(5, 5.0).tolist() == [0, 1, 2, 3, 4]
-    assert slices_to_segment(5, 1.6).tolist() == [0, 1, 2, 3, 4]
-    assert slices_to_segment(8, 1.0).tolist() == [0, 3, 6, 7]
-    assert slices_to_segment(8, 1.0000004).tolist() == [0, 3, 6, 7]
-    assert slices_to_segment(13, 0.5).tolist() == [0, 6, 12]
+    assert slices_to_segment(5, 2.1).tolist() == [0, 1, 2, 3, 4]
+    assert slices_to_segment(8, 1.0).tolist() == [0, 4, 7]
+    assert slices_to_segment(8, 1.0000004).tolist() == [0, 4, 7]
+    assert slices_to_segment(17, 0.5).tolist() == [0, 8, 16]
     assert slices_to_segment(1, 1.0).tolist() == [0]
 
 

@@ -28,13 +28,13 @@ class BetweenSettings:
     ----------
     apart_mm : float
         Largest distance in mm of segmented slices; thicker slices are all segmented. Our choice:
-        3, where the masks of phantoms are as good as those of every slice (decision 0009).
+        4, where the masks of phantoms are as good as those of every slice (decision 0009).
     noise_hu : float
         Differences in HU that mean nothing. Our choice: 25, a little over the noise of a pixel of
         the networks' square.
     """
 
-    apart_mm: float = 3.0
+    apart_mm: float = 4.0
     noise_hu: float = 25.0
 
 
