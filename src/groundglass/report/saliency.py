@@ -17,7 +17,7 @@ from highdicom.pm import (
 )
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
+from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
 
 from groundglass.core.result import TriageResult
 from groundglass.report import codes
@@ -35,7 +35,7 @@ HOTTEST = 1000
 
 
 def saliency_map(result: TriageResult, source: SourceImages, envelope: Envelope) -> DicomObject:
-    """The heat of every slice that has it, 0 to 1, in JPEG 2000 without loss.
+    """The heat of every slice that has it, 0 to 1, in JPEG-LS without loss.
 
     Key slices have their own fine maps; the other classified slices, where the result holds them,
     the networks' coarse ones, enlarged. Slices that were not classified have no frame.
@@ -71,12 +71,13 @@ def saliency_map(result: TriageResult, source: SourceImages, envelope: Envelope)
         **envelope.series(_KIND),
     )
     dataset.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
-    # JPEG 2000 without loss (PS3.5 A.4.4), which highdicom would need another codec for.
+    # JPEG-LS without loss (PS3.5 A.4.3), which highdicom would need another codec for. Smooth maps
+    # take a third of the time of JPEG 2000 and a third more room; dcmtk reads it.
     with ThreadPoolExecutor(_ENCODERS) as pool:
-        coded = list(pool.map(lambda index: _encode(_stored(heat[index], size)), indices))
+        coded = list(pool.map(lambda index: _coded(heat[index], size), indices))
     # Frames along the slice normal: some readers of maps go by the order alone.
     frames = put_frames(dataset, source, FrameContent(indices, (), coded, compressed=True))
-    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
     return envelope.seal(dataset, _KIND, "saliency.dcm", frames)
 
 
@@ -87,12 +88,14 @@ def _heat(result: TriageResult) -> dict[int, NDArray[np.float32]]:
     return found | {heatmap.slice_index: heatmap.heat for heatmap in result.heatmaps}
 
 
-def _stored(heat: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.uint16]:
-    """Stored values of a map, enlarged where it is coarse."""
-    if heat.shape != size:
-        large = cv2.resize(heat, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-        heat = np.asarray(large, dtype=np.float32)
-    return np.rint(np.clip(heat, 0.0, 1.0) * HOTTEST).astype(np.uint16)
+def _coded(heat: NDArray[np.float32], size: tuple[int, ...]) -> bytes:
+    """A map as a JPEG-LS stream of stored values, enlarged where it is coarse."""
+    stored = np.rint(np.clip(heat, 0.0, 1.0) * HOTTEST).astype(np.uint16)
+    if stored.shape != size:
+        # Thousandths between thousandths: as whole numbers it is a third of the time.
+        large = cv2.resize(stored, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+        stored = np.asarray(large, dtype=np.uint16)
+    return bytes(imagecodecs.jpegls_encode(stored))
 
 
 def _mapping() -> RealWorldValueMapping:
@@ -114,11 +117,3 @@ def _anatomy() -> Dataset:
     anatomy.FrameLaterality = "B"
     anatomy.AnatomicRegionSequence = [codes.concept(codes.LUNG)]
     return anatomy
-
-
-def _encode(frame: NDArray[np.uint16]) -> bytes:
-    return bytes(
-        imagecodecs.jpeg2k_encode(
-            frame, level=0, reversible=True, codecformat="J2K", bitspersample=16
-        )
-    )

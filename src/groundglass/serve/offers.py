@@ -77,7 +77,7 @@ RESULT_CLASSES = (
 )
 #: In these encodings, or for a map in the last one, as the files are; nothing is encoded anew but
 #: Explicit as Implicit VR where a receiver wants that.
-RESULT_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless)
+RESULT_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless)
 #: For everything that has no pixels.
 MESSAGE_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
