@@ -22,7 +22,7 @@ from groundglass.phantom import LABELS, PhantomSettings, make_phantom
 from groundglass.pipeline import Triage
 
 #: Operators whose inputs are multiplied, and how many of their inputs take part.
-_MULTIPLY = {"Conv": 2, "Gemm": 2, "MatMul": 2, "LSTM": 3}
+_MULTIPLY = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2, "MatMul": 2, "LSTM": 3}
 
 
 class EmulatedBf16Engine:

@@ -26,7 +26,7 @@ from groundglass.infer.bundle import (
     sha256_of,
 )
 from groundglass.prepare import Recipe
-from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
+from groundglass.train.networks import LeanUNet, LungUNet, SequenceHead, SliceEncoder
 
 #: ONNX names of the head's weights that explaining reads, by operator and input position.
 _LSTM_INPUTS = {1: "lstm.w", 2: "lstm.r", 3: "lstm.b"}
@@ -77,7 +77,7 @@ class _SegmenterGraph(nn.Module):
 
     def __init__(self, net: LungUNet) -> None:
         super().__init__()
-        self.net = net
+        self.net = LeanUNet(net)
 
     def forward(self, image: Tensor) -> Tensor:
         return (torch.sigmoid(self.net(image.float() / 255)) * 255 + 0.5).to(torch.uint8)
@@ -98,9 +98,16 @@ class _EncoderGraph(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         maps = self.net.maps(image.float() / 255)
-        features = torch.cat([m.amax(dim=(2, 3)) for m in maps], dim=1)
+        # Where the next layer sees 2×2 maxima, their maximum is the same and has a quarter to read.
+        halved = (level + 1 in self.net.pools for level in range(len(maps)))
+        tops = [F.max_pool2d(m, 2) if half else m for m, half in zip(maps, halved, strict=True)]
+        features = torch.cat([top.amax(dim=(2, 3)) for top in tops], dim=1)
         cells = image.shape[-1] // self.SHRINK
-        return features, *(F.avg_pool2d(m, max(1, m.shape[-1] // cells)) for m in maps)
+        return features, *(_shrunk(m, m.shape[-1] // cells) for m in maps)
+
+
+def _shrunk(layer: Tensor, times: int) -> Tensor:
+    return F.avg_pool2d(layer, times) if times > 1 else layer
 
 
 def export_bundle(networks: Networks, recipe: Recipe, facts: BundleFacts, folder: Path) -> None:

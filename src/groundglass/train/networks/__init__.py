@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from groundglass.train.networks.encoder import SliceEncoder
+from groundglass.train.networks.lean_unet import LeanUNet
 from groundglass.train.networks.sequence import SequenceHead
 from groundglass.train.networks.unet import LungUNet
 
-__all__ = ["LungUNet", "SequenceHead", "SliceEncoder"]
+__all__ = ["LeanUNet", "LungUNet", "SequenceHead", "SliceEncoder"]

@@ -54,11 +54,16 @@ class LungUNet(nn.Module):
         -------
         Tensor of float, shape (N, 1, H, W)
         """
-        x = F.pixel_unshuffle(image, self.FOLD)
-        skips = []
-        for level, block in enumerate(self.down):
-            x = block(F.max_pool2d(x, 2) if level else x)
-            skips.append(x)
-        for block, skip in zip(self.up, skips[-2::-1], strict=True):
+        x, skips = self.contract(image)
+        for block, skip in zip(self.up, skips, strict=True):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), skip], 1))
         return F.pixel_shuffle(self.out(x), self.FOLD)
+
+    def contract(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Activations of the coarsest level, and of the others, the finest last."""
+        x = F.pixel_unshuffle(image, self.FOLD)
+        levels = []
+        for level, block in enumerate(self.down):
+            x = block(F.max_pool2d(x, 2) if level else x)
+            levels.append(x)
+        return x, levels[-2::-1]
