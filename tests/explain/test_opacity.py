@@ -9,8 +9,8 @@ import pytest
 from groundglass.core.geometry import Geometry
 from groundglass.core.result import LungSide, LungThird
 from groundglass.core.volume import Volume
-from groundglass.explain import OpacitySettings, find_opacity, opacity_burden
-from groundglass.explain.opacity import CONSOLIDATION, GROUND_GLASS, VESSEL
+from groundglass.explain import Opacity, OpacitySettings, find_opacity, opacity_burden
+from groundglass.explain.opacity import AERATED, CONSOLIDATION, GROUND_GLASS, VESSEL
 from groundglass.phantom import PhantomSettings, make_phantom
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -130,17 +130,28 @@ def test_one_lung_alone_keeps_its_side(lung: np.ndarray, side: LungSide) -> None
     assert burden.of(side).lung_ml == burden.total.lung_ml > 0
 
 
-def test_the_kinds_lie_on_the_volumes_own_pixels() -> None:
+def kind_at(found: Opacity, index: int, row: int, column: int) -> int:
+    """What a voxel of the volume was counted as."""
+    (top, left), (rows, columns) = found.cells.origin, found.cells.factor
+    return int(found.cells.kind[index, (row - top) // rows, (column - left) // columns])
+
+
+def test_the_kinds_lie_where_the_lesions_do() -> None:
     hu = chest()
     hu[ball((15, 100, 55), 20.0)] = -550.0
     hu[ball((15, 100, 145), 15.0)] = 30.0
     found = find_opacity(as_volume(hu), LUNG)
-    kinds = found.on_slice(15, (SIZE, SIZE))
-    assert kinds.shape == (SIZE, SIZE)
-    assert kinds[100, 55] == GROUND_GLASS
-    assert kinds[100, 145] == CONSOLIDATION
-    assert not kinds[~LUNG[15]][np.abs(np.indices((SIZE, SIZE))[0][~LUNG[15]] - 100) < 40].all()
-    assert kinds[5, 5] == 0
+    assert kind_at(found, 15, 100, 55) == GROUND_GLASS
+    assert kind_at(found, 15, 100, 145) == CONSOLIDATION
+    assert kind_at(found, 15, 60, 25) == AERATED
+    assert kind_at(found, 15, 100, 100) == kind_at(found, 1, 100, 55) == 0
+
+
+def test_cells_count_the_voxels_of_the_mask() -> None:
+    found = find_opacity(as_volume(chest()), LUNG)
+    assert found.voxels.max() == np.prod(found.cells.factor)
+    assert found.voxels.sum(dtype=int) == np.count_nonzero(LUNG)
+    assert ((found.voxels > 0) == (found.cells.kind > 0)).all()
 
 
 def test_another_range_is_a_setting() -> None:
@@ -155,7 +166,7 @@ def test_denser_than_consolidation_is_set_aside() -> None:
     hu = chest()
     hu[ball((15, 100, 55), 20.0)] = 400.0
     found = find_opacity(as_volume(hu), LUNG)
-    assert found.on_slice(15, (SIZE, SIZE))[100, 55] == VESSEL
+    assert kind_at(found, 15, 100, 55) == VESSEL
 
 
 @pytest.mark.parametrize("seed", [100, 101, 104])

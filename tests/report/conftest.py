@@ -31,6 +31,7 @@ from groundglass.core.result import (
 )
 from groundglass.core.study import Instance, Rejection, Series, SourceKind
 from groundglass.core.volume import Volume
+from groundglass.explain import find_opacity
 
 StoredAs = Callable[..., tuple[Volume, TriageResult]]
 
@@ -176,7 +177,7 @@ def result(volume: Volume, lungs: np.ndarray) -> TriageResult:
         provenance=PROVENANCE,
         coarse_heat=_coarse_heat(groups),
         consistency=HeatConsistency({"a turn": 0.97, "a shift": 0.99}, (9, 8)),
-        opacity_burden=BURDEN,
+        opacity_burden=replace(BURDEN, cells=find_opacity(volume, lungs).cells),
     )
 
 

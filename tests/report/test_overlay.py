@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from groundglass.report.overlay import (
+    CONSOLIDATION_RGB,
     DRAWING,
-    encode_layer,
+    GROUND_GLASS_RGB,
+    encode_heat,
+    encode_opacity,
     heat_colours,
     lung_outlines,
-    opacity_colours,
     window_grey,
 )
 
@@ -68,10 +70,37 @@ def test_lesions_stay_visible_under_the_hottest_colour() -> None:
     assert (bright - dark > 50).all()
 
 
-def test_the_layer_survives_encoding_bit_for_bit() -> None:
-    layer = heat_colours(np.random.default_rng(3).random((40, 50)))
-    read = cv2.imdecode(np.frombuffer(encode_layer(layer), np.uint8), cv2.IMREAD_UNCHANGED)
-    assert np.array_equal(cv2.cvtColor(read, cv2.COLOR_BGRA2RGBA), layer)
+def decoded(png: bytes) -> np.ndarray:
+    """RGBA."""
+    read = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    return cv2.cvtColor(read, cv2.COLOR_BGRA2RGBA)
+
+
+@given(st.integers(0, 255))
+def test_hotter_is_never_drawn_colder_in_the_encoded_layer(grey: int) -> None:
+    (line,) = decoded(encode_heat(HEATS[None]))
+    seen = warmth(over(line, grey))
+    assert (np.diff(seen) >= -1e-9).all()
+    assert seen[-1] - seen[0] > 100
+
+
+def test_the_encoded_layer_is_the_colours_to_half_a_step() -> None:
+    heat = np.random.default_rng(3).random((40, 50))
+    layer = decoded(encode_heat(heat)).astype(int)
+    half = (1 - DRAWING.heat_threshold) / 255 / 2 + 1e-9
+    lower, upper = heat_colours(heat - half).astype(int), heat_colours(heat + half).astype(int)
+    assert (layer[..., 3] >= lower[..., 3]).all()
+    assert (layer[..., 3] <= upper[..., 3]).all()
+    drawn = layer[..., 3] > 0
+    assert (warmth(layer)[drawn] >= warmth(lower)[drawn]).all()
+    assert (warmth(layer)[drawn] <= warmth(upper)[drawn]).all()
+
+
+@given(hnp.arrays(np.float32, (4, 5), elements=st.floats(-1, 0.25, width=32)))
+def test_nothing_to_draw_is_no_layer(heat: np.ndarray) -> None:
+    assert encode_heat(heat) == b""
+    assert encode_heat(np.full((2, 2), np.nan)) == b""
+    assert encode_opacity(np.array([[0, 1, 2]], np.uint8)) == b""
 
 
 def test_window_ends_are_black_and_white() -> None:
@@ -111,6 +140,7 @@ def test_no_lung_has_no_outline() -> None:
 
 
 def test_only_ground_glass_and_consolidation_are_coloured() -> None:
-    layer = opacity_colours(np.arange(6, dtype=np.uint8))
-    assert (layer[:, 3] > 0).tolist() == [False, False, False, True, True, False]
-    assert not np.array_equal(layer[3], layer[4])
+    (layer,) = decoded(encode_opacity(np.arange(5, dtype=np.uint8)[None]))
+    assert (layer[:, 3] > 0).tolist() == [False, False, False, True, True]
+    assert tuple(layer[3, :3]) == GROUND_GLASS_RGB
+    assert tuple(layer[4, :3]) == CONSOLIDATION_RGB

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from groundglass.core.geometry import Geometry
 from groundglass.core.result import TriageResult
 from groundglass.core.volume import Volume
+from groundglass.explain.opacity import GROUND_GLASS
 from groundglass.report.scene import Crop, Scene, body_crop
 
 StoredAs = Callable[..., tuple[Volume, TriageResult]]
@@ -99,5 +101,45 @@ def test_key_slices_show_their_own_map_and_the_others_the_coarse_one(
         elif frame.axial_index in seen:
             assert heat is not None
             assert heat.max() == pytest.approx(0.6, abs=0.1)
+            assert heat.shape == scene.frame_hu(frame).shape
         else:
             assert heat is None
+
+
+def test_smaller_heat_is_the_same_heat(volume: Volume, result: TriageResult) -> None:
+    scene = Scene(result, volume)
+    for frame in scene.frames:
+        heat, small = scene.frame_heat(frame), scene.frame_heat(frame, 30)
+        if heat is None:
+            assert small is None
+            continue
+        assert small is not None
+        assert max(small.shape) == 30
+        ours, theirs = (np.array(np.unravel_index(m.argmax(), m.shape)) / m.shape for m in
+                        (small, heat))  # fmt: skip
+        assert np.abs(ours - theirs).max() < 0.1
+        assert small.max() == pytest.approx(heat.max(), abs=0.1)
+
+
+def test_opacity_lies_on_its_own_voxels(
+    study: tuple[Volume, TriageResult], stored_as: StoredAs
+) -> None:
+    volume, result = stored_as(*study, (0, 2, 1), (True, False, True))
+    scene = Scene(result, volume)
+    left, top, width, height = scene.opacity_box_mm
+    _, row_mm, column_mm = scene.geometry.spacing_mm
+    lesions = 0
+    for frame in scene.frames:
+        kinds = scene.frame_opacity(frame)
+        assert kinds is not None
+        for row, column in np.argwhere(kinds >= GROUND_GLASS):
+            y = top + (row + 0.5) * height / kinds.shape[0]
+            x = left + (column + 0.5) * width / kinds.shape[1]
+            assert scene.frame_hu(frame)[int(y / row_mm), int(x / column_mm)] == -300
+            lesions += 1
+    assert lesions > 20
+
+
+def test_without_a_burden_there_is_no_opacity(volume: Volume, result: TriageResult) -> None:
+    scene = Scene(replace(result, opacity_burden=None), volume)
+    assert all(scene.frame_opacity(frame) is None for frame in scene.frames)

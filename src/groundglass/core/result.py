@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -299,6 +299,26 @@ class RegionBurden:
         return self.consolidation_ml / self.lung_ml if self.lung_ml else 0.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OpacityCells:
+    """What the lungs were counted as, cell by cell of their axial slices.
+
+    Parameters
+    ----------
+    kind : ndarray of uint8, shape (slices, rows, columns)
+        `groundglass.explain.opacity` names the values; 0 outside the lungs. Slices feet to head,
+        rows front to back, columns right to left (`Volume.to_axial`).
+    origin : tuple of int
+        Row and column of the axial volume at which the first cell begins.
+    factor : tuple of int
+        Rows and columns of a cell; the last one may pass the volume's edge.
+    """
+
+    kind: NDArray[np.uint8]
+    origin: tuple[int, int]
+    factor: tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class OpacityBurden:
     """A measurement by HU within the lung mask; the classifier has no part in it.
@@ -309,11 +329,14 @@ class OpacityBurden:
         The ranges, from the first value up to, not including, the second.
     regions : mapping of (LungSide, LungThird) to RegionBurden
         All six, in the enumerations' order; they add up to the lung mask.
+    cells : OpacityCells or None
+        Where it was counted, for drawing; not compared.
     """
 
     ground_glass_hu: tuple[float, float]
     consolidation_hu: tuple[float, float]
     regions: Mapping[tuple[LungSide, LungThird], RegionBurden]
+    cells: OpacityCells | None = field(default=None, compare=False, repr=False)
 
     @property
     def total(self) -> RegionBurden:

@@ -12,14 +12,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import LungSide, LungThird, OpacityBurden, RegionBurden
+from groundglass.core.result import (
+    LungSide,
+    LungThird,
+    OpacityBurden,
+    OpacityCells,
+    RegionBurden,
+)
 from groundglass.core.volume import Volume
 from groundglass.explain.sides import left_of_border
 
 Mask = NDArray[np.bool_]
 Byte = NDArray[np.uint8]
 
-#: Values of `Opacity.kind`.
+#: Values of `OpacityCells.kind`. Denser than consolidation counts as VESSEL.
 AERATED, VESSEL, GROUND_GLASS, CONSOLIDATION = 1, 2, 3, 4
 #: Distance of the slices on which the lungs are told apart; those between follow.
 _SIDES_MM = 4.0
@@ -63,30 +69,14 @@ class Opacity:
 
     Parameters
     ----------
-    kind : ndarray of uint8, shape (slices, rows, columns)
-        AERATED, VESSEL, GROUND_GLASS, CONSOLIDATION; 0 outside the lungs. Denser than
-        consolidation counts as VESSEL.
-    voxels : ndarray of float32, same shape
-        Voxels of the lung mask in each cell.
-    origin : tuple of int
-        Row and column of the volume at which the first cell begins.
-    factor : tuple of int
-        Rows and columns of a cell.
+    cells : OpacityCells
+        AERATED, VESSEL, GROUND_GLASS, CONSOLIDATION; 0 outside the lungs.
+    voxels : ndarray of unsigned int, shape of the cells
+        Voxels of the lung mask in each cell, in as few bytes as a cell's size takes.
     """
 
-    kind: Byte
-    voxels: NDArray[np.float32]
-    origin: tuple[int, int]
-    factor: tuple[int, int]
-
-    def on_slice(self, index: int, shape: tuple[int, int]) -> Byte:
-        """`kind` of one slice on the volume's own pixels, shape (rows, columns)."""
-        cells = np.repeat(np.repeat(self.kind[index], self.factor[0], 0), self.factor[1], 1)
-        image = np.zeros(shape, dtype=np.uint8)
-        row, column = self.origin
-        part = image[row : row + cells.shape[0], column : column + cells.shape[1]]
-        part[:] = cells[: part.shape[0], : part.shape[1]]
-        return image
+    cells: OpacityCells
+    voxels: NDArray[np.unsignedinteger]
 
 
 def find_opacity(axial: Volume, lung: Mask, settings: OpacitySettings | None = None) -> Opacity:
@@ -107,13 +97,13 @@ def find_opacity(axial: Volume, lung: Mask, settings: OpacitySettings | None = N
     box = _lung_box(lung, factor)
     shape = tuple((part.stop - part.start) // size for part, size in zip(box, factor, strict=True))
     kind = np.zeros((len(lung), *shape), dtype=np.uint8)
-    voxels = np.zeros(kind.shape, dtype=np.float32)
+    voxels = np.zeros(kind.shape, dtype=np.min_scalar_type(factor[0] * factor[1]))
     thin = _Kernels.of(settings, (row_mm * factor[0] + column_mm * factor[1]) / 2)
     for index in np.flatnonzero(lung.any(axis=(1, 2))):
         inside = lung[index][box].view(np.uint8)
         voxels[index], hu = _cells(axial.hu[index][box], inside, factor)
         kind[index] = _sort(hu, voxels[index] > 0, settings, thin)
-    return Opacity(kind, voxels, (box[0].start, box[1].start), factor)
+    return Opacity(OpacityCells(kind, (box[0].start, box[1].start), factor), voxels)
 
 
 def opacity_burden(
@@ -145,7 +135,7 @@ def opacity_burden(
                 consolidation_ml=float(kinds[CONSOLIDATION]),
                 vessel_ml=float(kinds[VESSEL]),
             )
-    return OpacityBurden(settings.ground_glass_hu, settings.consolidation_hu, regions)
+    return OpacityBurden(settings.ground_glass_hu, settings.consolidation_hu, regions, found.cells)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,7 +183,7 @@ def _cells(
 
 
 def _sort(hu: NDArray[np.float32], inside: Mask, settings: OpacitySettings, thin: _Kernels) -> Byte:
-    """`Opacity.kind` of one slice."""
+    """`OpacityCells.kind` of one slice."""
     solid = inside & (hu >= settings.ground_glass_hu[0])
     in_range = solid & (hu < settings.consolidation_hu[1])
     dense = in_range & (hu >= settings.consolidation_hu[0])
@@ -216,16 +206,15 @@ def _thick(cells: Mask, disc: Byte) -> Mask:
 
 def _per_slice(found: Opacity, axial: Volume) -> NDArray[np.float64]:
     """Voxels of each kind in each slice, shape (2 sides, slices, kinds); right lung first."""
+    cells, voxels = found.cells, found.voxels
     step = max(1, round(_SIDES_MM / axial.geometry.spacing_mm[0]))
-    middle = (axial.geometry.shape[2] / 2 - found.origin[1]) / found.factor[1]
-    left = left_of_border(found.voxels[::step, ::2, ::2] > 0, middle / 2).repeat(2, 1).repeat(2, 2)
-    counts = np.zeros((2, len(found.kind), CONSOLIDATION + 1))
-    for index in np.flatnonzero(found.voxels.any(axis=(1, 2))):
-        side = left[index // step, : found.kind.shape[1], : found.kind.shape[2]]
-        which = found.kind[index] + np.uint8(CONSOLIDATION + 1) * side
-        total = np.bincount(
-            which.ravel(), found.voxels[index].ravel(), minlength=2 * (CONSOLIDATION + 1)
-        )
+    middle = (axial.geometry.shape[2] / 2 - cells.origin[1]) / cells.factor[1]
+    left = left_of_border(voxels[::step, ::2, ::2] > 0, middle / 2).repeat(2, 1).repeat(2, 2)
+    counts = np.zeros((2, len(cells.kind), CONSOLIDATION + 1))
+    for index in np.flatnonzero(voxels.any(axis=(1, 2))):
+        side = left[index // step, : voxels.shape[1], : voxels.shape[2]]
+        which = cells.kind[index] + np.uint8(CONSOLIDATION + 1) * side
+        total = np.bincount(which.ravel(), voxels[index].ravel(), minlength=2 * (CONSOLIDATION + 1))
         counts[:, index] = total.reshape(2, -1)
     return counts
 

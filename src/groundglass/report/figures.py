@@ -9,26 +9,23 @@ from __future__ import annotations
 
 import base64
 import os
+from bisect import bisect_left
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import Heatmap, SliceFate
-from groundglass.explain.opacity import GROUND_GLASS
 from groundglass.report.overlay import (
-    DRAWING,
+    encode_heat,
     encode_jpeg,
-    encode_layer,
-    heat_colours,
+    encode_opacity,
     lung_outlines,
-    opacity_colours,
     window_grey,
 )
+from groundglass.report.resampling import fitted
 from groundglass.report.scene import Frame, Scene
 
 _DRAWERS = min(8, os.cpu_count() or 1)
@@ -53,8 +50,6 @@ class FigureSettings:
     heat_edge, coarse_edge : int
         Longer side of a heat layer in pixels: of a key slice, and of the others, whose maps have
         32 cells.
-    opacity_edge : int
-        Longer side of the layer of what was counted as opacity, in pixels; its cells are 1.5 mm.
     """
 
     key_slices: int = 9
@@ -64,12 +59,9 @@ class FigureSettings:
     browse_edges: tuple[int, ...] = (512, 448, 384, 352, 320, 288, 256, 192)
     heat_edge: int = 224
     coarse_edge: int = 96
-    opacity_edge: int = 256
 
 
 FIGURES = FigureSettings()
-
-Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,7 @@ class SliceFigure:
     heat : str
         Data URI of the heat layer; empty without heat.
     opacity : str
-        Data URI of what was counted as opacity; empty without any.
+        Data URI of what was counted as opacity, on `Scene.opacity_box_mm`; empty without any.
     """
 
     frame: Frame
@@ -186,60 +178,36 @@ def data_uri(content: bytes, media_type: str) -> str:
 def _figure(scene: Scene, frame: Frame, edge: int | None, quality: int) -> SliceFigure:
     _, row_mm, column_mm = scene.geometry.spacing_mm
     grey = window_grey(scene.frame_hu(frame))
-    heat = scene.frame_heat(frame)
+    heat = scene.frame_heat(
+        frame, FIGURES.heat_edge if scene.is_key(frame) else FIGURES.coarse_edge
+    )
+    cells = scene.frame_opacity(frame)
     return SliceFigure(
         frame=frame,
-        image=data_uri(encode_jpeg(_fit(grey, edge), quality), "image/jpeg"),
+        image=data_uri(encode_jpeg(fitted(grey, edge), quality), "image/jpeg"),
         outline=outline_path(scene.frame_mask(frame), (row_mm, column_mm)),
-        heat="" if heat is None else heat_uri(heat, _heat_edge(scene, frame)),
-        opacity=_opacity_uri(scene.frame_opacity(frame)),
+        heat="" if heat is None else layer_uri(encode_heat(heat)),
+        opacity="" if cells is None else layer_uri(encode_opacity(cells)),
     )
 
 
-def _heat_edge(scene: Scene, frame: Frame) -> int:
-    return FIGURES.heat_edge if scene.is_key(frame) else FIGURES.coarse_edge
-
-
-def _opacity_uri(kind: NDArray[np.uint8] | None) -> str:
-    """What was counted as opacity, empty where nothing was."""
-    if kind is None:
-        return ""
-    if not (kind >= GROUND_GLASS).any():
-        return ""
-    share = min(1.0, FIGURES.opacity_edge / max(kind.shape))
-    rows, columns = (max(1, round(size * share)) for size in kind.shape)
-    # Shrunk first: of a nearest pixel it is the same, and colours are four times the bytes.
-    small = cv2.resize(np.ascontiguousarray(kind), (columns, rows), interpolation=cv2.INTER_NEAREST)
-    return data_uri(encode_layer(opacity_colours(np.asarray(small, dtype=np.uint8))), "image/png")
-
-
-def heat_uri(heat: NDArray[np.float32], edge: int) -> str:
-    """The heat layer, no longer than `edge` pixels; empty where nothing reaches the threshold."""
-    small = _fit(heat, edge)
-    if not (small >= DRAWING.heat_threshold).any():
-        return ""
-    return data_uri(encode_layer(heat_colours(small)), "image/png")
-
-
-def _fit(image: NDArray[Pixel], edge: int | None) -> NDArray[Pixel]:
-    """The image made smaller so that its longer side is at most `edge`."""
-    longest = max(image.shape)
-    if edge is None or longest <= edge:
-        return np.ascontiguousarray(image)
-    rows, columns = (max(1, round(size * edge / longest)) for size in image.shape)
-    smaller = cv2.resize(np.ascontiguousarray(image), (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(smaller, dtype=image.dtype)
+def layer_uri(png: bytes) -> str:
+    """A layer as a data URI; nothing stays nothing."""
+    return data_uri(png, "image/png") if png else ""
 
 
 def _affordable_edge(scene: Scene, settings: FigureSettings) -> int:
     """The largest size at which all slices fit the budget, judged on nine of them."""
     sample = _spread(scene.frames, 9)
     greys = [window_grey(scene.frame_hu(frame)) for frame in sample]
-    for edge in settings.browse_edges[:-1]:
-        sizes = [len(encode_jpeg(_fit(grey, edge), settings.browse_quality)) for grey in greys]
-        if np.mean(sizes) * len(scene.frames) <= settings.browse_budget_bytes:
-            return edge
-    return settings.browse_edges[-1]
+
+    def too_large(edge: int) -> bool:
+        sizes = [len(encode_jpeg(fitted(grey, edge), settings.browse_quality)) for grey in greys]
+        return bool(np.mean(sizes) * len(scene.frames) > settings.browse_budget_bytes)
+
+    # Too large ones come first: halving finds the first that is not.
+    edges = settings.browse_edges
+    return edges[bisect_left(edges[:-1], 0, key=lambda edge: -too_large(edge))]
 
 
 def _orientation_frames(scene: Scene) -> Sequence[Frame]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import GroupPrediction, SliceFate
-from groundglass.report.figures import data_uri, heat_uri, outline_path
-from groundglass.report.overlay import encode_jpeg
+from groundglass.report.figures import data_uri, layer_uri, outline_path
+from groundglass.report.overlay import encode_heat, encode_jpeg
+from groundglass.report.resampling import fitted, fitted_shape
 from groundglass.report.scene import Frame, Scene
 
 #: Largest size of the coronal image in units of the figure (CSS pixels at its natural size).
@@ -19,6 +20,9 @@ _MAX_WIDTH, _MAX_HEIGHT = 300.0, 520.0
 
 #: HU that the coronal image spreads over its grey scale before averaging: air to soft bone.
 _AIR_HU, _DENSE_HU = -1000.0, 300.0
+
+#: At least so many rows of each slice are averaged: what lies between looks like them.
+_ROWS = 128
 
 #: Longer side of the heat laid over it, in pixels.
 _HEAT_EDGE = 160
@@ -143,7 +147,7 @@ def overview(scene: Scene) -> Overview:
     return Overview(
         image=data_uri(encode_jpeg(coronal_grey(scene), 85), "image/jpeg"),
         outline=outline_path(shadow, (slice_mm, column_mm)),
-        heat=heat_uri(coronal_heat(scene), _HEAT_EDGE),
+        heat=layer_uri(encode_heat(fitted(coronal_heat(scene), _HEAT_EDGE))),
         width=width_mm * scale,
         height=height_mm * scale,
         scale=scale,
@@ -164,7 +168,10 @@ def coronal_grey(scene: Scene) -> NDArray[np.uint8]:
         Head on top, the patient's right on the left; a pixel is one slice high and one column wide.
     """
     hu = scene.crop.of(scene.hu)
-    mean = np.stack([np.clip(s, _AIR_HU, _DENSE_HU).mean(axis=0, dtype=np.float32) for s in hu])
+    step = max(1, hu.shape[1] // _ROWS)
+    mean = np.stack(
+        [np.clip(s[::step], _AIR_HU, _DENSE_HU).mean(axis=0, dtype=np.float32) for s in hu]
+    )
     low, high = np.percentile(mean, (2.0, 99.8))
     share = np.clip((mean - low) / max(high - low, 1.0), 0.0, 1.0)
     grey: NDArray[np.uint8] = np.rint(255 * share[::-1]).astype(np.uint8)
@@ -172,11 +179,17 @@ def coronal_grey(scene: Scene) -> NDArray[np.uint8]:
 
 
 def coronal_heat(scene: Scene) -> NDArray[np.float32]:
-    """The hottest heat front to back, shape (slices, columns); as `coronal_grey` lies."""
-    columns = scene.crop.right - scene.crop.left
+    """The hottest heat front to back, as `coronal_grey` lies, in no more columns than are drawn.
+
+    Returns
+    -------
+    ndarray of float32, shape (slices, columns)
+    """
+    crop = scene.crop
+    _, columns = fitted_shape((crop.bottom - crop.top, crop.right - crop.left), _HEAT_EDGE)
     heat = np.zeros((len(scene.frames), columns), dtype=np.float32)
     for row, frame in zip(heat, scene.frames, strict=True):
-        found = scene.frame_heat(frame)
+        found = scene.frame_heat(frame, _HEAT_EDGE)
         if found is not None:
             np.max(found, axis=0, out=row)
     return heat

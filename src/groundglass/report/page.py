@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 
 import jinja2
@@ -86,8 +87,9 @@ def render_page(result: TriageResult, volume: Volume) -> bytes:
     return _template().render(context).encode()
 
 
+@cache
 def _template() -> jinja2.Template:
-    """The page's template: every value is escaped, a missing one is an error."""
+    """The page's template, compiled once: every value is escaped, a missing one is an error."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("groundglass.report"),
         autoescape=True,
@@ -158,6 +160,13 @@ def _figure_context(scene: Scene) -> Context:
         "has_heat": has_heat,
         "heat_class": class_name(label) if label else "",
         "heat_facts": heat_facts(scene.result),
+        "opacity_box": dict(
+            zip(
+                ("x", "y", "width", "height"),
+                (round(mm, 2) for mm in scene.opacity_box_mm),
+                strict=True,
+            )
+        ),
         "opacity_colours": {
             "ground_glass": "#{:02x}{:02x}{:02x}".format(*GROUND_GLASS_RGB),
             "consolidation": "#{:02x}{:02x}{:02x}".format(*CONSOLIDATION_RGB),

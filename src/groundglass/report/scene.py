@@ -5,7 +5,7 @@ Radiological convention: seen from the feet, the patient's right on the image's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.geometry import AxialTurn, Geometry
-from groundglass.core.result import SliceRecord, TriageResult
+from groundglass.core.result import OpacityCells, SliceRecord, TriageResult
 from groundglass.core.volume import Volume
-from groundglass.explain import Opacity, find_opacity
 from groundglass.prepare.regions import Regions
 from groundglass.report.overlay import Hu
+from groundglass.report.resampling import fitted, fitted_shape, sampled
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
@@ -120,41 +120,58 @@ class Scene:
         image: NDArray[np.bool_] = self.mask[frame.axial_index]
         return self.crop.of(image)
 
-    def frame_heat(self, frame: Frame) -> NDArray[np.float32] | None:
-        """Heat of a frame: a key slice's own map, or the coarse one; None where none was made."""
+    def frame_heat(self, frame: Frame, edge: int | None = None) -> NDArray[np.float32] | None:
+        """Heat of a frame: a key slice's own map, or the coarse one; None where none was made.
+
+        Parameters
+        ----------
+        frame : Frame
+            Which.
+        edge : int, optional
+            The longer side of the map is at most so many pixels; as the frame's without it.
+        """
         found = self._heat.get(frame.axial_index)
         if found is None:
             return None
-        heat = np.ascontiguousarray(_turn_slice(self._turn, found))
+        heat = _turn_slice(self._turn, found)
         _, rows, columns = self.geometry.shape
-        if heat.shape != (rows, columns):
-            large = cv2.resize(heat, (columns, rows), interpolation=cv2.INTER_LINEAR)
-            heat = np.asarray(large, dtype=np.float32)
-        return self.crop.of(heat)
+        if heat.shape == (rows, columns):
+            return fitted(self.crop.of(heat), edge)
+        crop = self.crop
+        part = range(crop.top, crop.bottom), range(crop.left, crop.right)
+        return sampled(heat, (rows, columns), part, fitted_shape(tuple(map(len, part)), edge))
 
     def is_key(self, frame: Frame) -> bool:
         """Whether a frame has a map of its own, finer than the coarse one."""
         return frame.axial_index in self._key
 
     def frame_opacity(self, frame: Frame) -> NDArray[np.uint8] | None:
-        """What a frame's lung was counted as (`groundglass.explain.opacity`); None if not at all.
+        """What a frame's lung was counted as (`OpacityCells.kind`); None if not at all.
 
-        Shape as the frame's; 0 outside the lungs.
+        On cells that lie as `opacity_box_mm` says.
         """
-        if self._opacity is None:
-            return None
-        _, rows, columns = self.geometry.shape
-        return self.crop.of(self._opacity.on_slice(frame.axial_index, (rows, columns)))
+        cells = self._opacity
+        return None if cells is None else cells.kind[frame.axial_index]
 
-    @cached_property
-    def _opacity(self) -> Opacity | None:
-        """Measured again for the drawing; a map of every voxel would double the result."""
-        counted = self.result.opacity_burden is not None and self.mask.any()
-        if not counted:
-            return None
-        found = find_opacity(self._axial, self.mask)
-        # The counts of voxels are four times as large as what is drawn.
-        return replace(found, voxels=np.empty((0, 0, 0), dtype=np.float32))
+    @property
+    def opacity_box_mm(self) -> tuple[float, float, float, float]:
+        """Left, top, width and height of `frame_opacity` in mm from the frame's corner."""
+        cells = self._opacity
+        if cells is None:
+            return 0.0, 0.0, *self.size_mm
+        _, row_mm, column_mm = self.geometry.spacing_mm
+        _, rows, columns = cells.kind.shape
+        return (
+            (cells.origin[1] - self.crop.left) * column_mm,
+            (cells.origin[0] - self.crop.top) * row_mm,
+            columns * cells.factor[1] * column_mm,
+            rows * cells.factor[0] * row_mm,
+        )
+
+    @property
+    def _opacity(self) -> OpacityCells | None:
+        burden = self.result.opacity_burden
+        return None if burden is None else burden.cells
 
     @cached_property
     def _key(self) -> set[int]:
