@@ -7,10 +7,11 @@ import pytest
 from groundglass.prepare.threads import for_each
 
 
-def test_every_index_is_done_once() -> None:
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 100])
+def test_every_index_is_done_once(count: int) -> None:
     done: list[int] = []
-    for_each(done.append, range(100))
-    assert sorted(done) == list(range(100))
+    for_each(done.append, range(3, 3 + count))
+    assert sorted(done) == list(range(3, 3 + count))
 
 
 def test_an_error_is_raised() -> None:
