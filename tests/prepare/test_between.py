@@ -21,9 +21,10 @@ def disc(radius: float) -> np.ndarray:
     return np.asarray(np.hypot(y - 48, x - 48) < radius)
 
 
-def test_thick_slices_are_all_segmented_and_thin_ones_every_3_mm() -> None:
+def test_thick_slices_are_all_segmented_and_thin_ones_every_4_mm() -> None:
     assert slices_to_segment(5, 5.0).tolist() == [0, 1, 2, 3, 4]
-    assert slices_to_segment(5, 2.1).tolist() == [0, 1, 2, 3, 4]
+    assert slices_to_segment(5, 1.6).tolist() == [0, 1, 2, 3, 4]
+    assert slices_to_segment(5, 1.5000004).tolist() == [0, 2, 4]
     assert slices_to_segment(8, 1.0).tolist() == [0, 4, 7]
     assert slices_to_segment(8, 1.0000004).tolist() == [0, 4, 7]
     assert slices_to_segment(17, 0.5).tolist() == [0, 8, 16]
