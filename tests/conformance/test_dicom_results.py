@@ -269,6 +269,28 @@ def test_key_slices_are_named_by_object_and_frame(made: Written) -> None:
     assert sorted(frames, key=str) == sorted(expected, key=str)
 
 
+@pytest.mark.parametrize("kind", ["structured-report", "key-objects"])
+def test_all_a_document_names_is_in_its_evidence(made: Written, kind: str) -> None:
+    data = made.data(kind)
+    (study,) = data.CurrentRequestedProcedureEvidenceSequence
+    evidence = {
+        reference.ReferencedSOPInstanceUID
+        for series in study.ReferencedSeriesSequence
+        for reference in series.ReferencedSOPSequence
+    }
+    named = {
+        element.value
+        for element in data["ContentSequence"].value[-1].iterall()
+        if element.keyword == "ReferencedSOPInstanceUID"
+    } | {
+        reference.ReferencedSOPInstanceUID
+        for item in data.ContentSequence
+        for reference in item.get("ReferencedSOPSequence", ())
+    }
+    assert named
+    assert named <= evidence
+
+
 def place(made: Written, z: float) -> tuple[str, int | None]:
     """Object and frame at a height, from the files the study was made of."""
     if made.volume.series is None or len(made.volume.series.instances) == 1:

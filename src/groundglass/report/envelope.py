@@ -6,13 +6,12 @@ the study, and bytes.
 
 from __future__ import annotations
 
-import copy
-import io
 import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from highdicom import ContributingEquipment
@@ -23,6 +22,7 @@ from pydicom.sr.codedict import codes
 
 from groundglass.dicom.identification import PATIENT_AND_STUDY
 from groundglass.dicom.own_words import MANUFACTURER, MODEL
+from groundglass.report.encoding import file_bytes
 from groundglass.report.identity import (
     SERIES_DESCRIPTION,
     SERIES_NUMBER,
@@ -41,6 +41,7 @@ _DATES = (
     ("SeriesDate", "SeriesTime"),
     ("StudyDate", "StudyTime"),
 )
+_PIXEL_DATA = 0x7FE00010
 _PLAIN = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "×": "x", "·": "-", "≥": ">=", "≤": "<=", "…": "...",
      "‘": "'", "’": "'", "“": '"', "”": '"'}
@@ -186,7 +187,11 @@ class Envelope:
         )
 
     def seal(
-        self, dataset: Dataset, kind: ResultKind, name: str, frames: bytes = b""
+        self,
+        dataset: Dataset,
+        kind: ResultKind,
+        name: str,
+        ready: Mapping[int, bytes] = MappingProxyType({}),
     ) -> DicomObject:
         """Make an object part of the study, and bytes.
 
@@ -198,28 +203,27 @@ class Envelope:
             What it is.
         name : str
             Its file's name.
-        frames : bytes, optional
-            Elements that follow all others, as they are (`frames.put_frames`).
+        ready : mapping of int to bytes, optional
+            Elements as they are written, by tag (`frames.put_frames`).
         """
         for keyword in PATIENT_AND_STUDY:
             stated = self.header.get_item(keyword)
             if stated is not None and (stated.value or keyword in dataset):
-                dataset[keyword] = copy.deepcopy(self.header[keyword])
+                dataset[keyword] = self.header[keyword]
         self._date(dataset)
-        if frames or "PixelData" in dataset:
+        if _PIXEL_DATA in ready or "PixelData" in dataset:
             dataset.BodyPartExamined = self.body_part
         if "ContentLabel" in dataset:
             dataset.ContentCreatorName = None  # no person; the attribute may not be missing
-        dataset.ContributingEquipmentSequence = self._equipment()
+        dataset.ContributingEquipmentSequence = self._equipment
         for group in dataset.get("DimensionOrganizationSequence", ()):
             group.DimensionOrganizationUID = self.identity.uid(f"{kind} dimensions")
         for index in dataset.get("DimensionIndexSequence", ()):
             index.DimensionOrganizationUID = self.identity.uid(f"{kind} dimensions")
-        buffer = io.BytesIO()
         with warnings.catch_warnings():
             # Values a scanner wrote against the standard are repeated as they are, not judged.
             warnings.simplefilter("ignore", UserWarning)
-            dataset.save_as(buffer, enforce_file_format=True)
+            content = file_bytes(dataset, ready)
         return DicomObject(
             kind=kind,
             name=name,
@@ -228,7 +232,7 @@ class Envelope:
             series_instance_uid=str(dataset.SeriesInstanceUID),
             study_instance_uid=str(dataset.StudyInstanceUID),
             transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
-            content=buffer.getvalue() + frames,
+            content=content,
         )
 
     def _date(self, dataset: Dataset) -> None:
@@ -240,6 +244,7 @@ class Envelope:
             if keyword in dataset:
                 delattr(dataset, keyword)
 
+    @cached_property
     def _equipment(self) -> Sequence[Dataset]:
         """The scanner, and the library that wrote the object (PS3.3 C.12.1, CID 7005)."""
         items = []
@@ -248,7 +253,7 @@ class Envelope:
             for keyword in ("Manufacturer", "ManufacturerModelName", "InstitutionName",
                             "StationName", "DeviceSerialNumber", "SoftwareVersions"):  # fmt: skip
                 if self.header.get(keyword):
-                    scanner[keyword] = copy.deepcopy(self.header[keyword])
+                    scanner[keyword] = self.header[keyword]
             purpose = CodedConcept.from_code(codes.DCM.AcquisitionEquipment)
             scanner.PurposeOfReferenceCodeSequence = [purpose]
             items.append(scanner)

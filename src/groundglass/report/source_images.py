@@ -18,10 +18,14 @@ from groundglass.core.volume import Volume
 from groundglass.dicom.frames import Frame, frames_of
 from groundglass.dicom.identification import read_identification
 from groundglass.errors import ReportError
+from groundglass.report.encoding import element, sequence
 from groundglass.report.identity import Identity
 
 #: What highdicom calls a slice until the real references are put in.
 _STAND_IN_UID = "2.25.1"
+#: Tags of the references.
+_SERIES, _INSTANCES, _SERIES_UID = 0x00081115, 0x0008114A, 0x0020000E
+_SOURCE_IMAGES = 0x00082112
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class SourceImages:
     def stand_in(self, identity: Identity, index: int) -> Dataset:
         """Header of a slice as of a single-frame CT image, whatever object holds it.
 
-        The real references come with `refer_to_images` and `frames.put_frames`: so objects of one
+        The real references come with `frames.put_frames`: so objects of one
         frame and of many are treated alike. Nothing in it is the patient's.
         """
         data = self._shared(identity)
@@ -137,17 +141,22 @@ class SourceImages:
             found.setdefault(image.sop_instance_uid, item)
         return list(found.values())
 
-    def refer_to_images(self, dataset: Dataset, indices: Iterable[int]) -> None:
-        """Say which images an object comes from, in the place of stand-ins (PS3.3 C.7.6.1.1.3)."""
-        whole: dict[str, Dataset] = {}
-        for image in (self.images[index] for index in indices):
-            if image.sop_instance_uid not in whole:
-                whole[image.sop_instance_uid] = object_reference(image)
-        series = Dataset()
-        series.SeriesInstanceUID = self.series_instance_uid
-        series.ReferencedInstanceSequence = list(whole.values())
-        dataset.SourceImageSequence = list(whole.values())
-        dataset.ReferencedSeriesSequence = [series]
+    def references(self, indices: Iterable[int]) -> dict[int, bytes]:
+        """Which images an object comes from, in the place of stand-ins (PS3.3 C.7.6.1.1.3).
+
+        Returns
+        -------
+        dict of int to bytes
+            Source Image Sequence and Referenced Series Sequence by tag (`encoding.file_bytes`).
+        """
+        used = {image.sop_instance_uid: image for image in (self.images[k] for k in indices)}
+        objects = [object_reference(image) for image in used.values()]
+        series = sequence(_INSTANCES, *objects)
+        series += element(_SERIES_UID, b"UI", self.series_instance_uid.encode())
+        return {
+            _SOURCE_IMAGES: sequence(_SOURCE_IMAGES, *objects),
+            _SERIES: sequence(_SERIES, series),
+        }
 
     def _shared(self, identity: Identity) -> Dataset:
         slice_mm, row_mm, column_mm = self.geometry.spacing_mm
@@ -207,12 +216,11 @@ def empty_header(study_instance_uid: str, series_instance_uid: str) -> Dataset:
     return header
 
 
-def object_reference(image: SourceImage) -> Dataset:
-    """A reference to the object that holds an image (PS3.3 table 10-11)."""
-    reference = Dataset()
-    reference.ReferencedSOPClassUID = image.sop_class_uid
-    reference.ReferencedSOPInstanceUID = image.sop_instance_uid
-    return reference
+def object_reference(image: SourceImage) -> bytes:
+    """A reference to the object that holds an image, as elements (PS3.3 table 10-11)."""
+    return element(0x00081150, b"UI", image.sop_class_uid.encode()) + element(
+        0x00081155, b"UI", image.sop_instance_uid.encode()
+    )
 
 
 def _image(frame: Frame) -> SourceImage:

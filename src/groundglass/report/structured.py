@@ -72,9 +72,14 @@ def structured_report(
         The study.
     """
     writer = _Writer(result, source, segmentation, envelope)
+    content = writer.content()
+    # The document is made of the root alone, and the tree hung in: highdicom would copy all of it
+    # and search it for images that are not in the evidence.
+    tree = content.ContentSequence
+    content.ContentSequence = []
     dataset = Comprehensive3DSR(
         evidence=writer.evidence(),
-        content=writer.content(),
+        content=content,
         is_complete=True,
         is_final=False,
         is_verified=False,
@@ -82,6 +87,7 @@ def structured_report(
         transfer_syntax_uid=ExplicitVRLittleEndian,
         **envelope.series(_KIND),
     )
+    dataset.ContentSequence = tree
     return envelope.seal(dataset, _KIND, "structured-report.dcm")
 
 
