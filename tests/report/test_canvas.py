@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from groundglass.report.canvas import Canvas, Type, plain, width_of, wrapped
+from groundglass.report.canvas import Canvas, Type, plain, wrapped
+from groundglass.report.letters import width_of
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,15 @@
-"""Drawing text and pictures on a page of pixels, for receivers that show nothing but images.
-
-Pillow's own typeface comes with it and looks the same on every machine; it has plain letters only.
-"""
+"""Drawing text and pictures on a page of pixels, for receivers that show nothing but images."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from groundglass.report.letters import line_mask, width_of
 
 Rgb = tuple[int, int, int]
 Picture = NDArray[np.uint8]
@@ -75,25 +73,16 @@ class Canvas:
 
     def text(self, at: tuple[int, int], words: str, kind: Type) -> None:
         """One line whose upper left corner is `at`."""
-        self._draw.text(
-            at,
-            plain(words),
-            font=_font(kind.size),
-            fill=kind.colour,
-            stroke_width=1 if kind.bold else 0,
-            stroke_fill=kind.colour,
-        )
+        self._ink(at, plain(words), kind, 1 if kind.bold else 0)
 
     def label(self, at: tuple[int, int], words: str, kind: Type) -> None:
         """One line on a picture, edged in black to be read on any grey."""
-        font = _font(kind.size)
-        self._draw.text(
-            at, plain(words), font=font, fill=kind.colour, stroke_width=3, stroke_fill=BLACK
-        )
+        self._ink(at, plain(words), Type(kind.size, BLACK), 3)
+        self._ink(at, plain(words), kind, 0)
 
     def text_right(self, at: tuple[int, int], words: str, kind: Type) -> None:
         """One line whose upper right corner is `at`."""
-        self.text((at[0] - round(width_of(words, kind.size)), at[1]), words, kind)
+        self.text((at[0] - width_of(plain(words), kind.size), at[1]), words, kind)
 
     def paragraph(self, at: tuple[int, int], words: str, kind: Type, width: int) -> int:
         """Lines of at most `width` pixels from `at` down; where the next one would begin."""
@@ -129,17 +118,16 @@ class Canvas:
         """A picture, shape (rows, columns, 3), its upper left corner at `at`."""
         self._image.paste(Image.fromarray(np.ascontiguousarray(picture)), at)
 
+    def _ink(self, at: tuple[int, int], line: str, kind: Type, stroke: int) -> None:
+        mask, (left, top) = line_mask(line, kind.size, stroke)
+        self._image.paste(kind.colour, (at[0] + left, at[1] + top), Image.fromarray(mask))
+
 
 def plain(words: str) -> str:
     """Words in the letters the typeface has; ? for what has no plain form."""
     parts = unicodedata.normalize("NFKD", words.translate(_PLAIN))
     kept = "".join(c for c in parts if not unicodedata.combining(c))
     return "".join(c if " " <= c <= "~" else "?" for c in " ".join(kept.split()))
-
-
-def width_of(words: str, size: int) -> float:
-    """Width of a line in pixels."""
-    return float(_font(size).getlength(plain(words)))
 
 
 def wrapped(words: str, size: int, width: int) -> list[str]:
@@ -160,8 +148,3 @@ def _cut(line: str, size: int, width: int) -> str:
     while width_of(line, size) > width and len(line) > 1:
         line = line[:-1]
     return line
-
-
-@lru_cache(maxsize=32)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

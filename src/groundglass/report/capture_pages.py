@@ -29,9 +29,15 @@ from groundglass.report.canvas import (
     Picture,
     Rgb,
     Type,
-    width_of,
 )
-from groundglass.report.overlay import DRAWING, heat_colours, lung_outlines, window_grey
+from groundglass.report.letters import width_of
+from groundglass.report.overlay import (
+    DRAWING,
+    heat_steps,
+    heat_table,
+    lung_outlines,
+    window_grey,
+)
 from groundglass.report.scene import Frame, Scene
 from groundglass.report.story import counted, millimetres, range_words
 from groundglass.report.words import OUTCOME_WORDS, class_colour, class_name
@@ -351,10 +357,14 @@ def _slice_picture(
 
 def _blend(grey: Picture, heat: NDArray[np.floating]) -> Picture:
     """Heat laid over grey, shape (rows, columns, 3)."""
-    layer = heat_colours(heat)
-    opacity = layer[..., 3:].astype(np.float32) / 255
-    mixed = grey[..., None] * (1 - opacity) + layer[..., :3] * opacity
-    return np.rint(mixed).astype(np.uint8)
+    picture = np.repeat(grey[..., None], 3, axis=2)
+    steps = heat_steps(heat)
+    drawn = steps > 0
+    layer = heat_table()[steps[drawn]]
+    opacity = layer[:, 3:].astype(np.float32) / 255
+    mixed = picture[drawn] * (1 - opacity) + layer[:, :3] * opacity
+    picture[drawn] = np.rint(mixed).astype(np.uint8)
+    return picture
 
 
 def _outline(picture: Picture, mask: NDArray[np.bool_]) -> None:
@@ -376,7 +386,7 @@ def _lettered(picture: Picture) -> Picture:
     kind = Type(20, WHITE)
     middle = rows // 2 - 10
     canvas.label((6, middle), "R", kind)
-    canvas.label((columns - 6 - round(width_of("L", kind.size)), middle), "L", kind)
+    canvas.label((columns - 6 - width_of("L", kind.size), middle), "L", kind)
     return canvas.pixels
 
 

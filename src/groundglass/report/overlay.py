@@ -57,7 +57,7 @@ GROUND_GLASS_RGB, CONSOLIDATION_RGB = (64, 156, 255), (255, 130, 225)
 _OPACITY_TABLE: Colour = np.zeros((max(GROUND_GLASS, CONSOLIDATION) + 1, 4), dtype=np.uint8)
 _OPACITY_TABLE[GROUND_GLASS] = (*GROUND_GLASS_RGB, 120)
 _OPACITY_TABLE[CONSOLIDATION] = (*CONSOLIDATION_RGB, 120)
-#: Steps between the threshold and the hottest pixel in an encoded layer.
+#: Steps between the threshold and the hottest pixel in a picture.
 _HEAT_STEPS = 255
 
 #: Matplotlib's inferno (CC0), as OpenCV ships it; perceptually uniform. Shape (256, 3), RGB.
@@ -108,6 +108,27 @@ def heat_colours(heat: NDArray[np.floating], settings: OverlaySettings = DRAWING
     layer[..., :3] = _INFERNO[np.rint(first + share * (last - first)).astype(np.intp)]
     layer[..., 3] = np.rint(np.sqrt(share) * settings.heat_opacity * 255)
     return layer
+
+
+def heat_steps(heat: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Heat in 255 steps from the threshold to the hottest; 0 is not drawn.
+
+    Parameters
+    ----------
+    heat : ndarray of float, any shape
+        As for `heat_colours`.
+    """
+    above = np.nan_to_num(heat) - DRAWING.heat_threshold
+    share = np.clip(above / (1.0 - DRAWING.heat_threshold), 0.0, 1.0)
+    steps: NDArray[np.uint8] = np.rint(share * _HEAT_STEPS).astype(np.uint8)
+    return steps
+
+
+@cache
+def heat_table() -> Colour:
+    """The colours of `heat_steps`, shape (256, 4)."""
+    steps = np.linspace(DRAWING.heat_threshold, 1.0, _HEAT_STEPS + 1)
+    return heat_colours(steps)
 
 
 def lung_outlines(mask: NDArray[np.bool_]) -> list[Points]:
@@ -178,10 +199,8 @@ def encode_heat(heat: NDArray[np.floating]) -> bytes:
     bytes
         Empty where no pixel is drawn.
     """
-    above = np.nan_to_num(heat) - DRAWING.heat_threshold
-    share = np.clip(above / (1.0 - DRAWING.heat_threshold), 0.0, 1.0)
-    steps = np.rint(share * _HEAT_STEPS).astype(np.uint8)
-    return indexed_png(steps, _heat_table()) if steps.any() else b""
+    steps = heat_steps(heat)
+    return indexed_png(steps, heat_table()) if steps.any() else b""
 
 
 def encode_opacity(kind: NDArray[np.uint8]) -> bytes:
@@ -199,10 +218,3 @@ def encode_opacity(kind: NDArray[np.uint8]) -> bytes:
     """
     shown = np.where(kind >= GROUND_GLASS, kind, np.uint8(0))
     return indexed_png(shown, _OPACITY_TABLE) if shown.any() else b""
-
-
-@cache
-def _heat_table() -> Colour:
-    """Colours of the steps of heat from the threshold to the hottest."""
-    steps = np.linspace(DRAWING.heat_threshold, 1.0, _HEAT_STEPS + 1)
-    return heat_colours(steps)
