@@ -45,6 +45,8 @@ def test_sums_and_selections_are_by_region() -> None:
     large = np.stack([regions.where(total == 24.0, index) for index in range(4)])
     assert large.sum() == 24
     assert not large[:, :4].any()
+    assert np.array_equal(regions.sizes(), np.where(np.arange(len(total)) == 0, 0, total))
+    assert np.array_equal(regions.mask(total == 24.0), large)
 
 
 def test_more_parts_than_a_table_holds_are_selected_too() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+
+from groundglass.prepare import Regions
 
 Mask = NDArray[np.bool_]
 Border = NDArray[np.float64]
@@ -47,7 +49,7 @@ def _border(lung: Mask, middle: float) -> Border:
         pair = _two_lungs(thinned, int(np.count_nonzero(lung)))
         if pair:
             return _between(*pair)
-        thinned = ndimage.binary_erosion(thinned, np.ones((1, 3, 3), bool))
+        thinned = _thinner(thinned)
     on_the_left = lung & (np.arange(lung.shape[2]) >= middle)
     sides = np.count_nonzero(lung & ~on_the_left), np.count_nonzero(on_the_left)
     if min(sides) < _LEAST_SHARE * sum(sides):
@@ -55,14 +57,25 @@ def _border(lung: Mask, middle: float) -> Border:
     return np.repeat(_valleys(lung)[:, None], lung.shape[1], axis=1)
 
 
+def _thinner(lung: Mask) -> Mask:
+    """Each slice without the cells at its edges."""
+    kernel = np.ones((3, 3), np.uint8)
+    slices = (
+        cv2.erode(one, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        for one in np.ascontiguousarray(lung).view(np.uint8)
+    )
+    return np.stack(list(slices)).view(np.bool_)
+
+
 def _two_lungs(lung: Mask, whole: int) -> tuple[Mask, Mask] | None:
     """The right and the left lung, where two regions are large and beside each other."""
-    regions, count = ndimage.label(lung)
-    sizes = np.bincount(regions.ravel(), minlength=count + 1)[1:]
-    large = [k + 1 for k in np.argsort(sizes)[::-1][:2] if sizes[k] >= _LEAST_SHARE * whole]
+    cells = np.ascontiguousarray(lung)
+    regions = Regions.of(lambda index: cells[index], cells.shape)
+    sizes = regions.sizes()
+    large = [k for k in np.argsort(sizes)[::-1][:2] if sizes[k] >= max(1, _LEAST_SHARE * whole)]
     if len(large) < 2:
         return None
-    first, second = (regions == k for k in large)
+    first, second = (regions.mask(np.arange(len(sizes)) == k) for k in large)
     apart = _mean_column(second) - _mean_column(first)
     if abs(apart) < _LEAST_APART * lung.shape[2]:
         return None
@@ -94,8 +107,9 @@ def _between(right: Mask, left: Mask) -> Border:
 
 def _valleys(lung: Mask) -> Border:
     """Per slice the column with the least lung in the middle third between its edges."""
-    profile = ndimage.gaussian_filter1d(lung.sum(axis=1).astype(float), 1.0, axis=1)
-    profile = ndimage.gaussian_filter1d(profile, 2.0, axis=0)
+    profile = lung.sum(axis=1).astype(float)
+    # Four deviations to either side: a column along the row, two slices up and down the body.
+    profile = cv2.GaussianBlur(profile, (9, 17), 1.0, sigmaY=2.0, borderType=cv2.BORDER_REFLECT)
     seen = np.flatnonzero(lung.sum(axis=(0, 1)))
     low, high = seen[0], seen[-1] + 1
     first = low + (high - low) // 3

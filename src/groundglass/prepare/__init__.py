@@ -14,12 +14,14 @@ from groundglass.prepare.preparing import (
     slice_positions_mm,
 )
 from groundglass.prepare.recipe import Recipe
+from groundglass.prepare.regions import Regions
 from groundglass.prepare.spatial import SquareFrame
 
 __all__ = [
     "LungContext",
     "PreparedStudy",
     "Recipe",
+    "Regions",
     "SquareFrame",
     "classifier_image",
     "clean_lung_mask",

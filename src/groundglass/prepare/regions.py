@@ -84,6 +84,23 @@ class Regions:
         summed = np.bincount(self.region, of_parts, minlength=len(self.region))
         return np.asarray(summed, dtype=np.float64)
 
+    def sizes(self) -> NDArray[np.float64]:
+        """Pixels of each region by number, shape (parts,); 0 for the outside."""
+        parts = np.zeros(len(self.region))
+
+        def count(index: int) -> None:
+            first, last = self.first[index : index + 2]
+            parts[first:last] = np.bincount(self.labels[index].ravel(), minlength=last - first)
+
+        for_each(count, range(len(self.labels)))
+        total = self.total(parts)
+        total[0] = 0
+        return total
+
+    def mask(self, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The volume's voxels that lie in kept regions; `kept` by number, shape (parts,)."""
+        return np.stack([self.where(kept, index) for index in range(len(self.labels))])
+
     def where(self, kept: NDArray[np.bool_], index: int) -> NDArray[np.bool_]:
         """Pixels of one slice that lie in kept regions; `kept` by number, shape (parts,)."""
         parts = kept[self.region[self.first[index] : self.first[index + 1]]]
