@@ -169,11 +169,11 @@ def coronal_grey(scene: Scene) -> NDArray[np.uint8]:
     """
     hu = scene.crop.of(scene.hu)
     step = max(1, hu.shape[1] // _ROWS)
-    mean = np.stack(
-        [np.clip(s[::step], _AIR_HU, _DENSE_HU).mean(axis=0, dtype=np.float32) for s in hu]
-    )
-    low, high = np.percentile(mean, (2.0, 99.8))
-    share = np.clip((mean - low) / max(high - low, 1.0), 0.0, 1.0)
+    # Bounds of the volume's own type: others would make each slice four times as large.
+    low, high = hu.dtype.type(_AIR_HU), hu.dtype.type(_DENSE_HU)
+    mean = np.stack([np.clip(s[::step], low, high).mean(axis=0, dtype=np.float32) for s in hu])
+    dark, bright = np.percentile(mean, (2.0, 99.8))
+    share = np.clip((mean - dark) / max(bright - dark, 1.0), 0.0, 1.0)
     grey: NDArray[np.uint8] = np.rint(255 * share[::-1]).astype(np.uint8)
     return grey
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import highdicom
 import imagecodecs
@@ -20,6 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
 
 from groundglass.core.result import TriageResult
+from groundglass.prepare.threads import for_each
 from groundglass.report import codes
 from groundglass.report.envelope import DicomObject, Envelope
 from groundglass.report.frames import FrameContent, put_frames
@@ -28,7 +26,6 @@ from groundglass.report.source_images import SourceImages
 from groundglass.report.words import class_name
 
 _KIND = ResultKind.SALIENCY
-_ENCODERS = min(8, os.cpu_count() or 1)
 #: The stored value of the study's hottest pixel: heat in thousandths. Finer than anyone sees, and
 #: half the bytes and time of 65536 steps.
 HOTTEST = 1000
@@ -73,10 +70,15 @@ def saliency_map(result: TriageResult, source: SourceImages, envelope: Envelope)
     dataset.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
     # JPEG-LS without loss (PS3.5 A.4.3), which highdicom would need another codec for. Smooth maps
     # take a third of the time of JPEG 2000 and a third more room; dcmtk reads it.
-    with ThreadPoolExecutor(_ENCODERS) as pool:
-        coded = list(pool.map(lambda index: _coded(heat[index], size), indices))
+    coded: dict[int, bytes] = {}
+
+    def encode(index: int) -> None:
+        coded[index] = _coded(heat[index], size)
+
+    for_each(encode, indices)
     # Frames along the slice normal: some readers of maps go by the order alone.
-    frames = put_frames(dataset, source, FrameContent(indices, (), coded, compressed=True))
+    streams = [coded[index] for index in indices]
+    frames = put_frames(dataset, source, FrameContent(indices, (), streams, compressed=True))
     dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
     return envelope.seal(dataset, _KIND, "saliency.dcm", frames)
 
