@@ -30,7 +30,6 @@ from groundglass.core.result import (
     Verdict,
 )
 from groundglass.core.volume import Volume
-from groundglass.errors import SettingsError
 from groundglass.explain import (
     Explained,
     Explainer,
@@ -190,7 +189,7 @@ class Triage:
         SettingsError
             If the bundle has no class of the name to explain.
         """
-        self.refuse_unknown(explain)
+        self.bundle.refuse_unknown(explain)
         axial, turn = volume.to_axial()
         run = _Run(self.bundle, axial, turn, self._provenance, _Clock(progress))
         reason = why_not_chest_ct(volume)
@@ -231,21 +230,6 @@ class Triage:
                 burden=burden,
             )
         return run.with_verdict(verdict, findings)
-
-    def refuse_unknown(self, label: str | None) -> None:
-        """Refuse a class to explain that the bundle does not have.
-
-        Raises
-        ------
-        SettingsError
-            If there is no such class; None is the verdict's, whatever it will be.
-        """
-        if label is not None and label not in self.bundle.labels:
-            raise SettingsError(
-                f"the class {label!r} to explain",
-                expected=f"one of {', '.join(self.bundle.labels)}",
-                action="Name a class of the bundle.",
-            )
 
     def find_lungs(self, axial: Volume) -> LungsFound:
         """Lung mask of an axial volume, on the networks' square and on its own pixels."""

@@ -83,7 +83,7 @@ def analyse(request: Request) -> ExitCode:
     voice = Voice(aside=request.machine)
     with waiting("Loading the networks"):
         triage = Triage.load(request.bundle, Precision(request.precision))
-    triage.refuse_unknown(request.explain)
+    triage.bundle.refuse_unknown(request.explain)
     volume = read(request.source, request.stack, voice)
     with stages(_STAGES) as begin:
         result = triage(volume, begin, request.explain)

@@ -10,6 +10,7 @@ import typer
 
 import groundglass
 from groundglass.cli import (
+    batch,
     cohort,
     deidentify,
     demo,
@@ -56,6 +57,7 @@ app = typer.Typer(
 )
 for _command in (
     run,
+    batch,
     demo,
     phantom,
     prepare,

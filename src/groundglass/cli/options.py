@@ -44,6 +44,16 @@ PrecisionOption = Annotated[
         help="Number format of the networks. auto is bf16 where the processor has it, else f32.",
     ),
 ]
+Explain = Annotated[
+    str | None,
+    typer.Option(
+        "--explain",
+        metavar="LABEL",
+        show_default=False,
+        help="The class whose evidence is shown (heat, contributions), one of the bundle's. The "
+        "verdict's unless given.",
+    ),
+]
 HuScale = Annotated[
     tuple[float, float] | None,
     typer.Option(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from groundglass.cli.console import Voice, counting
-from groundglass.core.study import Series, Study
+from groundglass.core.study import Rejection, Series, Study
 from groundglass.core.volume import Volume
 from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.dicom.imagestack import UNSTATED, ImageStackSettings
@@ -36,8 +37,7 @@ def read(source: Path, stack: ImageStackSettings | None, voice: Voice) -> Volume
     """
     with counting("Reading headers") as progress:
         study = _read_study(source, stack, progress)
-    if study.rejected:
-        _tell_files(study, voice)
+    tell_files(study.rejected, voice)
     series = select_chest_ct(study)
     _tell_choice(study, series, voice)
     with counting("Decoding slices") as progress:
@@ -70,10 +70,12 @@ def _tell_choice(study: Study, series: Series, voice: Voice) -> None:
             voice.say(f"  {rejection.what}: {rejection.reason}")
 
 
-def _tell_files(study: Study, voice: Voice) -> None:
-    """How many files were set aside for which reason; not their names."""
-    reasons = Counter(rejection.reason for rejection in study.rejected).most_common()
-    voice.heading(f"Files set aside: {len(study.rejected)}")
+def tell_files(rejected: Sequence[Rejection], voice: Voice) -> None:
+    """How many files were set aside for which reason, if any were; not their names."""
+    if not rejected:
+        return
+    reasons = Counter(rejection.reason for rejection in rejected).most_common()
+    voice.heading(f"Files set aside: {len(rejected)}")
     for reason, count in reasons[:_SHOWN_REASONS]:
         voice.say(f"  {count} × {reason}")
     if len(reasons) > _SHOWN_REASONS:

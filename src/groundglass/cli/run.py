@@ -52,16 +52,7 @@ def _run(
     ],
     bundle: options.BundleName = options.SHIPPED,
     precision: options.PrecisionOption = "auto",
-    explain: Annotated[
-        str | None,
-        typer.Option(
-            "--explain",
-            metavar="LABEL",
-            show_default=False,
-            help="The class whose evidence is shown (heat, contributions), one of the bundle's. "
-            "The verdict's unless given.",
-        ),
-    ] = None,
+    explain: options.Explain = None,
     machine: Annotated[
         bool,
         typer.Option("--json", help="Print result.json, and nothing else, on standard output."),

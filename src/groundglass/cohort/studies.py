@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from groundglass.cohort.stack_columns import stack_settings
 from groundglass.cohort.stacks import read_stack
 from groundglass.core.volume import Volume
 from groundglass.dicom import read_study, read_volume, select_chest_ct
-from groundglass.dicom.sources import list_entries
+from groundglass.dicom.sources import list_entries, without_file_names
 from groundglass.errors import InputError, ReadError
 from groundglass.phantom import make_phantom
 
@@ -168,11 +167,7 @@ def in_row(case: Case, error: InputError) -> InputError:
 
 def without_names(case: Case, text: str) -> str:
     """Text about a study, each name of a file of it replaced."""
-    names = sorted(_file_names(case.study), key=len, reverse=True)
-    if not names:
-        return text
-    pattern = "|".join(map(re.escape, names))
-    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", "a file", text)
+    return without_file_names(text, _file_names(case.study))
 
 
 def _file_names(study: Path) -> set[str]:
@@ -180,8 +175,7 @@ def _file_names(study: Path) -> set[str]:
         entries, rejected = list_entries(study)
     except ReadError:
         return set()
-    names = {entry.name for entry in entries} | {rejection.what for rejection in rejected}
-    return names | {Path(name).name for name in names}
+    return {entry.name for entry in entries} | {rejection.what for rejection in rejected}
 
 
 def _nothing(found: str) -> ReadError:

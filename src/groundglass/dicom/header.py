@@ -12,8 +12,9 @@ import math
 import struct
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
@@ -50,6 +51,8 @@ PARSE_ERRORS = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError, EOFError, OSError,
     OverflowError, NotImplementedError, RecursionError, MemoryError, AssertionError, struct.error,
 )  # fmt: skip
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +220,7 @@ def _tag(keyword: str) -> int:
 _TOP_TAGS = _by_tag(_TOP)
 _META_TAGS = _by_tag(_FILE_META)
 _GROUP_TAGS = {group: _by_tag(table) for group, table in _GROUPS.items()}
+_STUDY_UID = BaseTag(_tag("StudyInstanceUID"))
 _WANTED = [BaseTag(_tag(keyword)) for keyword in (*_TOP, *_SEQUENCES)]
 
 
@@ -275,24 +279,50 @@ def _parse(entry: Entry, sources: Sources, first: bytes | None) -> dict[str, obj
     The bytes are read first and parsed in memory, so that no length a header claims can ask for
     more memory than the file has bytes.
     """
-    attributes: dict[str, object] = {}
-    for limit in (FIRST_LOOK, LIMITS.header_bytes):
-        last = entry.size <= limit or limit == LIMITS.header_bytes
-        known = first if limit == FIRST_LOOK else None
-        data = sources.read(entry.path, entry.member, limit=limit) if known is None else known
-        try:
-            attributes = _parse_stream(io.BytesIO(data))
-        except ReadError:  # where the first look ends, a sound value may be cut in two
-            if last:
-                raise
-        except PARSE_ERRORS as error:
-            if last:
-                kind = type(error).__name__
-                raise _damaged(f"a DICOM header that cannot be parsed ({kind})") from error
-        else:
-            if last or "PixelData" in attributes:
-                break
-    return attributes
+    return _parsed(entry, sources, first, _parse_stream, lambda found: "PixelData" in found)
+
+
+def read_study_uid(entry: Entry, sources: Sources, first: bytes | None = None) -> str:
+    """Study Instance UID of a DICOM file, whose header is read no further; empty without one.
+
+    Parameters
+    ----------
+    entry : Entry
+        The file.
+    sources : Sources
+        Reads it.
+    first : bytes, optional
+        Its first `FIRST_LOOK` bytes, or all it has, where they have been read already.
+
+    Raises
+    ------
+    ReadError
+        It is a DICOMDIR, or damaged before the UID.
+    """
+    return _parsed(entry, sources, first, _study_uid_in, bool)
+
+
+def _parsed(
+    entry: Entry,
+    sources: Sources,
+    first: bytes | None,
+    parse: Callable[[io.BytesIO], _Found],
+    enough: Callable[[_Found], bool],
+) -> _Found:
+    """What a file's beginning says; where that is not enough, what more of it says."""
+    if entry.size > FIRST_LOOK:
+        data = first or sources.read(entry.path, entry.member, limit=FIRST_LOOK)
+        with suppress(ReadError, *PARSE_ERRORS):  # where it ends, a sound value may be cut in two
+            found = parse(io.BytesIO(data))
+            if enough(found):
+                return found
+        first = None
+    data = first or sources.read(entry.path, entry.member, limit=LIMITS.header_bytes)
+    try:
+        return parse(io.BytesIO(data))
+    except PARSE_ERRORS as error:
+        kind = type(error).__name__
+        raise _damaged(f"a DICOM header that cannot be parsed ({kind})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +401,19 @@ def _parse_stream(stream: io.BytesIO) -> dict[str, object]:
     elif found:
         attributes["PixelData"] = "floating point"
     return attributes
+
+
+def _study_uid_in(stream: io.BytesIO) -> str:
+    opened = open_dataset(stream)
+    dataset = read_dataset(
+        opened.stream,
+        opened.implicit,
+        opened.little,
+        stop_when=lambda tag, _vr, _length: int(tag) > int(_STUDY_UID),
+        specific_tags=[_STUDY_UID],
+    )
+    found = _convert(dataset, {int(_STUDY_UID): _TOP_TAGS[int(_STUDY_UID)]})
+    return str(found.get("StudyInstanceUID", ""))
 
 
 def _read_file_meta(stream: io.BytesIO) -> dict[str, str]:

@@ -19,6 +19,8 @@ class ReadLimits:
     files : int
         Files or zip members looked at. A whole-body thin-slice study with several reconstructions
         is near 10 000.
+    files_of_studies : int
+        Files looked at where an input may hold many studies: two thousand of 500 slices.
     header_bytes : int
         Bytes of a file, after inflating, within which the header must end. An enhanced CT of
         2 000 frames has a header of some 10 MiB.
@@ -33,6 +35,7 @@ class ReadLimits:
     """
 
     files: int = 50_000
+    files_of_studies: int = 1_000_000
     header_bytes: int = 32 * 2**20
     side_pixels: int = 4096
     frames: int = 10_000

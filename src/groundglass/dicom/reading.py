@@ -56,7 +56,33 @@ def read_study(
     ReadError
         No file could be used.
     """
-    entries, rejected = list_entries(Path(path))
+    return read_entries(*list_entries(Path(path)), stack=stack, progress=progress)
+
+
+def read_entries(
+    entries: Sequence[Entry],
+    set_aside: Sequence[Rejection] = (),
+    *,
+    stack: ImageStackSettings | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """`read_study` of files that have been listed.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The files.
+    set_aside : sequence of Rejection
+        What listing them left out.
+    stack, progress
+        As for `read_study`.
+
+    Raises
+    ------
+    ReadError
+        No file could be used.
+    """
+    rejected = list(set_aside)
     with Sources() as sources, warnings.catch_warnings():
         # Damaged files make pydicom warn; each such file has its reason in the result.
         warnings.simplefilter("ignore", UserWarning)
@@ -83,7 +109,7 @@ def read_study(
             stacked, refused = _stack_images(images, stack, sources)
             series, rejected = series + stacked, rejected + refused
     if not series:
-        raise _nothing_read(len(entries), rejected)
+        raise nothing_read(len(entries), rejected)
     return Study(tuple(series), tuple(sorted(rejected, key=lambda r: (r.what, r.reason))))
 
 
@@ -155,8 +181,8 @@ def _stack_images(
         return [], [Rejection(entry.name, str(error)) for entry in images]
 
 
-def _nothing_read(count: int, rejected: Sequence[Rejection]) -> ReadError:
-    """One line per reason, not per file."""
+def nothing_read(count: int, rejected: Sequence[Rejection]) -> ReadError:
+    """That no file of an input could be used: one line per reason, not per file."""
     reasons: defaultdict[str, list[str]] = defaultdict(list)
     for rejection in rejected:
         reasons[rejection.reason].append(rejection.what)

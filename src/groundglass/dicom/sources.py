@@ -6,11 +6,13 @@ Nothing is ever extracted to disk, so a member's name can do no harm.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import BinaryIO, Self
 
@@ -99,18 +101,20 @@ class Sources:
         return archive.open(member)  # type: ignore[return-value]
 
 
-def list_entries(root: Path) -> tuple[list[Entry], list[Rejection]]:
+def list_entries(root: Path, *, most: int = LIMITS.files) -> tuple[list[Entry], list[Rejection]]:
     """Every file of an input, sorted by name, and what was left out at once.
 
     Parameters
     ----------
     root : Path
         A folder, a zip archive or a file.
+    most : int
+        Files it may hold.
 
     Raises
     ------
     ReadError
-        There is nothing there, nothing that can be read, or more than `ReadLimits.files`.
+        There is nothing there, nothing that can be read, or more than `most`.
     """
     try:
         status = root.stat()
@@ -132,15 +136,32 @@ def list_entries(root: Path) -> tuple[list[Entry], list[Rejection]]:
         entries, rejected = _list_archive(root)
     else:
         entries, rejected = [Entry(root, None, root.name, status.st_size)], []
-    if len(entries) > LIMITS.files:
+    if len(entries) > most:
         raise ReadError(
             f"{len(entries)} files",
-            expected=f"at most {LIMITS.files}",
-            action="Give one study at a time.",
+            expected=f"at most {most}",
+            action="Give fewer studies at a time.",
         )
     entries = [replace(entry, name=_printable(entry.name)) for entry in entries]
     rejected = [Rejection(_printable(item.what), item.reason) for item in rejected]
     return sorted(entries, key=lambda entry: entry.name), rejected
+
+
+def without_file_names(text: str, names: Iterable[str]) -> str:
+    """Text with each name of a file replaced: names of files may be names of people.
+
+    Parameters
+    ----------
+    text : str
+        A message.
+    names : iterable of str
+        As `Entry.name` has them; of a path its last part is replaced as well.
+    """
+    known = {part for name in names for part in (name, PurePosixPath(name).name)}
+    if not known:
+        return text
+    pattern = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+    return re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", "a file", text)
 
 
 def _printable(name: str) -> str:

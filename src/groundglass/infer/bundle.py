@@ -70,6 +70,21 @@ class Bundle:
         """Where one of the bundle's files lies."""
         return self.folder / file
 
+    def refuse_unknown(self, label: str | None) -> None:
+        """Refuse a class to explain that the bundle does not have.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such class; None is the verdict's, whatever it will be.
+        """
+        if label is not None and label not in self.labels:
+            raise SettingsError(
+                f"the class {label!r} to explain",
+                expected=f"one of {', '.join(self.labels)}",
+                action="Name a class of the bundle.",
+            )
+
 
 def load_bundle(source: str | Path = DEFAULT) -> Bundle:
     """Read a bundle and check every file against its hash.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing.sharedctypes import Synchronized
+from functools import partial
 from pathlib import Path
 
+from groundglass.batch.processes import Broken, in_processes
 from groundglass.cohort import Case, open_study
 from groundglass.core.result import TriageResult, Verdict
 from groundglass.core.volume import Volume
@@ -220,41 +218,22 @@ def _here(work: _Work, settings: RunSettings) -> Iterator[Judged]:
 
 
 def _in_processes(work: _Work, settings: RunSettings) -> Iterator[Judged]:
-    # Spawned, not forked: the engine's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    workers = min(settings.workers, len(work))
-    counter: Synchronized[int] = context.Value("i", 0)
-    pool = ProcessPoolExecutor(
-        workers, context, initializer=_begin_worker, initargs=(settings, workers, counter)
-    )
-    try:
-        waiting: list[Future[Judged]] = [pool.submit(_judge, *one) for one in work]
-        for future in as_completed(waiting):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise GroundglassError(
-            "a worker process that was killed",
-            expected="all of them to live until the end; memory is the usual reason",
-            action="Go on with --resume and fewer --workers.",
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with closing(in_processes(partial(_Worker, settings), work, settings.workers)) as ended:
+        for _, judged in ended:
+            if isinstance(judged, Broken):
+                raise GroundglassError(
+                    f"a case whose judging did not end: {judged.how}",
+                    expected="an answer, or the reason why there is none",
+                    action="Go on with --resume; give fewer --workers if memory is short.",
+                )
+            yield judged
 
 
-_worker_judge: list[CaseJudge] = []
+class _Worker:
+    """A `CaseJudge` in a process of its own."""
 
+    def __init__(self, settings: RunSettings) -> None:
+        self._judge = CaseJudge(settings)
 
-def _begin_worker(settings: RunSettings, workers: int, counter: Synchronized[int]) -> None:
-    """In a worker: take a share of the cores, then load the networks, which use what they see."""
-    with counter.get_lock():
-        place = counter.value
-        counter.value += 1
-    if hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
-        own = cores[place % workers :: workers] or cores
-        os.sched_setaffinity(0, own)
-    _worker_judge.append(CaseJudge(settings))
-
-
-def _judge(case: Case, patient: int) -> Judged:
-    return _worker_judge[0](case, patient)
+    def __call__(self, work: tuple[Case, int]) -> Judged:
+        return self._judge(*work)
