@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--bundle", default="demonstration", help="name or folder of the weights")
     add("--peers", type=Path, default=_peers_python(), help="interpreter that has the peers")
     add("--pairs", type=int, default=5, help="runs that count")
-    add("--cohort", type=int, default=12, help="studies of the cohort")
+    add("--cohort", type=int, default=24, help="studies of the cohort")
     add("--patients", type=int, default=12, help="made patients for bf16 against f32")
     add("--studies", type=Path, default=ROOT / "runs" / "benchmarks", help="where made studies are")
     add("--masks", type=Path, default=ROOT.parent / "shared" / "data" / "lung-masks" / "test")

@@ -126,7 +126,7 @@ class Bench:
     studies: Path
     marked_slices: Path
     pairs: int = 5
-    cohort: int = 12
+    cohort: int = 24
     patients: int = 12
     tell: Callable[[str], None] = print
 

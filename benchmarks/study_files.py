@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGLosslessSV1
+from pydicom.uid import JPEGLosslessSV1, generate_uid
 
 from groundglass.core.volume import Volume
 from groundglass.dicom import read_study, read_volume, select_chest_ct
@@ -76,6 +76,24 @@ def made(study: MadeStudy, folder: Path) -> Path:
         )
         write_dicom_series(make_phantom(settings), begun)
     return begun.rename(target)
+
+
+def numbered(study: MadeStudy, number: int, folder: Path, target: Path) -> Path:
+    """A copy of a made study in `target` that has UIDs of its own, as another patient's would."""
+    copy = target / f"{number:04}-{study.name}"
+    copy.mkdir(parents=True)
+    for path in sorted(made(study, folder).iterdir()):
+        data = dcmread(path)
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+            setattr(data, keyword, _other_uid(data[keyword].value, number))
+        data.SOPInstanceUID = _other_uid(data.SOPInstanceUID, number)
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+        data.save_as(copy / path.name, enforce_file_format=True)
+    return copy
+
+
+def _other_uid(uid: str, number: int) -> str:
+    return str(generate_uid(entropy_srcs=[uid, str(number)]))
 
 
 def read(folder: Path) -> Volume:
