@@ -1,6 +1,5 @@
-"""Many studies: told apart, analysed side by side, each with a report and a line in a table."""
+"""Many studies analysed side by side, each with a report and a line in a table.
 
-from groundglass.batch.analysing import Analysed, BatchSettings, analyse_each
-from groundglass.dicom.studies import StudyFiles, find_studies
-
-__all__ = ["Analysed", "BatchSettings", "StudyFiles", "analyse_each", "find_studies"]
+Nothing is imported here: a child process must know its share of the cores before numpy and
+OpenVINO count them. `analysing.analyse_each` is where to begin.
+"""

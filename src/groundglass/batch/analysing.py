@@ -73,7 +73,7 @@ class Analysed:
     probabilities : mapping of str to float
         Per class; empty without a verdict.
     slices : int
-        Of the volume; 0 where there was none.
+        Of the volume that was judged; 0 where there is no result.
     seconds : float
         From its files to its report.
     """
@@ -89,7 +89,7 @@ class Analysed:
     @property
     def has_report(self) -> bool:
         """Whether its report was written."""
-        return self.outcome in set(Outcome)
+        return self.slices > 0
 
 
 def analyse_each(

@@ -8,12 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundglass.batch import Analysed, BatchSettings, StudyFiles, analyse_each, find_studies
+from groundglass.batch.analysing import Analysed, BatchSettings, analyse_each
 from groundglass.batch.outcomes import TABLE, Conditions, Outcomes
 from groundglass.cli.console import Voice, counting
 from groundglass.cli.failures import ExitCode
 from groundglass.cli.reading import tell_files
 from groundglass.core.result import RESEARCH_USE_ONLY, Outcome
+from groundglass.dicom.studies import StudyFiles, find_studies
 from groundglass.infer import OpenVinoEngine, Precision, load_bundle
 from groundglass.report import PAGE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -82,7 +83,7 @@ def find_studies(
     """
     with Sources() as sources, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # each damaged file has its reason
-        entries, rejected = _list_all(inputs, sources)
+        entries, rejected = _list_all(inputs)
         found: dict[str, tuple[str, list[Entry]]] = {}
         with ThreadPoolExecutor(_READERS) as pool:
             looks = pool.map(lambda entry: _look(entry, sources), entries)
@@ -101,9 +102,7 @@ def find_studies(
     return tuple(studies), tuple(sorted(rejected, key=lambda r: (r.what, r.reason)))
 
 
-def _list_all(
-    inputs: Sequence[str | Path], sources: Sources
-) -> tuple[list[Entry], list[Rejection]]:
+def _list_all(inputs: Sequence[str | Path]) -> tuple[list[Entry], list[Rejection]]:
     """Every file once, whichever of the inputs hold it; archives opened, but not those in them."""
     entries: dict[tuple[Path, str | None], Entry] = {}
     rejected: list[Rejection] = []
@@ -111,7 +110,7 @@ def _list_all(
         listed, refused = list_entries(root.absolute(), most=LIMITS.files_of_studies)
         rejected += refused
         for entry in listed:
-            if entry.member is not None or not _is_archive(entry, sources):
+            if entry.member is not None or not _is_archive(entry.path):
                 entries[entry.path, entry.member] = entry
                 continue
             try:
@@ -127,13 +126,12 @@ def _list_all(
     return list(entries.values()), rejected
 
 
-def _is_archive(entry: Entry, sources: Sources) -> bool:
-    if not entry.name.lower().endswith(".zip"):  # another name is looked into with the others
-        return False
+def _is_archive(path: Path) -> bool:
+    """Whether to look inside; by name first, so that not every file is opened twice."""
     try:
-        return sources.read(entry.path, None, limit=len(_ZIP)) == _ZIP
-    except ReadError:
-        return False
+        return path.suffix.lower() == ".zip" and zipfile.is_zipfile(path)
+    except OSError:
+        return False  # looking at it gives the reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +165,7 @@ def _look(entry: Entry, sources: Sources) -> _Look | ReadError:
 
 def _what(head: bytes) -> str:
     if head.startswith(_ZIP):
-        return "a zip archive inside an archive, or of another name"
+        return "a zip archive that is damaged, inside another, or not called .zip"
     if is_image(head):
         return "an image that does not say which study it belongs to"
     return "no image format"

@@ -1,0 +1,158 @@
+"""Studies one after the other in a process, and side by side in several."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import weakref
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from groundglass.batch import analysing
+from groundglass.batch.analysing import (
+    NOT_WRITTEN,
+    UNREADABLE,
+    Analysed,
+    Analyst,
+    BatchSettings,
+    analyse_each,
+)
+from groundglass.core.study import Series
+from groundglass.core.volume import Volume
+from groundglass.dicom import read_volume
+from groundglass.dicom.studies import StudyFiles, find_studies
+from groundglass.errors import SettingsError
+
+
+def settings(bundle: Path, workers: int = 2) -> BatchSettings:
+    return BatchSettings(bundle=f"{bundle}/", workers=workers)
+
+
+def without_times(report: Path) -> dict[str, object]:
+    document = json.loads((report / "result.json").read_text("utf-8"))
+    document.pop("timings_ms")
+    document["files"].pop("report.html")  # shows the times
+    return document  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def studies(pile: Path) -> tuple[StudyFiles, ...]:
+    return find_studies([pile])[0]
+
+
+@pytest.fixture(scope="module")
+def ended(
+    studies: tuple[StudyFiles, ...], bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Analysed], Path]:
+    out = tmp_path_factory.mktemp("reports")
+    return list(analyse_each(studies, out, settings(bundle))), out
+
+
+def test_every_study_ends_once_and_failures_stop_nobody(
+    ended: tuple[list[Analysed], Path], studies: tuple[StudyFiles, ...]
+) -> None:
+    found, out = ended
+    assert sorted(one.study.name for one in found) == sorted(study.name for study in studies)
+    assert Counter(one.outcome for one in found) == {
+        "verdict": 2,
+        UNREADABLE: 1,
+        "not-a-chest-ct": 1,
+    }
+    for one in found:
+        assert (out / one.study.name / "result.json").is_file() == one.has_report
+        assert one.seconds > 0
+        assert bool(one.label) == (one.outcome == "verdict")
+        assert one.slices == (24 if one.label else 0)
+
+
+def test_reasons_are_one_line_and_name_no_file(ended: tuple[list[Analysed], Path]) -> None:
+    for one in ended[0]:
+        assert one.reason
+        assert "\n" not in one.reason
+        assert "DOE" not in one.reason
+    (missing,) = (one for one in ended[0] if one.outcome == UNREADABLE)
+    assert "slice" in missing.reason
+    (mr,) = (one for one in ended[0] if one.outcome == "not-a-chest-ct")
+    assert "MR" in mr.reason
+
+
+def test_side_by_side_gives_what_one_after_the_other_gives(
+    ended: tuple[list[Analysed], Path], bundle: Path, tmp_path: Path
+) -> None:
+    found, out = ended
+    analyst = Analyst(settings(bundle), tmp_path)
+    for one in found:
+        again = analyst(one.study)
+        assert (again.outcome, again.label, again.reason) == (one.outcome, one.label, one.reason)
+        assert again.probabilities == pytest.approx(one.probabilities, abs=1e-5)
+        if one.label:
+            ours, theirs = (without_times(f / one.study.name) for f in (tmp_path, out))
+            assert ours["input"] == theirs["input"]
+            assert set(ours["files"]) == set(theirs["files"])  # type: ignore[call-overload]
+
+
+def test_a_volume_is_gone_before_the_next_is_read(
+    studies: tuple[StudyFiles, ...], bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volumes: list[weakref.ref[object]] = []
+    held: list[int] = []
+
+    def reading(series: Series) -> Volume:
+        gc.collect()
+        held.append(sum(one() is not None for one in volumes))
+        volume = read_volume(series)
+        volumes.append(weakref.ref(volume.hu))
+        return volume
+
+    monkeypatch.setattr(analysing, "read_volume", reading)
+    analyst = Analyst(settings(bundle), tmp_path)
+    for study in studies:
+        analyst(study)
+    assert held == [0] * 3  # the MR has no series to read
+    assert len(volumes) == 2  # the one with a gap is refused while it is read
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_analysis(
+    studies: tuple[StudyFiles, ...], bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / studies[0].name).mkdir()
+    (tmp_path / studies[0].name / "notes.txt").write_text("mine")
+    ended = Analyst(settings(bundle), tmp_path)(studies[0])
+    assert ended.outcome == NOT_WRITTEN
+    assert not ended.has_report
+    assert [path.name for path in (tmp_path / studies[0].name).iterdir()] == ["notes.txt"]
+
+
+def test_files_that_vanish_meanwhile_are_one_study_s_failure(
+    pile: Path, bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(pile / "DOE^JANE", tmp_path / "pile" / "a")
+    shutil.copytree(pile / "DOE^JOHN", tmp_path / "pile" / "b")
+    studies, _ = find_studies([tmp_path / "pile"])
+    shutil.rmtree(tmp_path / "pile" / "a")
+    found = list(analyse_each(studies, tmp_path / "out", settings(bundle, 1)))
+    assert sorted(one.outcome for one in found) == [UNREADABLE, "verdict"]
+
+
+def test_the_largest_study_comes_first(
+    studies: tuple[StudyFiles, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[StudyFiles] = []
+
+    def taken(_begin: object, tasks: list[StudyFiles], _workers: int) -> object:
+        given.extend(tasks)
+        return (one for one in ())
+
+    monkeypatch.setattr(analysing, "in_processes", taken)
+    list(analyse_each(studies, tmp_path, BatchSettings()))
+    sizes = [study.size for study in given]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) == len(studies)
+
+
+def test_fewer_than_no_workers_are_refused() -> None:
+    with pytest.raises(SettingsError, match="-1 workers"):
+        BatchSettings(workers=-1)
