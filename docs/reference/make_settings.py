@@ -10,6 +10,7 @@ import re
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 
+from groundglass.batch.analysing import BatchSettings
 from groundglass.dicom.candidates import SelectionSettings
 from groundglass.dicom.grid import AssemblySettings
 from groundglass.dicom.imagestack import ImageStackSettings
@@ -46,6 +47,7 @@ _SETTINGS: tuple[tuple[type, str], ...] = (
     (OpacitySettings, "`opacity_burden(…, settings=…)`"),
     (OverlaySettings, "fixed"),
     (FigureSettings, "fixed"),
+    (BatchSettings, "`analyse_each(studies, out, settings)`, or the options of `groundglass batch`"),
     (PhantomSettings, "`make_phantom(settings)`, or the options of `groundglass phantom`"),
 )
 _ENTRY = re.compile(r"^(\w+(?:, \w+)*) : .*$", re.MULTILINE)

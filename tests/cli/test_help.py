@@ -25,6 +25,7 @@ from groundglass.phantom import LABELS
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"
 COMMANDS = (
     "run",
+    "batch",
     "demo",
     "phantom",
     "prepare",
