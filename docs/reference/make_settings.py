@@ -47,7 +47,7 @@ _SETTINGS: tuple[tuple[type, str], ...] = (
     (OpacitySettings, "`opacity_burden(…, settings=…)`"),
     (OverlaySettings, "fixed"),
     (FigureSettings, "fixed"),
-    (BatchSettings, "`analyse_each(studies, out, settings)`, or the options of `groundglass batch`"),
+    (BatchSettings, "`analyse_each(…, settings)`, or the options of `groundglass batch`"),
     (PhantomSettings, "`make_phantom(settings)`, or the options of `groundglass phantom`"),
 )
 _ENTRY = re.compile(r"^(\w+(?:, \w+)*) : .*$", re.MULTILINE)

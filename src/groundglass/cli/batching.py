@@ -91,7 +91,8 @@ def analyse(request: Request) -> ExitCode:
                 outcomes.add(analysed)
                 done += 1
                 progress(done, len(studies))
-                voice.say(f"  {done:>{len(str(len(studies)))}}  {_line(analysed)}")
+                with progress.aside():
+                    voice.say(f"  {done:>{len(str(len(studies)))}}  {_line(analysed)}")
         outcomes.write(studies)
         return _tell_all(outcomes, studies, voice)
 

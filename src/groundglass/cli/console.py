@@ -40,12 +40,41 @@ class Voice:
         self.say(text, "bold")
 
 
+class Count:
+    """A bar that is told (done, in all).
+
+    Parameters
+    ----------
+    bars : Progress
+        Where it is shown.
+    words : str
+        What is counted.
+    """
+
+    def __init__(self, bars: Progress, words: str) -> None:
+        self._bars = bars
+        self._task = bars.add_task(words, total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far the work is."""
+        self._bars.update(self._task, completed=done, total=total)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Within, the bar makes room for something to be said, wherever that goes."""
+        if self._bars.disable:
+            yield
+            return
+        self._bars.stop()
+        yield
+        self._bars.start()
+
+
 @contextmanager
-def counting(words: str) -> Iterator[Callable[[int, int], None]]:
+def counting(words: str) -> Iterator[Count]:
     """A bar for work that tells (done, in all)."""
     with _bars(MofNCompleteColumn()) as bars:
-        task = bars.add_task(words, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+        yield Count(bars, words)
 
 
 @contextmanager
