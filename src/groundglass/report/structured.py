@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
@@ -185,7 +186,7 @@ class _Writer:
 
     def _lungs(self) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
         """The lungs as segmented, and their volume (TID 1411)."""
-        voxels = int(self._result.mask.sum())
+        voxels = np.count_nonzero(self._result.mask)
         return VolumetricROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=self._tracking("lungs", "Lungs"),
             referenced_segment=ReferencedSegment(

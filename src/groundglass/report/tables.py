@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from groundglass.core.result import (
     MEASURED_BY_HU,
     LungSide,
@@ -132,7 +134,7 @@ def facts_context(result: TriageResult, volume: Volume) -> Context:
     slice_mm, row_mm, column_mm = geometry.spacing_mm
     description = (series.description if series else "") or "no series description"
     size = f"{slices} slices of {rows} × {columns}"
-    lung_ml = float(result.mask.sum()) * geometry.voxel_ml
+    lung_ml = np.count_nonzero(result.mask) * geometry.voxel_ml
     input_facts = [
         ("Series", description),
         ("Modality", (series.modality if series else "") or "not given"),
