@@ -125,3 +125,14 @@ def test_progress_reaches_the_number_of_files(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     find_studies([tmp_path], progress=lambda done, of: seen.append((done, of)))
     assert seen[-1] == (len(ct_series()), len(ct_series()))
+
+
+def test_a_folder_for_results_inside_an_input_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(ct_series()[:20], tmp_path / "scans")
+    write(ct_series()[20:], tmp_path / "reports" / "dicom")
+    monkeypatch.chdir(tmp_path)
+    (study,), rejected = find_studies([Path()], but=Path("reports"))
+    assert len(study.entries) == 20
+    assert rejected == ()

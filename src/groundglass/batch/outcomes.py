@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ from groundglass.batch.analysing import Analysed
 from groundglass.core.result import Outcome
 from groundglass.dicom.studies import StudyFiles
 from groundglass.errors import ReportError
-from groundglass.infer import Bundle, Precision
+from groundglass.infer import Bundle, OpenVinoEngine, Precision
 from groundglass.report.writing import MANIFEST, alone, refusing_unwritable
 
 TABLE = "outcomes.csv"
@@ -42,7 +43,7 @@ class Conditions:
     bundle : Bundle
         Weights.
     precision : Precision
-        The number format in use, not AUTO.
+        The number format asked for.
     explain : str or None
         As in `BatchSettings`.
     """
@@ -60,7 +61,7 @@ class Conditions:
                 provenance["groundglass_version"] == groundglass.__version__
                 and provenance["bundle_sha256"] == dict(self.bundle.sha256)
                 and provenance["recipe"] == json.loads(json.dumps(self.bundle.recipe.to_dict()))
-                and provenance["precision"] == self.precision.value
+                and provenance["precision"] == _in_use(self.precision)
                 and self._explains(document)
             )
         except (OSError, ValueError, KeyError, TypeError):
@@ -217,6 +218,12 @@ class Outcomes:
             if len(record) == len(self.header):
                 row = dict(zip(self.header, record, strict=True))
                 self.rows[row["study"]] = row
+
+
+@cache
+def _in_use(precision: Precision) -> str:
+    """What is asked for as this processor has it; asked only where there is a report to compare."""
+    return OpenVinoEngine(precision).precision.value
 
 
 def _csv(values: Iterable[object]) -> str:

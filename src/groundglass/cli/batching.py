@@ -15,7 +15,7 @@ from groundglass.cli.failures import ExitCode
 from groundglass.cli.reading import tell_files
 from groundglass.core.result import RESEARCH_USE_ONLY, Outcome
 from groundglass.dicom.studies import StudyFiles, find_studies
-from groundglass.infer import OpenVinoEngine, Precision, load_bundle
+from groundglass.infer import Precision, load_bundle
 from groundglass.report import PAGE
 
 #: Studies without a verdict that are named at the end.
@@ -72,11 +72,10 @@ def analyse(request: Request) -> ExitCode:
     bundle = load_bundle(request.bundle)
     bundle.refuse_unknown(request.explain)
     precision = Precision(request.precision)
-    used = OpenVinoEngine(precision).precision
     settings = BatchSettings(str(bundle.folder), precision, request.explain, request.workers)
-    with Outcomes.opened(request.out, Conditions(bundle, used, request.explain)) as outcomes:
+    with Outcomes.opened(request.out, Conditions(bundle, precision, request.explain)) as outcomes:
         with counting("Looking through the files") as progress:
-            studies, set_aside = find_studies(request.inputs, progress=progress)
+            studies, set_aside = find_studies(request.inputs, but=request.out, progress=progress)
         tell_files(set_aside, voice)
         left = [study for study in studies if not outcomes.has(study)]
         _tell_found(len(studies), len(studies) - len(left), voice)

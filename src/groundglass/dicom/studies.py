@@ -54,7 +54,10 @@ class StudyFiles:
 
 
 def find_studies(
-    inputs: Sequence[str | Path], *, progress: Progress | None = None
+    inputs: Sequence[str | Path],
+    *,
+    but: Path | None = None,
+    progress: Progress | None = None,
 ) -> tuple[tuple[StudyFiles, ...], tuple[Rejection, ...]]:
     """Tell the studies in a pile of files apart.
 
@@ -66,6 +69,9 @@ def find_studies(
     ----------
     inputs : sequence of str or Path
         Folders, zip archives and files; archives inside folders are opened too.
+    but : Path, optional
+        A folder that is passed over where it lies in one of them: results as DICOM have the UID of
+        the study they are about.
     progress : callable, optional
         Called with (files done, files in all).
 
@@ -83,7 +89,7 @@ def find_studies(
     """
     with Sources() as sources, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # each damaged file has its reason
-        entries, rejected = _list_all(inputs)
+        entries, rejected = _list_all(inputs, but)
         found: dict[str, tuple[str, list[Entry]]] = {}
         with ThreadPoolExecutor(_READERS) as pool:
             looks = pool.map(lambda entry: _look(entry, sources), entries)
@@ -102,14 +108,19 @@ def find_studies(
     return tuple(studies), tuple(sorted(rejected, key=lambda r: (r.what, r.reason)))
 
 
-def _list_all(inputs: Sequence[str | Path]) -> tuple[list[Entry], list[Rejection]]:
+def _list_all(
+    inputs: Sequence[str | Path], but: Path | None
+) -> tuple[list[Entry], list[Rejection]]:
     """Every file once, whichever of the inputs hold it; archives opened, but not those in them."""
+    passed_over = None if but is None else but.resolve()
     entries: dict[tuple[Path, str | None], Entry] = {}
     rejected: list[Rejection] = []
     for root in map(Path, inputs):
-        listed, refused = list_entries(root.absolute(), most=LIMITS.files_of_studies)
+        listed, refused = list_entries(root.resolve(), most=LIMITS.files_of_studies)
         rejected += refused
         for entry in listed:
+            if passed_over in entry.path.parents:
+                continue
             if entry.member is not None or not _is_archive(entry.path):
                 entries[entry.path, entry.member] = entry
                 continue
