@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from groundglass.batch import processes
 from groundglass.batch.processes import Broken, in_processes, usual_workers
 from groundglass.errors import GroundglassError
 from made_work import Working, alive, eventually
@@ -104,5 +105,10 @@ def test_processes_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> Non
     assert eventually(lambda: not alive(child))
 
 
-def test_usually_no_more_processes_than_cores() -> None:
-    assert 1 <= usual_workers() <= len(os.sched_getaffinity(0))
+@pytest.mark.parametrize(("free_gb", "expected"), [(100, 16), (2.5, 2), (0.1, 1)])
+def test_usually_one_process_a_core_as_far_as_memory_goes(
+    monkeypatch: pytest.MonkeyPatch, free_gb: float, expected: int
+) -> None:
+    monkeypatch.setattr(processes, "_cores", lambda: list(range(16)))
+    monkeypatch.setattr(processes, "_free_bytes", lambda: int(free_gb * 1e9))
+    assert usual_workers() == expected

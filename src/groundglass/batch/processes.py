@@ -83,8 +83,9 @@ def in_processes(
         A process did not come as far as its first task.
     """
     left = deque(tasks)
-    team = [_Worker(begin, cores) for cores in _shares(min(workers, len(left)))]
+    team: list[_Worker] = []
     try:
+        team.extend(_Worker(begin, cores) for cores in _shares(min(workers, len(left))))
         while team:
             ready = wait([worker.answers for worker in team])
             for worker in [one for one in team if one.answers in ready]:
