@@ -13,6 +13,7 @@ import pytest
 
 from groundglass.batch import analysing
 from groundglass.batch.analysing import (
+    BROKE_DOWN,
     NOT_WRITTEN,
     UNREADABLE,
     Analysed,
@@ -20,6 +21,7 @@ from groundglass.batch.analysing import (
     BatchSettings,
     analyse_each,
 )
+from groundglass.batch.processes import Broken
 from groundglass.core.study import Series
 from groundglass.core.volume import Volume
 from groundglass.dicom import read_volume
@@ -151,6 +153,21 @@ def test_the_largest_study_comes_first(
     sizes = [study.size for study in given]
     assert sizes == sorted(sizes, reverse=True)
     assert len(sizes) == len(studies)
+
+
+def test_a_study_in_whose_midst_its_process_ended_says_so(
+    studies: tuple[StudyFiles, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = Broken("its process was ended by SIGKILL")
+
+    def ended(_begin: object, tasks: list[StudyFiles], _workers: int) -> object:
+        return ((task, lost) for task in tasks)
+
+    monkeypatch.setattr(analysing, "in_processes", ended)
+    found = list(analyse_each(studies, tmp_path, BatchSettings()))
+    assert {one.outcome for one in found} == {BROKE_DOWN}
+    assert {one.reason for one in found} == {lost.how}
+    assert not any(one.has_report for one in found)
 
 
 def test_fewer_than_no_workers_are_refused() -> None:
