@@ -125,6 +125,16 @@ def test_a_study_with_other_files_or_without_its_report_comes_again(
         assert not outcomes.has(more)
 
 
+def test_an_old_report_does_not_stand_for_files_that_were_refused_since(
+    tmp_path: Path, conditions: Conditions
+) -> None:
+    with Outcomes.opened(tmp_path, conditions) as outcomes:
+        outcomes.write([])
+        report(tmp_path / STUDY.name, conditions)
+        outcomes.add(Analysed(STUDY, "not-a-chest-ct", "modality MR"))
+        assert not outcomes.has(STUDY)
+
+
 def test_a_line_cut_short_by_a_kill_is_left_out(tmp_path: Path, conditions: Conditions) -> None:
     with Outcomes.opened(tmp_path, conditions) as outcomes:
         outcomes.write([])

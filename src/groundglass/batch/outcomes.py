@@ -19,7 +19,6 @@ from typing import Any, Self
 
 import groundglass
 from groundglass.batch.analysing import Analysed
-from groundglass.core.result import Outcome
 from groundglass.dicom.studies import StudyFiles
 from groundglass.errors import ReportError
 from groundglass.infer import Bundle, OpenVinoEngine, Precision
@@ -128,7 +127,7 @@ class Outcomes:
         row = self.rows.get(study.name)
         return (
             row is not None
-            and row["outcome"] in set(Outcome)
+            and row["slices"] != ""
             and (row["files"], row["bytes"]) == (str(len(study.entries)), str(study.size))
             and self.conditions.made(self.folder / study.name)
         )
