@@ -59,13 +59,14 @@ def dicom_results(
     made = result.provenance
     envelope = Envelope(
         header=source.header,
+        study_instance_uid=source.study_instance_uid,
         identity=Identity.of_result(source.keys, result, settings.revision),
         program=made.groundglass_version,
         weights=made.bundle,
         body_part=_body_part(source, result.outcome),
     )
     pages = verdict_pages(Scene(result, volume), lambda index: source.images[index].name)
-    objects = captures(pages, source.study_instance_uid, envelope)
+    objects = captures(pages, envelope)
     if result.verdict is None:
         return tuple(objects)
     segmentation = lung_segmentation(result.mask, source, envelope)
@@ -118,6 +119,7 @@ def refusal_results(
     program = groundglass.__version__
     envelope = Envelope(
         header=header,
+        study_instance_uid=str(header.StudyInstanceUID),
         identity=Identity.of_refusal(keys, program, str(error), settings.revision),
         program=program,
         weights="",
@@ -128,7 +130,7 @@ def refusal_results(
         lines = ["No series is an axial chest CT fit for the lungs.", error.action]
         lines += error.rejections
     page = refusal_page("Not analysed", lines, program)
-    return tuple(captures([page], str(header.StudyInstanceUID), envelope, quotes=True))
+    return tuple(captures([page], envelope, quotes=True))
 
 
 def _body_part(source: SourceImages, outcome: Outcome) -> str:

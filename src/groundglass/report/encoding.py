@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import correct_ambiguous_vr, write_data_element, write_file_meta_info
 
+PIXEL_DATA = 0x7FE00010
 _ITEM = 0xFFFEE000
 #: Value representations whose length has four bytes (PS3.5 7.1.2), of those written here.
 _LONG = frozenset((b"SQ", b"OB", b"OW", b"UT"))

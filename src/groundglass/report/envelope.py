@@ -12,17 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
 from highdicom import ContributingEquipment
 from highdicom.sr import CodedConcept, DeviceObserverIdentifyingAttributes, ObserverContext
 from pydicom.charset import convert_encodings
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian
 
 from groundglass.dicom.identification import PATIENT_AND_STUDY
 from groundglass.dicom.own_words import MANUFACTURER, MODEL
-from groundglass.report.encoding import file_bytes
+from groundglass.report.encoding import PIXEL_DATA, file_bytes
 from groundglass.report.identity import (
     SERIES_DESCRIPTION,
     SERIES_NUMBER,
@@ -41,10 +41,16 @@ _DATES = (
     ("SeriesDate", "SeriesTime"),
     ("StudyDate", "StudyTime"),
 )
-_PIXEL_DATA = 0x7FE00010
 _PLAIN = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "×": "x", "·": "-", "≥": ">=", "≤": "<=", "…": "...",
      "‘": "'", "’": "'", "“": '"', "”": '"'}
+)  # fmt: skip
+
+
+#: Attributes of patient and study that may be empty and not missing (PS3.5 7.4.3).
+_NEVER_MISSING = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
+    "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
 
 
@@ -84,6 +90,8 @@ class Envelope:
     ----------
     header : pydicom Dataset
         Patient, study and equipment of the CT.
+    study_instance_uid : str
+        The study.
     identity : Identity
         Where UIDs come from.
     program : str
@@ -95,6 +103,7 @@ class Envelope:
     """
 
     header: Dataset
+    study_instance_uid: str
     identity: Identity
     program: str
     weights: str
@@ -158,19 +167,38 @@ class Envelope:
             return True
         return False
 
-    def series(self, kind: ResultKind, number: int = 1) -> dict[str, Any]:
-        """What highdicom's constructors ask for to file an object."""
-        return {
-            "series_instance_uid": self.identity.series_uid(kind),
-            "series_number": SERIES_NUMBER[kind],
-            "series_description": SERIES_DESCRIPTION[kind],
-            "sop_instance_uid": self.identity.instance_uid(kind, number),
-            "instance_number": number,
-            "manufacturer": MANUFACTURER,
-            "manufacturer_model_name": MODEL,
-            "software_versions": self.software_versions,
-            "device_serial_number": self.program,
-        }
+    def begin(self, kind: ResultKind, form: tuple[str, str], number: int = 1) -> Dataset:
+        """An object that says what it is and who made it, to be filled and sealed.
+
+        highdicom's own objects would first read a table of the whole standard, 22 MB of it.
+
+        Parameters
+        ----------
+        kind : ResultKind
+            What it is.
+        form : tuple of str
+            SOP Class UID and Modality.
+        number : int
+            Counts the objects of the kind, from 1.
+        """
+        dataset = Dataset()
+        dataset.SOPClassUID, dataset.Modality = form
+        dataset.SOPInstanceUID = self.identity.instance_uid(kind, number)
+        dataset.InstanceNumber = number
+        dataset.SeriesInstanceUID = self.identity.series_uid(kind)
+        dataset.SeriesNumber = SERIES_NUMBER[kind]
+        dataset.SeriesDescription = SERIES_DESCRIPTION[kind]
+        dataset.Manufacturer, dataset.ManufacturerModelName = MANUFACTURER, MODEL
+        dataset.SoftwareVersions = self.software_versions
+        dataset.DeviceSerialNumber = self.program
+        for keyword in _NEVER_MISSING:
+            setattr(dataset, keyword, None)
+        dataset.StudyInstanceUID = self.study_instance_uid
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        return dataset
 
     @property
     def observer(self) -> ObserverContext:
@@ -210,8 +238,8 @@ class Envelope:
             stated = self.header.get_item(keyword)
             if stated is not None and (stated.value or keyword in dataset):
                 dataset[keyword] = self.header[keyword]
-        self._date(dataset)
-        if _PIXEL_DATA in ready or "PixelData" in dataset:
+        dataset.ContentDate, dataset.ContentTime = self.content_date
+        if PIXEL_DATA in ready:
             dataset.BodyPartExamined = self.body_part
         if "ContentLabel" in dataset:
             dataset.ContentCreatorName = None  # no person; the attribute may not be missing
@@ -235,18 +263,9 @@ class Envelope:
             content=content,
         )
 
-    def _date(self, dataset: Dataset) -> None:
-        """Dates that stay the same; highdicom has written the present ones."""
-        date, time = self.content_date
-        dataset.ContentDate, dataset.ContentTime = date, time
-        for keyword in ("InstanceCreationDate", "InstanceCreationTime", "DateOfSecondaryCapture",
-                        "TimeOfSecondaryCapture"):  # fmt: skip
-            if keyword in dataset:
-                delattr(dataset, keyword)
-
     @cached_property
     def _equipment(self) -> Sequence[Dataset]:
-        """The scanner, and the library that wrote the object (PS3.3 C.12.1, CID 7005)."""
+        """The scanner, and the library that codes the content (PS3.3 C.12.1, CID 7005)."""
         items = []
         if str(self.header.get("Manufacturer") or ""):
             scanner = Dataset()

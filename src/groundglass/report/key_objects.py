@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
-from pydicom.uid import ExplicitVRLittleEndian
+from highdicom.ko import KeyObjectSelection
+from pydicom.uid import KeyObjectSelectionDocumentStorage
 
 from groundglass.core.result import RESEARCH_USE_ONLY, TriageResult
 from groundglass.report import codes
+from groundglass.report.documents import document
 from groundglass.report.envelope import DicomObject, Envelope
 from groundglass.report.identity import ResultKind
 from groundglass.report.source_images import SourceImages
@@ -38,12 +39,8 @@ def key_objects(result: TriageResult, source: SourceImages, envelope: Envelope) 
         description=envelope.letters(words),
     )
     _name_frames(content, source, indices)
-    dataset = KeyObjectSelectionDocument(
-        evidence=evidence,
-        content=content,
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        **envelope.series(_KIND),
-    )
+    form = (KeyObjectSelectionDocumentStorage, "KO")
+    dataset = document(content[0], evidence, envelope, _KIND, form)
     return envelope.seal(dataset, _KIND, "key-objects.dcm")
 
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import cv2
-import highdicom
 import imagecodecs
 import numpy as np
-from highdicom.pm import (
-    DerivedPixelContrastValues,
-    ImageFlavorValues,
-    ParametricMap,
-    RealWorldValueMapping,
-)
+from highdicom.pm import RealWorldValueMapping
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
+from pydicom.sr.coding import Code
+from pydicom.uid import JPEGLSLossless, ParametricMapStorage
 
 from groundglass.core.result import TriageResult
 from groundglass.prepare.threads import for_each
@@ -29,6 +24,8 @@ _KIND = ResultKind.SALIENCY
 #: The stored value of the study's hottest pixel: heat in thousandths. Finer than anyone sees, and
 #: half the bytes and time of 65536 steps.
 HOTTEST = 1000
+_TYPE = ["DERIVED", "PRIMARY", "VOLUME", "NONE"]
+_DERIVATION = Code("112187", "DCM", "Unspecified method of calculation")
 
 
 def saliency_map(result: TriageResult, source: SourceImages, envelope: Envelope) -> DicomObject:
@@ -50,24 +47,17 @@ def saliency_map(result: TriageResult, source: SourceImages, envelope: Envelope)
     indices = sorted(heat)
     label = class_name(result.heatmaps[0].label)
     size = result.mask.shape[1:]
-    dataset = ParametricMap(
-        source_images=[source.stand_in(envelope.identity, indices[0])],
-        pixel_array=np.zeros((1, *size), dtype=np.uint16),
-        contains_recognizable_visual_features=False,
-        real_world_value_mappings=[_mapping()],
-        voi_lut_transformations=[
-            highdicom.VOILUTTransformation(
-                window_center=(HOTTEST + 1) / 2, window_width=HOTTEST + 1
-            )
-        ],
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        content_label="SALIENCY",
-        content_description=envelope.letters(f"Argues for {label}, research use only")[:64],
-        image_flavor=ImageFlavorValues.VOLUME,
-        derived_pixel_contrast=DerivedPixelContrastValues.NONE,
-        **envelope.series(_KIND),
-    )
-    dataset.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
+    dataset = envelope.begin(_KIND, (ParametricMapStorage, "OT"))
+    dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
+    dataset.ImageType = _TYPE
+    dataset.ContentLabel = "SALIENCY"
+    words = f"Argues for {label}, research use only"
+    dataset.ContentDescription = envelope.letters(words)[:64]
+    dataset.ContentQualification, dataset.PixelPresentation = "RESEARCH", "MONOCHROME"
+    dataset.BurnedInAnnotation = dataset.RecognizableVisualFeatures = "NO"
+    dataset.AcquisitionContextSequence = []
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit = 15
     # JPEG-LS without loss (PS3.5 A.4.3), which highdicom would need another codec for. Smooth maps
     # take a third of the time of JPEG 2000 and a third more room; dcmtk reads it.
     coded: dict[int, bytes] = {}
@@ -78,9 +68,9 @@ def saliency_map(result: TriageResult, source: SourceImages, envelope: Envelope)
     for_each(encode, indices)
     # Frames along the slice normal: some readers of maps go by the order alone.
     streams = [coded[index] for index in indices]
-    frames = put_frames(dataset, source, FrameContent(indices, (), streams, compressed=True))
-    dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
-    return envelope.seal(dataset, _KIND, "saliency.dcm", frames)
+    frames = FrameContent(indices, _DERIVATION, (), streams, compressed=True)
+    rest = put_frames(dataset, _shared(), envelope, source, frames)
+    return envelope.seal(dataset, _KIND, "saliency.dcm", rest)
 
 
 def _heat(result: TriageResult) -> dict[int, NDArray[np.float32]]:
@@ -98,6 +88,20 @@ def _coded(heat: NDArray[np.float32], size: tuple[int, ...]) -> bytes:
         large = cv2.resize(stored, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
         stored = np.asarray(large, dtype=np.uint16)
     return bytes(imagecodecs.jpegls_encode(stored))
+
+
+def _shared() -> Dataset:
+    """Functional groups of all frames: what they are, and how stored values are read."""
+    shared, kind, window, values = Dataset(), Dataset(), Dataset(), Dataset()
+    kind.FrameType = _TYPE
+    window.WindowCenter, window.WindowWidth = f"{(HOTTEST + 1) / 2}", f"{HOTTEST + 1}"
+    values.RescaleIntercept, values.RescaleSlope, values.RescaleType = "0", "1", "US"
+    shared.ParametricMapFrameTypeSequence = [kind]
+    shared.FrameVOILUTSequence = [window]
+    shared.PixelValueTransformationSequence = [values]
+    shared.RealWorldValueMappingSequence = [_mapping()]
+    shared.FrameAnatomySequence = [_anatomy()]
+    return shared
 
 
 def _mapping() -> RealWorldValueMapping:

@@ -9,12 +9,12 @@ from highdicom import AlgorithmIdentificationSequence
 from highdicom.color import CIELabColor
 from highdicom.seg import (
     SegmentAlgorithmTypeValues,
-    Segmentation,
-    SegmentationTypeValues,
     SegmentDescription,
 )
 from numpy.typing import NDArray
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+from pydicom.uid import SegmentationStorage
 
 from groundglass.dicom.own_words import MODEL
 from groundglass.report import codes
@@ -26,6 +26,8 @@ from groundglass.report.source_images import SourceImages
 _KIND = ResultKind.SEGMENTATION
 #: The segment that is both lungs.
 LUNGS_SEGMENT = 1
+_DERIVATION = Code("113076", "DCM", "Segmentation")
+_BY_SEGMENT = (0x0062000B, 0x0062000A, "Referenced Segment Number")
 _TEAL = CIELabColor(75.0, -35.0, -5.0)
 
 
@@ -66,20 +68,26 @@ def lung_segmentation(
     lungs.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
         codes.concept(codes.BOTH_SIDES)
     ]
-    dataset = Segmentation(
-        source_images=[source.stand_in(envelope.identity, rows[-1])],
-        pixel_array=np.ones((1, *mask.shape[1:]), dtype=np.bool_),
-        segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=[lungs],
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        content_label="LUNGS",
-        content_description="Lungs, research use only",
-        **envelope.series(_KIND),
-    )
+    dataset = envelope.begin(_KIND, (SegmentationStorage, "SEG"))
+    dataset.ImageType = ["DERIVED", "PRIMARY"]
+    dataset.ContentLabel, dataset.ContentDescription = "LUNGS", "Lungs, research use only"
+    dataset.SegmentationType, dataset.SegmentsOverlap = "BINARY", "NO"
+    dataset.SegmentSequence = [lungs]
+    dataset.BitsAllocated = dataset.BitsStored = 1
+    dataset.HighBit = 0
+    segment, shared = Dataset(), Dataset()
+    segment.ReferencedSegmentNumber = LUNGS_SEGMENT
+    shared.SegmentIdentificationSequence = [segment]
     # Frames from the head down, as highdicom orders them.
     downwards = rows[::-1]
-    frames = FrameContent(downwards, (LUNGS_SEGMENT,), _bits(mask, downwards), compressed=False)
-    rest = put_frames(dataset, source, frames)
+    frames = FrameContent(
+        indices=downwards,
+        derivation=_DERIVATION,
+        dimensions=((_BY_SEGMENT, LUNGS_SEGMENT),),
+        pixels=_bits(mask, downwards),
+        compressed=False,
+    )
+    rest = put_frames(dataset, shared, envelope, source, frames)
     return envelope.seal(dataset, _KIND, "segmentation.dcm", rest)
 
 

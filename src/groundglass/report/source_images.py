@@ -9,7 +9,6 @@ from typing import cast
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage
 from pydicom.valuerep import format_number_as_ds
 
 from groundglass.core.geometry import Geometry, Vector
@@ -21,8 +20,6 @@ from groundglass.errors import ReportError
 from groundglass.report.encoding import element, sequence
 from groundglass.report.identity import Identity
 
-#: What highdicom calls a slice until the real references are put in.
-_STAND_IN_UID = "2.25.1"
 #: Tags of the references.
 _SERIES, _INSTANCES, _SERIES_UID = 0x00081115, 0x0008114A, 0x0020000E
 _SOURCE_IMAGES = 0x00082112
@@ -116,19 +113,6 @@ class SourceImages:
         """The CT's frame of reference; one of our own where it has none (PS3.3 C.7.4.1)."""
         return str(self.header.get("FrameOfReferenceUID") or identity.uid("frame of reference"))
 
-    def stand_in(self, identity: Identity, index: int) -> Dataset:
-        """Header of a slice as of a single-frame CT image, whatever object holds it.
-
-        The real references come with `frames.put_frames`: so objects of one
-        frame and of many are treated alike. Nothing in it is the patient's.
-        """
-        data = self._shared(identity)
-        data.SOPInstanceUID = _STAND_IN_UID
-        data.ImagePositionPatient = [
-            decimal_string(value) for value in self.images[index].position_mm
-        ]
-        return data
-
     def evidence(self, indices: Sequence[int]) -> list[Dataset]:
         """What documents refer to: each object that holds one of these slices, once."""
         shared = empty_header(self.study_instance_uid, self.series_instance_uid)
@@ -142,7 +126,7 @@ class SourceImages:
         return list(found.values())
 
     def references(self, indices: Iterable[int]) -> dict[int, bytes]:
-        """Which images an object comes from, in the place of stand-ins (PS3.3 C.7.6.1.1.3).
+        """Which images an object comes from (PS3.3 C.7.6.1.1.3).
 
         Returns
         -------
@@ -157,19 +141,6 @@ class SourceImages:
             _SOURCE_IMAGES: sequence(_SOURCE_IMAGES, *objects),
             _SERIES: sequence(_SERIES, series),
         }
-
-    def _shared(self, identity: Identity) -> Dataset:
-        slice_mm, row_mm, column_mm = self.geometry.spacing_mm
-        _, down, along = self.geometry.directions
-        shared = empty_header(self.study_instance_uid, self.series_instance_uid)
-        shared.SOPClassUID = CTImageStorage
-        shared.FrameOfReferenceUID = self.frame_of_reference_uid(identity)
-        shared.Modality = "CT"
-        shared.Rows, shared.Columns = self.geometry.shape[1:]
-        shared.PixelSpacing = [decimal_string(row_mm), decimal_string(column_mm)]
-        shared.SliceThickness = decimal_string(slice_mm)
-        shared.ImageOrientationPatient = [decimal_string(cosine) for cosine in (*along, *down)]
-        return shared
 
 
 def why_no_dicom(series: Series | None) -> str | None:

@@ -8,7 +8,6 @@ import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
-    Comprehensive3DSR,
     FindingSite,
     LanguageOfContentItemAndDescendants,
     Measurement,
@@ -26,7 +25,7 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import Comprehensive3DSRStorage
 
 from groundglass.core.result import (
     MEASURED_BY_HU,
@@ -39,6 +38,7 @@ from groundglass.core.result import (
 )
 from groundglass.dicom.own_words import MODEL
 from groundglass.report import codes
+from groundglass.report.documents import document
 from groundglass.report.envelope import DicomObject, Envelope
 from groundglass.report.identity import ResultKind
 from groundglass.report.segmentation import LUNGS_SEGMENT
@@ -73,22 +73,12 @@ def structured_report(
         The study.
     """
     writer = _Writer(result, source, segmentation, envelope)
-    content = writer.content()
-    # The document is made of the root alone, and the tree hung in: highdicom would copy all of it
-    # and search it for images that are not in the evidence.
-    tree = content.ContentSequence
-    content.ContentSequence = []
-    dataset = Comprehensive3DSR(
-        evidence=writer.evidence(),
-        content=content,
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-        coding_schemes=[codes.own_scheme()],
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        **envelope.series(_KIND),
-    )
-    dataset.ContentSequence = tree
+    form = (Comprehensive3DSRStorage, "SR")
+    dataset = document(writer.content(), writer.evidence(), envelope, _KIND, form)
+    dataset.CodingSchemeIdentificationSequence = [codes.own_scheme()]
+    dataset.PerformedProcedureCodeSequence = []
+    dataset.CompletionFlag, dataset.VerificationFlag = "COMPLETE", "UNVERIFIED"
+    dataset.PreliminaryFlag = "PRELIMINARY"
     return envelope.seal(dataset, _KIND, "structured-report.dcm")
 
 
