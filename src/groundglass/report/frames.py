@@ -1,7 +1,7 @@
 """The frames of a multi-frame result, written as bytes (PS3.3 C.7.6.16, PS3.5 section 7.5).
 
-A study has hundreds of frames that differ in a reference, a number and a position. They
-are written here a hundred times faster than as that many data sets.
+A study has hundreds of frames that differ in a reference, a number and a position. They are written
+here a hundred times faster than as that many data sets.
 """
 
 from __future__ import annotations
