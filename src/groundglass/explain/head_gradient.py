@@ -70,74 +70,91 @@ def feature_gradients(weights: HeadWeights, features: Float) -> Float:
     ----------
     weights : HeadWeights
         Of the sequence head.
-    features : ndarray of float32, shape (size, features)
-        Pooled features of one group, feet to head.
+    features : ndarray of float32, shape (..., size, features)
+        Pooled features of one group, feet to head, or of several. Several cost little more than
+        one: the time goes into the steps along the sequence, which they take together.
 
     Returns
     -------
-    ndarray of float32, shape (classes, size, features)
+    ndarray of float32, shape (..., classes, size, features)
     """
-    forward = _run(weights.w[0], weights.r[0], weights.b[0], features)
-    backward = _run(weights.w[1], weights.r[1], weights.b[1], features[::-1])
-    steps = np.concatenate([forward.h, backward.h[::-1]], axis=1)  # (size, 2·units)
-    active = (weights.dense_weight @ steps.ravel() + weights.dense_bias) > 0
-    d_steps = ((weights.out_weight * active) @ weights.dense_weight).reshape(-1, *steps.shape)
-    units = forward.h.shape[1]
-    d_forward = _back(weights.w[0], weights.r[0], forward, d_steps[..., :units])
-    d_backward = _back(weights.w[1], weights.r[1], backward, d_steps[:, ::-1, units:])
-    return d_forward + d_backward[:, ::-1]
+    groups = features.reshape(-1, *features.shape[-2:])
+    trace = _run(weights, groups)
+    gradient = _back(weights, trace, _at_outputs(weights, trace))
+    return gradient.reshape(*features.shape[:-2], *gradient.shape[1:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Trace:
-    """What one direction remembers: gates (size, 4, units), cell states and outputs."""
+    """What both directions remember, each in the order it runs.
+
+    Gates have shape (4, size, 2, groups, units); cell states and outputs (1 + size, 2, groups,
+    units), the first of them 0, from before the first step.
+    """
 
     gates: Float
     c: Float
     h: Float
 
 
-def _run(w: Float, r: Float, b: Float, x: Float) -> _Trace:
-    units = r.shape[1]
-    bias = b[: 4 * units] + b[4 * units :]
-    into = x @ w.T + bias
-    h, c = np.zeros(units, np.float32), np.zeros(units, np.float32)
-    gates, cells, outputs = [], [], []
-    for step in into:
-        i, o, f, g = (step + r @ h).reshape(4, units)
-        i, o, f, g = _sigmoid(i), _sigmoid(o), _sigmoid(f), np.tanh(g)
-        c = f * c + i * g
-        h = o * np.tanh(c)
-        gates.append(np.stack([i, o, f, g]))
-        cells.append(c)
-        outputs.append(h)
-    return _Trace(np.stack(gates), np.stack(cells), np.stack(outputs))
+def _run(weights: HeadWeights, groups: Float) -> _Trace:
+    count, size, _ = groups.shape
+    units = weights.r.shape[2]
+    bias = weights.b[:, : 4 * units] + weights.b[:, 4 * units :]
+    into = np.stack(
+        [_in_order(groups @ w.T, k, 1) for k, w in enumerate(weights.w)]
+    ) + bias[:, None, None]
+    recurrent = np.ascontiguousarray(weights.r.transpose(0, 2, 1))
+    gates = np.empty((4, size, 2, count, units), np.float32)
+    c, h = np.zeros((2, 1 + size, 2, count, units), np.float32)
+    for t in range(size):
+        step = (into[:, :, t] + h[t] @ recurrent).reshape(2, count, 4, units)
+        gates[:3, t] = _sigmoid(step[:, :, :3]).transpose(2, 0, 1, 3)
+        gates[3, t] = np.tanh(step[:, :, 3])
+        i, o, f, g = gates[:, t]
+        c[t + 1] = f * c[t] + i * g
+        h[t + 1] = o * np.tanh(c[t + 1])
+    return _Trace(gates, c, h)
 
 
-def _back(w: Float, r: Float, trace: _Trace, d_h: Float) -> Float:
-    """(classes, size, features) gradient from (classes, size, units) gradients of the outputs."""
-    classes, size, units = d_h.shape
-    d_x = np.empty((classes, size, w.shape[1]), np.float32)
-    carry_h = np.zeros((classes, units), np.float32)
-    carry_c = np.zeros((classes, units), np.float32)
+def _at_outputs(weights: HeadWeights, trace: _Trace) -> Float:
+    """Gradient at both directions' outputs, shape (size, 2, groups, classes, units)."""
+    forward, backward = (_in_order(trace.h[1:, k], k, 0) for k in (0, 1))
+    steps = np.concatenate([forward, backward], axis=2).transpose(1, 0, 2)
+    groups, size, width = steps.shape
+    active = steps.reshape(groups, -1) @ weights.dense_weight.T + weights.dense_bias > 0
+    gradient = (weights.out_weight * active[:, None]) @ weights.dense_weight
+    gradient = gradient.reshape(groups, -1, size, 2, width // 2).transpose(2, 3, 0, 1, 4)
+    return np.stack([_in_order(gradient[:, k], k, 0) for k in (0, 1)], axis=1)
+
+
+def _back(weights: HeadWeights, trace: _Trace, d_h: Float) -> Float:
+    """Gradient at the features, shape (groups, classes, size, features)."""
+    size, _, groups, classes, units = d_h.shape
+    i, o, f, g = trace.gates
+    tanh_c = np.tanh(trace.c[1:])
+    # ∂c / ∂ of each gate before its sigmoid or tanh, but for the output gate ∂h.
+    slopes = [g * i * (1 - i), tanh_c * o * (1 - o), trace.c[:-1] * f * (1 - f), i * (1 - g**2)]
+    by_gate = np.stack(slopes, axis=3)[:, :, :, None]
+    to_c, keep = (one[:, :, :, None] for one in (o * (1 - tanh_c**2), f))
+    d_gates = np.empty((size, 2, groups, classes, 4, units), np.float32)
+    carry_h, carry_c = np.zeros((2, 2, groups, classes, units), np.float32)
     for t in reversed(range(size)):
-        i, o, f, g = trace.gates[t]
-        tanh_c = np.tanh(trace.c[t])
-        before = trace.c[t - 1] if t else np.zeros(units, np.float32)
-        d_out = d_h[:, t] + carry_h
-        d_c = carry_c + d_out * o * (1 - tanh_c**2)
-        d_gates = np.concatenate(
-            [
-                d_c * g * i * (1 - i),
-                d_out * tanh_c * o * (1 - o),
-                d_c * before * f * (1 - f),
-                d_c * i * (1 - g**2),
-            ],
-            axis=1,
-        )
-        d_x[:, t] = d_gates @ w
-        carry_h, carry_c = d_gates @ r, d_c * f
-    return d_x
+        d_out = d_h[t] + carry_h
+        d_c = carry_c + d_out * to_c[t]
+        np.multiply(by_gate[t], d_c[..., None, :], out=d_gates[t])
+        d_gates[t, ..., 1, :] = by_gate[t, ..., 1, :] * d_out
+        carry_h = d_gates[t].reshape(2, groups, classes, -1) @ weights.r[:, None]
+        carry_c = d_c * keep[t]
+    each = d_gates.reshape(size, 2, groups, classes, -1).transpose(1, 2, 3, 0, 4)
+    return np.asarray(
+        sum(_in_order(one @ w, k, 2) for k, (one, w) in enumerate(zip(each, weights.w, strict=True)))
+    )
+
+
+def _in_order(values: Float, direction: int, axis: int) -> Float:
+    """From the body's order to that in which a direction runs, or back: the second is reversed."""
+    return np.flip(values, axis) if direction else values
 
 
 def _sigmoid(x: Float) -> Float:
