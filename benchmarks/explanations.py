@@ -31,7 +31,6 @@ from groundglass.explain import (
     ExplainSettings,
     GroupHeat,
     HeadWeights,
-    KeySlices,
     Question,
     Scores,
     opacity_burden,
@@ -176,10 +175,7 @@ def localisation(networks: Networks, patient: Patient) -> dict[str, dict[str, fl
             lesions[index] = (lesion, seen)
     if not lesions:
         return None
-    settings = {name: replace(s, consistency_slices=0) for name, s in METHODS.items()}
-    maps = {
-        name: _maps(networks, patient, (name, settings[name]), list(lesions)) for name in METHODS
-    }
+    maps = {name: _maps(networks, patient, name, list(lesions)) for name in METHODS}
     rng = np.random.default_rng(0)
     shape = patient.lung[0].shape
     maps["lung-shaped blob"] = {
@@ -200,22 +196,14 @@ def localisation(networks: Networks, patient: Patient) -> dict[str, dict[str, fl
 
 
 def _maps(
-    networks: Networks,
-    patient: Patient,
-    method: tuple[str, ExplainSettings],
-    slices: list[int],
+    networks: Networks, patient: Patient, method: str, slices: Sequence[int]
 ) -> dict[int, Map]:
     """Maps of given slices at the square's size, whichever slices the method would choose."""
-    name, settings = method
-    everything = replace(settings, key=KeySlices(count=10_000, apart_mm=0.0))
-    explainer = Explainer(networks.classifier, networks.scores[name], everything)
-    heats = [explainer.of_group(one) for one in patient.evidence]
-    question = patient.question(heats)
-    rows = np.stack([question.by_slice("gradient")[k] for k in slices])
-    images = np.stack([patient.images[k] for k in slices])
-    found = explainer.heat_of(images, rows, question.side_mm)
-    size = images.shape[1:]
-    return {k: cv2.resize(one, size) for k, one in zip(slices, found, strict=True)}
+    explainer = networks.explainers[method]
+    question = patient.question([explainer.of_group(one) for one in patient.evidence])
+    found = explainer.heat_of(question, slices)
+    size = patient.images[slices[0]].shape
+    return {k: cv2.resize(one, size) for k, one in found.items()}
 
 
 def _seen(lung: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -292,9 +280,8 @@ def randomisation(networks: Networks, subjects: Sequence[Patient], folder: Path)
                 ),
             )
             for name, values in found.items():
-                method = (name, METHODS[name])
-                true = _maps(networks, patient, method, slices)
-                shuffled = _maps(other, again, method, slices)
+                true = _maps(networks, patient, name, slices)
+                shuffled = _maps(other, again, name, slices)
                 values.append(
                     float(
                         np.mean(
@@ -331,7 +318,7 @@ def deletion_insertion(networks: Networks, patient: Patient) -> dict[str, tuple[
     """
     slices = list(patient.explained(networks, DEFAULT).heat.key)[:4]
     rng = np.random.default_rng(0)
-    maps = {name: _maps(networks, patient, (name, METHODS[name]), slices) for name in METHODS}
+    maps = {name: _maps(networks, patient, name, slices) for name in METHODS}
     maps["lung-shaped blob"] = {
         k: cv2.GaussianBlur(patient.lung[k].astype(np.float32), (0, 0), 8) for k in slices
     }

@@ -97,14 +97,37 @@ def test_grad_cam_is_the_papers_formula() -> None:
     np.testing.assert_allclose(found.gradient, gradient, atol=1e-6)
 
 
-def test_all_layers_explain_what_sets_a_class_apart_from_healthy() -> None:
+def test_the_score_of_all_layers_sets_a_class_apart_from_healthy() -> None:
+    logits = np.eye(3, dtype=np.float32)
+    np.testing.assert_allclose(scores().of_logits @ logits[0], [1, 0, -0.5])
+    np.testing.assert_allclose(scores().of_logits @ logits[HEALTHY], [-1, -1, 1])
+
+
+def test_all_layers_take_the_mean_slope_on_the_way_from_black() -> None:
     seen = evidence(plain_group())
-    logits = feature_gradients(weights(), seen.features)
-    found = group_heat(seen, scores()).gradient
-    np.testing.assert_allclose(found[0], logits[0] - logits[HEALTHY], atol=1e-6)
-    np.testing.assert_allclose(
-        found[HEALTHY], logits[HEALTHY] - (logits[0] + logits[1]) / 2, atol=1e-6
-    )
+    start = np.repeat(black().features, SIZE, axis=0)
+    away = seen.features - start
+
+    def slope(share: float) -> np.ndarray:
+        there = start + np.float32(share) * away
+        return np.tensordot(scores().of_logits, feature_gradients(weights(), there), 1)
+
+    found = group_heat(seen, scores())
+    expected = np.mean([slope(share) for share in (0.125, 0.375, 0.625, 0.875)], axis=0)
+    np.testing.assert_allclose(found.gradient, expected, atol=1e-6)
+    # The slopes all the way, times the way, are how far the score lies above that of black.
+    whole = np.mean([(slope(share) * away).sum(axis=(1, 2)) for share in np.linspace(0, 1, 201)], 0)
+    sampled = np.abs(found.contribution.sum(axis=1) - whole).sum()
+    assert sampled < 0.7 * np.abs((slope(1.0) * away).sum(axis=(1, 2)) - whole).sum()
+
+
+def test_one_class_alone_has_the_gradient_it_has_among_all() -> None:
+    features = evidence(plain_group()).features
+    several = np.stack([features, features[::-1]])
+    every = scores().gradient(several)
+    assert every.shape == (2, 3, SIZE, FEATURES)
+    np.testing.assert_allclose(scores().gradient(several, [1]), every[:, [1]], atol=1e-6)
+    np.testing.assert_allclose(scores().gradient(features), every[0], atol=1e-6)
 
 
 def test_a_group_of_black_images_contributes_nothing_and_is_cold() -> None:

@@ -62,6 +62,30 @@ def test_gradients_are_autograds(seed: int) -> None:
         np.testing.assert_allclose(found[label], expected.numpy(), atol=1e-5)
 
 
+def test_several_groups_have_the_gradients_each_has_alone() -> None:
+    rng = np.random.default_rng(0)
+
+    def draw(*shape: int) -> np.ndarray:
+        return rng.normal(0, 0.4, shape).astype(np.float32)
+
+    units, width, size = 5, 7, 11
+    weights = HeadWeights(
+        draw(2, 4 * units, 300),
+        draw(2, 4 * units, units),
+        draw(2, 8 * units),
+        draw(width, size * 2 * units),
+        draw(width),
+        draw(3, width),
+    )
+    features = rng.random((2, 4, size, 300), dtype=np.float32)
+    together = feature_gradients(weights, features)
+    assert together.shape == (2, 4, 3, size, 300)
+    for at in np.ndindex(2, 4):
+        np.testing.assert_allclose(
+            together[at], feature_gradients(weights, features[at]), atol=1e-5
+        )
+
+
 def test_gradients_of_the_bundles_head_are_autograds(bundle: Path) -> None:
     from groundglass.train.networks import SequenceHead  # noqa: PLC0415
 

@@ -16,8 +16,9 @@ from groundglass.explain import (
     HeadWeights,
     Question,
     Scores,
-    slice_heat,
+    look,
 )
+from groundglass.explain.consistency import PERTURBATIONS
 from groundglass.infer import Classifier, GroupEvidence, OpenVinoEngine, Precision, load_bundle
 from groundglass.infer.bundle import HEAD
 from groundglass.phantom import PhantomSettings, make_phantom
@@ -76,12 +77,15 @@ def test_a_random_gradient_destroys_the_map(study: Study) -> None:
     """The same numbers in another order and of random sign: the map is not the image's alone."""
     rng = np.random.default_rng(0)
     slices = strongest(study)
-    detail = study.classifier.detail(np.stack([study.question.images[k] for k in slices]))
+    looks = look(study.classifier, [study.question.images[k] for k in slices], SETTINGS)
     true = study.question.by_slice("gradient")
     alike = []
     for _ in range(8):
         drawn = [rng.permutation(true[k]) * rng.choice([-1, 1], true[k].shape) for k in slices]
-        again = slice_heat(detail, np.stack(drawn), SETTINGS, study.question.side_mm)
+        again = [
+            one.heat(gradient, SETTINGS, study.question.side_mm)
+            for one, gradient in zip(looks, drawn, strict=True)
+        ]
         for index, heat in zip(slices, again, strict=True):
             step = study.lung.shape[1] // len(heat)
             inside = study.lung[index][step // 2 :: step, step // 2 :: step]
@@ -116,6 +120,23 @@ def test_the_score_rests_on_the_hottest_pixels(study: Study) -> None:
     random = {k: rng.random((size, size)) for k in study.key}
     blob = {k: study.lung[k].astype(float) for k in study.key}
     assert score(hot) < min(score(random), score(blob))
+
+
+def test_maps_of_slices_are_the_same_alone_and_among_the_key_slices(study: Study) -> None:
+    """Whether a slice is a key slice changes only what its neighbours' features are."""
+    explainer = Explainer(study.classifier, study.scores, SETTINGS)
+    again = explainer.heat_of(study.question, list(study.key))
+    for index, heat in study.key.items():
+        np.testing.assert_allclose(again[index], heat, atol=1e-5)
+
+
+def test_heat_follows_the_patient_when_the_image_moves(study: Study) -> None:
+    explainer = Explainer(study.classifier, study.scores, SETTINGS)
+    found = explainer.explain(study.question).consistency
+    assert found is not None
+    assert len(found.slice_indices) == SETTINGS.consistency_slices
+    assert set(found.similarity) == set(PERTURBATIONS)
+    assert found.mean > 0.95
 
 
 def test_evidence_adds_up_to_the_contribution(study: Study) -> None:

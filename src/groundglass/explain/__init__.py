@@ -6,7 +6,7 @@ from groundglass.explain.explainer import Explained, Explainer, Question
 from groundglass.explain.gradcam import GroupHeat, Scores, contributions, group_heat
 from groundglass.explain.head_gradient import HeadWeights, feature_gradients
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices, coarse_heat, heatmaps
-from groundglass.explain.layers import slice_heat
+from groundglass.explain.looks import Look, look
 from groundglass.explain.opacity import (
     Opacity,
     OpacitySettings,
@@ -22,6 +22,7 @@ __all__ = [
     "GroupHeat",
     "HeadWeights",
     "KeySlices",
+    "Look",
     "Opacity",
     "OpacitySettings",
     "Question",
@@ -34,6 +35,6 @@ __all__ = [
     "find_opacity",
     "group_heat",
     "heatmaps",
+    "look",
     "opacity_burden",
-    "slice_heat",
 ]

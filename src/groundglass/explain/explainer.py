@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,12 +12,13 @@ from groundglass.core.result import HeatConsistency, HeatMethod
 from groundglass.explain.consistency import PERTURBATIONS, similarity
 from groundglass.explain.gradcam import GroupHeat, Scores, contributions, group_heat
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices
-from groundglass.explain.layers import slice_heat, smoothed
+from groundglass.explain.looks import Look, look, smoothed
 from groundglass.explain.settings import ExplainSettings
-from groundglass.infer import Classifier, GroupEvidence, SliceDetail
+from groundglass.infer import Classifier, GroupEvidence
 from groundglass.prepare import sample_positions
 
 Float = NDArray[np.float32]
+Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +60,7 @@ class Question:
 
     class_index: int
     heats: Sequence[GroupHeat]
-    images: dict[int, NDArray[np.uint8]]
+    images: dict[int, Image]
     positions_mm: NDArray[np.float64]
     side_mm: float
 
@@ -108,57 +107,85 @@ class Explainer:
         contribution = contributions(question.heats, question.class_index)
         chosen = choose_key_slices(contribution, question.positions_mm, self._settings.key)
         coarse = question.by_slice("heat")
+        looks: dict[int, Look] = {}
         key = {index: coarse[index] for index in chosen}
-        if chosen and self._settings.method is HeatMethod.ALL_LAYERS:
+        if self._settings.method is HeatMethod.ALL_LAYERS:
             coarse = {
                 k: smoothed(image, self._settings, question.side_mm) for k, image in coarse.items()
             }
-            gradient = question.by_slice("gradient")
-            images = np.stack([question.images[index] for index in chosen])
-            rows = np.stack([gradient[index] for index in chosen])
-            key = dict(zip(chosen, self.heat_of(images, rows, question.side_mm), strict=True))
+            looks = self._looks(question.images, chosen)
+            key = self._heat(question, looks)
         hot = sorted((k for k in chosen if key[k].any()), key=lambda k: -float(key[k].max()))
         tried = {index: key[index] for index in hot[: self._settings.consistency_slices]}
         return Explained(
             contribution,
             SquareHeat(key, coarse),
-            self._consistency(question, tried) if tried else None,
+            self._consistency(question, looks, tried) if tried else None,
         )
 
-    def heat_of(self, images: NDArray[np.uint8], gradient: Float, side_mm: float) -> Float:
-        """Heat of prepared images, given the gradient at their features; `slice_heat`'s."""
-        return self._heat(self._classifier.detail(images), gradient, side_mm)
+    def heat_of(self, question: Question, slices: Sequence[int]) -> dict[int, Float]:
+        """Heat of some slices at full resolution, whether they are key slices or not."""
+        return self._heat(question, self._looks(question.images, slices))
 
-    def _heat(self, detail: SliceDetail, gradient: Float, side_mm: float) -> Float:
-        return slice_heat(detail, gradient, self._settings, side_mm)
+    def _looks(self, images: dict[int, Image], slices: Sequence[int]) -> dict[int, Look]:
+        if not slices:
+            return {}
+        seen = look(self._classifier, [images[index] for index in slices], self._settings)
+        return dict(zip(slices, seen, strict=True))
 
-    def _consistency(self, question: Question, shown: dict[int, Float]) -> HeatConsistency:
+    def _heat(self, question: Question, looks: dict[int, Look]) -> dict[int, Float]:
+        gradient = self._gradients(question, {k: one.features[None] for k, one in looks.items()})
+        return {
+            index: one.heat(gradient[index][0], self._settings, question.side_mm)
+            for index, one in looks.items()
+        }
+
+    def _consistency(
+        self, question: Question, looks: dict[int, Look], shown: dict[int, Float]
+    ) -> HeatConsistency:
         """Move the images, make everything of them anew, move the maps back, compare."""
-        moved = [
-            perturbation.move(question.images[index])
-            for perturbation in PERTURBATIONS.values()
-            for index in shown
+        images = [
+            one.image(question.images[index]) for index in shown for one in PERTURBATIONS.values()
         ]
-        detail = self._classifier.detail(np.stack(moved))
-        gradient = np.concatenate(
+        seen = look(self._classifier, images, self._settings)
+        moved = {
+            index: seen[at : at + len(PERTURBATIONS)]
+            for index, at in zip(shown, range(0, len(seen), len(PERTURBATIONS)), strict=True)
+        }
+        still = {k: np.tile(one.features, (len(PERTURBATIONS), 1)) for k, one in looks.items()}
+        features = {k: np.stack([one.features for one in tries]) for k, tries in moved.items()}
+        gradient = self._gradients(question, still | features)
+        alike = np.array(
             [
-                self._moved_gradients(question, dict(zip(shown, features, strict=True)))
-                for features in np.split(detail.features, len(PERTURBATIONS))
+                [
+                    similarity(
+                        shown[index], one.heat(slope, self._settings, question.side_mm), move
+                    )
+                    for one, slope, move in zip(
+                        tries, gradient[index], PERTURBATIONS.values(), strict=True
+                    )
+                ]
+                for index, tries in moved.items()
             ]
         )
-        heat = self._heat(detail, gradient, question.side_mm)
-        before = [np.asarray(cv2.resize(one, heat.shape[1:]), np.float32) for one in shown.values()]
-        found = {
-            name: float(np.mean(list(map(similarity, before, after, repeat(perturbation)))))
-            for (name, perturbation), after in zip(
-                PERTURBATIONS.items(), np.split(heat, len(PERTURBATIONS)), strict=True
-            )
-        }
+        found = dict(zip(PERTURBATIONS, alike.mean(axis=0).tolist(), strict=True))
         return HeatConsistency(found, tuple(shown))
 
-    def _moved_gradients(self, question: Question, features: dict[int, Float]) -> Float:
-        """Gradients at some slices when these slices, and only they, have other features."""
-        found = {}
+    def _gradients(self, question: Question, features: dict[int, Float]) -> dict[int, Float]:
+        """Gradients at some slices when these slices, and only they, have other features.
+
+        Parameters
+        ----------
+        question : Question
+            Class and sequences.
+        features : dict of int to ndarray of float32, shape (tries, features)
+            By slice; as many tries of each.
+
+        Returns
+        -------
+        dict of int to ndarray of float32, shape (tries, features)
+        """
+        found: dict[int, Float] = {}
         for heat in question.heats:
             positions = sample_positions(heat.group)
             place = {
@@ -167,8 +194,11 @@ class Explainer:
                 if index in features
             }
             if place:
-                sequence = heat.features.copy()
-                sequence[list(place.values())] = [features[index] for index in place]
-                gradient = self._scores.gradient(sequence)[question.class_index]
-                found.update({index: gradient[at] for index, at in place.items()})
-        return np.stack([found[index] for index in features])
+                other = np.stack([features[index] for index in place], axis=1)
+                sequences = np.repeat(heat.features[None], len(other), axis=0)
+                sequences[:, list(place.values())] = other
+                (gradient,) = np.moveaxis(
+                    self._scores.gradient(sequences, [question.class_index]), 1, 0
+                )
+                found.update({index: gradient[:, at] for index, at in place.items()})
+        return found

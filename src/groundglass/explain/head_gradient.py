@@ -20,6 +20,9 @@ Float = NDArray[np.float32]
 #: Names of the weights in `head.onnx`, in the order of `HeadWeights`.
 _NAMES = ("lstm.w", "lstm.r", "lstm.b", "dense.weight", "dense.bias", "out.weight")
 
+#: Multiplications up to which OpenBLAS keeps a matrix product to one thread.
+_ONE_THREAD = 2**18
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadWeights:
@@ -101,9 +104,8 @@ def _run(weights: HeadWeights, groups: Float) -> _Trace:
     count, size, _ = groups.shape
     units = weights.r.shape[2]
     bias = weights.b[:, : 4 * units] + weights.b[:, 4 * units :]
-    into = np.stack(
-        [_in_order(groups @ w.T, k, 1) for k, w in enumerate(weights.w)]
-    ) + bias[:, None, None]
+    into = np.stack([_in_order(_product(groups, w.T), k, 1) for k, w in enumerate(weights.w)])
+    into += bias[:, None, None]
     recurrent = np.ascontiguousarray(weights.r.transpose(0, 2, 1))
     gates = np.empty((4, size, 2, count, units), np.float32)
     c, h = np.zeros((2, 1 + size, 2, count, units), np.float32)
@@ -122,8 +124,10 @@ def _at_outputs(weights: HeadWeights, trace: _Trace) -> Float:
     forward, backward = (_in_order(trace.h[1:, k], k, 0) for k in (0, 1))
     steps = np.concatenate([forward, backward], axis=2).transpose(1, 0, 2)
     groups, size, width = steps.shape
-    active = steps.reshape(groups, -1) @ weights.dense_weight.T + weights.dense_bias > 0
-    gradient = (weights.out_weight * active[:, None]) @ weights.dense_weight
+    into = np.einsum("gk,wk->gw", steps.reshape(groups, -1), weights.dense_weight)
+    active = into + weights.dense_bias > 0
+    # numpy's own loop, as BLAS would start threads.
+    gradient = np.einsum("gcw,wk->gck", weights.out_weight * active[:, None], weights.dense_weight)
     gradient = gradient.reshape(groups, -1, size, 2, width // 2).transpose(2, 3, 0, 1, 4)
     return np.stack([_in_order(gradient[:, k], k, 0) for k in (0, 1)], axis=1)
 
@@ -147,9 +151,23 @@ def _back(weights: HeadWeights, trace: _Trace, d_h: Float) -> Float:
         carry_h = d_gates[t].reshape(2, groups, classes, -1) @ weights.r[:, None]
         carry_c = d_c * keep[t]
     each = d_gates.reshape(size, 2, groups, classes, -1).transpose(1, 2, 3, 0, 4)
-    return np.asarray(
-        sum(_in_order(one @ w, k, 2) for k, (one, w) in enumerate(zip(each, weights.w, strict=True)))
+    forward, backward = (
+        _product(np.ascontiguousarray(one), w) for one, w in zip(each, weights.w, strict=True)
     )
+    return np.asarray(forward + _in_order(backward, 1, 2))
+
+
+def _product(many: Float, matrix: Float) -> Float:
+    """`many @ matrix`, shapes (..., k) and (k, n), a few rows at a time.
+
+    Of a larger product BLAS would make threads, which wait longer for each other than this takes.
+    """
+    rows = many.reshape(-1, many.shape[-1])
+    total = np.empty((len(rows), matrix.shape[1]), np.float32)
+    step = max(2, _ONE_THREAD // matrix.size)
+    for start in range(0, len(rows), step):
+        np.matmul(rows[start : start + step], matrix, out=total[start : start + step])
+    return total.reshape(*many.shape[:-1], -1)
 
 
 def _in_order(values: Float, direction: int, axis: int) -> Float:

@@ -1,123 +1,91 @@
-"""Heat of a slice from every layer of the encoder, or the paper's from the last.
+"""What one layer of the encoder says about a slice, weighted to evidence for a score.
 
 Each layer's global maxima are features of their own, so each channel k of every layer has its exact
 gradient g_k = ∂score/∂feature_k. What counts is where a response stands out: D_k = A_k − U_k, with
 U_k the channel's usual response, its median over what is seen of this slice. A maximum is made by
-few pixels, so responses far from the largest weigh little: the evidence at a pixel is
-g_k · D_k · |D_k| / max |D_k|, 0 where the image is black. The map is the sum over the channels of
-all layers, for and against, smoothed, where it is above 0 (decision 0008).
+few pixels, so responses that stand out little weigh less still: the evidence at a pixel is
+g_k · D_k · |D_k| / S_k, with S_k the root mean square of D_k, and 0 where the image is black
+(decision 0008).
 """
 
 from __future__ import annotations
 
-import cv2
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
-
-from groundglass.core.result import HeatMethod
-from groundglass.explain.settings import ExplainSettings
-from groundglass.infer import SliceDetail
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def slice_heat(
-    detail: SliceDetail,
-    gradient: Float,
-    settings: ExplainSettings,
-    side_mm: float,
-) -> Float:
-    """Heat on the networks' square.
+@dataclass(frozen=True, slots=True, eq=False)
+class Response:
+    """What a layer answers to one image, at the cells that count.
 
     Parameters
     ----------
-    detail : SliceDetail
-        Features and activations of some slices.
-    gradient : ndarray of float32, shape (slices, features)
-        Of the score with respect to their features.
-    settings : ExplainSettings
-        Method and smoothing.
-    side_mm : float
-        Side of the square in mm.
-
-    Returns
-    -------
-    ndarray of float32, shape (slices, cells, cells)
-        As fine as the finest activations; 0 or more, not normalised.
+    values : ndarray of float32, shape (channels, counted cells)
+        Activations, or how far they stand out.
+    where : ndarray of bool, shape (rows, columns)
+        Which cells are counted.
     """
-    if settings.method is HeatMethod.GRAD_CAM:
-        return _grad_cam(detail, gradient)
-    size = detail.maps[0].shape[-1]
-    heat = np.zeros((len(gradient), size, size), dtype=np.float32)
-    last = 0
-    for layer, seen in zip(detail.maps, detail.seen, strict=True):
-        first, last = last, last + layer.shape[1]
-        evidence = weighted(standing_out(layer, seen), gradient[:, first:last])
-        for index, one in enumerate(evidence):
-            heat[index] += cv2.resize(one, (size, size), interpolation=cv2.INTER_LINEAR)
-    for image in heat:
-        np.maximum(smoothed(image, settings, side_mm), 0, out=image)
-    return heat
+
+    values: Float
+    where: Mask
+
+    def weighted(self, weight: Float) -> Float:
+        """Sum of the channels, 0 at the other cells.
+
+        Parameters
+        ----------
+        weight : ndarray of float32, shape (..., channels)
+            Of each channel.
+
+        Returns
+        -------
+        ndarray of float32, shape (..., rows, columns)
+        """
+        total = np.zeros((*weight.shape[:-1], *self.where.shape), dtype=np.float32)
+        # numpy's own loop: BLAS would start threads, and wait for them longer than this takes.
+        total[..., self.where] = np.einsum("...c,cp->...p", weight, self.values)
+        return total
 
 
-def smoothed(image: Float, settings: ExplainSettings, side_mm: float) -> Float:
-    """A map of the square, shape (cells, cells), smoothed by `smoothing_mm`."""
-    cells = settings.smoothing_mm * len(image) / side_mm
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), cells), dtype=np.float32)
-
-
-def standing_out(layer: Float, seen: Mask) -> Float:
-    """How far each response stands out of the channel's usual one, small differences made smaller.
+def standing_out(layer: Float, seen: Mask) -> Response:
+    """How far each response stands out of its channel's usual one.
 
     Parameters
     ----------
-    layer : ndarray of float32, shape (slices, channels, rows, columns)
+    layer : ndarray of float32, shape (channels, rows, columns)
         Activations.
-    seen : ndarray of bool, shape (slices, rows, columns)
-        Where the image is not black.
+    seen : ndarray of bool, shape (rows, columns)
+        Where the image is not black; other cells do not count.
 
     Returns
     -------
-    ndarray of float32, shape of `layer`
-        D · |D| / max |D| of each slice and channel; 0 where nothing is seen.
+    Response
+        D · |D| / root mean square of D, of each channel.
     """
-    found = np.zeros_like(layer)
-    for index, here in enumerate(seen):
-        count = int(here.sum())
-        if not count:
-            continue
-        values = layer[index][:, here]
-        usual = np.partition(values, count // 2, axis=1)[:, count // 2]
-        values -= usual[:, None]
+    values = layer.reshape(len(layer), -1).take(np.flatnonzero(seen), axis=1)
+    count = values.shape[1]
+    if count:
+        values -= np.partition(values, count // 2, axis=1)[:, count // 2, None]
+        scale = np.sqrt(np.einsum("cp,cp->c", values, values) / np.float32(count))
         size = np.abs(values)
-        top = size.max(axis=1, keepdims=True)
-        found[index][:, here] = values * size / np.where(top > 0, top, 1)
-    return found
+        size *= (1 / np.where(scale > 0, scale, 1))[:, None]
+        values *= size
+    return Response(values, seen)
 
 
-def weighted(layer: Float, weight: Float) -> Float:
-    """Sum of a layer's channels.
+def averaged(layer: Float) -> Response:
+    """Grad-CAM's: activations over the number of cells, every cell counted.
 
     Parameters
     ----------
-    layer : ndarray of float32, shape (slices, channels, rows, columns)
-        Activations, or what stands out of them.
-    weight : ndarray of float32, shape (..., slices, channels)
-        Of each channel in each slice.
-
-    Returns
-    -------
-    ndarray of float32, shape (..., slices, rows, columns)
+    layer : ndarray of float32, shape (channels, rows, columns)
+        Activations.
     """
-    slices, channels, rows, columns = layer.shape
-    # One small product per slice, straight from the activations: nothing large is copied.
-    total = np.matmul(weight[..., None, :], layer.reshape(slices, channels, -1))[..., 0, :]
-    return np.asarray(total.reshape(*weight.shape[:-1], rows, columns), dtype=np.float32)
-
-
-def _grad_cam(detail: SliceDetail, gradient: Float) -> Float:
-    layer, size = detail.maps[-1], detail.maps[0].shape[-1]
-    cells = layer.shape[2] * layer.shape[3]
-    heat = np.maximum(weighted(layer, gradient[:, -layer.shape[1] :]) / np.float32(cells), 0)
-    return np.stack([cv2.resize(one, (size, size)) for one in heat])
+    cells = layer.shape[1] * layer.shape[2]
+    values = layer.reshape(len(layer), -1) / np.float32(cells)
+    return Response(values, np.ones(layer.shape[1:], np.bool_))

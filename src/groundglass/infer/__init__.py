@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groundglass.infer.bundle import Bundle, load_bundle, shipped_bundles
-from groundglass.infer.classify import Classifier, GroupEvidence, SliceDetail
+from groundglass.infer.classify import Classifier, GroupEvidence, SliceDetail, seen_cells
 from groundglass.infer.engine import Engine, Network, OpenVinoEngine, Precision
 from groundglass.infer.segment import Segmenter
 from groundglass.infer.vote import vote
@@ -19,6 +19,7 @@ __all__ = [
     "Segmenter",
     "SliceDetail",
     "load_bundle",
+    "seen_cells",
     "shipped_bundles",
     "vote",
 ]

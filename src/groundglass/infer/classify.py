@@ -14,8 +14,8 @@ from groundglass.infer.engine import Engine
 
 #: Slices per call of the encoder; a group of 50 is two calls.
 _BATCH = 25
-#: Slices per call where every layer's activations are wanted; there are seldom more than 8.
-_DETAIL_BATCH = 4
+#: Images per call where every layer's activations are wanted: a few slices, each seen a few times.
+_DETAIL_BATCH = 8
 #: Half of the pixels of a cell, in 255ths.
 _HALF = 127
 
@@ -127,7 +127,10 @@ class Classifier:
             self._detail(images[start : start + _DETAIL_BATCH, None])
             for start in range(0, len(images), _DETAIL_BATCH)
         ]
-        features, *maps = (np.concatenate(one) for one in zip(*parts, strict=True))
+        # One call's arrays are as they should be; copying them would cost a tenth more.
+        features, *maps = (
+            np.concatenate(one) if len(one) > 1 else one[0] for one in zip(*parts, strict=True)
+        )
         # Several layers share a grid.
         seen = {cells: seen_cells(images, cells) for cells in {one.shape[-1] for one in maps}}
         return SliceDetail(features, tuple(maps), tuple(seen[one.shape[-1]] for one in maps))

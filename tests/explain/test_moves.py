@@ -1,0 +1,53 @@
+"""Images are moved as said, and maps of moved images come back to where they belong."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from groundglass.explain.moves import Move
+
+BOTH = Move(clockwise_deg=12.0, shift_px=(5.0, -3.0))
+
+
+def smooth_image(size: int = 256) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    soft = cv2.GaussianBlur(rng.random((size, size), dtype=np.float32), (0, 0), size / 12)
+    return cv2.normalize(soft, None, 0, 255, cv2.NORM_MINMAX)
+
+
+def test_shifts_are_right_and_down_in_pixels_of_256() -> None:
+    image = np.zeros((256, 256), np.uint8)
+    image[100, 120] = 255
+    moved = Move(shift_px=(30, -15)).image(image)
+    assert np.argwhere(moved).tolist() == [[85, 150]]
+    half = Move(shift_px=(30, -16)).image(cv2.resize(image, (128, 128)))
+    assert half.shape == (128, 128)
+
+
+def test_clockwise_is_clockwise_as_seen() -> None:
+    image = np.zeros((256, 256), np.uint8)
+    image[20:30, 123:133] = 255  # twelve o'clock
+    moved = Move(clockwise_deg=90).image(image)
+    assert moved[123:133, 226:236].mean() > 200  # three o'clock
+
+
+@pytest.mark.parametrize("cells", [256, 64, 32])
+def test_a_coarse_map_of_the_moved_image_comes_back_to_its_place(cells: int) -> None:
+    """Cells are areas: half a cell off, and the difference would be several times as large."""
+    image = smooth_image()
+    moved = BOTH.image(np.rint(image).astype(np.uint8)).astype(np.float32)
+    seen = cv2.resize(moved, (cells, cells), interpolation=cv2.INTER_AREA)
+    back, there = BOTH.back(seen, 128), BOTH.stays(128)
+    expected = cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA)
+    inside = there.copy()
+    inside[:8] = inside[-8:] = inside[:, :8] = inside[:, -8:] = False
+    assert inside.mean() > 0.7
+    assert np.abs(back - expected)[inside].mean() < 2.0
+
+
+def test_what_leaves_the_image_does_not_stay() -> None:
+    stays = Move(shift_px=(64.0, 0.0)).stays(64)
+    assert stays[:, :48].all()
+    assert not stays[:, 49:].any()
