@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,7 +134,8 @@ class Explainer:
         return dict(zip(slices, seen, strict=True))
 
     def _heat(self, question: Question, looks: dict[int, Look]) -> dict[int, Float]:
-        gradient = self._gradients(question, {k: one.features[None] for k, one in looks.items()})
+        features = {index: one.features[None] for index, one in looks.items()}
+        gradient = self._gradients(question, features, looks)
         return {
             index: one.heat(gradient[index][0], self._settings, question.side_mm)
             for index, one in looks.items()
@@ -154,7 +155,7 @@ class Explainer:
         }
         still = {k: np.tile(one.features, (len(PERTURBATIONS), 1)) for k, one in looks.items()}
         features = {k: np.stack([one.features for one in tries]) for k, tries in moved.items()}
-        gradient = self._gradients(question, still | features)
+        gradient = self._gradients(question, still | features, moved)
         alike = np.array(
             [
                 [
@@ -171,8 +172,10 @@ class Explainer:
         found = dict(zip(PERTURBATIONS, alike.mean(axis=0).tolist(), strict=True))
         return HeatConsistency(found, tuple(shown))
 
-    def _gradients(self, question: Question, features: dict[int, Float]) -> dict[int, Float]:
-        """Gradients at some slices when these slices, and only they, have other features.
+    def _gradients(
+        self, question: Question, features: dict[int, Float], wanted: Collection[int]
+    ) -> dict[int, Float]:
+        """Gradients at some slices when key slices, and only they, have other features.
 
         Parameters
         ----------
@@ -180,6 +183,8 @@ class Explainer:
             Class and sequences.
         features : dict of int to ndarray of float32, shape (tries, features)
             By slice; as many tries of each.
+        wanted : collection of int
+            Slices among these whose gradients are asked for; groups without any are left out.
 
         Returns
         -------
@@ -193,7 +198,7 @@ class Explainer:
                 for number, index in enumerate(heat.group.slice_indices)
                 if index in features
             }
-            if place:
+            if place.keys() & set(wanted):
                 other = np.stack([features[index] for index in place], axis=1)
                 sequences = np.repeat(heat.features[None], len(other), axis=0)
                 sequences[:, list(place.values())] = other

@@ -25,8 +25,8 @@ Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 #: How a slice is moved each time: the encoder's grid is the same again after 8 pixels, so these lie
-#: half of that apart, and training turned images by up to 15°. A third view costs a tenth more of
-#: everything else and follows the image a little better (decision 0008).
+#: about half of that apart, and training turned images by up to 15°. A third view would cost some
+#: 3 % of everything else more (decision 0008).
 VIEWS = (Move(-6.0, (-2.0, 2.0)), Move(11.0, (2.0, -1.0)))
 #: Views encoded in one go: fewer cost more each, more need more memory.
 _BATCH = 8
