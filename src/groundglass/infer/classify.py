@@ -12,8 +12,8 @@ from groundglass.core.result import GroupPrediction, SliceGroup
 from groundglass.infer.bundle import ENCODER, FEATURES, HEAD, Bundle
 from groundglass.infer.engine import Engine
 
-#: Slices per call of the encoder; a group of 50 is two calls.
-_BATCH = 25
+#: Slices per call of the encoder; a group of 50 is five calls.
+_BATCH = 10
 #: Images per call where every layer's activations are wanted: a few slices, each seen a few times.
 _DETAIL_BATCH = 8
 #: Half of the pixels of a cell, in 255ths.

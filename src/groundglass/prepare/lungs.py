@@ -189,10 +189,11 @@ def _lungs(
 
     def measure(index: int) -> None:
         first, last = regions.first[index : index + 2]
-        labels = regions.labels[index].ravel()
+        parts, labels = last - first, regions.labels[index].ravel()
         thin = cv2.LUT(np.ascontiguousarray(blurred[index][box]), aerated).ravel()
-        size[first:last] = np.bincount(labels, minlength=last - first)
-        air[first:last] = np.bincount(labels, thin, minlength=last - first)
+        # Numbered apart where thin: counting once takes half the time of counting with weights.
+        counts = np.bincount(labels + parts * thin, minlength=2 * parts).reshape(2, -1)
+        size[first:last], air[first:last] = counts.sum(axis=0), counts[1]
 
     for_each(measure, range(len(parts)))
     total = regions.total(size)

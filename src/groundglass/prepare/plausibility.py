@@ -13,8 +13,8 @@ _LEAST_AXIAL_COSINE = 0.9
 #: whole-torso scans of large patients the lungs still fill several percent.
 _LEAST_AIR_SHARE, _LEAST_TISSUE_SHARE = 0.02, 0.02
 _AIR_BELOW_HU, _TISSUE_HU = -500, (-200, 300)
-#: Every so many rows and columns are enough to count shares.
-_STRIDE = 4
+#: Every so many rows and columns, and so many slices, are enough to count shares.
+_STRIDE, _SLICES = 4, 64
 
 
 def why_not_chest_ct(volume: Volume) -> str | None:
@@ -31,7 +31,8 @@ def why_not_chest_ct(volume: Volume) -> str | None:
             f"the slices run {np.degrees(np.arccos(cosine)):.0f}° off the patient's long axis; "
             "axial slices are expected"
         )
-    sample = volume.hu[:, ::_STRIDE, ::_STRIDE]
+    every = max(1, len(volume.hu) // _SLICES)
+    sample = volume.hu[::every, ::_STRIDE, ::_STRIDE]
     air = float(np.mean(sample < _AIR_BELOW_HU))
     tissue = float(np.mean((sample > _TISSUE_HU[0]) & (sample < _TISSUE_HU[1])))
     if air < _LEAST_AIR_SHARE:
