@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.peers.running import ROOT
+from groundglass.cli.environment import ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def analyse(order: Order) -> tuple[Done, ...]:
     ended = subprocess.run(
         [*command, repr(begin)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
+        env={**ASKED, **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
         capture_output=True,
         text=True,
         check=False,

@@ -143,6 +143,7 @@ def in_words(model: CostModel) -> str:
     """Its coefficients for people."""
     return (
         f"{model.study_s:.2f} s a study, {1000 * model.slice_s:.1f} ms a slice, "
+        f"{1000 * model.segmented_s:.1f} ms more where it is segmented, "
         f"{1000 * model.megapixel_s:.1f} ms a million pixels, "
         f"{1000 * model.decoding_s:.1f} ms more where they are compressed."
     )

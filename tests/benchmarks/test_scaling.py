@@ -8,12 +8,13 @@ from benchmarks.study_files import MadeStudy
 
 from groundglass.serve.estimate import CostModel
 
-MODEL = CostModel(0.5, 0.01, 0.04, 0.02)
+MODEL = CostModel(0.5, 0.01, 0.03, 0.04, 0.02)
 
 
 def test_the_cost_model_is_told_in_words() -> None:
     assert in_words(MODEL) == (
-        "0.50 s a study, 10.0 ms a slice, 40.0 ms a million pixels, "
+        "0.50 s a study, 10.0 ms a slice, 30.0 ms more where it is segmented, "
+        "40.0 ms a million pixels, "
         "20.0 ms more where they are compressed."
     )
 

@@ -14,6 +14,7 @@ from groundglass.cli import (
     cohort,
     deidentify,
     demo,
+    environment,
     evaluate,
     jobs,
     models,
@@ -101,6 +102,7 @@ def _begin(
 def main() -> None:
     """Run the command line and exit with one of `ExitCode`."""
     sys.excepthook = short_excepthook
+    environment.ask()
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal or log of another encoding gets a ? for what it cannot show, not a failure.
         sys.stdout.reconfigure(errors="replace")

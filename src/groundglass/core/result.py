@@ -57,10 +57,10 @@ class SliceRecord:
     groups : tuple of int
         Indices of the groups it is part of; empty when eliminated.
     contribution : float or None
-        How much the score of the explained class would fall, to first order, were the slice black;
-        negative when it argues against the class, None when it was not classified. The score is
-        the class's logit less that of healthy (of healthy: less the others' mean); with
-        HeatMethod.GRAD_CAM it is the logit.
+        The slice's part, roughly, in how far the score of the explained class lies above that of
+        black slices; negative when it argues against the class, None when it was not classified.
+        The score is the class's logit less that of healthy (of healthy: less the others' mean).
+        With HeatMethod.GRAD_CAM it is the logit, and the part is taken to first order.
     """
 
     index: int

@@ -223,8 +223,8 @@ def _box(inside: Mask, margin: int = 0) -> tuple[slice, slice]:
 
 def _fill_small_holes(mask: Mask, largest_px: float) -> None:
     """Fill holes of one slice in place."""
-    _, regions, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8))
-    small = stats[:, cv2.CC_STAT_AREA] <= largest_px
+    _, regions = cv2.connectedComponents((~mask).view(np.uint8))
+    small = np.bincount(regions.ravel()) <= largest_px
     small[0] = False  # the mask itself
     if small.any():
         mask[small[regions]] = True
@@ -253,10 +253,10 @@ def lungs_on_volume(
 
     def draw(index: int) -> None:
         inside = square[index].view(np.uint8)
+        rim = cv2.dilate(inside, kernel) - inside
         # Probability decides the sub-pixel edge, the cleaned mask decides which edges exist.
-        soft = np.where(square[index], np.maximum(probability[index], 129), 0).astype(np.uint8)
-        rim = cv2.dilate(inside, kernel) > inside
-        soft[rim] = np.minimum(probability[index][rim], 126)
+        here = probability[index]
+        soft = np.maximum(here, 129) * inside + np.minimum(here, 126) * rim
         np.greater(frame.back(soft), 127, out=mask[index])
 
     for_each(draw, np.flatnonzero(square.any(axis=(1, 2))).tolist())

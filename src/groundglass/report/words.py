@@ -125,8 +125,8 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     (
         "Argues",
-        "how much the score of the class would fall, to first order, were this slice black. The "
-        "score sets the class apart from healthy. Negative: the slice argues against it.",
+        "this slice's part, roughly, in how far the score of the class lies above that of black "
+        "slices. The score sets the class apart from healthy. Negative: it argues against it.",
     ),
     (
         "Ground glass, consolidation",
