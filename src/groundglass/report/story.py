@@ -123,7 +123,7 @@ def heat_facts(result: TriageResult) -> list[str]:
     if result.consistency is not None:
         lines.append(
             "Turned and shifted images give the same map with a similarity of "
-            f"{result.consistency.mean:.2f} (1 is the same)."
+            f"{result.consistency.mean:.3f} (1 is the same)."
         )
     return lines
 
