@@ -19,7 +19,7 @@ from groundglass.serve.rules import Rules
 from groundglass.serve.spool import Spool, SpoolSettings
 from groundglass.serve.states import JobSettings
 from groundglass.serve.worker import Workbench, Worker, WorkerSettings
-from serve.in_memory import eventually
+from made_work import eventually
 from serve.job_twins import MemoryPacs, SetClock, StubAnalyser
 
 _POSTGRES = Path("/usr/lib/postgresql")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterable
 
 from pynetdicom import AE
@@ -55,16 +54,6 @@ class MemorySink:
 
     def ended(self, study_instance_uid: str) -> None:
         self.ended_studies.append(study_instance_uid)
-
-
-def eventually(holds: Callable[[], object], seconds: float = 10.0) -> bool:
-    """Whether something comes true in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        threading.Event().wait(0.01)
-    return bool(holds())
 
 
 class RawPeer:

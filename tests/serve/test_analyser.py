@@ -22,7 +22,7 @@ from groundglass.serve.analyser import (
     ProcessAnalyser,
     Work,
 )
-from serve.in_memory import eventually
+from made_work import eventually
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,9 @@ from groundglass.serve.spool import SpoolFull
 from groundglass.serve.taking import Haul
 from groundglass.serve.watch import FolderWatch, WatchSettings
 from made_ct import STUDY_UID, as_bytes, ct_series, write
+from made_work import eventually
 from serve.fake_archive import FakeArchive
-from serve.in_memory import MemorySink, eventually
+from serve.in_memory import MemorySink
 
 DAY = date(2026, 3, 1)
 

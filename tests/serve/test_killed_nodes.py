@@ -26,8 +26,9 @@ from groundglass.serve.jobs import JobStore
 from groundglass.serve.spool import Spool, SpoolSettings
 from groundglass.serve.states import JobSettings, State
 from made_ct import ct_series, thorax
+from made_work import eventually
 from serve.fake_archive import FakeArchive
-from serve.in_memory import RawPeer, data_pdu, eventually, store_command
+from serve.in_memory import RawPeer, data_pdu, store_command
 from serve.killable_node import serve
 from serve.real_pacs import free_port
 

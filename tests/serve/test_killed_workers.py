@@ -13,7 +13,7 @@ import pytest
 from groundglass.serve.jobs import JobStore
 from groundglass.serve.spool import Spool, SpoolSettings
 from groundglass.serve.states import State
-from serve.in_memory import eventually
+from made_work import eventually
 from serve.job_twins import FROM_CT
 from serve.killable_worker import PATIENT, work
 

@@ -32,7 +32,8 @@ from groundglass.serve.listener import Listener, ListenerSettings
 from groundglass.serve.offers import IMAGE_SYNTAXES, TAKEN_CLASSES
 from groundglass.serve.peers import KnownPeers, Peer
 from made_ct import as_bytes, ct_series, encapsulated, encode, enhanced_ct, stored
-from serve.in_memory import ANY_PORT, MemorySink, eventually, refusal, sender
+from made_work import eventually
+from serve.in_memory import ANY_PORT, MemorySink, refusal, sender
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ from groundglass.serve.states import JobSettings, Priority, State
 from groundglass.serve.watch import WatchSettings
 from groundglass.serve.worker import WorkerSettings
 from made_ct import as_bytes, ct_series, thorax
-from serve.in_memory import eventually, sender
+from made_work import eventually
+from serve.in_memory import sender
 from serve.job_twins import FROM_CT, MemoryPacs, SetClock, StubAnalyser, on_disk
 
 

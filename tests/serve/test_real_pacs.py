@@ -41,7 +41,8 @@ from groundglass.serve.retrieve import (
 from groundglass.serve.send import send
 from groundglass.serve.tls import TlsSettings
 from made_ct import STUDY_UID, ct_series, write
-from serve.in_memory import ANY_PORT, MemorySink, RawPeer, eventually
+from made_work import eventually
+from serve.in_memory import ANY_PORT, MemorySink, RawPeer
 from serve.real_pacs import Orthanc, dcmtk, free_port, orthanc, run
 
 DAY = date(2026, 3, 1)

@@ -30,7 +30,7 @@ from groundglass.serve.settings import NodeSettings
 from groundglass.serve.spool import SpoolSettings
 from groundglass.serve.states import JobSettings, State
 from groundglass.serve.worker import WorkerSettings
-from serve.in_memory import eventually
+from made_work import eventually
 from serve.real_pacs import Orthanc, orthanc
 
 _TIMEOUT_S = 300

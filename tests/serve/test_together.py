@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from groundglass.serve.together import Together
-from serve.in_memory import eventually
+from made_work import eventually
 
 
 class Slow:

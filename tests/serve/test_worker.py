@@ -15,7 +15,7 @@ from groundglass.serve.delivery import FileStatus
 from groundglass.serve.logs import JsonLines
 from groundglass.serve.states import Job, State
 from groundglass.serve.worker import Workbench, Worker, WorkerSettings
-from serve.in_memory import eventually
+from made_work import eventually
 from serve.job_twins import FROM_CT, MemoryPacs, SetClock, StubAnalyser
 
 
