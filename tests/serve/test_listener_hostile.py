@@ -22,13 +22,13 @@ from groundglass.serve.listener import Listener, ListenerSettings
 from groundglass.serve.pdus import PduType, PeerLimits
 from groundglass.serve.spool import Spool, SpoolSettings
 from made_ct import as_bytes, ct_series, thorax
+from made_work import eventually
 from serve.in_memory import (
     ANY_PORT,
     MemorySink,
     RawPeer,
     associate_request,
     data_pdu,
-    eventually,
     sender,
     store_command,
 )
