@@ -103,7 +103,7 @@ def test_number_of_threads(
 ) -> None:
     write(ct_series(), tmp_path)
     for count in (1, 7):
-        monkeypatch.setattr(reading, "_READERS", count)
+        monkeypatch.setattr(reading, "READERS", count)
         monkeypatch.setattr(assembly, "_DECODERS", count)
         again = read(tmp_path)
         assert again.hu.tobytes() == straight.hu.tobytes()

@@ -78,13 +78,13 @@ def analyse(request: Request) -> ExitCode:
             studies, set_aside = find_studies(request.inputs, but=request.out, progress=progress)
         tell_files(set_aside, voice)
         left = [study for study in studies if not outcomes.has(study)]
-        _tell_found(len(studies), len(studies) - len(left), voice)
+        done = len(studies) - len(left)
+        _tell_found(len(studies), done, voice)
         outcomes.write(studies)
         with (
             counting("Analysing") as progress,
             closing(analyse_each(left, request.out, settings)) as ended,
         ):
-            done = len(studies) - len(left)
             progress(done, len(studies))
             for analysed in ended:
                 outcomes.add(analysed)

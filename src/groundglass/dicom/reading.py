@@ -22,7 +22,7 @@ from groundglass.errors import ReadError
 Progress = Callable[[int, int], None]
 
 #: Threads that read headers: enough to hide the latency of a network drive.
-_READERS = min(8, 2 + (os.cpu_count() or 1))
+READERS = min(8, 2 + (os.cpu_count() or 1))
 _SHOWN_REASONS = 5
 
 
@@ -87,7 +87,7 @@ def read_entries(
         # Damaged files make pydicom warn; each such file has its reason in the result.
         warnings.simplefilter("ignore", UserWarning)
         found: list[Instance | Entry | ReadError] = []
-        with ThreadPoolExecutor(_READERS) as pool:
+        with ThreadPoolExecutor(READERS) as pool:
             for read in pool.map(lambda entry: _read_one(entry, sources), entries):
                 found.append(read)
                 if progress is not None:
@@ -113,12 +113,23 @@ def read_entries(
     return Study(tuple(series), tuple(sorted(rejected, key=lambda r: (r.what, r.reason))))
 
 
+def first_bytes(entry: Entry, sources: Sources) -> bytes:
+    """The first `FIRST_LOOK` bytes of a file, which tell what it is.
+
+    Raises
+    ------
+    ReadError
+        It is empty or cannot be read.
+    """
+    if entry.size == 0:
+        raise ReadError("an empty file", expected="an image", action="Copy or export it again.")
+    return sources.read(entry.path, entry.member, limit=FIRST_LOOK)
+
+
 def _read_one(entry: Entry, sources: Sources) -> Instance | Entry | ReadError:
     """The instance in a file; the entry itself when it is an image of a stack; or the reason."""
-    if entry.size == 0:
-        return ReadError("an empty file", expected="an image", action="Copy or export it again.")
     try:
-        head = sources.read(entry.path, entry.member, limit=FIRST_LOOK)
+        head = first_bytes(entry, sources)
         if looks_like_dicom(head):
             return read_header(entry, sources, head)
         if is_nifti(entry, head):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -12,15 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from groundglass.core.study import Rejection
-from groundglass.dicom.header import FIRST_LOOK, looks_like_dicom, read_study_uid
+from groundglass.dicom.header import looks_like_dicom, read_study_uid
 from groundglass.dicom.imagestack import is_image
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.nifti import is_nifti
-from groundglass.dicom.reading import Progress, nothing_read
+from groundglass.dicom.reading import READERS, Progress, first_bytes, nothing_read
 from groundglass.dicom.sources import Entry, Sources, list_entries
 from groundglass.errors import ReadError
 
-_READERS = min(8, 2 + (os.cpu_count() or 1))
 _ZIP = b"PK\3\4"
 #: Bytes of a NIfTI file that tell it from others, beside its size.
 _NIFTI_LOOK = 2**20
@@ -91,7 +89,7 @@ def find_studies(
         warnings.simplefilter("ignore", UserWarning)  # each damaged file has its reason
         entries, rejected = _list_all(inputs, but)
         found: dict[str, tuple[str, list[Entry]]] = {}
-        with ThreadPoolExecutor(_READERS) as pool:
+        with ThreadPoolExecutor(READERS) as pool:
             looks = pool.map(lambda entry: _look(entry, sources), entries)
             for done, (entry, look) in enumerate(zip(entries, looks, strict=True), 1):
                 if progress is not None:
@@ -154,10 +152,8 @@ class _Look:
 
 
 def _look(entry: Entry, sources: Sources) -> _Look | ReadError:
-    if entry.size == 0:
-        return ReadError("an empty file", expected="an image", action="Copy or export it again.")
     try:
-        head = sources.read(entry.path, entry.member, limit=FIRST_LOOK)
+        head = first_bytes(entry, sources)
         if looks_like_dicom(head):
             uid = read_study_uid(entry, sources, head)
             return _Look(uid, uid) if uid else _without_uid()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from groundglass.core.result import HeatMethod, SliceGroup
 from groundglass.explain.head_gradient import HeadWeights, feature_gradients
-from groundglass.explain.layers import averaged, standing_out
+from groundglass.explain.layers import response
 from groundglass.infer import GroupEvidence, SliceDetail
 from groundglass.prepare import sample_positions
 
@@ -155,9 +155,8 @@ def _last_layer_heat(evidence: GroupEvidence, gradient: Float, scores: Scores) -
     weight = gradient[:, :, -maps.shape[1] :]
     heat = np.empty((*weight.shape[:2], *maps.shape[2:]), dtype=np.float32)
     for index, (layer, seen) in enumerate(zip(maps, evidence.seen, strict=True)):
-        counted = scores.method is HeatMethod.ALL_LAYERS
-        response = standing_out(layer, seen) if counted else averaged(layer)
-        np.maximum(response.weighted(weight[:, index]), 0, out=heat[:, index])
+        counted = response(layer, seen, scores.method)
+        np.maximum(counted.weighted(weight[:, index]), 0, out=heat[:, index])
     return heat
 
 

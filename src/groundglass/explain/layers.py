@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.core.result import HeatMethod
+
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -50,6 +52,13 @@ class Response:
         # numpy's own loop: BLAS would start threads, and wait for them longer than this takes.
         total[..., self.where] = np.einsum("...c,cp->...p", weight, self.values)
         return total
+
+
+def response(layer: Float, seen: Mask, method: HeatMethod) -> Response:
+    """What a method weighs of a layer: `averaged` for Grad-CAM, else `standing_out`."""
+    if method is HeatMethod.GRAD_CAM:
+        return averaged(layer)
+    return standing_out(layer, seen)
 
 
 def standing_out(layer: Float, seen: Mask) -> Response:

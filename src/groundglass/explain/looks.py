@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import HeatMethod
-from groundglass.explain.layers import Response, averaged, standing_out
+from groundglass.explain.layers import Response, response
 from groundglass.explain.moves import PAPER_SIZE, Move
 from groundglass.explain.settings import ExplainSettings
 from groundglass.infer import Classifier, SliceDetail, seen_cells
@@ -122,11 +122,10 @@ def _softened(image: NDArray[np.uint8], softening_px: float) -> NDArray[np.uint8
 
 
 def _responses(detail: SliceDetail, index: int, method: HeatMethod) -> tuple[Response, ...]:
-    if method is HeatMethod.GRAD_CAM:
-        return (averaged(detail.maps[-1][index]),)
+    first = -1 if method is HeatMethod.GRAD_CAM else 0
     return tuple(
-        standing_out(layer[index], seen[index])
-        for layer, seen in zip(detail.maps, detail.seen, strict=True)
+        response(layer[index], seen[index], method)
+        for layer, seen in zip(detail.maps[first:], detail.seen[first:], strict=True)
     )
 
 
