@@ -16,7 +16,7 @@ from benchmarks.peers.running import peer
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Run, Target, in_turn, repeated, seconds
 from benchmarks.study_files import MadeStudy, made, read
-from groundglass.infer import Classifier, OpenVinoEngine, load_bundle
+from groundglass.infer import Classifier, CpuEngine, load_bundle
 from groundglass.infer.bundle import ENCODER, HEAD
 from groundglass.pipeline import Triage
 from groundglass.prepare import gather, prepare
@@ -124,7 +124,7 @@ def _group(bench: Bench) -> Iterator[tuple[Run, list[float], dict[str, Any]]]:
     prepared = prepare(volume, triage.find_lungs(volume).square, bundle.recipe)
     group = prepared.groups[0]
     images = gather(group, prepared.group_images(group))
-    classifier = Classifier(bundle, OpenVinoEngine())
+    classifier = Classifier(bundle, CpuEngine())
     logits = classifier.logits(classifier(group, images).features)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "images.npy"

@@ -39,8 +39,8 @@ from groundglass.explain.consistency import PERTURBATIONS
 from groundglass.infer import (
     Bundle,
     Classifier,
+    CpuEngine,
     GroupEvidence,
-    OpenVinoEngine,
     Segmenter,
     load_bundle,
     vote,
@@ -78,7 +78,7 @@ class Networks:
     @classmethod
     def of(cls, bundle: Bundle, head_from: Callable[[HeadWeights], HeadWeights] = lambda w: w):
         """Load them; `head_from` may replace the head's weights in the gradients."""
-        engine = OpenVinoEngine()
+        engine = CpuEngine()
         classifier = Classifier(bundle, engine)
         weights = head_from(HeadWeights.of(engine.constants(bundle.path(HEAD))))
         classes = (len(bundle.labels), bundle.labels.index(bundle.healthy))
@@ -435,7 +435,7 @@ def cost(networks: Networks, slices: int, runs: int) -> list[str]:
         f"{DEFAULT}, without consistency": replace(METHODS[DEFAULT], consistency_slices=0),
         f"{DEFAULT}, with consistency": METHODS[DEFAULT],
     }.items():
-        triage = Triage(networks.bundle, OpenVinoEngine(), explaining)
+        triage = Triage(networks.bundle, CpuEngine(), explaining)
         times = [_processor_seconds(triage, volume) for _ in range(runs)]
         _, parts = judged(networks, volume)
         evidence = Patient(**parts, lesion={}).evidence  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.infer import Bundle, OpenVinoEngine, Segmenter
+from groundglass.infer import Bundle, CpuEngine, Segmenter
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import LABELS, PhantomSettings, make_phantom
 from groundglass.pipeline import Triage
@@ -61,7 +61,7 @@ def found_masks(
     slices: list[AnnotatedSlice], bundle: Bundle, *, cleaned: bool
 ) -> list[NDArray[np.bool_]]:
     """Lung masks of single slices, straight from the U-Net or after the cleaning of service."""
-    segmenter = Segmenter(bundle.path(SEGMENTER), OpenVinoEngine())
+    segmenter = Segmenter(bundle.path(SEGMENTER), CpuEngine())
     images = np.stack([segmenter_window(s.hu, bundle.recipe) for s in slices])
     probability = segmenter(images)
     if not cleaned:
@@ -110,7 +110,7 @@ def disease_kept(bundle: Bundle, folder: Path, patients: int = 12) -> dict[str, 
             changed.append(dense)
     masks = found_masks(ill, bundle, cleaned=True)
     made = [(m & c).sum() / c.sum() for m, c in zip(masks, changed, strict=True)]
-    triage = Triage(bundle, OpenVinoEngine())
+    triage = Triage(bundle, CpuEngine())
     lesions, solid = [], []
     for seed in range(300, 300 + patients):
         label = LABELS[seed % 2]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import groundglass
-from groundglass.infer import OpenVinoEngine, load_bundle
+from groundglass.infer import CpuEngine, load_bundle
 
 #: Instruction sets that decide how fast matrices are multiplied, in Linux's names.
 _TELLING = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16",
@@ -20,7 +20,7 @@ _PACKAGES = ("numpy", "opencv-python-headless", "imagecodecs", "pydicom", "highd
 
 def machine(bundle: str) -> dict[str, Any]:
     """CPU, memory, versions; what the document's head says."""
-    engine = OpenVinoEngine()
+    engine = CpuEngine()
     loaded = load_bundle(bundle)
     info = _read("/proc/cpuinfo")
     return {
@@ -34,7 +34,7 @@ def machine(bundle: str) -> dict[str, Any]:
         "precision": engine.precision.value,
         "versions": {
             "Python": platform.python_version(),
-            "OpenVINO": engine.version,
+            **engine.versions,
             **{name: found for name in _PACKAGES if (found := _version(name))},
         },
     }

@@ -17,7 +17,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from groundglass.infer import Bundle, Engine, Network, OpenVinoEngine, Precision
+from groundglass.infer import Bundle, CpuEngine, Engine, Network, Precision
 from groundglass.phantom import LABELS, PhantomSettings, make_phantom
 from groundglass.pipeline import Triage
 
@@ -30,7 +30,7 @@ class EmulatedBf16Engine:
 
     def __init__(self) -> None:
         self.precision = Precision.BF16
-        self.version = f"emulated by onnxruntime {onnxruntime.__version__}"
+        self.versions = {"emulated by onnxruntime": onnxruntime.__version__}
 
     def compile(self, path: Path, batch: int, outputs: Sequence[str] = ()) -> Network:  # noqa: ARG002
         """A network with rounding put before every product; it takes any batch."""
@@ -38,11 +38,11 @@ class EmulatedBf16Engine:
 
     def outputs(self, path: Path) -> tuple[str, ...]:
         """As the real engine gives them."""
-        return OpenVinoEngine(Precision.F32).outputs(path)
+        return CpuEngine(Precision.F32).outputs(path)
 
     def constants(self, path: Path) -> dict[str, NDArray[np.float32]]:
         """As the real engine gives them."""
-        return OpenVinoEngine(Precision.F32).constants(path)
+        return CpuEngine(Precision.F32).constants(path)
 
 
 class _Session:
@@ -78,7 +78,7 @@ def _rounded(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def bf16_engine() -> Engine:
     """The processor's own bf16, or its emulation."""
-    native = OpenVinoEngine(Precision.BF16)
+    native = CpuEngine(Precision.BF16)
     return native if native.precision is Precision.BF16 else EmulatedBf16Engine()
 
 
@@ -91,7 +91,7 @@ def largest_difference(bundle: Bundle, patients: int) -> dict[str, Any]:
         Largest and mean difference of a patient-level probability, how many verdicts changed, the
         share of lung voxels that changed, and how bf16 was computed.
     """
-    exact = Triage(bundle, OpenVinoEngine(Precision.F32))
+    exact = Triage(bundle, CpuEngine(Precision.F32))
     engine = bf16_engine()
     rounded = Triage(bundle, engine)
     differences, changed, voxels = [], 0, []
@@ -119,7 +119,7 @@ def largest_difference(bundle: Bundle, patients: int) -> dict[str, Any]:
         "mean": float(np.mean(differences)),
         "verdicts_changed": changed,
         "lung_voxels_changed": float(np.mean(voxels)),
-        "bf16": engine.version,
+        "bf16": ", ".join(" ".join(one) for one in engine.versions.items()),
     }
 
 

@@ -146,7 +146,7 @@ def test_the_result_says_what_made_it(result: TriageResult, triage: Triage) -> N
     assert made.bundle_statement == triage.bundle.statement
     assert made.recipe == triage.bundle.recipe.to_dict()
     assert made.precision == "f32"
-    assert {"openvino", "numpy", "opencv"} <= set(made.versions)
+    assert {"openvino", "ncnn", "numpy", "opencv"} <= set(made.versions)
     assert {"segment", "measure", "prepare", "classify", "explain"} <= set(result.timings_ms)
 
 

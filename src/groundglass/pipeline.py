@@ -45,8 +45,8 @@ from groundglass.explain import (
 from groundglass.infer import (
     Bundle,
     Classifier,
+    CpuEngine,
     Engine,
-    OpenVinoEngine,
     Precision,
     Segmenter,
     load_bundle,
@@ -162,7 +162,7 @@ class Triage:
         BundleError
             If the bundle is missing or altered.
         """
-        return cls(load_bundle(bundle), OpenVinoEngine(precision), explaining)
+        return cls(load_bundle(bundle), CpuEngine(precision), explaining)
 
     def __call__(
         self, volume: Volume, progress: Progress = _silent, explain: str | None = None
@@ -399,7 +399,7 @@ def _provenance(bundle: Bundle, engine: Engine) -> Provenance:
             "python": platform.python_version(),
             "numpy": np.__version__,
             "opencv": cv2.__version__,
-            "openvino": engine.version,
+            **engine.versions,
             "scipy": version("scipy"),
         },
     )

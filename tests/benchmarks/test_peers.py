@@ -78,10 +78,10 @@ def test_the_graph_in_pytorch_is_the_graph_in_openvino() -> None:
     import torch  # noqa: PLC0415
     from benchmarks.peers.onnx_in_torch import OnnxInTorch  # noqa: PLC0415
 
-    from groundglass.infer import OpenVinoEngine, Precision, load_bundle  # noqa: PLC0415
+    from groundglass.infer import CpuEngine, Precision, load_bundle  # noqa: PLC0415
     from groundglass.infer.bundle import ENCODER, FEATURES, HEAD  # noqa: PLC0415
 
-    bundle, engine = load_bundle(), OpenVinoEngine(Precision.F32)
+    bundle, engine = load_bundle(), CpuEngine(Precision.F32)
     size = bundle.recipe.image_size
     images = np.random.default_rng(0).integers(0, 255, (2, 1, size, size)).astype(np.uint8)
     (features,) = engine.compile(bundle.path(ENCODER), 2, (FEATURES,))(images)

@@ -143,7 +143,17 @@ def test_help_imports_nothing_slow() -> None:
         check=True,
     )
     loaded = set(ast.literal_eval(done.stdout))
-    slow = {"numpy", "scipy", "cv2", "openvino", "pydicom", "nibabel", "imagecodecs", "jinja2"}
+    slow = {
+        "numpy",
+        "scipy",
+        "cv2",
+        "openvino",
+        "ncnn",
+        "pydicom",
+        "nibabel",
+        "imagecodecs",
+        "jinja2",
+    }
     assert not loaded & slow
 
 

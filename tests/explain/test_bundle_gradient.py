@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from groundglass.explain import HeadWeights, feature_gradients
-from groundglass.infer import OpenVinoEngine, Precision, load_bundle
+from groundglass.infer import CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import HEAD
 
 
 def test_gradient_is_the_engines_slope(bundle: Path) -> None:
     loaded = load_bundle(bundle)
-    engine = OpenVinoEngine(Precision.F32)
+    engine = CpuEngine(Precision.F32)
     head = engine.compile(loaded.path(HEAD), 1)
     weights = HeadWeights.of(engine.constants(loaded.path(HEAD)))
     size, width = loaded.recipe.group_size, weights.w.shape[2]

@@ -9,7 +9,7 @@ import pytest
 
 from groundglass.errors import BundleError
 from groundglass.explain import HeadWeights, feature_gradients
-from groundglass.infer import OpenVinoEngine, Precision, load_bundle
+from groundglass.infer import CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import HEAD
 
 torch = pytest.importorskip("torch", reason="needs groundglass[train]: PyTorch is the judge")
@@ -90,7 +90,7 @@ def test_gradients_of_the_bundles_head_are_autograds(bundle: Path) -> None:
     from groundglass.train.networks import SequenceHead  # noqa: PLC0415
 
     loaded = load_bundle(bundle)
-    weights = HeadWeights.of(OpenVinoEngine(Precision.F32).constants(loaded.path(HEAD)))
+    weights = HeadWeights.of(CpuEngine(Precision.F32).constants(loaded.path(HEAD)))
     units, width = weights.r.shape[2], weights.dense_weight.shape[0]
     head = SequenceHead(
         weights.w.shape[2], loaded.recipe.group_size, len(loaded.labels), units=units, width=width

@@ -19,7 +19,7 @@ from groundglass.explain import (
     look,
 )
 from groundglass.explain.consistency import PERTURBATIONS
-from groundglass.infer import Classifier, GroupEvidence, OpenVinoEngine, Precision, load_bundle
+from groundglass.infer import Classifier, CpuEngine, GroupEvidence, Precision, load_bundle
 from groundglass.infer.bundle import HEAD
 from groundglass.phantom import PhantomSettings, make_phantom
 from groundglass.prepare import SquareFrame, gather, prepare, slice_positions_mm
@@ -41,7 +41,7 @@ class Study:
 @pytest.fixture(scope="module")
 def study(bundle: Path) -> Study:
     """One group of a phantom with its true lungs, explained for the class it was called."""
-    loaded, engine = load_bundle(bundle), OpenVinoEngine(Precision.F32)
+    loaded, engine = load_bundle(bundle), CpuEngine(Precision.F32)
     size = loaded.recipe.image_size
     phantom = make_phantom(
         PhantomSettings(

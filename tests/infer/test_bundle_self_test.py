@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from groundglass.errors import BundleError
-from groundglass.infer import Bundle, OpenVinoEngine, Precision, load_bundle
+from groundglass.infer import Bundle, CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import ENCODER, HEAD, SEGMENTER
 from groundglass.infer.bundle_facts import BundleFacts, SelfTest
 from groundglass.infer.self_test import ramp_images, refuse_other_answers, run_self_test
@@ -22,7 +22,7 @@ def loaded(bundle: Path) -> Bundle:
 
 @pytest.fixture(scope="module")
 def found(loaded: Bundle) -> SelfTest:
-    return run_self_test(loaded, OpenVinoEngine(Precision.F32))
+    return run_self_test(loaded, CpuEngine(Precision.F32))
 
 
 def test_the_images_are_a_formula() -> None:
@@ -34,9 +34,7 @@ def test_the_images_are_a_formula() -> None:
 def test_the_same_networks_answer_the_same(loaded: Bundle, found: SelfTest) -> None:
     assert sum(found.probabilities.values()) == pytest.approx(1)
     stored = replace(loaded, facts=replace(loaded.facts, self_test=found))
-    refuse_other_answers(
-        stored, run_self_test(stored, OpenVinoEngine(Precision.F32)), Precision.F32
-    )
+    refuse_other_answers(stored, run_self_test(stored, CpuEngine(Precision.F32)), Precision.F32)
 
 
 def test_other_answers_are_refused(loaded: Bundle, found: SelfTest) -> None:
@@ -60,4 +58,4 @@ def test_networks_that_do_not_load_are_told(loaded: Bundle, tmp_path: Path) -> N
     for name in (SEGMENTER, ENCODER, HEAD):
         (tmp_path / name).write_bytes(b"no graph")
     with pytest.raises(BundleError, match="cannot be run"):
-        run_self_test(replace(loaded, folder=tmp_path), OpenVinoEngine(Precision.F32))
+        run_self_test(replace(loaded, folder=tmp_path), CpuEngine(Precision.F32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from groundglass.infer import OpenVinoEngine, Precision, Segmenter, load_bundle
+from groundglass.infer import CpuEngine, Precision, Segmenter, load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import Phantom, PhantomSettings, make_phantom
 from groundglass.pipeline import find_lungs
@@ -69,7 +69,7 @@ def test_masks_are_as_good_as_those_of_every_slice(
     phantom: Phantom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = load_bundle()
-    segmenter = Segmenter(bundle.path(SEGMENTER), OpenVinoEngine(Precision.F32))
+    segmenter = Segmenter(bundle.path(SEGMENTER), CpuEngine(Precision.F32))
 
     def dice() -> float:
         found = find_lungs(phantom.volume, segmenter, bundle.recipe).volume

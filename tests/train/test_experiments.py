@@ -14,7 +14,7 @@ pytest.importorskip("lightning", reason="needs groundglass[train]")
 
 from groundglass.cohort import Cohort
 from groundglass.errors import ReadError, SettingsError
-from groundglass.infer import OpenVinoEngine, Precision
+from groundglass.infer import CpuEngine, Precision
 from groundglass.infer.self_test import refuse_other_answers, run_self_test
 from groundglass.phantom import LABELS
 from groundglass.train.bundle_stage import make_bundle
@@ -57,7 +57,7 @@ def test_two_steps_of_every_stage_end_in_a_bundle_that_runs(
     made = make_bundle(task, train_sequence(task, prepared), prepared)
     assert made.bundle.labels == labels
     assert made.parity["f32"]["largest_difference"] <= 1e-4
-    engine = OpenVinoEngine(Precision.F32)
+    engine = CpuEngine(Precision.F32)
     refuse_other_answers(made.bundle, run_self_test(made.bundle, engine), Precision.F32)
 
 

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from groundglass.infer import OpenVinoEngine, Precision
+from groundglass.infer import CpuEngine, Precision
 from groundglass.infer.bundle import ENCODER, FEATURES, SEGMENTER
 from groundglass.prepare import Recipe
 from groundglass.train.export import BundleFacts, Networks, export_bundle, export_segmenter
@@ -32,7 +32,7 @@ def test_the_segmenter_answers_as_trained_and_enlarges_no_map(tmp_path: Path):
     images = _images(2)
     with torch.no_grad():
         expected = torch.sigmoid(net(torch.from_numpy(images).float() / 255)).numpy() * 255
-    (found,) = OpenVinoEngine(Precision.F32).compile(tmp_path / SEGMENTER, 2)(images)
+    (found,) = CpuEngine(Precision.F32).compile(tmp_path / SEGMENTER, 2)(images)
     assert np.abs(found.astype(float) - expected).max() <= 0.51
     assert np.ptp(expected) > 1
     operators = _operators(tmp_path / SEGMENTER)
@@ -53,7 +53,7 @@ def test_the_encoders_features_are_the_maxima_of_its_layers(
     images = _images(3)
     with torch.no_grad():
         maps = encoder.maps(torch.from_numpy(images).float() / 255)
-    engine = OpenVinoEngine(Precision.F32)
+    engine = CpuEngine(Precision.F32)
     features, *layers = engine.compile(tmp_path / ENCODER, 3, (FEATURES, "maps1", "maps4"))(images)
     expected = np.concatenate([one.amax(dim=(2, 3)).numpy() for one in maps], axis=1)
     assert np.allclose(features, expected, atol=1e-5)

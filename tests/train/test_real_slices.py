@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from groundglass.errors import ReadError
-from groundglass.infer import OpenVinoEngine, Precision, Segmenter
+from groundglass.infer import CpuEngine, Precision, Segmenter
 from groundglass.phantom import PhantomSettings, make_patient, render_slices
 from groundglass.prepare import Recipe
 from groundglass.prepare.intensity import window_to_uint8
@@ -24,7 +24,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def segmenter(bundle):
-    return Segmenter(bundle / "segmenter.onnx", OpenVinoEngine(Precision.F32))
+    return Segmenter(bundle / "segmenter.onnx", CpuEngine(Precision.F32))
 
 
 @pytest.mark.parametrize("window", [(-600, 1500), (-300, 1600), (0, 2000)])

@@ -21,7 +21,7 @@ import groundglass
 from groundglass.batch.analysing import Analysed
 from groundglass.dicom.studies import StudyFiles
 from groundglass.errors import ReportError
-from groundglass.infer import Bundle, OpenVinoEngine, Precision
+from groundglass.infer import Bundle, CpuEngine, Precision
 from groundglass.report.writing import MANIFEST, alone, refusing_unwritable
 
 TABLE = "outcomes.csv"
@@ -222,7 +222,7 @@ class Outcomes:
 @cache
 def _in_use(precision: Precision) -> str:
     """What is asked for as this processor has it; asked only where there is a report to compare."""
-    return OpenVinoEngine(precision).precision.value
+    return CpuEngine(precision).precision.value
 
 
 def _csv(values: Iterable[object]) -> str:

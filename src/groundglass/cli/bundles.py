@@ -11,7 +11,7 @@ import typer
 from groundglass.cli.console import Voice, waiting
 from groundglass.cli.failures import ExitCode
 from groundglass.errors import BundleError
-from groundglass.infer import Bundle, OpenVinoEngine, Precision, load_bundle
+from groundglass.infer import Bundle, CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import DEFAULT, known_bundles
 from groundglass.infer.model_store import add_bundle
 from groundglass.infer.places import shipped_folder, store_folder
@@ -156,7 +156,7 @@ def verify(source: str | None) -> ExitCode:
 def _tested(bundle: Bundle) -> str:
     """Run the networks on this machine; what was seen, in words."""
     with waiting(f"Running the networks of {bundle.name}"):
-        engine = OpenVinoEngine(Precision.AUTO)
+        engine = CpuEngine(Precision.AUTO)
         found = run_self_test(bundle, engine)
         refuse_other_answers(bundle, found, engine.precision)
     if bundle.facts.self_test is None:

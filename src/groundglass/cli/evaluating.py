@@ -13,7 +13,7 @@ from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.errors import InputError
 from groundglass.evaluate import Interval
 from groundglass.evaluate.plots import figure_class
-from groundglass.infer import Bundle, OpenVinoEngine, Precision, load_bundle
+from groundglass.infer import Bundle, CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import sha256_of
 from groundglass.infer.places import MANIFEST as BUNDLE_MANIFEST
 from groundglass.report.writing import refuse_unusable
@@ -105,7 +105,7 @@ def run(request: Request) -> ExitCode:
         evaluation = compared_with(evaluation, theirs, second, checks[1])
         tables["predictions-compared.csv"] = other.table(probe=False).content(theirs)
     with waiting("Writing the report"):
-        precision = OpenVinoEngine(Precision(request.precision)).precision.value
+        precision = CpuEngine(Precision(request.precision)).precision.value
         write_evaluation(evaluation, precision, tables, request.out)
     Journal.end(partial)
     _tell(evaluation, request.out, voice)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from groundglass.infer.bundle import Bundle, load_bundle, shipped_bundles
 from groundglass.infer.classify import Classifier, GroupEvidence, SliceDetail, seen_cells
-from groundglass.infer.engine import Engine, Network, OpenVinoEngine, Precision
+from groundglass.infer.engine import CpuEngine, Engine, Network, Precision
 from groundglass.infer.segment import Segmenter
 from groundglass.infer.vote import vote
 
 __all__ = [
     "Bundle",
     "Classifier",
+    "CpuEngine",
     "Engine",
     "GroupEvidence",
     "Network",
-    "OpenVinoEngine",
     "Precision",
     "Segmenter",
     "SliceDetail",

@@ -12,9 +12,9 @@ from groundglass.core.result import GroupPrediction, SliceGroup
 from groundglass.infer.bundle import ENCODER, FEATURES, HEAD, Bundle
 from groundglass.infer.engine import Engine
 
-#: Slices per call of the encoder; a group of 50 is five calls.
+#: Slices the encoder takes at a time; a group of 50 is five batches.
 _BATCH = 10
-#: Images per call where every layer's activations are wanted: a few slices, each seen a few times.
+#: Images at a time where every layer's activations are wanted: a few slices, each seen a few times.
 _DETAIL_BATCH = 8
 #: Half of the pixels of a cell, in 255ths.
 _HALF = 127
@@ -100,12 +100,7 @@ class Classifier:
         -------
         GroupEvidence
         """
-        parts = [
-            self._encoder(images[start : start + _BATCH, None])
-            for start in range(0, len(images), _BATCH)
-        ]
-        features = np.concatenate([part[0] for part in parts])
-        maps = np.concatenate([part[1] for part in parts])
+        features, maps = self._encoder(images[:, None])
         probabilities = softmax(self.logits(features) / np.float32(self._temperature))
         prediction = GroupPrediction.of(group, self._labels, probabilities.tolist())
         return GroupEvidence(prediction, features, maps, seen_cells(images, maps.shape[-1]))
@@ -123,14 +118,7 @@ class Classifier:
         images : ndarray of uint8, shape (slices, size, size)
             Prepared images, at least one.
         """
-        parts = [
-            self._detail(images[start : start + _DETAIL_BATCH, None])
-            for start in range(0, len(images), _DETAIL_BATCH)
-        ]
-        # One call's arrays are as they should be; copying them would cost a tenth more.
-        features, *maps = (
-            np.concatenate(one) if len(one) > 1 else one[0] for one in zip(*parts, strict=True)
-        )
+        features, *maps = self._detail(images[:, None])
         # Several layers share a grid.
         seen = {cells: seen_cells(images, cells) for cells in {one.shape[-1] for one in maps}}
         return SliceDetail(features, tuple(maps), tuple(seen[one.shape[-1]] for one in maps))

@@ -1,15 +1,19 @@
-"""What runs the networks: a small protocol, and OpenVINO on the CPU reading ONNX."""
+"""What runs the networks: a small protocol, and OpenVINO and ncnn on the CPU, reading ONNX."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from groundglass.infer.translation import translate
+from groundglass.infer.winograd import WinogradNetwork
 
 Array = NDArray[Any]
 
@@ -30,18 +34,18 @@ class Network(Protocol):
     """A compiled network: arrays in, arrays out, in the order asked for."""
 
     def __call__(self, inputs: Array) -> tuple[Array, ...]:
-        """Run on a batch; outputs are copies the caller owns."""
+        """Run on any number of items; outputs are copies the caller owns."""
         ...
 
 
 class Engine(Protocol):
-    """What makes networks of files. `precision` and `version` go into the provenance."""
+    """What makes networks of files. `precision` and `versions` go into the provenance."""
 
     precision: Precision
-    version: str
+    versions: Mapping[str, str]
 
     def compile(self, path: Path, batch: int, outputs: Sequence[str] = ()) -> Network:
-        """A network for batches of at most `batch` items; only the named outputs, if any are."""
+        """A network that takes `batch` items at a time; only the named outputs, if any are."""
         ...
 
     def outputs(self, path: Path) -> tuple[str, ...]:
@@ -53,8 +57,11 @@ class Engine(Protocol):
         ...
 
 
-class OpenVinoEngine:
+class CpuEngine:
     """Compiles the networks of a bundle for this machine.
+
+    OpenVINO reads them and runs them. In f32, plain stacks of convolutions are run by ncnn instead
+    (`WinogradNetwork`; why is in docs/decisions/0012-winograd.md).
 
     Parameters
     ----------
@@ -73,45 +80,45 @@ class OpenVinoEngine:
         native_bf16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         wants_bf16 = precision is not Precision.F32
         self.precision = Precision.BF16 if wants_bf16 and native_bf16 else Precision.F32
-        self.version = str(ov.__version__).split("-", maxsplit=1)[0]
+        self.versions: Mapping[str, str] = {
+            "openvino": str(ov.__version__).split("-", maxsplit=1)[0],
+            "ncnn": version("ncnn"),
+        }
 
     def compile(self, path: Path, batch: int, outputs: Sequence[str] = ()) -> Network:
-        """A network for batches of one fixed size.
+        """A network that takes so many items at a time.
 
         Parameters
         ----------
         path : Path
             ONNX file.
         batch : int
-            Size of the first axis; a fixed shape lets the engine plan its memory once.
+            Items computed together; a fixed shape lets the engine plan its memory once.
         outputs : sequence of str, optional
             Names of the outputs wanted, in this order; what only others need is not computed. All
             of them unless given.
         """
         model = self._core.read_model(str(path))
         if outputs:
-            model = self._only(model, outputs)
+            model = _only(model, outputs)
         shape = model.input(0).get_partial_shape()
         shape[0] = batch
         model.reshape(shape)
+        if self.precision is Precision.F32:
+            _fold_constants(model)
+            stack = translate(model)
+            if stack is not None:
+                before = _ending(model, [stack.source])
+                return WinogradNetwork(stack, self._compiled(before, batch), batch)
+        return self._compiled(model, batch)
+
+    def _compiled(self, model: Any, batch: int) -> _OpenVinoNetwork:
         hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.precision.value}
         return _OpenVinoNetwork(self._core.compile_model(model, "CPU", hints), batch)
 
     def outputs(self, path: Path) -> tuple[str, ...]:
         """Names of a network's outputs, in the file's order."""
         return tuple(one.get_any_name() for one in self._core.read_model(str(path)).outputs)
-
-    def _only(self, model: Any, outputs: Sequence[str]) -> Any:
-        """The part of a model that gives the named outputs."""
-        nodes = {
-            name: result.get_node().input_value(0)
-            for result in model.outputs
-            for name in result.get_names()
-        }
-        import openvino as ov  # noqa: PLC0415
-
-        results = [ov.opset13.result(nodes[name]) for name in outputs]
-        return ov.Model(results, model.get_parameters(), "part")
 
     def constants(self, path: Path) -> dict[str, NDArray[np.float32]]:
         """The float weights stored in an ONNX file, by name."""
@@ -125,16 +132,52 @@ class OpenVinoEngine:
 class _OpenVinoNetwork:
     def __init__(self, compiled: Any, batch: int) -> None:
         self._request = compiled.create_infer_request()
-        self._outputs = len(compiled.outputs)
+        self._outputs = compiled.outputs
         self._batch = batch
 
     def __call__(self, inputs: Array) -> tuple[Array, ...]:
-        """Run on at most `batch` items; a short batch is filled up and cut again."""
-        count = len(inputs)
-        if count < self._batch:
-            filler = np.zeros((self._batch - count, *inputs.shape[1:]), dtype=inputs.dtype)
+        """Run on any number of items, a batch at a time; outputs are copies the caller owns."""
+        found = [
+            np.empty((len(inputs), *one.shape[1:]), dtype=one.element_type.to_dtype())
+            for one in self._outputs
+        ]
+        for start in range(0, len(inputs), self._batch):
+            part = slice(start, start + self._batch)
+            self._request.infer([self._filled(inputs[part])], share_inputs=True)
+            for k, one in enumerate(found):
+                one[part] = self._request.get_output_tensor(k).data[: len(one[part])]
+        return tuple(found)
+
+    def _filled(self, inputs: Array) -> Array:
+        """A batch, a short one filled up."""
+        missing = self._batch - len(inputs)
+        if missing:
+            filler = np.zeros((missing, *inputs.shape[1:]), dtype=inputs.dtype)
             inputs = np.concatenate([inputs, filler])
-        self._request.infer([np.ascontiguousarray(inputs)], share_inputs=True)
-        return tuple(
-            np.array(self._request.get_output_tensor(k).data[:count]) for k in range(self._outputs)
-        )
+        return np.ascontiguousarray(inputs)
+
+
+def _only(model: Any, outputs: Sequence[str]) -> Any:
+    """The part of a model that gives the named outputs."""
+    nodes = {
+        name: result.get_node().input_value(0)
+        for result in model.outputs
+        for name in result.get_names()
+    }
+    return _ending(model, [nodes[name] for name in outputs])
+
+
+def _ending(model: Any, values: Sequence[Any]) -> Any:
+    """The part of a model that gives these values."""
+    import openvino as ov  # noqa: PLC0415
+
+    return ov.Model([ov.opset13.result(one) for one in values], model.get_parameters(), "part")
+
+
+def _fold_constants(model: Any) -> None:
+    """Compute what depends on weights and shapes only."""
+    from openvino.passes import ConstantFolding, Manager  # noqa: PLC0415
+
+    manager = Manager()
+    manager.register_pass(ConstantFolding())
+    manager.run_passes(model)

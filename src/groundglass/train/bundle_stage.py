@@ -14,7 +14,7 @@ import torch
 
 import groundglass
 from groundglass.evaluate import fit_temperature, threshold_for_sensitivity
-from groundglass.infer import Bundle, Classifier, OpenVinoEngine, Precision, load_bundle
+from groundglass.infer import Bundle, Classifier, CpuEngine, Precision, load_bundle
 from groundglass.infer.self_test import run_self_test
 from groundglass.train.cache import PreparedCase, PreparedCohort
 from groundglass.train.callbacks import BEST
@@ -91,14 +91,14 @@ def make_bundle(task: Task, trained: SequenceResult, prepared: PreparedCohort) -
     fitted["calibration"], calibration = _calibrate(load_bundle(folder), validation)
     write_manifest(recipe, _facts(task, {}, fitted), folder)
     calibrated = load_bundle(folder)
-    classifier = Classifier(calibrated, OpenVinoEngine(Precision.F32))
+    classifier = Classifier(calibrated, CpuEngine(Precision.F32))
     judged = {
         split: judge(calibrated, classifier, cases)
         for split in ("validation", "test")
         if (cases := trained.prepared.of_split(split))
     }
     fitted["operating_point"] = _operating_point(judged["validation"], task)
-    answers = run_self_test(calibrated, OpenVinoEngine(Precision.F32))
+    answers = run_self_test(calibrated, CpuEngine(Precision.F32))
     fitted["self_test"] = asdict(answers)
     metrics = {f"{split} patients": patient_figures(one) for split, one in judged.items()}
     metrics |= _slice_metrics(task, trained, prepared)
@@ -134,7 +134,7 @@ def _calibrate(
     bundle: Bundle, cases: Sequence[PreparedCase]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The temperature that the groups' logits are divided by, and how it was found."""
-    judged = judge(bundle, Classifier(bundle, OpenVinoEngine(Precision.F32)), cases)
+    judged = judge(bundle, Classifier(bundle, CpuEngine(Precision.F32)), cases)
     rows = [
         (list(one.probabilities.values()), truth)
         for of_case, truth in zip(judged.groups, judged.truth, strict=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from groundglass.errors import BundleError
-from groundglass.infer import Bundle, Classifier, OpenVinoEngine, Precision, Segmenter
+from groundglass.infer import Bundle, Classifier, CpuEngine, Precision, Segmenter
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.infer.self_test import ramp_images
 from groundglass.train.cache import Images, PreparedCase
@@ -78,13 +78,13 @@ def check_parity(
     images = [one for _, one in groups]
     expected = _torch_probabilities(trained, images)
 
-    def by(engine: OpenVinoEngine) -> NDArray[np.float64]:
+    def by(engine: CpuEngine) -> NDArray[np.float64]:
         classifier = Classifier(bundle, engine)
         rows = [classifier(group, one).prediction.probabilities for group, one in groups]
         return np.array([[row[label] for label in bundle.labels] for row in rows])
 
-    f32 = OpenVinoEngine(Precision.F32)
-    found = {"f32": _differences(expected, by(f32), f"OpenVINO {f32.version}")}
+    f32 = CpuEngine(Precision.F32)
+    found = {"f32": _differences(expected, by(f32), _engine(f32))}
     if trained.segmenter is not None:
         found["f32"]["largest_lung_difference"] = _lung_difference(bundle, trained.segmenter, f32)
     worst = max(found["f32"]["largest_difference"],
@@ -95,14 +95,18 @@ def check_parity(
             expected=f"at most {LARGEST_F32:g} in f32",
             action="Report it with the versions of torch, onnx and openvino.",
         )
-    bf16 = OpenVinoEngine(Precision.BF16)
+    bf16 = CpuEngine(Precision.BF16)
     if bf16.precision is Precision.BF16:
-        found["bf16"] = _differences(expected, by(bf16), f"OpenVINO {bf16.version}")
+        found["bf16"] = _differences(expected, by(bf16), _engine(bf16))
     else:
         emulated = _torch_probabilities(_rounding(trained), images)
         how = "emulated in PyTorch: this processor has no bf16"
         found["bf16"] = _differences(expected, emulated, how)
     return found
+
+
+def _engine(engine: CpuEngine) -> str:
+    return ", ".join(f"{name} {version}" for name, version in engine.versions.items())
 
 
 def _torch_probabilities(trained: Trained, groups: Sequence[Images]) -> NDArray[np.float64]:
@@ -125,7 +129,7 @@ def _differences(
 
 
 @torch.no_grad()
-def _lung_difference(bundle: Bundle, net: LungUNet, engine: OpenVinoEngine) -> float:
+def _lung_difference(bundle: Bundle, net: LungUNet, engine: CpuEngine) -> float:
     """Largest difference of a lung probability beyond the rounding to 8 bits."""
     images = ramp_images(4, bundle.recipe.image_size)
     expected = torch.sigmoid(net(to_tensor(images)))[:, 0].numpy()

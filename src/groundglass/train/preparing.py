@@ -15,7 +15,7 @@ from groundglass.cohort.images import read_image
 from groundglass.cohort.phantoms import read_phantom_settings
 from groundglass.core.volume import Volume
 from groundglass.errors import InputError
-from groundglass.infer import OpenVinoEngine, Precision, Segmenter
+from groundglass.infer import CpuEngine, Precision, Segmenter
 from groundglass.infer.bundle import sha256_of
 from groundglass.phantom import Phantom, make_phantom
 from groundglass.pipeline import find_lungs
@@ -119,7 +119,7 @@ def prepare_case(case: Case, lungs: Lungs, recipe: Recipe) -> Prepared:
 @lru_cache(maxsize=1)
 def segmenter_of(path: Path) -> Segmenter:
     """The U-Net, compiled once per process, in f32 so that every machine prepares alike."""
-    return Segmenter(path, OpenVinoEngine(Precision.F32))
+    return Segmenter(path, CpuEngine(Precision.F32))
 
 
 def _prepare_volume(axial: Volume, lungs: Lungs, recipe: Recipe) -> NDArray[np.uint8]:

@@ -18,8 +18,8 @@ from groundglass.explain import ExplainSettings
 from groundglass.infer import (
     Bundle,
     Classifier,
+    CpuEngine,
     Engine,
-    OpenVinoEngine,
     Precision,
     load_bundle,
     vote,
@@ -103,7 +103,7 @@ class CaseJudge:
     """
 
     def __init__(self, settings: RunSettings) -> None:
-        engine = OpenVinoEngine(settings.precision)
+        engine = CpuEngine(settings.precision)
         self._bundle = load_bundle(settings.bundle)
         # Nobody looks at the maps: trying them under turns would cost as much as a verdict.
         self._triage = Triage(self._bundle, engine, ExplainSettings(consistency_slices=0))

@@ -1,0 +1,90 @@
+"""Networks whose 3×3 convolutions ncnn computes by Winograd's minimal filtering.
+
+Six by six results of a 3×3 kernel take 64 products where a direct convolution takes 324 (Lavin and
+Gray, *Fast Algorithms for Convolutional Neural Networks*, 2016). The transforms around it pay off
+where layers have many channels and their maps stay in a cache, as the slice encoder's do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import ncnn
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.infer.translation import Stack
+
+Array = NDArray[Any]
+
+#: Threads for one image, whose maps are too small to be cut up further.
+_MOST_THREADS = 8
+
+
+class WinogradNetwork:
+    """A stack of convolutions, computed in f32, an image at a time.
+
+    Parameters
+    ----------
+    stack : Stack
+        The network from its first convolution on.
+    before : callable
+        What the network does before: images in, what enters the first convolution out.
+    batch : int
+        Images for `before` at a time.
+    """
+
+    def __init__(
+        self, stack: Stack, before: Callable[[Array], tuple[Array, ...]], batch: int
+    ) -> None:
+        self._stack, self._before, self._batch = stack, before, batch
+        self._net = ncnn.Net()
+        options = self._net.opt
+        options.num_threads = min(_MOST_THREADS, _cores())
+        # Elsewhere than on x86-64 ncnn would take the shorter formats that a processor has.
+        for short in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic",
+                      "use_bf16_packed", "use_bf16_storage"):  # fmt: skip
+            setattr(options, short, False)
+        # From files: of weights in memory ncnn keeps the address, not a copy.
+        with TemporaryDirectory() as folder:
+            parameters, weights = Path(folder) / "net.param", Path(folder) / "net.bin"
+            parameters.write_text(stack.parameters, encoding="ascii")
+            weights.write_bytes(stack.weights)
+            if self._net.load_param(str(parameters)) or self._net.load_model(str(weights)):
+                raise RuntimeError("ncnn does not read the network translated for it")
+
+    def __call__(self, inputs: Array) -> tuple[Array, ...]:
+        """Run on any number of images; outputs are copies the caller owns."""
+        found: list[Array] = []
+        for start in range(0, len(inputs), self._batch):
+            (entering,) = self._before(inputs[start : start + self._batch])
+            for index, image in enumerate(entering, start):
+                outputs = self._one(image)
+                if not found:
+                    found = [np.empty((len(inputs), *one.shape), np.float32) for one in outputs]
+                for one, kept in zip(outputs, found, strict=True):
+                    kept[index] = one
+        return tuple(found)
+
+    def _one(self, image: Array) -> list[Array]:
+        """One image's outputs, in ncnn's memory."""
+        extractor = self._net.create_extractor()
+        extractor.input(self._stack.input, ncnn.Mat(image))
+        outputs = []
+        for name in self._stack.outputs:
+            failed, blob = extractor.extract(name)
+            if failed:
+                raise RuntimeError(f"ncnn could not compute {name}")
+            outputs.append(np.asarray(blob))
+        return outputs
+
+
+def _cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
