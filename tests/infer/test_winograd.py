@@ -65,7 +65,7 @@ def _by_ncnn(model: Any, images: Any) -> list[Any]:
     assert stack is not None
     entering = op.result(stack.source)
     before = ov.Core().compile_model(ov.Model([entering], model.get_parameters(), "b"), "CPU")
-    return list(WinogradNetwork(stack, lambda x: (before(x)[0],), len(images))(images))
+    return list(WinogradNetwork(stack, lambda x: [(0, (before(x)[0],))])(images))
 
 
 def _encoder(x: Node) -> list[Node]:

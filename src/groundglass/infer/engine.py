@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -109,7 +109,7 @@ class CpuEngine:
             stack = translate(model)
             if stack is not None:
                 before = _ending(model, [stack.source])
-                return WinogradNetwork(stack, self._compiled(before, batch), batch)
+                return WinogradNetwork(stack, self._compiled(before, batch).batches)
         return self._compiled(model, batch)
 
     def _compiled(self, model: Any, batch: int) -> _OpenVinoNetwork:
@@ -141,12 +141,18 @@ class _OpenVinoNetwork:
             np.empty((len(inputs), *one.shape[1:]), dtype=one.element_type.to_dtype())
             for one in self._outputs
         ]
-        for start in range(0, len(inputs), self._batch):
-            part = slice(start, start + self._batch)
-            self._request.infer([self._filled(inputs[part])], share_inputs=True)
-            for k, one in enumerate(found):
-                one[part] = self._request.get_output_tensor(k).data[: len(one[part])]
+        for start, outputs in self.batches(inputs):
+            for output, kept in zip(outputs, found, strict=True):
+                kept[start : start + self._batch] = output
         return tuple(found)
+
+    def batches(self, inputs: Array) -> Iterator[tuple[int, tuple[Array, ...]]]:
+        """Each batch's first item and its outputs, which are overwritten by the next."""
+        for start in range(0, len(inputs), self._batch):
+            part = inputs[start : start + self._batch]
+            self._request.infer([self._filled(part)], share_inputs=True)
+            tensors = map(self._request.get_output_tensor, range(len(self._outputs)))
+            yield start, tuple(tensor.data[: len(part)] for tensor in tensors)
 
     def _filled(self, inputs: Array) -> Array:
         """A batch, a short one filled up."""

@@ -8,7 +8,7 @@ where layers have many channels and their maps stay in a cache, as the slice enc
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,15 +33,14 @@ class WinogradNetwork:
     stack : Stack
         The network from its first convolution on.
     before : callable
-        What the network does before: images in, what enters the first convolution out.
-    batch : int
-        Images for `before` at a time.
+        What the network does before: of images, batch by batch, the number of the first one and
+        what enters the first convolution.
     """
 
     def __init__(
-        self, stack: Stack, before: Callable[[Array], tuple[Array, ...]], batch: int
+        self, stack: Stack, before: Callable[[Array], Iterable[tuple[int, tuple[Array, ...]]]]
     ) -> None:
-        self._stack, self._before, self._batch = stack, before, batch
+        self._stack, self._before = stack, before
         self._net = ncnn.Net()
         options = self._net.opt
         options.num_threads = min(_MOST_THREADS, _cores())
@@ -60,8 +59,7 @@ class WinogradNetwork:
     def __call__(self, inputs: Array) -> tuple[Array, ...]:
         """Run on any number of images; outputs are copies the caller owns."""
         found: list[Array] = []
-        for start in range(0, len(inputs), self._batch):
-            (entering,) = self._before(inputs[start : start + self._batch])
+        for start, (entering,) in self._before(inputs):
             for index, image in enumerate(entering, start):
                 outputs = self._one(image)
                 if not found:
