@@ -100,10 +100,25 @@ class Classifier:
         -------
         GroupEvidence
         """
-        features, maps = self._encoder(images[:, None])
+        features, maps = self._encoded(images)
         probabilities = softmax(self.logits(features) / np.float32(self._temperature))
         prediction = GroupPrediction.of(group, self._labels, probabilities.tolist())
         return GroupEvidence(prediction, features, maps, seen_cells(images, maps.shape[-1]))
+
+    def _encoded(
+        self, images: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features and the last layer's maps; those of padding, which is black, are known."""
+        padded = ~images.any(axis=(1, 2))
+        padded[0] = False  # the network is never asked for nothing
+        if not padded.any():
+            features, maps = self._encoder(images[:, None])
+            return features, maps
+        found = self._encoder(images[~padded, None])
+        black = self.black.features, self.black.maps[-1]
+        at = np.where(padded, np.count_nonzero(~padded), np.cumsum(~padded) - 1)
+        features, maps = (np.concatenate(one)[at] for one in zip(found, black, strict=True))
+        return features, maps
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logit of each class, before the temperature, of one group's (size, features)."""
