@@ -109,7 +109,7 @@ class Classifier:
         self, images: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Features and the last layer's maps; those of padding, which is black, are known."""
-        padded = ~images.any(axis=(1, 2))
+        padded: NDArray[np.bool_] = ~np.any(images, axis=(1, 2))
         padded[0] = False  # the network is never asked for nothing
         if not padded.any():
             features, maps = self._encoder(images[:, None])
