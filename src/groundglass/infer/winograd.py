@@ -42,7 +42,10 @@ class WinogradNetwork:
     ) -> None:
         self._stack, self._before = stack, before
         self._net = ncnn.Net()
+        # Kept, so that each layer of each image need not ask the system for memory.
+        self._pools = ncnn.PoolAllocator(), ncnn.PoolAllocator()
         options = self._net.opt
+        options.blob_allocator, options.workspace_allocator = self._pools
         options.num_threads = min(_MOST_THREADS, _cores())
         # Elsewhere than on x86-64 ncnn would take the shorter formats that a processor has.
         for short in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic",
