@@ -23,7 +23,7 @@ def test_the_ratio_is_taken_pair_by_pair() -> None:
     assert pairs.ratio.values == (5.0, 5.0, 5.0)
 
 
-def test_two_are_run_in_turn_and_the_first_pair_does_not_count() -> None:
+def test_two_are_run_in_turn_and_what_fills_caches_does_not_count() -> None:
     calls = []
 
     def run(name: str, value: float) -> float:
@@ -31,9 +31,9 @@ def test_two_are_run_in_turn_and_the_first_pair_does_not_count() -> None:
         return value + len(calls)
 
     pairs = in_turn(lambda: run("a", 0), lambda: run("b", 100), 2, pause_s=0)
-    assert calls == ["a", "b"] * 3
-    assert pairs.ours.values == (3, 5)
-    assert pairs.peer.values == (104, 106)
+    assert calls == ["a", "a", "b", "b"] * 3
+    assert pairs.ours.values == (6, 10)
+    assert pairs.peer.values == (108, 112)
 
 
 def test_repeating_warms_up_first() -> None:
