@@ -34,8 +34,8 @@ _OTHERS = (
 )
 #: What one core alone is timed with.
 _ON_ONE_CORE = (13, 50, 100, 300)
-#: Times each study is run, those of fewer slices once more; the least disturbed run counts.
-_TIMES, _SMALL = 2, 300
+#: Times each study is run; the least disturbed run counts.
+_TIMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,8 @@ def _timed(bench: Bench, studies: list[MadeStudy], at_most: int) -> list[Point]:
     for one in studies:
         bench.tell(f"making or finding {one.words}")
         folders.append(str(made(one, bench.studies)))
-    small = [k for k, one in enumerate(studies) if one.slices < _SMALL]
     # The next time comes long after the last, so that one disturbance seldom meets all.
-    order = [*(list(range(len(studies))) * _TIMES), *small]
+    order = list(range(len(studies))) * _TIMES
     bench.tell(f"{len(order)} studies, {at_most or 'all'} cores")
     run = Order(bench.bundle, (folders[0], *(folders[k] for k in order)), cores=at_most)
     done = [one.seconds for one in analyse(run)[1:]]
