@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,9 @@ def _biased(x: Node) -> Node:
     return op.add(x, _weights(1, _channels(x), 1, 1))
 
 
-def _pooled(x: Node, size: int = 2, pad: int = 0) -> Node:
+def _pooled(x: Node, size: int = 2, pad: int = 0, rounding: str = "floor") -> Node:
     sizes = [size, size]
-    return op.max_pool(x, sizes, [1, 1], [pad, pad], [pad, pad], sizes, "floor").output(0)
+    return op.max_pool(x, sizes, [1, 1], [pad, pad], [pad, pad], sizes, rounding).output(0)
 
 
 def _largest(x: Node, *axes: int) -> Node:
@@ -105,6 +106,10 @@ def test_a_stack_gives_what_openvino_gives(build: Callable[[Node], list[Node]]) 
         lambda x: [op.sigmoid(_convolved(x, 8))],
         lambda x: [op.relu(_biased(_convolved(x, 8, stride=2)))],
         lambda x: [_pooled(_convolved(x, 8), pad=1)],
+        lambda x: [_pooled(_convolved(x, 8), rounding="ceil")],
+        lambda x: [
+            op.convolution(op.squeeze(x, op.constant(1)), _weights(4, 32, 3), [1], [1], [1], [1])
+        ],
         lambda x: [_largest(_convolved(x, 8), 1)],
         lambda x: [op.concat([_convolved(x, 8), _convolved(x, 8)], 2)],
         lambda x: [op.max_pool(_convolved(x, 8), [2, 2], [1, 1], [0, 0], [0, 0], [2, 2]).output(1)],
@@ -134,6 +139,12 @@ def test_a_batch_is_as_its_images_one_by_one() -> None:
     (together,) = network(images)
     alone = np.concatenate([network(image[None])[0] for image in images])
     np.testing.assert_array_equal(together, alone)
+
+
+def test_no_folder_is_needed_to_write_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    network = CpuEngine(Precision.F32).compile(load_bundle().path(ENCODER), 2)
+    assert isinstance(network, WinogradNetwork)
 
 
 @pytest.mark.parametrize(("file", "kind"), [(ENCODER, True), (SEGMENTER, False), (HEAD, False)])

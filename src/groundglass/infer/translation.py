@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 _MAGIC = 7767517
 #: What stands before a layer's weights in ncnn's file: they are plain f32.
 _PLAIN_F32 = bytes(4)
+#: Axes of the weights of a convolution in a plane.
+_PLANE = 4
 #: ncnn's numbers of a layer's parameters.
 _CHANNELS, _KERNEL, _STRIDE, _PADDING, _HAS_BIAS, _WEIGHTS, _ACTIVATION = 0, 1, 3, 4, 5, 6, 9
 _RELU = 1
@@ -115,7 +117,7 @@ def _convolution(op: Any, _layers: Layers) -> Layer | None:
     weights = _constant(op.input_value(1))
     padding = {*said["pads_begin"], *said["pads_end"]}
     plain = {*said["dilations"]} == {1} and {*said["strides"]} == {1} and len(padding) == 1
-    if weights is None or not plain or weights.shape[2] != weights.shape[3]:
+    if weights is None or not plain or weights.ndim != _PLANE or len({*weights.shape[2:]}) != 1:
         return None
     settings = {
         _CHANNELS: len(weights), _KERNEL: weights.shape[2], _STRIDE: 1, _PADDING: padding.pop(),
@@ -160,7 +162,8 @@ def _pool(op: Any, _layers: Layers) -> Layer | None:
     """A maximum of squares that do not overlap."""
     said = op.get_attributes()
     sizes = {*said["kernel"], *said["strides"]}
-    if len(sizes) != 1 or {*said["pads_begin"], *said["pads_end"]} != {0}:
+    plain = {*said["dilations"]} == {1} and {*said["pads_begin"], *said["pads_end"]} == {0}
+    if len(sizes) != 1 or not plain or said["rounding_type"] != "floor":
         return None
     size = sizes.pop()
     settings = {_POOL_SIZE: size, _POOL_STRIDE: size, _POOL_UNPADDED: _VALID}

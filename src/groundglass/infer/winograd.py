@@ -8,9 +8,8 @@ where layers have many channels and their maps stay in a cache, as the slice enc
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ncnn
@@ -52,11 +51,8 @@ class WinogradNetwork:
                       "use_bf16_packed", "use_bf16_storage"):  # fmt: skip
             setattr(options, short, False)
         # From files: of weights in memory ncnn keeps the address, not a copy.
-        with TemporaryDirectory() as folder:
-            parameters, weights = Path(folder) / "net.param", Path(folder) / "net.bin"
-            parameters.write_text(stack.parameters, encoding="ascii")
-            weights.write_bytes(stack.weights)
-            if self._net.load_param(str(parameters)) or self._net.load_model(str(weights)):
+        with _file(stack.parameters.encode()) as parameters, _file(stack.weights) as weights:
+            if self._net.load_param(parameters) or self._net.load_model(weights):
                 raise RuntimeError("ncnn does not read the network translated for it")
 
     def __call__(self, inputs: Array) -> tuple[Array, ...]:
@@ -82,6 +78,18 @@ class WinogradNetwork:
                 raise RuntimeError(f"ncnn could not compute {name}")
             outputs.append(np.asarray(blob))
         return outputs
+
+
+@contextmanager
+def _file(content: bytes) -> Iterator[str]:
+    """A file in memory: a container may have no folder that can be written to."""
+    handle = os.memfd_create("groundglass")
+    try:
+        with open(handle, "wb", closefd=False) as file:
+            file.write(content)
+        yield f"/proc/self/fd/{handle}"
+    finally:
+        os.close(handle)
 
 
 def _cores() -> int:
