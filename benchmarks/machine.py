@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import groundglass
+from groundglass.core.cores import usable_cores
 from groundglass.infer import CpuEngine, load_bundle
 
 #: Instruction sets that decide how fast matrices are multiplied, in Linux's names.
@@ -42,9 +43,7 @@ def machine(bundle: str) -> dict[str, Any]:
 
 def cores() -> int:
     """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(usable_cores())
 
 
 def load() -> str:

@@ -109,6 +109,6 @@ def test_processes_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> Non
 def test_usually_one_process_a_core_as_far_as_memory_goes(
     monkeypatch: pytest.MonkeyPatch, free_gb: float, expected: int
 ) -> None:
-    monkeypatch.setattr(processes, "_cores", lambda: list(range(16)))
+    monkeypatch.setattr(processes, "usable_cores", lambda: tuple(range(16)))
     monkeypatch.setattr(processes, "_free_bytes", lambda: int(free_gb * 1e9))
     assert usual_workers() == expected

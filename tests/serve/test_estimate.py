@@ -24,7 +24,7 @@ SIZES = [
     for matrix, compressed in ((512, False), (512, True), (256, False), (768, True))
 ]
 MACHINE = CostModel(
-    study_s=0.4, slice_s=0.005, segmented_s=0.009, megapixel_s=0.021, decoding_s=0.013
+    study_s=0.3, slice_s=0.005, segmented_s=0.012, megapixel_s=0.013, decoding_s=0.009
 )
 
 
@@ -48,7 +48,7 @@ def test_of_thin_slices_not_all_are_segmented() -> None:
 def test_fitting_recovers_the_machine() -> None:
     found = TWO_CORES.fitted(observed(MACHINE, SIZES))
     assert [found.predict(s) for s in SIZES] == pytest.approx(
-        [MACHINE.predict(s) for s in SIZES], rel=0.03
+        [MACHINE.predict(s) for s in SIZES], rel=0.05
     )
 
 

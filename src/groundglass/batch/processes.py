@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from groundglass.core.cores import usable_cores
 from groundglass.errors import GroundglassError
 
 Task = TypeVar("Task")
@@ -50,7 +51,7 @@ class Ready:
 
 def usual_workers() -> int:
     """One process per core, as far as the memory goes that is free now."""
-    return max(1, min(len(_cores()), _free_bytes() // _PROCESS_BYTES))
+    return max(1, min(len(usable_cores()), _free_bytes() // _PROCESS_BYTES))
 
 
 def in_processes(
@@ -182,14 +183,8 @@ def _own(stream: IO[bytes] | None) -> int:
 
 def _shares(workers: int) -> list[list[int]]:
     """Cores for each process: an equal share, or all where there are fewer cores than processes."""
-    cores = _cores()
+    cores = list(usable_cores())
     return [cores[k::workers] or cores for k in range(workers)]
-
-
-def _cores() -> list[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def _free_bytes() -> int:
@@ -197,6 +192,6 @@ def _free_bytes() -> int:
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
     except OSError:
-        return _PROCESS_BYTES * len(_cores())
+        return _PROCESS_BYTES * len(usable_cores())
     known = dict(line.split(":", 1) for line in lines)
     return int(known["MemAvailable"].split()[0]) * 1024

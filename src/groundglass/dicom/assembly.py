@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, cast
@@ -10,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.core.cores import usable_cores
 from groundglass.core.study import Series, SourceKind
 from groundglass.core.volume import Volume
 from groundglass.dicom.frames import Frame, frames_of
@@ -23,7 +23,7 @@ from groundglass.errors import AssemblyError, ReadError
 
 Progress = Callable[[int, int], None]
 
-_DECODERS = min(8, os.cpu_count() or 1)
+_DECODERS = min(8, len(usable_cores()))
 #: Rescale Type values that mean Hounsfield units (PS3.3 C.11.1.1.2: HU, HU_MOD for modified
 #: energy), and the ways scanners spell it out, some wrongly.
 _HU_TYPES = frozenset(("", "HU", "HU_MOD"))

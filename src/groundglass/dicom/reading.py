@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
+from groundglass.core.cores import usable_cores
 from groundglass.core.study import Instance, Rejection, Series, SourceKind, Study
 from groundglass.dicom.header import FIRST_LOOK, looks_like_dicom, read_header
 from groundglass.dicom.imagestack import ImageStackSettings, is_image, read_stack_header
@@ -22,7 +22,7 @@ from groundglass.errors import ReadError
 Progress = Callable[[int, int], None]
 
 #: Threads that read headers: enough to hide the latency of a network drive.
-READERS = min(8, 2 + (os.cpu_count() or 1))
+READERS = min(8, 2 + len(usable_cores()))
 _SHOWN_REASONS = 5
 
 

@@ -16,6 +16,7 @@ import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.core.cores import usable_cores
 from groundglass.infer.translation import Stack
 
 Array = NDArray[Any]
@@ -45,7 +46,7 @@ class WinogradNetwork:
         self._pools = ncnn.PoolAllocator(), ncnn.PoolAllocator()
         options = self._net.opt
         options.blob_allocator, options.workspace_allocator = self._pools
-        options.num_threads = min(_MOST_THREADS, _cores())
+        options.num_threads = min(_MOST_THREADS, len(usable_cores()))
         # Elsewhere than on x86-64 ncnn would take the shorter formats that a processor has.
         for short in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic",
                       "use_bf16_packed", "use_bf16_storage"):  # fmt: skip
@@ -90,10 +91,3 @@ def _file(content: bytes) -> Iterator[str]:
         yield f"/proc/self/fd/{handle}"
     finally:
         os.close(handle)
-
-
-def _cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

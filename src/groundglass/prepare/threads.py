@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 
+from groundglass.core.cores import usable_cores
+
 #: More threads than this only wait for memory.
-_WORKERS = min(8, os.cpu_count() or 1)
+_WORKERS = min(8, len(usable_cores()))
 #: Runs of slices per thread: handing over each slice by itself costs as much as some of the work,
 #: one run a thread leaves the quicker ones idle.
 _RUNS = 4
