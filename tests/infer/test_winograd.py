@@ -141,6 +141,14 @@ def test_a_batch_is_as_its_images_one_by_one() -> None:
     np.testing.assert_array_equal(together, alone)
 
 
+@pytest.mark.parametrize("file", [ENCODER, SEGMENTER])
+def test_no_images_give_no_answers_of_the_same_form(file: str) -> None:
+    network = CpuEngine(Precision.F32).compile(load_bundle().path(file), 2)
+    some = network(np.zeros((1, 1, 256, 256), np.uint8))
+    none = network(np.zeros((0, 1, 256, 256), np.uint8))
+    assert [one.shape for one in none] == [(0, *one.shape[1:]) for one in some]
+
+
 def test_no_folder_is_needed_to_write_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     network = CpuEngine(Precision.F32).compile(load_bundle().path(ENCODER), 2)

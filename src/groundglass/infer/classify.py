@@ -110,9 +110,8 @@ class Classifier:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Features and the last layer's maps; those of padding, which is black, are known."""
         padded: NDArray[np.bool_] = ~np.any(images, axis=(1, 2))
-        padded[0] = False  # the network is never asked for nothing
         if not padded.any():
-            features, maps = self._encoder(images[:, None])
+            features, maps = self._encoder(images[:, None])  # large: not put together once more
             return features, maps
         found = self._encoder(images[~padded, None])
         black = self.black.features, self.black.maps[-1]

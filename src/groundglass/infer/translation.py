@@ -65,6 +65,8 @@ class Stack:
         Blob that enters.
     outputs : tuple of str
         Blobs to extract, in the order of the graph's outputs.
+    shapes : tuple of tuple of int
+        Of the outputs, for one image.
     """
 
     source: Any
@@ -72,6 +74,7 @@ class Stack:
     weights: bytes
     input: str
     outputs: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
 
 
 Layers = dict[str, Layer]
@@ -105,10 +108,10 @@ def translate(model: Any) -> Stack | None:
         if layer is None:
             return None
         layers[layer.output] = layer
-    outputs = [_blob(result.input_value(0)) for result in model.get_results()]
-    if not all(name in layers for name in outputs):
+    wanted = [result.input_value(0) for result in model.get_results()]
+    if not all(_blob(one) in layers for one in wanted):
         return None
-    return _wired(source, list(layers.values()), outputs)
+    return _wired(source, list(layers.values()), wanted)
 
 
 def _convolution(op: Any, _layers: Layers) -> Layer | None:
@@ -198,8 +201,9 @@ _TRANSLATED: Mapping[str, Callable[[Any, Layers], Layer | None]] = MappingProxyT
 )
 
 
-def _wired(source: Any, layers: Sequence[Layer], outputs: Sequence[str]) -> Stack:
+def _wired(source: Any, layers: Sequence[Layer], wanted: Sequence[Any]) -> Stack:
     """Both files; each reader of a blob gets a copy of it, as ncnn wants it, and so do we."""
+    outputs = [_blob(one) for one in wanted]
     readers = Counter(name for layer in layers for name in layer.inputs) + Counter(outputs)
     taken: dict[str, int] = defaultdict(int)
 
@@ -224,7 +228,8 @@ def _wired(source: Any, layers: Sequence[Layer], outputs: Sequence[str]) -> Stac
         if layer.weights
     )
     text = "\n".join((str(_MAGIC), f"{len(lines)} {blobs}", *lines, ""))
-    return Stack(source, text, weights, layers[0].output, tuple(map(read, outputs)))
+    shapes = tuple(tuple(one.get_shape())[1:] for one in wanted)
+    return Stack(source, text, weights, layers[0].output, tuple(map(read, outputs)), shapes)
 
 
 def _line(

@@ -58,15 +58,14 @@ class WinogradNetwork:
 
     def __call__(self, inputs: Array) -> tuple[Array, ...]:
         """Run on any number of images; outputs are copies the caller owns."""
-        found: list[Array] = []
+        found = tuple(
+            np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._stack.shapes
+        )
         for start, (entering,) in self._before(inputs):
             for index, image in enumerate(entering, start):
-                outputs = self._one(image)
-                if not found:
-                    found = [np.empty((len(inputs), *one.shape), np.float32) for one in outputs]
-                for one, kept in zip(outputs, found, strict=True):
-                    kept[index] = one
-        return tuple(found)
+                for output, kept in zip(self._one(image), found, strict=True):
+                    kept[index] = output
+        return found
 
     def _one(self, image: Array) -> list[Array]:
         """One image's outputs, in ncnn's memory."""
