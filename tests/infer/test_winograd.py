@@ -64,9 +64,18 @@ def _by_openvino(model: Any, images: Any) -> list[Any]:
 def _by_ncnn(model: Any, images: Any) -> list[Any]:
     stack = translate(model)
     assert stack is not None
-    entering = op.result(stack.source)
-    before = ov.Core().compile_model(ov.Model([entering], model.get_parameters(), "b"), "CPU")
-    return list(WinogradNetwork(stack, lambda x: [(0, (before(x)[0],))])(images))
+    return list(WinogradNetwork(stack)(images))
+
+
+def _folded(x: Node, side: int = 4, order: tuple[int, ...] = (0, 1, 3, 5, 2, 4)) -> Node:
+    """`torch.nn.functional.pixel_unshuffle` in the three operators that ONNX files have for it."""
+    output = x.output(0) if hasattr(x, "output") else x
+    number, channels, rows, columns = output.get_shape()
+    down, across = rows // side, columns // side
+    cells = op.constant(np.array([number, channels, down, side, across, side]))
+    cut = op.transpose(op.reshape(x, cells, False), op.constant(np.array(order)))
+    whole = [number, channels * side * side, down, across]
+    return op.reshape(cut, op.constant(np.array(whole)), False)
 
 
 def _encoder(x: Node) -> list[Node]:
@@ -88,6 +97,9 @@ def _encoder(x: Node) -> list[Node]:
         lambda x: [_pooled(op.relu(_biased(_convolved(x, 16))), 4)],
         lambda x: [_largest(_convolved(x, 16), 2, 3)],
         lambda x: [op.concat([_convolved(x, 8), _convolved(x, 4)], 1)],
+        lambda x: [_convolved(_folded(x), 8)],
+        lambda x: [_convolved(_folded(_convolved(x, 3), 2), 8)],
+        lambda x: [_folded(x), x],
     ],
 )
 def test_a_stack_gives_what_openvino_gives(build: Callable[[Node], list[Node]]) -> None:
@@ -116,6 +128,10 @@ def test_a_stack_gives_what_openvino_gives(build: Callable[[Node], list[Node]]) 
         lambda x: [op.add(_convolved(x, 8), _convolved(x, 8))],
         lambda x: [op.add(_convolved(x, 8), x)],
         lambda x: [op.add(op.relu(_convolved(x, 8)), _weights(1, 8, 1, 1))],
+        lambda x: [op.divide(_convolved(x, 8), _weights(1, 8, 1, 1))],
+        lambda x: [_convolved(_folded(x, order=(0, 1, 5, 3, 2, 4)), 8)],
+        lambda x: [_convolved(op.reshape(x, op.constant([2, 4, 16, 16]), False), 8)],
+        lambda x: [_convolved(op.space_to_depth(x, "blocks_first", 2), 8)],
     ],
 )
 def test_what_is_not_translated_is_left_whole(build: Callable[[Node], list[Node]]) -> None:
@@ -125,11 +141,30 @@ def test_what_is_not_translated_is_left_whole(build: Callable[[Node], list[Node]
 def test_values_that_others_read_too_are_not_swallowed() -> None:
     """A sum that is read before and after its ReLU cannot be one layer with it."""
 
-    def build(x: Node) -> list[Node]:
+    def asked_for(x: Node) -> list[Node]:
         added = _biased(_convolved(x, 8))
         return [op.relu(added), added]
 
-    assert translate(_model(build)) is None
+    def pooled(x: Node) -> list[Node]:
+        added = _biased(_convolved(x, 8))
+        return [_pooled(added), op.relu(added)]
+
+    assert translate(_model(asked_for)) is None
+    assert translate(_model(pooled)) is None
+
+
+@pytest.mark.parametrize(("channels", "kind"), [(2, np.uint8), (1, np.float32)])
+def test_only_grey_images_of_8_bits_are_translated(channels: int, kind: type) -> None:
+    image = op.parameter([2, channels, 32, 32], kind, name="image")
+    wide = op.convert(image, np.float32) if kind is np.uint8 else image
+    model = ov.Model([op.result(_convolved(wide, 8))], [image], "made")
+    assert translate(model) is None
+
+
+def test_images_need_not_lie_in_one_piece() -> None:
+    network = CpuEngine(Precision.F32).compile(load_bundle().path(ENCODER), 2, (FEATURES,))
+    wide = _RNG.integers(0, 256, (2, 1, 256, 512), dtype=np.uint8)[..., ::2]
+    np.testing.assert_array_equal(network(wide)[0], network(wide.copy())[0])
 
 
 def test_a_batch_is_as_its_images_one_by_one() -> None:

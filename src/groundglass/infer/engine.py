@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -108,11 +108,7 @@ class CpuEngine:
             _fold_constants(model)
             stack = translate(model)
             if stack is not None:
-                before = _ending(model, [stack.source])
-                return WinogradNetwork(stack, self._compiled(before, batch).batches)
-        return self._compiled(model, batch)
-
-    def _compiled(self, model: Any, batch: int) -> _OpenVinoNetwork:
+                return WinogradNetwork(stack)
         hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.precision.value}
         return _OpenVinoNetwork(self._core.compile_model(model, "CPU", hints), batch)
 
@@ -141,18 +137,13 @@ class _OpenVinoNetwork:
             np.empty((len(inputs), *one.shape[1:]), dtype=one.element_type.to_dtype())
             for one in self._outputs
         ]
-        for start, outputs in self.batches(inputs):
-            for output, kept in zip(outputs, found, strict=True):
-                kept[start : start + self._batch] = output
-        return tuple(found)
-
-    def batches(self, inputs: Array) -> Iterator[tuple[int, tuple[Array, ...]]]:
-        """Each batch's first item and its outputs, which are overwritten by the next."""
         for start in range(0, len(inputs), self._batch):
             part = inputs[start : start + self._batch]
             self._request.infer([self._filled(part)], share_inputs=True)
-            tensors = map(self._request.get_output_tensor, range(len(self._outputs)))
-            yield start, tuple(tensor.data[: len(part)] for tensor in tensors)
+            for index, kept in enumerate(found):
+                tensor = self._request.get_output_tensor(index)
+                kept[start : start + len(part)] = tensor.data[: len(part)]
+        return tuple(found)
 
     def _filled(self, inputs: Array) -> Array:
         """A batch, a short one filled up."""
@@ -165,19 +156,15 @@ class _OpenVinoNetwork:
 
 def _only(model: Any, outputs: Sequence[str]) -> Any:
     """The part of a model that gives the named outputs."""
+    import openvino as ov  # noqa: PLC0415
+
     nodes = {
         name: result.get_node().input_value(0)
         for result in model.outputs
         for name in result.get_names()
     }
-    return _ending(model, [nodes[name] for name in outputs])
-
-
-def _ending(model: Any, values: Sequence[Any]) -> Any:
-    """The part of a model that gives these values."""
-    import openvino as ov  # noqa: PLC0415
-
-    return ov.Model([ov.opset13.result(one) for one in values], model.get_parameters(), "part")
+    results = [ov.opset13.result(nodes[name]) for name in outputs]
+    return ov.Model(results, model.get_parameters(), "part")
 
 
 def _fold_constants(model: Any) -> None:

@@ -1,4 +1,4 @@
-"""A plain stack of convolutions, read from a graph and written as ncnn's two files."""
+"""A plain stack of convolutions on an 8-bit image, read from a graph, written as ncnn's files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from numpy.typing import NDArray
 _MAGIC = 7767517
 #: What stands before a layer's weights in ncnn's file: they are plain f32.
 _PLAIN_F32 = bytes(4)
-#: Axes of the weights of a convolution in a plane.
+#: Axes of images, and of the weights of a convolution in a plane.
 _PLANE = 4
+#: How the six axes of an image cut into cells are ordered: a cell's pixels before the cells.
+_CELLS_LAST = [0, 1, 3, 5, 2, 4]
 #: ncnn's numbers of a layer's parameters.
 _CHANNELS, _KERNEL, _STRIDE, _PADDING, _HAS_BIAS, _WEIGHTS, _ACTIVATION = 0, 1, 3, 4, 5, 6, 9
 _RELU = 1
 _POOL_SIZE, _POOL_STRIDE, _POOL_WHOLE, _POOL_UNPADDED = 1, 2, 4, 5
 _VALID = 1
+_OPERATION, _WITH_NUMBER, _NUMBER = 0, 1, 2
+_DIVIDE = 3
+_SIDE = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +41,7 @@ class Layer:
         Blobs read.
     output : str
         Blob written.
-    settings : mapping of int to int
+    settings : mapping of int to float
         ncnn's numbered parameters.
     weights : tuple of ndarray of float32
         In the order ncnn reads them.
@@ -45,7 +50,7 @@ class Layer:
     kind: str
     inputs: tuple[str, ...]
     output: str
-    settings: Mapping[int, int] = field(default_factory=dict)
+    settings: Mapping[int, float] = field(default_factory=dict)
     weights: tuple[NDArray[np.float32], ...] = ()
 
 
@@ -55,21 +60,18 @@ class Stack:
 
     Parameters
     ----------
-    source : openvino.Output
-        What enters the first convolution; what the graph does before is not translated.
     parameters : str
         The parameter file.
     weights : bytes
         The weight file.
     input : str
-        Blob that enters.
+        Blob that enters: an image's grey values, 0 to 255.
     outputs : tuple of str
         Blobs to extract, in the order of the graph's outputs.
     shapes : tuple of tuple of int
         Of the outputs, for one image.
     """
 
-    source: Any
     parameters: str
     weights: bytes
     input: str
@@ -81,7 +83,7 @@ Layers = dict[str, Layer]
 
 
 def translate(model: Any) -> Stack | None:
-    """The part of a graph from its first convolution on.
+    """A graph as a stack.
 
     Parameters
     ----------
@@ -93,15 +95,9 @@ def translate(model: Any) -> Stack | None:
     Stack or None
         None where the graph has an operator, or a form of one, that is not translated here.
     """
-    first = next((op for op in model.get_ordered_ops() if _kind(op) == "Convolution"), None)
-    if first is None:
-        return None
-    source = first.input_value(0)
-    layers = {_blob(source): Layer("Input", (), _blob(source))}
+    layers: Layers = {}
     for op in model.get_ordered_ops():
-        inputs = [_blob(one) for one in op.input_values() if _kind(one.get_node()) != "Constant"]
-        beside = not inputs or not all(name in layers for name in inputs)
-        if beside or _kind(op) == "Result":
+        if _kind(op) in ("Constant", "Result") or _in_cells(op):
             continue
         translated = _TRANSLATED.get(_kind(op))
         layer = translated(op, layers) if translated else None
@@ -109,9 +105,59 @@ def translate(model: Any) -> Stack | None:
             return None
         layers[layer.output] = layer
     wanted = [result.input_value(0) for result in model.get_results()]
-    if not all(_blob(one) in layers for one in wanted):
+    # A value that another operator took over, or one in cells, may be wanted for itself too.
+    read = {*map(_blob, wanted), *(name for layer in layers.values() for name in layer.inputs)}
+    return _wired(list(layers.values()), wanted) if read <= layers.keys() else None
+
+
+def _image(op: Any, layers: Layers) -> Layer | None:
+    """The one input: 8-bit images."""
+    images = op.output(0)
+    if layers or images.get_element_type().to_dtype() != np.uint8:
         return None
-    return _wired(source, list(layers.values()), wanted)
+    _, *image = images.get_shape()
+    grey = len(image) == _PLANE - 1 and image[0] == 1
+    return Layer("Input", (), _blob(images)) if grey else None
+
+
+def _as_floats(op: Any, layers: Layers) -> Layer | None:
+    """The images as floats, as which ncnn gets them."""
+    before = layers.get(_only(op))
+    wide = op.get_attributes()["destination_type"] == "f32"
+    if before is None or before.kind != "Input" or not wide:
+        return None
+    return _instead(op, before, layers, {}, ())
+
+
+def _divided(op: Any, _layers: Layers) -> Layer | None:
+    """Values divided by a number."""
+    divisor = _constant(op.input_value(1))
+    if divisor is None or divisor.size != 1:
+        return None
+    settings = {_OPERATION: _DIVIDE, _WITH_NUMBER: 1, _NUMBER: float(divisor.item())}
+    return Layer("BinaryOp", (_only(op),), _blob(op.output(0)), settings)
+
+
+def _in_cells(op: Any) -> bool:
+    """Whether what the operator gives is an image cut into cells, on its way to being folded."""
+    return len(op.output(0).get_partial_shape()) > _PLANE
+
+
+def _folded(op: Any, _layers: Layers) -> Layer | None:
+    """The pixels of each square cell as channels, which takes a graph three operators."""
+    ordered = op.input_value(0).get_node()
+    cut = ordered.input_value(0).get_node() if _kind(ordered) == "Transpose" else None
+    if cut is None or _kind(cut) != "Reshape" or not _in_cells(cut):
+        return None
+    order = _constant(ordered.input_value(1))
+    number, channels, rows, side, columns, *_ = cells = list(cut.output(0).get_shape())
+    plain = cells == [number, channels, rows, side, columns, side]
+    image = [number, channels, rows * side, columns * side]
+    folded = [number, channels * side**2, rows, columns]
+    shapes = [list(one.get_shape()) for one in (cut.input_value(0), op.output(0))]
+    if order is None or order.tolist() != _CELLS_LAST or not plain or shapes != [image, folded]:
+        return None
+    return Layer("Reorg", (_blob(cut.input_value(0)),), _blob(op.output(0)), {_SIDE: side})
 
 
 def _convolution(op: Any, _layers: Layers) -> Layer | None:
@@ -142,8 +188,8 @@ def _bias(op: Any, layers: Layers) -> Layer | None:
 
 def _relu(op: Any, layers: Layers) -> Layer | None:
     """Negative values cut off by the convolution before."""
-    before = layers[_only(op)]
-    if before.kind != "Convolution":
+    before = layers.get(_only(op))
+    if before is None or before.kind != "Convolution":
         return None
     return _instead(op, before, layers, {_ACTIVATION: _RELU}, before.weights)
 
@@ -191,6 +237,10 @@ def _joined(op: Any, _layers: Layers) -> Layer | None:
 
 _TRANSLATED: Mapping[str, Callable[[Any, Layers], Layer | None]] = MappingProxyType(
     {
+        "Parameter": _image,
+        "Convert": _as_floats,
+        "Divide": _divided,
+        "Reshape": _folded,
         "Convolution": _convolution,
         "Add": _bias,
         "Relu": _relu,
@@ -201,7 +251,7 @@ _TRANSLATED: Mapping[str, Callable[[Any, Layers], Layer | None]] = MappingProxyT
 )
 
 
-def _wired(source: Any, layers: Sequence[Layer], wanted: Sequence[Any]) -> Stack:
+def _wired(layers: Sequence[Layer], wanted: Sequence[Any]) -> Stack:
     """Both files; each reader of a blob gets a copy of it, as ncnn wants it, and so do we."""
     outputs = [_blob(one) for one in wanted]
     readers = Counter(name for layer in layers for name in layer.inputs) + Counter(outputs)
@@ -229,11 +279,11 @@ def _wired(source: Any, layers: Sequence[Layer], wanted: Sequence[Any]) -> Stack
     )
     text = "\n".join((str(_MAGIC), f"{len(lines)} {blobs}", *lines, ""))
     shapes = tuple(tuple(one.get_shape())[1:] for one in wanted)
-    return Stack(source, text, weights, layers[0].output, tuple(map(read, outputs)), shapes)
+    return Stack(text, weights, layers[0].output, tuple(map(read, outputs)), shapes)
 
 
 def _line(
-    kind: str, inputs: Sequence[str], outputs: Sequence[str], settings: Mapping[int, int]
+    kind: str, inputs: Sequence[str], outputs: Sequence[str], settings: Mapping[int, float]
 ) -> str:
     name = f"{kind}_{outputs[0]}"
     numbers = (f"{key}={value}" for key, value in settings.items())

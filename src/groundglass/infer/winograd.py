@@ -8,7 +8,7 @@ where layers have many channels and their maps stay in a cache, as the slice enc
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,16 +31,11 @@ class WinogradNetwork:
     Parameters
     ----------
     stack : Stack
-        The network from its first convolution on.
-    before : callable
-        What the network does before: of images, batch by batch, the number of the first one and
-        what enters the first convolution.
+        The network.
     """
 
-    def __init__(
-        self, stack: Stack, before: Callable[[Array], Iterable[tuple[int, tuple[Array, ...]]]]
-    ) -> None:
-        self._stack, self._before = stack, before
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self._net = ncnn.Net()
         # Kept, so that each layer of each image need not ask the system for memory.
         self._pools = ncnn.PoolAllocator(), ncnn.PoolAllocator()
@@ -57,20 +52,28 @@ class WinogradNetwork:
                 raise RuntimeError("ncnn does not read the network translated for it")
 
     def __call__(self, inputs: Array) -> tuple[Array, ...]:
-        """Run on any number of images; outputs are copies the caller owns."""
+        """Run on any number of images; outputs are copies the caller owns.
+
+        Parameters
+        ----------
+        inputs : ndarray of uint8, shape (images, 1, rows, columns)
+        """
         found = tuple(
             np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._stack.shapes
         )
-        for start, (entering,) in self._before(inputs):
-            for index, image in enumerate(entering, start):
-                for output, kept in zip(self._one(image), found, strict=True):
-                    kept[index] = output
+        for index, (image,) in enumerate(inputs):
+            for output, kept in zip(self._one(image), found, strict=True):
+                kept[index] = output
         return found
 
     def _one(self, image: Array) -> list[Array]:
         """One image's outputs, in ncnn's memory."""
+        rows, columns = image.shape
+        # ncnn reads the pixels one after the other, whatever the array's strides say.
+        pixels = np.ascontiguousarray(image)
+        grey = ncnn.Mat.from_pixels(pixels, ncnn.Mat.PixelType.PIXEL_GRAY, columns, rows)
         extractor = self._net.create_extractor()
-        extractor.input(self._stack.input, ncnn.Mat(image))
+        extractor.input(self._stack.input, grey)
         outputs = []
         for name in self._stack.outputs:
             failed, blob = extractor.extract(name)

@@ -87,14 +87,20 @@ def clean_lung_mask(
         All False where there is no lung.
     """
     context = context or LungContext()
-    least = np.uint8(round(255 * recipe.lung_threshold))
     blurred = np.empty_like(images)
-    candidate = np.empty(images.shape, dtype=np.bool_)
 
     def blur(index: int) -> None:
         cv2.GaussianBlur(images[index], (5, 5), 0, dst=blurred[index])
 
     for_each(blur, range(len(images)))
+    candidate = _candidate(probability, blurred, recipe, context)
+    return _lungs(candidate, blurred, pixel_mm, recipe, context)
+
+
+def _candidate(probability: Byte, blurred: Byte, recipe: Recipe, context: LungContext) -> Mask:
+    """What the U-Net takes for lung, without the room and what is mostly gas or fat."""
+    least = np.uint8(round(255 * recipe.lung_threshold))
+    candidate = np.empty(blurred.shape, dtype=np.bool_)
     room_of = _room(blurred, recipe, context)
     foreign = _foreign_greys(recipe, context)
 
@@ -106,8 +112,8 @@ def clean_lung_mask(
             strange = np.asarray(cv2.LUT(blurred[index], foreign), dtype=np.bool_)
             _drop_foreign(candidate[index], strange, context)
 
-    for_each(choose, range(len(images)))
-    return _lungs(candidate, blurred, pixel_mm, recipe, context)
+    for_each(choose, range(len(blurred)))
+    return candidate
 
 
 def _grey(hu: float, recipe: Recipe) -> int:
@@ -257,7 +263,11 @@ def lungs_on_volume(
         # Probability decides the sub-pixel edge, the cleaned mask decides which edges exist.
         here = probability[index]
         soft = np.maximum(here, 129) * inside + np.minimum(here, 126) * rim
-        np.greater(frame.back(soft), 127, out=mask[index])
+        drawn = frame.back(soft) > 127
+        rows = np.flatnonzero(drawn.any(axis=1))
+        if len(rows):
+            # Rows without lung are not written: memory that only reads as zero takes no room.
+            mask[index, rows[0] : rows[-1] + 1] = drawn[rows[0] : rows[-1] + 1]
 
     for_each(draw, np.flatnonzero(square.any(axis=(1, 2))).tolist())
     return mask
