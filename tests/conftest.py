@@ -48,7 +48,7 @@ def _untrained(folder: Path) -> Path:
     from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder  # noqa: PLC0415
 
     torch.manual_seed(1)
-    segmenter = LungUNet((4, 4, 4, 4, 4))
+    segmenter = LungUNet((4, 4, 4, 4), 4)
     torch.nn.init.zeros_(segmenter.out.weight)
     torch.nn.init.constant_(segmenter.out.bias, 5.0)
     networks = Networks(segmenter, SliceEncoder(), SequenceHead())

@@ -25,7 +25,7 @@ TINY: dict[str, Any] = {
     "true_lungs": True,
     "recipe": {"image_size": SIZE, "group_size": 6, "min_lung_ml": 1.0},
     "network": {
-        "segmenter_widths": [4, 4, 4, 4, 4],
+        "segmenter_widths": [4, 4, 4, 4],
         "encoder_widths": [4, 6, 8, 8],
         "encoder_dropout": 0.2,
         "sequence_units": 4,

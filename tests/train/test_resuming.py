@@ -113,6 +113,13 @@ def test_an_early_stop_is_final(tiny_cohort: Cohort, tmp_path: Path) -> None:
     assert len(resumed.epochs) == 3
 
 
+def test_without_patience_the_last_epoch_is_kept(tiny_cohort: Cohort, tmp_path: Path) -> None:
+    settings = tiny(encoder={"epochs": 4, "patience": 0, "learning_rate": 1e-30,
+                             "schedule": "constant"})  # fmt: skip
+    fitted = train_encoder(make_task(tiny_cohort, settings, tmp_path)).fitted
+    assert (fitted.best_epoch, len(fitted.epochs)) == (4, 4)
+
+
 def test_an_earlier_run_is_neither_overwritten_nor_gone_on_with_otherwise(
     unbroken: Path, tiny_cohort: Cohort
 ) -> None:

@@ -161,5 +161,5 @@ def left_out_errors(model: CostModel, observations: Sequence[Observation]) -> tu
 #: Fitted by `python -m benchmarks --only scaling` on two cores with AVX2. A node replaces it by
 #: what its own analyses took.
 TWO_CORES = CostModel(
-    study_s=0.55, slice_s=0.0065, segmented_s=0.01, megapixel_s=0.0075, decoding_s=0.006
+    study_s=0.36, slice_s=0.0047, segmented_s=0.0063, megapixel_s=0.0053, decoding_s=0.0026
 )

@@ -125,7 +125,8 @@ def _segmenter(task: Task) -> LungUNet | None:
     """The U-Net this run trained; None where it took a bundle's."""
     if task.experiment.segmenter.bundle:
         return None
-    net = LungUNet(task.experiment.network.segmenter_widths)
+    network = task.experiment.network
+    net = LungUNet(network.segmenter_widths, network.segmenter_fold)
     load_net(net, task.out / SEGMENTER_FOLDER / BEST)
     return net.eval()
 

@@ -19,7 +19,7 @@ LAST, BEST, TABLE = "last.ckpt", "best.ckpt", "epochs.csv"
 
 
 class EpochCheckpoints(Checkpoint):
-    """After each epoch writes `last.ckpt`, and `best.ckpt` where validation has improved.
+    """After each epoch writes `last.ckpt`, and `best.ckpt` where it is the best so far.
 
     Lightning's own `ModelCheckpoint` forgets the best score when the folder was moved and writes
     no last checkpoint after an epoch that was not the best. Both files are written under another
@@ -33,10 +33,12 @@ class EpochCheckpoints(Checkpoint):
         Name of the metric.
     higher : bool
         Whether more of it is better.
+    latest : bool
+        Whether each epoch counts as better than those before, whatever its metric.
     """
 
-    def __init__(self, folder: Path, monitor: str, *, higher: bool) -> None:
-        self._folder, self._monitor = folder, monitor
+    def __init__(self, folder: Path, monitor: str, *, higher: bool, latest: bool) -> None:
+        self._folder, self._monitor, self._latest = folder, monitor, latest
         self._sign = 1.0 if higher else -1.0
         self.best, self.best_epoch, self.stopped = -math.inf, -1, False
 
@@ -45,7 +47,7 @@ class EpochCheckpoints(Checkpoint):
         score = self._sign * float(trainer.callback_metrics[self._monitor])
         # Early stopping has spoken before; a resumed run must know that there is nothing to do.
         self.stopped = bool(trainer.should_stop)
-        if score > self.best or self.best_epoch < 0:
+        if self._latest or score > self.best or self.best_epoch < 0:
             self.best, self.best_epoch = score, trainer.current_epoch
             _save(trainer, self._folder / BEST)
         _save(trainer, self._folder / LAST)

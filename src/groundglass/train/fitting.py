@@ -103,7 +103,7 @@ def fit(
     place: Place,
     identity: Mapping[str, Any],
 ) -> Fitted:
-    """Train until the last epoch or the early stop, and load the best epoch's weights.
+    """Train until the last epoch or the early stop, and load the weights that are kept.
 
     Parameters
     ----------
@@ -172,14 +172,15 @@ def _run(
 
 
 def _callbacks(settings: StageSettings, place: Place, watch: EpochCheckpoints) -> list[Callback]:
-    stop = EarlyStopping(
-        f"val_{settings.monitor}",
-        patience=settings.patience,
-        mode="max" if settings.monitor == "auc" else "min",
-        check_on_train_epoch_end=True,
-    )
-    table = EpochTable(place.folder / TABLE)
-    callbacks = [stop, table, EpochLines(place.stage, place.tell), watch]
+    callbacks = [EpochTable(place.folder / TABLE), EpochLines(place.stage, place.tell), watch]
+    if settings.patience:
+        stop = EarlyStopping(
+            f"val_{settings.monitor}",
+            patience=settings.patience,
+            mode="max" if settings.monitor == "auc" else "min",
+            check_on_train_epoch_end=True,
+        )
+        callbacks.insert(0, stop)
     if place.bar:
         callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
     return callbacks
@@ -187,7 +188,9 @@ def _callbacks(settings: StageSettings, place: Place, watch: EpochCheckpoints) -
 
 def _checkpoints(folder: Path, settings: StageSettings) -> EpochCheckpoints:
     monitor = settings.monitor
-    return EpochCheckpoints(folder, f"val_{monitor}", higher=monitor == "auc")
+    return EpochCheckpoints(
+        folder, f"val_{monitor}", higher=monitor == "auc", latest=not settings.patience
+    )
 
 
 def _hardware(experiment: Experiment) -> dict[str, Any]:

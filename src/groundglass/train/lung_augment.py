@@ -8,13 +8,10 @@ from numpy.typing import NDArray
 
 Slice = NDArray[np.float32]
 Mask = NDArray[np.uint8]
-#: Share of slices given made disease: enough to keep consolidation in the lung, not so much that
-#: the dome of the liver and a full stomach look like it.
-_ILL = 0.3
 
 
 def augment_lung_slice(
-    hu: NDArray[np.int16], lung: NDArray[np.bool_], rng: np.random.Generator
+    hu: NDArray[np.int16], lung: NDArray[np.bool_], ill_share: float, rng: np.random.Generator
 ) -> tuple[Slice, Mask]:
     """One annotated slice, changed at random: disease, place, and how the scanner shows it.
 
@@ -24,6 +21,8 @@ def augment_lung_slice(
         Hounsfield units.
     lung : ndarray of bool, same shape
         Lung truth.
+    ill_share : float
+        How often disease is made into it.
     rng : Generator
         Source of chance.
 
@@ -34,7 +33,7 @@ def augment_lung_slice(
         0 or 1; disease stays inside the truth.
     """
     image, mask = hu.astype(np.float32), lung.astype(np.uint8)
-    if rng.random() < _ILL:
+    if rng.random() < ill_share:
         image = add_consolidation(image, mask, rng)
     image, mask = _move(image, mask, rng)
     return _show(image, rng), mask

@@ -58,7 +58,7 @@ class LungItems(Dataset[Item]):
         settings, chance = self.change
         rng = chance.of(index)
         if settings.in_hu:
-            hu, mask = augment_lung_slice(one.hu, one.lung, rng)
+            hu, mask = augment_lung_slice(one.hu, one.lung, settings.ill_share, rng)
             return segmenter_window(hu, self.recipe), mask
         drawn = draw(settings.augment, rng)
         image = segmenter_window(one.hu, self.recipe)[None]

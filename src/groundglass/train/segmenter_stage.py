@@ -75,7 +75,8 @@ def train_segmenter(task: Task) -> SegmenterResult:
     tell_aside(aside, len(cases), task, ASIDE)
     data = split_slices(slices, task)
     torch.manual_seed(experiment.seed)
-    net = LungUNet(experiment.network.segmenter_widths)
+    network = experiment.network
+    net = LungUNet(network.segmenter_widths, network.segmenter_fold)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.init_from:
         load_net(net, Path(settings.init_from))
@@ -86,7 +87,7 @@ def train_segmenter(task: Task) -> SegmenterResult:
         "seed": experiment.seed,
         "precision": experiment.precision,
         "devices": experiment.devices,
-        "network": asdict(experiment.network),
+        "network": asdict(network),
         "stage": asdict(settings),
         "cohort": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
     }

@@ -75,7 +75,10 @@ class NetworkSettings:
     Parameters
     ----------
     segmenter_widths : tuple of int
-        Channels per level of the U-Net, from the finest; five levels.
+        Channels per level of the U-Net, from the finest.
+    segmenter_fold : int
+        The slice is folded this many pixels square into channels before the U-Net's first level,
+        and its logits unfolded after the last.
     encoder_widths : tuple of int
         Channels per layer; paper: four layers.
     encoder_fold : int
@@ -95,7 +98,8 @@ class NetworkSettings:
         Share dropped before and after the dense layer.
     """
 
-    segmenter_widths: tuple[int, ...] = (24, 32, 48, 64, 96)
+    segmenter_widths: tuple[int, ...] = (32, 48, 64, 96)
+    segmenter_fold: int = 4
     encoder_widths: tuple[int, ...] = (16, 32, 64, 128)
     encoder_fold: int = 1
     encoder_pools: tuple[int, ...] = (1, 2, 3)
@@ -107,6 +111,14 @@ class NetworkSettings:
     sequence_dropout: float = 0.5
 
     def __post_init__(self) -> None:
+        fold = self.segmenter_fold
+        _check(fold >= 2 and fold % 2 == 0, "segmenter_fold", fold, "an even number")
+        _check(
+            self.segmenter_widths[:1] != () and self.segmenter_widths[0] % 4 == 0,
+            "segmenter_widths",
+            self.segmenter_widths,
+            "four channels, or a multiple, at first",
+        )
         for name in ("segmenter_widths", "encoder_widths"):
             widths = getattr(self, name)
             _check(bool(widths) and min(widths) >= 1, name, widths, "channels of at least 1")
@@ -125,7 +137,9 @@ class StageSettings:
     epochs : int
         At most this many.
     patience : int
-        Epochs without a better validation before the stage stops; paper: 25.
+        Epochs without a better validation before the stage stops, and the best one's weights are
+        kept; paper: 25. 0: it never stops and the last epoch's are kept, for a schedule that ends
+        near 0, whose last epochs are better than a noisy validation can tell.
     monitor : str
         What "better" means: "loss", or "auc" (mean over the classes, per patient).
     learning_rate, weight_decay : float
@@ -163,7 +177,8 @@ class StageSettings:
     loader_processes: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "patience", "batch"):
+        _check(self.patience >= 0, "patience", self.patience, "0 or more")
+        for name in ("epochs", "batch"):
             _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         _check(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
@@ -190,12 +205,15 @@ class SegmenterSettings(StageSettings):
     in_hu : bool
         Augment in HU: made consolidations, field of view, noise and scale of the scanner. Else as
         `augment` says, on what the U-Net sees.
+    ill_share : float
+        Share of the slices that are given made disease, where `in_hu`: enough to keep consolidation
+        in the lung, not so much that the dome of the liver and a full stomach look like it.
     augment : AugmentSettings
         Random changes.
     """
 
-    epochs: int = 74
-    patience: int = 74
+    epochs: int = 240
+    patience: int = 0
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     optimiser: Literal["adam", "adamw"] = "adamw"
@@ -206,6 +224,7 @@ class SegmenterSettings(StageSettings):
     phantom_share: float = 0.4
     phantom_slices: int = 5
     in_hu: bool = True
+    ill_share: float = 0.5
     augment: AugmentSettings = field(default_factory=AugmentSettings)
 
     def __post_init__(self) -> None:
@@ -215,6 +234,7 @@ class SegmenterSettings(StageSettings):
         share = self.validation_share
         _check(0 < share < 1, "validation_share", share, "between 0 and 1")
         _check(0 <= self.phantom_share < 1, "phantom_share", self.phantom_share, "0 to under 1")
+        _check(0 <= self.ill_share <= 1, "ill_share", self.ill_share, "0 to 1")
         _check(self.phantom_slices >= 1, "phantom_slices", self.phantom_slices, "at least 1")
 
 
@@ -364,6 +384,12 @@ class Experiment:
         _check(fine, "labels", self.labels, f"two or more classes, {self.healthy!r} among them")
         layer, layers = self.encoder.lesion_layer, len(self.network.encoder_widths)
         _check(layer < layers, "lesion_layer", layer, f"a layer of the encoder, 0 to {layers - 1}")
+        network, size = self.network, self.recipe.image_size
+        coarsest = network.segmenter_fold * 2 ** (len(network.segmenter_widths) - 1)
+        fine = bool(self.segmenter.bundle) or size % coarsest == 0
+        _check(fine, "segmenter_fold", network.segmenter_fold,
+               f"a cell of the U-Net's coarsest level, here {coarsest} pixels wide, to fit into "
+               f"image_size = {size} without rest")  # fmt: skip
         for stage in (self.segmenter, self.encoder, self.sequence):
             _check(stage.batch % self.devices == 0, "batch", stage.batch, "a multiple of `devices`")
 

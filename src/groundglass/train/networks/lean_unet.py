@@ -1,4 +1,4 @@
-"""The lung U-Net as it is exported: the same answers for a sixth fewer operations.
+"""The lung U-Net as it is exported: the same answers for fewer operations.
 
 Where the U-Net enlarges a map by repeating each pixel and convolves it 3×3, each result sees no
 more than 2×2 different pixels. So the enlarged map need not exist: a transposed convolution of the
@@ -12,7 +12,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from groundglass.train.networks.unet import LungUNet
@@ -41,7 +40,7 @@ class LeanUNet(nn.Module):
         x, skips = self.net.contract(image)
         for join, skip in zip(self.joins, skips, strict=True):
             x = join(x, skip)
-        return F.pixel_shuffle(self.net.out(x), LungUNet.FOLD)
+        return self.net.unfold(x, image)
 
 
 class _Join(nn.Module):
