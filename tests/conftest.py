@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from groundglass.infer import load_bundle, shipped_bundles
 from groundglass.infer.bundle import DEFAULT
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
 from groundglass.prepare import Recipe
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ SOURCES = Path(__file__).resolve().parents[2] / "src"
 
 Invoke = Callable[..., Result]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-_MANY = 8
+_MANY = 16
 Done = tuple["subprocess.CompletedProcess[str]", Path]
 
 
