@@ -23,7 +23,7 @@ SOURCES = Path(__file__).resolve().parents[2] / "src"
 
 Invoke = Callable[..., Result]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-_MANY = 16
+_MANY = 8
 Done = tuple["subprocess.CompletedProcess[str]", Path]
 
 
@@ -124,8 +124,10 @@ def test_again_only_what_has_no_report_is_tried(
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would its children.
+    heeding = ("env", "--default-signal=INT")
     return subprocess.Popen(
-        [sys.executable, "-m", "groundglass", *map(str, arguments)],
+        [*heeding, sys.executable, "-m", "groundglass", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
