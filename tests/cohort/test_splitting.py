@@ -36,7 +36,7 @@ def _splits(cohort: Cohort) -> dict[str, set[str]]:
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4),
     seed=st.integers(0, 5),

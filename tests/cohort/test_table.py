@@ -50,7 +50,7 @@ _word = st.text(st.characters(exclude_categories=("Cs", "Cc", "Z")), min_size=1,
 _cell = st.one_of(st.just(""), _word)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     rows=st.lists(
         st.tuples(_word, _word, _word, st.sampled_from(("", *SPLITS)), _word, _cell), min_size=1

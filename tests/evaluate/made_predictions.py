@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from groundglass.evaluate import Predictions
 
-#: For properties: no time limit, because machines are shared, and few examples, to be quick.
-untimed = settings(deadline=None, max_examples=50)
+#: For properties: few examples, to be quick.
+brief = settings(max_examples=50)
 
 LABELS = ("CP", "NCP", "healthy")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_predictions import any_predictions, made, untimed
+from made_predictions import any_predictions, brief, made
 
 from groundglass.errors import InputError, SettingsError
 from groundglass.evaluate import (
@@ -49,7 +49,7 @@ class TestReliability:
         empty = reliability(np.array([0.9]), np.array([True]), bins=2)[0]
         assert empty.mean_confidence is empty.observed is empty.interval is None
 
-    @untimed
+    @brief
     @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1), st.integers(1, 20))
     def test_the_error_is_the_table_s_and_every_patient_counts(self, pairs, bins):
         confidence = np.array([pair[0] for pair in pairs])
@@ -109,7 +109,7 @@ class TestTemperature:
         for other in (0.9, 0.99, 1.01, 1.1):
             assert nll(fitted.temperature * other) > fitted.nll_after
 
-    @untimed
+    @brief
     @given(any_predictions())
     def test_never_worse_and_never_another_order(self, predictions):
         fitted = fit_temperature(predictions.probabilities, predictions.truth)
@@ -155,7 +155,7 @@ class TestOperatingPoint:
         assert (point.sensitivity, point.specificity) == (sensitivity, specificity)
         assert point.sensitivity_interval.low < sensitivity <= point.sensitivity_interval.high
 
-    @untimed
+    @brief
     @given(
         st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1).filter(
             lambda pairs: any(positive for _, positive in pairs)

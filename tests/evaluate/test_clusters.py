@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_predictions import LABELS, any_predictions, made, untimed
+from made_predictions import LABELS, any_predictions, brief, made
 
 from groundglass.errors import InputError
 from groundglass.evaluate import (
@@ -37,14 +37,14 @@ def width(interval) -> float:
 
 class TestShares:
     @given(st.lists(st.booleans(), min_size=1, max_size=40))
-    @untimed
+    @brief
     def test_one_study_a_patient_is_wilson(self, hits: list[bool]):
         came_true = np.array(hits)
         found = share_interval(came_true, np.arange(len(hits))[::-1])
         assert found == wilson(sum(hits), len(hits))
 
     @given(st.lists(st.booleans(), min_size=2, max_size=30), st.integers(2, 5))
-    @untimed
+    @brief
     def test_the_same_study_many_times_says_no_more_than_once(self, hits: list[bool], times: int):
         once = wilson(sum(hits), len(hits))
         patients = np.repeat(np.arange(len(hits)), times)
@@ -83,7 +83,7 @@ class TestShares:
 
 class TestAreas:
     @given(any_predictions())
-    @untimed
+    @brief
     def test_one_study_a_patient_is_delong(self, predictions: Predictions):
         scores, positive = predictions.probabilities[:, 0], predictions.truth == 0
         plain = delong_variance(scores, positive)

@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_predictions import untimed
+from made_predictions import brief
 
 from groundglass.errors import SettingsError
 from groundglass.evaluate import wilson
@@ -29,7 +29,7 @@ def test_published_examples(successes, trials, low, high):
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
-@untimed
+@brief
 @given(counts, st.floats(0.5, 0.999))
 def test_holds_the_estimate_and_stays_inside(pair, level):
     successes, trials = pair
@@ -38,7 +38,7 @@ def test_holds_the_estimate_and_stays_inside(pair, level):
     assert interval.low < interval.high
 
 
-@untimed
+@brief
 @given(counts)
 def test_ends_solve_the_score_equation(pair):
     # |p̂ − p| = z·sqrt(p(1 − p)/n): Wilson's definition.
@@ -50,7 +50,7 @@ def test_ends_solve_the_score_equation(pair):
             assert abs(successes / trials - end) / error == pytest.approx(1.959964, abs=1e-4)
 
 
-@untimed
+@brief
 @given(counts)
 def test_failures_mirror_successes(pair):
     successes, trials = pair

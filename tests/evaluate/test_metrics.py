@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_predictions import LABELS, any_predictions, made, untimed
+from made_predictions import LABELS, any_predictions, brief, made
 
 from groundglass.errors import InputError
 from groundglass.evaluate import Predictions, measure, measure_confusion
@@ -75,7 +75,7 @@ class TestUndefined:
         assert metrics.classes[0].measures.undefined["auc"] == NO_PROBABILITIES
         assert NO_PROBABILITIES in metrics.averages[Averaging.MACRO].undefined["auc"]
 
-    @untimed
+    @brief
     @given(any_predictions())
     def test_none_and_reason_come_together(self, predictions):
         metrics = measure(predictions)
@@ -87,7 +87,7 @@ class TestUndefined:
             assert missing == set(measures.undefined)
 
 
-@untimed
+@brief
 @given(any_predictions())
 def test_every_figure_is_within_its_bounds(predictions):
     for name, value in measure(predictions).values().items():
@@ -95,7 +95,7 @@ def test_every_figure_is_within_its_bounds(predictions):
             assert 0 <= value <= (2 if name == "brier" else 1) + 1e-12, name
 
 
-@untimed
+@brief
 @given(any_predictions(), st.randoms(use_true_random=False))
 def test_the_order_of_patients_does_not_matter(predictions, random):
     rows = list(range(len(predictions.truth)))
@@ -104,7 +104,7 @@ def test_the_order_of_patients_does_not_matter(predictions, random):
     assert after.values() == pytest.approx(before.values())
 
 
-@untimed
+@brief
 @given(any_predictions(), st.randoms(use_true_random=False))
 def test_the_order_of_classes_does_not_matter(predictions, random):
     order = list(range(len(predictions.labels)))
@@ -119,7 +119,7 @@ def test_the_order_of_classes_does_not_matter(predictions, random):
     assert measure(turned).values() == pytest.approx(measure(predictions).values())
 
 
-@untimed
+@brief
 @given(st.lists(st.integers(1, 12), min_size=2, max_size=5))
 def test_perfect_predictions(counts):
     truth = np.repeat(np.arange(len(counts)), counts)
@@ -131,7 +131,7 @@ def test_perfect_predictions(counts):
     assert set(values.values()) == {1.0}
 
 
-@untimed
+@brief
 @given(any_predictions())
 def test_micro_sensitivity_ppv_and_f1_are_the_accuracy(predictions):
     metrics = measure(predictions)
@@ -140,7 +140,7 @@ def test_micro_sensitivity_ppv_and_f1_are_the_accuracy(predictions):
         assert value == pytest.approx(metrics.accuracy)
 
 
-@untimed
+@brief
 @given(any_predictions())
 def test_two_classes_mirror_each_other(predictions):
     if len(predictions.labels) == 2:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_predictions import made, untimed
+from made_predictions import brief, made
 
 from groundglass.errors import InputError
 from groundglass.evaluate import auc, auc_interval, compare, delong_test, mcnemar
@@ -123,7 +123,7 @@ class TestMcNemar:
         assert found.exact_p is found.mid_p is None
         assert "only one of the two" in found.undefined
 
-    @untimed
+    @brief
     @given(st.integers(0, 60), st.integers(0, 60))
     def test_bounds_and_symmetry(self, first, second):
         found, turned = mcnemar(first, second), mcnemar(second, first)

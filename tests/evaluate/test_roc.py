@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_predictions import untimed
+from made_predictions import brief
 
 from groundglass.errors import SettingsError
 from groundglass.evaluate import auc, auc_interval, roc_curve
@@ -44,7 +44,7 @@ class TestHanleyAndMcNeil1982:
         assert interval.method == "DeLong"
 
 
-@untimed
+@brief
 @given(scored.filter(both_kinds))
 def test_auc_is_the_share_of_pairs_in_order_ties_half(pairs):
     own = [score for score, positive in pairs if positive]
@@ -53,7 +53,7 @@ def test_auc_is_the_share_of_pairs_in_order_ties_half(pairs):
     assert auc(*arrays(pairs)) == pytest.approx(wins / (len(own) * len(rest)))
 
 
-@untimed
+@brief
 @given(scored.filter(both_kinds))
 def test_auc_of_the_complement(pairs):
     scores, positive = arrays(pairs)
@@ -61,14 +61,14 @@ def test_auc_of_the_complement(pairs):
     assert auc(scores, ~positive) == pytest.approx(1 - auc(scores, positive))
 
 
-@untimed
+@brief
 @given(scored.filter(both_kinds))
 def test_auc_depends_on_the_order_of_scores_only(pairs):
     scores, positive = arrays(pairs)
     assert auc(np.exp(scores / 3), positive) == auc(scores, positive)
 
 
-@untimed
+@brief
 @given(scored.filter(both_kinds))
 def test_the_area_under_the_curve_is_the_auc(pairs):
     curve = roc_curve(*arrays(pairs))
@@ -80,7 +80,7 @@ def test_the_area_under_the_curve_is_the_auc(pairs):
     assert area == pytest.approx(auc(*arrays(pairs)))
 
 
-@untimed
+@brief
 @given(scored.filter(both_kinds))
 def test_each_point_of_the_curve_is_its_threshold_applied(pairs):
     scores, positive = arrays(pairs)
@@ -92,7 +92,7 @@ def test_each_point_of_the_curve_is_its_threshold_applied(pairs):
         assert x == (scores >= threshold)[~positive].mean()
 
 
-@untimed
+@brief
 @given(scored.filter(both_kinds))
 def test_the_interval_holds_the_auc(pairs):
     interval = auc_interval(*arrays(pairs))
@@ -127,7 +127,7 @@ def test_newcombe_ends_are_z_standard_errors_away(area):
         assert abs(end - area) / (spread / (m * n)) ** 0.5 == pytest.approx(1.959964, abs=1e-4)
 
 
-@untimed
+@brief
 @given(st.floats(0, 1), st.integers(1, 40), st.integers(1, 40))
 def test_newcombe_mirrors(area, m, n):
     one, other = newcombe_interval(area, m, n), newcombe_interval(1 - area, m, n)

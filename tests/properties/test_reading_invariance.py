@@ -35,9 +35,7 @@ def files() -> list[bytes]:
     return [as_bytes(data) for data in ct_series()]
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(len(ct_series()))))
 def test_shuffled_files(
     tmp_path_factory: pytest.TempPathFactory,

@@ -81,14 +81,14 @@ def test_without_observations_nothing_changes() -> None:
     assert BELIEVED.fitted([]) is BELIEVED
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from(SIZES), st.floats(0.1, 100)), min_size=1, max_size=12))
 def test_no_coefficient_falls_below_zero(seen: list[tuple[StudySize, float]]) -> None:
     found = BELIEVED.fitted([Observation(*one) for one in seen])
     assert min(astuple(found)) >= 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from(SIZES), st.floats(0.1, 100)), min_size=1, max_size=12))
 def test_more_slices_never_take_less(seen: list[tuple[StudySize, float]]) -> None:
     found = BELIEVED.fitted([Observation(*one) for one in seen])

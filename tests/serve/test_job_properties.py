@@ -171,7 +171,5 @@ def _revision(job: Job) -> int:
     return job.revision
 
 
-TheJobTable.TestCase.settings = settings(
-    max_examples=30, stateful_step_count=30, deadline=None, derandomize=True
-)
+TheJobTable.TestCase.settings = settings(max_examples=30, stateful_step_count=30, derandomize=True)
 TestTheJobTable = TheJobTable.TestCase

@@ -37,13 +37,13 @@ def any_judged(draw: st.DrawFn) -> Judged:
 
 
 @given(st.lists(any_judged(), max_size=4))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_what_is_written_is_read_back_to_the_bit(judged: list[Judged]) -> None:
     assert list(PROBED.read(PROBED.content(judged).decode())) == judged
 
 
 @given(st.lists(any_judged(), min_size=1, max_size=3), st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_table_cut_anywhere_gives_its_whole_cases(
     judged: list[Judged], data: st.DataObject
 ) -> None:

@@ -143,7 +143,7 @@ def seen_cells(images: NDArray[np.uint8], cells: int) -> NDArray[np.bool_]:
     images : ndarray of uint8, shape (slices, size, size)
         Prepared images.
     cells : int
-        Side of the grid; divides that of the images.
+        Side of the grid; divides that of the images, at most 255 pixels to a cell.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def seen_cells(images: NDArray[np.uint8], cells: int) -> NDArray[np.bool_]:
     shown = np.zeros((count, cells, cells), dtype=np.uint16)
     for column in range(side):
         shown += down[..., column::side]
-    return np.asarray(2 * shown >= side**2, dtype=np.bool_)
+    return np.asarray(shown >= side**2 / 2, dtype=np.bool_)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -264,10 +264,9 @@ def lungs_on_volume(
         here = probability[index]
         soft = np.maximum(here, 129) * inside + np.minimum(here, 126) * rim
         drawn = frame.back(soft) > 127
-        rows = np.flatnonzero(drawn.any(axis=1))
-        if len(rows):
-            # Rows without lung are not written: memory that only reads as zero takes no room.
-            mask[index, rows[0] : rows[-1] + 1] = drawn[rows[0] : rows[-1] + 1]
+        # What lies outside is not written: memory that only reads as zero takes no room.
+        box = _box(drawn)
+        mask[index][box] = drawn[box]
 
     for_each(draw, np.flatnonzero(square.any(axis=(1, 2))).tolist())
     return mask

@@ -113,15 +113,11 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         fold = self.segmenter_fold
         _check(fold >= 2 and fold % 2 == 0, "segmenter_fold", fold, "an even number")
-        _check(
-            self.segmenter_widths[:1] != () and self.segmenter_widths[0] % 4 == 0,
-            "segmenter_widths",
-            self.segmenter_widths,
-            "four channels, or a multiple, at first",
-        )
         for name in ("segmenter_widths", "encoder_widths"):
             widths = getattr(self, name)
             _check(bool(widths) and min(widths) >= 1, name, widths, "channels of at least 1")
+        widths = self.segmenter_widths
+        _check(widths[0] % 4 == 0, "segmenter_widths", widths, "four, or a multiple, at first")
         for name in ("encoder_fold", "encoder_convolutions", "sequence_units", "sequence_width"):
             _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("encoder_dropout", "sequence_dropout"):
