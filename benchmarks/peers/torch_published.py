@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from benchmarks.peers import Options, Prepared
 from benchmarks.peers.torch_running import prepared
+from benchmarks.published import published_networks
 
 
 def prepare(options: Options) -> Prepared:
     """Options: `images`, an .npy file of (50, size, size) uint8; `compiled`."""
-    from groundglass.train.networks import SequenceHead, SliceEncoder  # noqa: PLC0415
-
-    encoder, head = SliceEncoder().eval(), SequenceHead().eval()
+    encoder, head = published_networks()
     return prepared(lambda images: head(encoder.encode(images / 255.0)[None]), options)

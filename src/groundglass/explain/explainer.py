@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import HeatConsistency, HeatMethod
+from groundglass.core.result import HeatConsistency, HeatMethod, SliceGroup
 from groundglass.explain.consistency import PERTURBATIONS, similarity
 from groundglass.explain.gradcam import GroupHeat, Scores, contributions, group_heat
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices
@@ -190,20 +190,39 @@ class Explainer:
         -------
         dict of int to ndarray of float32, shape (tries, features)
         """
-        found: dict[int, Float] = {}
-        for heat in question.heats:
-            positions = sample_positions(heat.group)
-            place = {
-                index: int(np.argmin(np.abs(positions - number)))
-                for number, index in enumerate(heat.group.slice_indices)
-                if index in features
-            }
-            if place.keys() & set(wanted):
-                other = np.stack([features[index] for index in place], axis=1)
-                sequences = np.repeat(heat.features[None], len(other), axis=0)
-                sequences[:, list(place.values())] = other
-                (gradient,) = np.moveaxis(
-                    self._scores.gradient(sequences, [question.class_index]), 1, 0
-                )
-                found.update({index: gradient[:, at] for index, at in place.items()})
-        return found
+        places = [
+            (heat, place)
+            for heat in question.heats
+            if (place := _places(heat.group, features.keys())).keys() & set(wanted)
+        ]
+        if not places:
+            return {}
+        sequences = [
+            _with_others(heat.features, {at: features[index] for index, at in place.items()})
+            for heat, place in places
+        ]
+        gradient = self._scores.gradient(np.stack(sequences), [question.class_index])[:, :, 0]
+        return {
+            index: of_group[:, at]
+            for of_group, (_, place) in zip(gradient, places, strict=True)
+            for index, at in place.items()
+        }
+
+
+def _places(group: SliceGroup, slices: Collection[int]) -> dict[int, int]:
+    """Where in its sequence a group shows some of the slices, by slice."""
+    positions = sample_positions(group)
+    return {
+        index: int(np.argmin(np.abs(positions - number)))
+        for number, index in enumerate(group.slice_indices)
+        if index in slices
+    }
+
+
+def _with_others(sequence: Float, others: dict[int, Float]) -> Float:
+    """A sequence for each try, shape (tries, size, features), other features at some places."""
+    tries = len(next(iter(others.values())))
+    found = np.repeat(sequence[None], tries, axis=0)
+    for at, features in others.items():
+        found[:, at] = features
+    return found

@@ -15,17 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import HeatMethod, SliceGroup
-from groundglass.explain.head_gradient import HeadWeights, feature_gradients
+from groundglass.explain.head_gradient import HeadWeights, Way, feature_gradients
 from groundglass.explain.layers import response
 from groundglass.infer import GroupEvidence, SliceDetail
 from groundglass.prepare import sample_positions
+from groundglass.prepare.threads import for_each
 
 Float = NDArray[np.float32]
 
 #: Where along the way from black images to the slices the gradient is taken: the middles of four
 #: equal parts. More of them bring the sum of the contributions nearer to the score, cost more, and
 #: localise no better (decision 0008).
-_WAY = tuple(np.float32(share) for share in (0.125, 0.375, 0.625, 0.875))
+_WAY = (0.125, 0.375, 0.625, 0.875)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,9 +118,7 @@ class Scores:
         weights = replace(self.weights, out_weight=last)
         if self.method is HeatMethod.GRAD_CAM:
             return feature_gradients(weights, features)
-        black = self.black.features
-        way = np.stack([black + share * (features - black) for share in _WAY], axis=-3)
-        return np.asarray(feature_gradients(weights, way).mean(axis=-4), dtype=np.float32)
+        return feature_gradients(weights, features, Way(self.black.features[0], _WAY))
 
 
 def group_heat(evidence: GroupEvidence, scores: Scores) -> GroupHeat:
@@ -154,9 +153,12 @@ def _last_layer_heat(evidence: GroupEvidence, gradient: Float, scores: Scores) -
     maps = evidence.maps
     weight = gradient[:, :, -maps.shape[1] :]
     heat = np.empty((*weight.shape[:2], *maps.shape[2:]), dtype=np.float32)
-    for index, (layer, seen) in enumerate(zip(maps, evidence.seen, strict=True)):
-        counted = response(layer, seen, scores.method)
+
+    def weigh(index: int) -> None:
+        counted = response(maps[index], evidence.seen[index], scores.method)
         np.maximum(counted.weighted(weight[:, index]), 0, out=heat[:, index])
+
+    for_each(weigh, range(len(maps)))
     return heat
 
 

@@ -66,7 +66,23 @@ class HeadWeights:
         return cls(*(constants[name] for name in _NAMES))
 
 
-def feature_gradients(weights: HeadWeights, features: Float) -> Float:
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """A straight way to the features, and the points on it where the gradient is taken.
+
+    Parameters
+    ----------
+    start : ndarray of float32, shape (features,)
+        Where it begins, the same for every slice.
+    shares : tuple of float
+        Of the way, for each point; 1 is at its end.
+    """
+
+    start: Float
+    shares: tuple[float, ...]
+
+
+def feature_gradients(weights: HeadWeights, features: Float, way: Way | None = None) -> Float:
     """∂ logit / ∂ feature for every class, slice and feature.
 
     Parameters
@@ -76,15 +92,27 @@ def feature_gradients(weights: HeadWeights, features: Float) -> Float:
     features : ndarray of float32, shape (..., size, features)
         Pooled features of one group, feet to head, or of several. Several cost little more than
         one: the time goes into the steps along the sequence, which they take together.
+    way : Way, optional
+        The mean over its points, all slices moving together; at the features unless given.
 
     Returns
     -------
     ndarray of float32, shape (..., classes, size, features)
     """
     groups = features.reshape(-1, *features.shape[-2:])
-    trace = _run(weights, groups)
-    gradient = _back(weights, trace, _at_outputs(weights, trace))
-    return gradient.reshape(*features.shape[:-2], *gradient.shape[1:])
+    at_gates = _into_gates(weights, groups)[:, None]
+    if way:
+        # What is straight in the features is straight in what the gates get: multiplied once.
+        start = _into_gates(weights, way.start[None, None])[:, None]
+        shares = np.array(way.shares, np.float32)[:, None, None, None]
+        at_gates = start + shares * (at_gates - start)
+    points, count = at_gates.shape[1:3]
+    trace = _run(weights, at_gates.reshape(2, points * count, *at_gates.shape[3:]))
+    d_gates = _back(weights, trace, _at_outputs(weights, trace))
+    d_gates = d_gates.reshape(2, points, count, *d_gates.shape[2:]).mean(axis=1)
+    forward, backward = (_product(one, w) for one, w in zip(d_gates, weights.w, strict=True))
+    gradient = forward + _in_order(backward, 1, 2)
+    return np.asarray(gradient.reshape(*features.shape[:-2], *gradient.shape[1:]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,12 +128,17 @@ class _Trace:
     h: Float
 
 
-def _run(weights: HeadWeights, groups: Float) -> _Trace:
-    count, size, _ = groups.shape
+def _into_gates(weights: HeadWeights, groups: Float) -> Float:
+    """What the features give the gates, shape (2, groups, size, 4·units), in running order."""
     units = weights.r.shape[2]
     bias = weights.b[:, : 4 * units] + weights.b[:, 4 * units :]
     into = np.stack([_in_order(_product(groups, w.T), k, 1) for k, w in enumerate(weights.w)])
-    into += bias[:, None, None]
+    return np.asarray(into + bias[:, None, None])
+
+
+def _run(weights: HeadWeights, into: Float) -> _Trace:
+    _, count, size, _ = into.shape
+    units = weights.r.shape[2]
     recurrent = np.ascontiguousarray(weights.r.transpose(0, 2, 1))
     gates = np.empty((4, size, 2, count, units), np.float32)
     c, h = np.zeros((2, 1 + size, 2, count, units), np.float32)
@@ -133,7 +166,7 @@ def _at_outputs(weights: HeadWeights, trace: _Trace) -> Float:
 
 
 def _back(weights: HeadWeights, trace: _Trace, d_h: Float) -> Float:
-    """Gradient at the features, shape (groups, classes, size, features)."""
+    """Gradient at what the gates get, shape (2, groups, classes, size, 4·units)."""
     size, _, groups, classes, units = d_h.shape
     i, o, f, g = trace.gates
     tanh_c = np.tanh(trace.c[1:])
@@ -150,11 +183,7 @@ def _back(weights: HeadWeights, trace: _Trace, d_h: Float) -> Float:
         d_gates[t, ..., 1, :] = by_gate[t, ..., 1, :] * d_out
         carry_h = d_gates[t].reshape(2, groups, classes, -1) @ weights.r[:, None]
         carry_c = d_c * keep[t]
-    each = d_gates.reshape(size, 2, groups, classes, -1).transpose(1, 2, 3, 0, 4)
-    forward, backward = (
-        _product(np.ascontiguousarray(one), w) for one, w in zip(each, weights.w, strict=True)
-    )
-    return np.asarray(forward + _in_order(backward, 1, 2))
+    return d_gates.reshape(size, 2, groups, classes, -1).transpose(1, 2, 3, 0, 4)
 
 
 def _product(many: Float, matrix: Float) -> Float:

@@ -16,17 +16,14 @@ import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.cores import usable_cores
 from groundglass.infer.translation import Stack
+from groundglass.prepare.threads import for_each
 
 Array = NDArray[Any]
 
-#: Threads for one image, whose maps are too small to be cut up further.
-_MOST_THREADS = 8
-
 
 class WinogradNetwork:
-    """A stack of convolutions, computed in f32, an image at a time.
+    """A stack of convolutions, computed in f32, an image to a core at a time.
 
     Parameters
     ----------
@@ -41,7 +38,9 @@ class WinogradNetwork:
         self._pools = ncnn.PoolAllocator(), ncnn.PoolAllocator()
         options = self._net.opt
         options.blob_allocator, options.workspace_allocator = self._pools
-        options.num_threads = min(_MOST_THREADS, len(usable_cores()))
+        # Images go to cores of their own. Cut up between cores, each layer would end in a wait for
+        # the slowest of them, and after the last one OpenMP's threads would spin for another.
+        options.num_threads = 1
         # Elsewhere than on x86-64 ncnn would take the shorter formats that a processor has.
         for short in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic",
                       "use_bf16_packed", "use_bf16_storage"):  # fmt: skip
@@ -61,9 +60,12 @@ class WinogradNetwork:
         found = tuple(
             np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._stack.shapes
         )
-        for index, (image,) in enumerate(inputs):
-            for output, kept in zip(self._one(image), found, strict=True):
+
+        def run(index: int) -> None:
+            for output, kept in zip(self._one(inputs[index, 0]), found, strict=True):
                 kept[index] = output
+
+        for_each(run, range(len(inputs)))
         return found
 
     def _one(self, image: Array) -> list[Array]:

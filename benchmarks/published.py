@@ -1,0 +1,40 @@
+"""The network as it was published, a 16-32-64-128 CNN and a biLSTM, with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groundglass.infer.bundle import SEGMENTER, Bundle
+
+if TYPE_CHECKING:
+    from groundglass.train.networks import SequenceHead, SliceEncoder
+
+_SEED = 2021
+
+
+def published_networks() -> tuple[SliceEncoder, SequenceHead]:
+    """Encoder and head, the same weights in every process."""
+    import torch  # noqa: PLC0415  (the runtime has no torch)
+
+    from groundglass.train.networks import SequenceHead, SliceEncoder  # noqa: PLC0415
+
+    torch.manual_seed(_SEED)
+    return SliceEncoder().eval(), SequenceHead().eval()
+
+
+def published_bundle(like: Bundle, folder: Path) -> Path:
+    """A bundle of them in `folder`, its recipe and U-Net another's: for timing, not for verdicts.
+
+    Raises
+    ------
+    ImportError
+        Without PyTorch, which writes it.
+    """
+    from groundglass.train.export import BundleFacts, Networks, export_bundle  # noqa: PLC0415
+
+    encoder, head = published_networks()
+    statement = "Random weights, to time the published network. Its verdicts mean nothing."
+    facts = BundleFacts("published", "0", like.labels, like.healthy, statement, {})
+    export_bundle(Networks(like.path(SEGMENTER), encoder, head), like.recipe, facts, folder)
+    return folder
