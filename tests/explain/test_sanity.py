@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +128,26 @@ def test_maps_of_slices_are_the_same_alone_and_among_the_key_slices(study: Study
     again = explainer.heat_of(study.question, list(study.key))
     for index, heat in study.key.items():
         np.testing.assert_allclose(again[index], heat, atol=1e-5)
+
+
+def test_slices_of_several_groups_have_the_maps_each_group_gives_alone(study: Study) -> None:
+    explainer = Explainer(study.classifier, study.scores, SETTINGS)
+    (here, *_), question, away = study.key, study.question, 1000
+    moved = replace(
+        study.heat.group, slice_indices=tuple(k + away for k in study.heat.group.slice_indices)
+    )
+    second = replace(study.heat, group=moved, features=0.5 * study.heat.features)
+    images = question.images | {k + away: image for k, image in question.images.items()}
+    both = replace(question, heats=[study.heat, second], images=images)
+    together = explainer.heat_of(both, [here, here + away])
+    for index, heats in ((here, [study.heat]), (here + away, [second])):
+        alone = explainer.heat_of(replace(both, heats=heats), [index])
+        np.testing.assert_allclose(together[index], alone[index], atol=1e-5)
+    assert np.abs(together[here] - together[here + away]).max() > 1e-4
+
+
+def test_without_slices_there_are_no_maps(study: Study) -> None:
+    assert Explainer(study.classifier, study.scores, SETTINGS).heat_of(study.question, []) == {}
 
 
 def test_heat_follows_the_patient_when_the_image_moves(study: Study) -> None:
