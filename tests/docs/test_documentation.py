@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import groundglass
+from groundglass.infer import load_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -59,6 +60,17 @@ def test_the_settings_page_is_the_code() -> None:
     assert page.read_text("utf-8") == made["settings_page"](), (
         "the settings changed: run python docs/reference/make_settings.py"
     )
+
+
+def test_the_first_page_gives_the_shipped_bundles_figures() -> None:
+    """A newcomer reads of the weights that ship, not of those before."""
+    first = (ROOT / "README.md").read_text("utf-8")
+    metrics = load_bundle("demonstration").training["metrics"]
+    slices = metrics["encoder alone, single slices of mosmed, test"]
+    (every,) = (one for name, one in slices.items() if ", all: " in name)
+    for figure in (every, metrics["test patients"]["accuracy"]):
+        said = "{value:.3f} (95 % {low:.3f}-{high:.3f}".format(**figure)
+        assert said in first or said.replace("95 % ", "") in first, f"README.md lacks {said}"
 
 
 def test_every_public_name_is_in_the_reference() -> None:

@@ -107,7 +107,8 @@ def slice_figures(
     """What the encoder alone tells on single slices: AUC of "not healthy", per source.
 
     Slices with lesions laid in are left out: who laid them in is who tests. Where a source states a
-    severity, each is set against all of its healthy slices.
+    severity, each is set against all of its healthy slices, and so are those from one on: names of
+    severities are taken to rise in the order of the alphabet.
 
     Parameters
     ----------
@@ -136,12 +137,13 @@ def _against_healthy(
     score: np.ndarray[Any, np.dtype[np.float64]],
     ill: np.ndarray[Any, np.dtype[np.bool_]],
 ) -> dict[str, Any]:
-    """AUC of all ill slices, and of each severity, against the healthy ones."""
+    """AUC of all ill slices, of each severity, and of those from one on, against the healthy."""
     severity = np.array([one.case.extra.get(_SEVERITY, "") for one in cases])
     patients = np.unique([one.case.patient for one in cases], return_inverse=True)[1]
-    parts = {"all": ill} | {
-        name: ill & (severity == name) for name in sorted(set(severity[ill].tolist())) if name
-    }
+    names = [name for name in sorted(set(severity[ill].tolist())) if name]
+    parts = {"all": ill} | {name: ill & (severity == name) for name in names}
+    # From the first on is all, from the last on is the last.
+    parts |= {f"{name} and worse": ill & (severity >= name) for name in names[1:-1]}
     found = {}
     for name, part in parts.items():
         chosen = part | ~ill
