@@ -30,7 +30,7 @@ peers: ## the environment of what `make bench` compares with
 	.venv-peers/bin/pip install --requirement benchmarks/peers/requirements.txt
 	.venv-peers/bin/pip install --no-deps lungmask==0.2.22
 
-weights: $(VENV)/.dev ## rebuild the shipped bundle from ../shared/data (about 90 minutes on two cores)
+weights: $(VENV)/.dev ## rebuild the shipped bundle from ../shared/data (about 40 minutes on two cores)
 	$(BIN)/groundglass cohort phantom --out runs/phantoms
 	$(BIN)/python -m groundglass.train.mixed_cohort --data ../shared/data --course synthetic --copies 4 \
 	  --out runs/synthetic
