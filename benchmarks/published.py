@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundglass.infer.bundle import SEGMENTER, Bundle
-
 if TYPE_CHECKING:
+    from groundglass.infer import Bundle
     from groundglass.train.networks import SequenceHead, SliceEncoder
 
 _SEED = 2021
@@ -31,6 +30,7 @@ def published_bundle(like: Bundle, folder: Path) -> Path:
     ImportError
         Without PyTorch, which writes it.
     """
+    from groundglass.infer.bundle import SEGMENTER  # noqa: PLC0415  (a peer has no such engine)
     from groundglass.train.export import BundleFacts, Networks, export_bundle  # noqa: PLC0415
 
     encoder, head = published_networks()

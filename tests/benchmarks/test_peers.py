@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from benchmarks.peers import NotHere
 from benchmarks.peers.running import peer
+
+ROOT = Path(__file__).resolve().parents[2]
 
 STUB = """
 from benchmarks.peers import Prepared
@@ -110,3 +113,13 @@ def test_an_operator_that_is_not_translated_is_a_reason(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph), tmp_path / "g.onnx")
     with pytest.raises(NotHere, match="Erf"):
         OnnxInTorch(tmp_path / "g.onnx", "y")
+
+
+def test_the_published_network_needs_none_of_what_runs_ours() -> None:
+    """Its environment has PyTorch, and neither an engine nor OpenCV."""
+    pytest.importorskip("torch", reason="the peer is PyTorch")
+    absent = "import sys; sys.modules.update(dict.fromkeys(('cv2', 'openvino', 'ncnn')))"
+    made = "from benchmarks.published import published_networks; published_networks()"
+    folders = [str(ROOT), str(ROOT / "src")]
+    code = f"{absent}; sys.path[:0] = {folders}; import benchmarks.peers.torch_published; {made}"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
