@@ -19,7 +19,6 @@ from groundglass.explain.head_gradient import HeadWeights, Way, feature_gradient
 from groundglass.explain.layers import response
 from groundglass.infer import GroupEvidence, SliceDetail
 from groundglass.prepare import sample_positions
-from groundglass.prepare.threads import for_each
 
 Float = NDArray[np.float32]
 
@@ -153,12 +152,9 @@ def _last_layer_heat(evidence: GroupEvidence, gradient: Float, scores: Scores) -
     maps = evidence.maps
     weight = gradient[:, :, -maps.shape[1] :]
     heat = np.empty((*weight.shape[:2], *maps.shape[2:]), dtype=np.float32)
-
-    def weigh(index: int) -> None:
-        counted = response(maps[index], evidence.seen[index], scores.method)
+    for index, (layer, seen) in enumerate(zip(maps, evidence.seen, strict=True)):
+        counted = response(layer, seen, scores.method)
         np.maximum(counted.weighted(weight[:, index]), 0, out=heat[:, index])
-
-    for_each(weigh, range(len(maps)))
     return heat
 
 
