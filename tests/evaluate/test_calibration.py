@@ -131,6 +131,12 @@ class TestTemperature:
         assert fitted.temperature == 1
         assert "chance" in fitted.not_fitted
 
+    def test_chance_to_the_last_digit_keeps_one(self):
+        """Two patients alike of two classes: the slope is a rounding below nothing."""
+        fitted = fit_temperature(np.array([[0.75, 0.25], [0.75, 0.25]]), np.array([0, 1]))
+        assert fitted.temperature == 1
+        assert "chance" in fitted.not_fitted
+
     def test_a_certain_miss_is_survived(self):
         probabilities = np.array([[1.0, 0.0], [0.9, 0.1], [0.2, 0.8]] * 30)
         truth = np.array([1] + [0, 0, 1] * 29 + [0, 1])

@@ -17,6 +17,9 @@ DEFAULT_BINS = 15
 #: Smaller probabilities are taken as this: the smallest a float32 softmax holds at full precision.
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
+#: A slope smaller than this part of the largest logarithm is none.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
@@ -231,7 +234,8 @@ def _no_best_temperature(
 ) -> str | None:
     if np.all(of_truth >= logs.max(axis=1)):
         return "every validation patient is called right, so no temperature is the best one"
-    if slope_at_zero >= 0:
+    # Sums of logs, of which a slope of nothing is left as a rounding.
+    if slope_at_zero >= -_ROUNDING * np.abs(logs).max():
         return "the probabilities tell the classes apart no better than chance"
     return None
 
