@@ -8,24 +8,18 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.uid import (
-    UID,
-    CTImageStorage,
-    EnhancedCTImageStorage,
-    LegacyConvertedEnhancedCTImageStorage,
-)
 
 from groundglass.core.study import Series, SourceKind
 from groundglass.dicom.assembly import problem_with_units
 from groundglass.dicom.content import lung_height_mm
 from groundglass.dicom.frames import Frame, frames_of, slice_normal
 from groundglass.dicom.grid import AssemblySettings, lay_out
+from groundglass.dicom.kinds import computed_images, why_no_reconstruction, why_not_ct
 from groundglass.dicom.nifti import read_nifti_geometry
 from groundglass.dicom.wording import (
     Kernel,
     Region,
     computed_by_text,
-    computed_by_type,
     kernel_in_text,
     kernel_of,
     region_of,
@@ -33,7 +27,6 @@ from groundglass.dicom.wording import (
 )
 from groundglass.errors import AssemblyError, ReadError
 
-_CT_CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 #: Where the part of the body is named, the series' own description first: it is typed for this
 #: series, the others may be a protocol's default or cover all that was scanned.
 _REGION_WORDS = ("SeriesDescription", "BodyPartExamined", "ProtocolName", "StudyDescription")
@@ -145,18 +138,12 @@ def judge(series: Series, name: str, settings: SelectionSettings) -> Candidate |
 def _not_ct(frames: Sequence[Frame], series: Series) -> str | None:
     if series.modality != "CT":
         return f"modality {series.modality or 'unstated'}, not CT"
-    uid = UID(frames[0].text("SOPClassUID"))
-    return None if uid in _CT_CLASSES else f"{uid.name}, not a CT image"
+    return why_not_ct(frames[0])
 
 
 def _not_a_reconstruction(frames: Sequence[Frame], series: Series) -> str | None:
-    kind = frames[0].image_type
-    if any("LOCALIZER" in value or "SCOUT" in value for value in kind):
-        return "a localizer"
-    computed = computed_by_type(kind) or computed_by_text(series.description)
-    if computed is not None:
-        return f"computed images ({computed}), not a reconstruction of the scan"
-    return None
+    computed = computed_by_text(series.description)
+    return why_no_reconstruction(frames[0]) or (computed_images(computed) if computed else None)
 
 
 def _not_usable(frames: Sequence[Frame], _series: Series) -> str | None:

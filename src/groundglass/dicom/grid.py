@@ -14,6 +14,10 @@ from groundglass.dicom.frames import Frame, slice_normal
 from groundglass.errors import AssemblyError
 
 _NAMED = 6  # instances named in a message before "and n more"
+#: So many spacings, each of so many steps in a row, are told as spacings and not as gaps.
+_MOST_SPACINGS, _LEAST_RUN = 4, 3
+#: How near to a whole number of steps a gap is, where slices are missing.
+_WHOLE_STEPS = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,9 @@ class AssemblySettings:
         Fewest slices that make a volume. Two fix a spacing; three are needed to see that it is
         regular.
     orientation_tolerance : float
-        Largest difference of a direction cosine between slices. Cosines are written with about
-        six digits, and 1e-4 over a field of 500 mm is 0.05 mm.
+        Largest difference of a direction cosine between slices. Some write cosines with three or
+        four digits; 1e-3 over a field of 500 mm is 0.5 mm, less than a pixel, and no two
+        reconstructions lie so near.
     position_tolerance : float
         Largest distance of a slice from its place on the regular grid, as a part of the slice
         spacing. Scanners round positions (0.01 to 0.1 mm) and jitter by some hundredths of a
@@ -44,7 +49,7 @@ class AssemblySettings:
     """
 
     least_slices: int = 3
-    orientation_tolerance: float = 1e-4
+    orientation_tolerance: float = 1e-3
     position_tolerance: float = 0.1
     position_tolerance_mm: float = 0.06
     gap_factor: float = 1.5
@@ -141,7 +146,7 @@ def _planes(
             raise AssemblyError(
                 f"slices of more than one {what} ({_names(others)} differ from {first.name})",
                 expected=f"one {what} in a series",
-                action="Give one reconstruction; select_chest_ct separates mixed series.",
+                action="Give one reconstruction.",
             )
     positions = np.array([frame.position_mm for frame in frames], dtype=np.float64)
     return reference, positions
@@ -181,7 +186,14 @@ def _regular_spacing(
     spacing = float(np.median(steps))
     _refuse_repeats(frames, along, max(spacing * settings.position_tolerance, 1e-3))
     tolerance = max(spacing * settings.position_tolerance, settings.position_tolerance_mm)
+    fitted = float((along[-1] - along[0]) / (len(along) - 1))
+    grid = along[0] + fitted * np.arange(len(along))
+    grid += float(np.median(along - grid))
+    off = np.abs(along - grid)
     gaps = np.flatnonzero(steps > settings.gap_factor * spacing)
+    if not gaps.size and off.max() <= tolerance:
+        return fitted
+    _refuse_several_spacings(steps, tolerance)
     if gaps.size:
         at = int(gaps[0])
         more = f" and {gaps.size - 1} more gaps" if gaps.size > 1 else ""
@@ -189,21 +201,46 @@ def _regular_spacing(
             f"a gap of {steps[at]:.1f} mm between {_place(frames, at)} and "
             f"{_place(frames, at + 1)}, with slices {spacing:.2f} mm apart elsewhere{more}",
             expected="slices at one spacing without a gap",
-            action="Send the missing slices; nothing is made up in their place.",
+            action=_action_for(steps[gaps], spacing),
         )
-    fitted = float((along[-1] - along[0]) / (len(along) - 1))
-    grid = along[0] + fitted * np.arange(len(along))
-    grid += float(np.median(along - grid))
-    off = np.abs(along - grid)
-    if off.max() > tolerance:
-        at = int(off.argmax())
+    at = int(off.argmax())
+    raise AssemblyError(
+        f"irregular spacing: {_place(frames, at)} is {off[at]:.2f} mm from its place in a grid "
+        f"of {fitted:.2f} mm (steps from {steps.min():.2f} to {steps.max():.2f} mm)",
+        expected=f"each slice within {tolerance:.2f} mm of its place",
+        action="Use a reconstruction with one slice spacing.",
+    )
+
+
+def _refuse_several_spacings(steps: NDArray[np.float64], tolerance: float) -> None:
+    """Of an irregular stack: spacings that follow one another, or alternate, are no gaps."""
+    expected = "slices at one spacing"
+    runs = np.split(steps, np.flatnonzero(np.abs(np.diff(steps)) > tolerance) + 1)
+    if 1 < len(runs) <= _MOST_SPACINGS and min(map(len, runs)) >= _LEAST_RUN:
+        told = ", then ".join(f"{len(run)} steps of {np.median(run):.2f} mm" for run in runs)
         raise AssemblyError(
-            f"irregular spacing: {_place(frames, at)} is {off[at]:.2f} mm from its place in a grid "
-            f"of {fitted:.2f} mm (steps from {steps.min():.2f} to {steps.max():.2f} mm)",
-            expected=f"each slice within {tolerance:.2f} mm of its place",
+            f"slices at {len(runs)} spacings ({told})",
+            expected=expected,
             action="Use a reconstruction with one slice spacing.",
         )
-    return fitted
+    even, odd = steps[::2], steps[1::2]
+    if len(odd) < _LEAST_RUN or max(np.ptp(even), np.ptp(odd)) > tolerance:
+        return
+    if abs(float(np.median(even) - np.median(odd))) > tolerance:
+        raise AssemblyError(
+            f"slices {np.median(even):.2f} and {np.median(odd):.2f} mm apart in turn: two passes "
+            "over the body in one series",
+            expected=expected,
+            action="Give one acquisition.",
+        )
+
+
+def _action_for(gaps: NDArray[np.float64], spacing: float) -> str:
+    """What to do about gaps: slices are missing where whole numbers of steps would fill them."""
+    whole = np.abs(gaps / spacing - np.round(gaps / spacing)) <= _WHOLE_STEPS
+    if whole.all():
+        return "Send the missing slices; nothing is made up in their place."
+    return "Give one acquisition at one slice spacing; these gaps are no whole numbers of slices."
 
 
 def _refuse_repeats(frames: Sequence[Frame], along: NDArray[np.float64], tolerance: float) -> None:

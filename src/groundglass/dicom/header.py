@@ -1,7 +1,7 @@
 """A DICOM file's header as plain values, without its pixels (PS3.10 section 7, PS3.5).
 
 Only the attributes in the tables below are kept: what choosing, assembling and reporting ask for,
-and no patient's name, number or birth date. Values are converted here, from their bytes, so that
+and no patient's name, number or birth date but what tells two of them apart (`PatientTraits`). Values are converted here, from their bytes, so that
 a damaged value becomes a reason and nothing else.
 """
 
@@ -33,6 +33,7 @@ from pydicom.uid import (
 
 from groundglass.core.study import Instance
 from groundglass.dicom.limits import LIMITS
+from groundglass.dicom.patients import PATIENT_KEYWORDS, patient_traits
 from groundglass.dicom.sources import Entry, Sources
 from groundglass.errors import ReadError
 
@@ -127,6 +128,11 @@ def _long(element: RawDataElement) -> int:
     return int(struct.unpack(form, _bytes(element)[:4])[0])
 
 
+def _double(element: RawDataElement) -> float:
+    form = "<d" if element.is_little_endian else ">d"
+    return float(struct.unpack(form, _bytes(element)[:8])[0])
+
+
 _Convert = Callable[[RawDataElement], object]
 #: Attributes kept, with how their bytes become a value (PS3.6 gives each one's VR). The padding
 #: values may be VR SS: they are kept as 16 bits and read with PixelRepresentation later.
@@ -147,12 +153,18 @@ _TOP: Mapping[str, _Convert] = {
     "SeriesNumber": _integer,
     "InstanceNumber": _integer,
     "AcquisitionNumber": _integer,
+    "AcquisitionDate": _text,
     "AcquisitionTime": _text,
+    "AcquisitionDateTime": _text,
+    "IrradiationEventUID": _text,
     "TemporalPositionIdentifier": _integer,
     "PatientPosition": _text,
     "ContrastBolusAgent": _text,
     "ConvolutionKernel": _texts,
     "KVP": _decimal,
+    "XRayTubeCurrent": _integer,
+    "Exposure": _integer,
+    "ExposureTime": _integer,
     "SliceThickness": _decimal,
     "ImagePositionPatient": _decimals,
     "ImageOrientationPatient": _decimals,
@@ -189,14 +201,23 @@ _GROUPS: Mapping[str, Mapping[str, _Convert]] = {
     "FrameContentSequence": {
         "TemporalPositionIndex": _long,
         "FrameAcquisitionNumber": _short,
+        "FrameAcquisitionDateTime": _text,
         "StackID": _text,
     },
+    "IrradiationEventIdentificationSequence": {"IrradiationEventUID": _text},
+    "CTExposureSequence": {
+        "ExposureInmAs": _double,
+        "XRayTubeCurrentInmA": _double,
+        "ExposureTimeInms": _double,
+    },
+    "CTXRayDetailsSequence": {"KVP": _decimal},
     "FrameVOILUTSequence": {"WindowCenter": _decimals, "WindowWidth": _decimals},
 }
 #: Values for people, and values some scanners write carelessly: unreadable means absent.
 _DISPENSABLE = frozenset((
     "SeriesNumber", "InstanceNumber", "AcquisitionNumber", "TemporalPositionIdentifier", "KVP",
-    "WindowCenter", "WindowWidth", "SliceThickness",
+    "XRayTubeCurrent", "Exposure", "ExposureTime", "ExposureInmAs", "XRayTubeCurrentInmA",
+    "ExposureTimeInms", "WindowCenter", "WindowWidth", "SliceThickness",
 ))  # fmt: skip
 _SEQUENCES = (
     "SharedFunctionalGroupsSequence",
@@ -221,7 +242,7 @@ _TOP_TAGS = _by_tag(_TOP)
 _META_TAGS = _by_tag(_FILE_META)
 _GROUP_TAGS = {group: _by_tag(table) for group, table in _GROUPS.items()}
 _STUDY_UID = BaseTag(_tag("StudyInstanceUID"))
-_WANTED = [BaseTag(_tag(keyword)) for keyword in (*_TOP, *_SEQUENCES)]
+_WANTED = [BaseTag(_tag(keyword)) for keyword in (*_TOP, *_SEQUENCES, *PATIENT_KEYWORDS)]
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -390,6 +411,9 @@ def _parse_stream(stream: io.BytesIO) -> dict[str, object]:
         stream, opened.implicit, opened.little, stop_when=at_pixels, specific_tags=list(_WANTED)
     )
     attributes = _convert(dataset, _TOP_TAGS) | _functional_groups(dataset)
+    attributes["PatientTraits"] = patient_traits(
+        {keyword: _raw(dataset, keyword) for keyword in PATIENT_KEYWORDS}
+    )
     if "ModalityLUTSequence" in dataset:
         attributes["ModalityLUTSequence"] = "present"
     attributes["TransferSyntaxUID"] = str(opened.syntax) or _guessed_syntax(
@@ -481,7 +505,7 @@ def _convert(dataset: Dataset, table: Mapping[int, tuple[str, _Convert]]) -> dic
             continue
         keyword, convert = table[int(tag)]
         raw = _bytes(element)
-        binary = convert in (_short, _long)
+        binary = convert in (_short, _long, _double)
         if not raw or (not binary and not raw.strip(b" \0\\")):
             continue
         try:
@@ -490,6 +514,12 @@ def _convert(dataset: Dataset, table: Mapping[int, tuple[str, _Convert]]) -> dic
             if keyword not in _DISPENSABLE:
                 raise _damaged(f"a value of {keyword} that cannot be read") from error
     return values
+
+
+def _raw(dataset: Dataset, keyword: str) -> bytes:
+    """An element's bytes; none where it is absent."""
+    element: object = dataset.get_item(keyword)
+    return _bytes(element) if isinstance(element, RawDataElement) else b""
 
 
 def _functional_groups(dataset: Dataset) -> dict[str, object]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from groundglass.core.study import Rejection, Series, Study
+from groundglass.core.study import Instance, Rejection, Series, Study
 from groundglass.dicom.candidates import Candidate, SelectionSettings, judge
 from groundglass.dicom.frames import frames_of
+from groundglass.dicom.patients import refuse_mixed_patients
 from groundglass.dicom.stacks import split_stacks
+from groundglass.dicom.wholes import NamedStack, whole_stacks
 from groundglass.dicom.wording import Kernel, Region
-from groundglass.errors import InputError, NoChestCT
+from groundglass.errors import AssemblyError, InputError, NoChestCT
 
 _DEFAULT = SelectionSettings()
 #: Limits in mm between classes of slice thickness: for pneumonia 1 mm is no better than 1.25 mm.
@@ -99,29 +102,59 @@ def select_chest_ct(study: Study, *, settings: SelectionSettings = _DEFAULT) -> 
     ------
     NoChestCT
         No series is one; holds a reason for each.
+    AssemblyError
+        The only chest CT is a part of a stack: of its series, or of several that make one.
     InputError
-        Chest CTs of more than one examination, which nobody may choose between unasked.
+        Images of more than one patient in a study, or chest CTs of more than one examination,
+        which nobody may choose between unasked.
     """
-    rejected: list[Rejection] = []
+    _refuse_several_patients(study)
+    whole, rejected = whole_stacks(_stacks(study))
+    torn = len(rejected)
     candidates: list[Candidate] = []
-    for series in study.series:
-        stacks = split_stacks(series)
-        for number, stack in enumerate(stacks, 1):
-            name = _name(stack) + (f", stack {number} of {len(stacks)}" if len(stacks) > 1 else "")
-            judged = judge(stack, name, settings)
-            if isinstance(judged, str):
-                rejected.append(Rejection(name, judged))
-            else:
-                candidates.append(judged)
+    for stack in whole:
+        judged = judge(stack.series, stack.name, settings)
+        if isinstance(judged, str):
+            rejected.append(Rejection(stack.name, judged))
+        else:
+            candidates.append(judged)
     if not candidates:
-        raise _no_chest_ct(rejected, study)
+        raise _torn(rejected[:torn]) if torn else _no_chest_ct(rejected, study)
     _refuse_several_examinations(candidates)
     best, *others = sorted(candidates, key=lambda c: _rank(c, settings), reverse=True)
     lost = [Rejection(other.name, _why(best, other, settings)) for other in others]
     return replace(
         best.series,
         selection_reason=_reason(best, lost),
-        rejected=(*lost, *rejected, *study.rejected),
+        rejected=(*lost, *rejected, *best.series.rejected, *study.rejected),
+    )
+
+
+def _stacks(study: Study) -> list[NamedStack]:
+    """Every series, separated into stacks."""
+    found: list[NamedStack] = []
+    for series in study.series:
+        stacks = split_stacks(series)
+        for number, stack in enumerate(stacks, 1):
+            name = _name(stack) + (f", stack {number} of {len(stacks)}" if len(stacks) > 1 else "")
+            found.append(NamedStack(name, stack))
+    return found
+
+
+def _refuse_several_patients(study: Study) -> None:
+    """A study is one patient's (PS3.3 A.1.2.2); of two studies each may have its own."""
+    by_study: defaultdict[str, list[Instance]] = defaultdict(list)
+    for series in study.series:
+        by_study[series.study_instance_uid] += series.instances
+    for instances in by_study.values():
+        refuse_mixed_patients(instances)
+
+
+def _torn(rejections: Sequence[Rejection]) -> AssemblyError:
+    return AssemblyError(
+        "; ".join(f"{rejection.what}: {rejection.reason}" for rejection in rejections),
+        expected="one whole stack in one series",
+        action="Send the series as the scanner made it.",
     )
 
 
@@ -143,12 +176,18 @@ def _rank(candidate: Candidate, settings: SelectionSettings) -> tuple[object, ..
 
 def _why(best: Candidate, other: Candidate, settings: SelectionSettings) -> str:
     """The line of the ranking that decided, in words."""
-    decisive = "equal in every respect, and first by number"
+    decisive = f"equal in every respect, and first by {_decider(best, other)}"
     for criterion in _CRITERIA:
         if criterion.score(best, settings) != criterion.score(other, settings):
             decisive = f"{criterion.words(best)} against {criterion.words(other)}"
             break
     return f"{best.name} was preferred: {decisive}"
+
+
+def _decider(best: Candidate, other: Candidate) -> str:
+    """What chose between two that are equal in every respect."""
+    mine, theirs = (c.series.instances[0].attributes.get("SeriesNumber") for c in (best, other))
+    return "series number" if mine != theirs else "the order of their UIDs"
 
 
 def _reason(best: Candidate, lost: Sequence[Rejection]) -> str:

@@ -2,50 +2,70 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from groundglass.core.study import Instance, Series
+from groundglass.core.study import Instance, Rejection, Series
 from groundglass.dicom.frames import Frame, frames_of
+from groundglass.dicom.passes import Pass, passes_of
 
 #: Direction cosines or pixel spacings (mm) within this are one stack's: coarser than rounding,
 #: finer than any real difference between two reconstructions.
 _TOLERANCE = 1e-3
-#: Positions that agree to this many digits (mm) are one place.
-_SAME_PLACE_DIGITS = 2
 #: Values of Image Type that tell images apart; later ones vary within a series at some makers.
 _TYPE_VALUES = 3
-
-#: What may tell two images at one place apart, most telling first.
-_PHASES = (
-    "TemporalPositionIdentifier", "TemporalPositionIndex", "AcquisitionNumber",
-    "FrameAcquisitionNumber", "StackID", "KVP", "AcquisitionTime",
-)  # fmt: skip
 
 
 def split_stacks(series: Series) -> tuple[Series, ...]:
     """A series as consistent stacks, largest first; a plain series comes back as it is.
 
     Frames of different orientation, size, pixel spacing, kernel or image type are never one
-    volume. Where positions still repeat, the first of `_PHASES` that tells every pair apart
-    splits further.
+    volume, nor are those of two passes over the body (`passes_of`).
+
+    Parameters
+    ----------
+    series : Series
+        As `read_study` gives it.
+
+    Returns
+    -------
+    tuple of Series
+        Their `rejected` has what was left out of a stack because its places were scanned twice.
     """
     if not series.instances[0].sop_class_uid:
         return (series,)
     frames = [frame for instance in series.instances for frame in frames_of(instance)]
-    groups = [
-        phase
-        for alike in _group(frames, _kind).values()
+    passes = [
+        one
+        for alike in _group(frames, kind).values()
         for plane in _by_plane(alike)
-        for phase in _split_phases(plane)
+        for one in passes_of(plane)
     ]
-    if len(groups) == 1:
+    if len(passes) == 1 and not passes[0].doubled:
         return (series,)
-    ordered = sorted(groups, key=lambda group: (-len(group), _identity(group)))
-    return tuple(replace(series, instances=_instances(group)) for group in ordered)
+    stacks = [
+        replace(series, instances=_instances(one.frames), rejected=_left_out(one)) for one in passes
+    ]
+    return tuple(sorted(stacks, key=lambda stack: (-_length(stack), _first(stack))))
+
+
+def _left_out(one: Pass) -> tuple[Rejection, ...]:
+    if not one.doubled:
+        return ()
+    images = f"{len(one.doubled)} image{'s' if len(one.doubled) > 1 else ''}"
+    what = f"{images} at the join of two acquisitions"
+    return (Rejection(what, "of each place that both scanned, one image is used"),)
+
+
+def _length(stack: Series) -> int:
+    return sum(len(frames_of(instance)) for instance in stack.instances)
+
+
+def _first(stack: Series) -> tuple[str, int]:
+    return _identity([frame for instance in stack.instances for frame in frames_of(instance)])
 
 
 def _group(
@@ -57,15 +77,27 @@ def _group(
     return dict(groups)
 
 
-def _kind(frame: Frame) -> tuple[object, ...]:
-    return (
-        frame.size,
-        frame.text("ConvolutionKernel"),
-        frame.image_type[:_TYPE_VALUES],
-        frame.text("SOPClassUID"),
-        frame.text("PhotometricInterpretation"),
-        frame.text("FrameOfReferenceUID"),
-    )
+#: What frames of one stack have in common, each with the words for it.
+_COMMON: Mapping[str, Callable[[Frame], object]] = {
+    "size": lambda frame: frame.size,
+    "kernel": lambda frame: frame.text("ConvolutionKernel"),
+    "Image Type": lambda frame: frame.image_type[:_TYPE_VALUES],
+    "object class": lambda frame: frame.text("SOPClassUID"),
+    "photometric interpretation": lambda frame: frame.text("PhotometricInterpretation"),
+    "Frame of Reference UID": lambda frame: frame.text("FrameOfReferenceUID"),
+    "scanner": lambda frame: frame.text("Manufacturer") + frame.text("ManufacturerModelName"),
+    "Patient Position": lambda frame: frame.text("PatientPosition"),
+}
+
+
+def kind(frame: Frame) -> tuple[object, ...]:
+    """What frames of one stack have in common, beside orientation and pixel spacing."""
+    return tuple(value(frame) for value in _COMMON.values())
+
+
+def differences(one: Frame, other: Frame) -> list[str]:
+    """In which of it two frames differ, in words."""
+    return [words for words, value in _COMMON.items() if value(one) != value(other)]
 
 
 def _by_plane(frames: Sequence[Frame]) -> list[list[Frame]]:
@@ -86,28 +118,6 @@ def _plane(frame: Frame) -> list[float]:
     """Six cosines and two spacings in mm; zeros where the header has none."""
     cosines, spacing = frame.orientation, frame.pixel_spacing_mm
     return [*([0.0] * 6 if cosines is None else cosines), *(spacing or (0.0, 0.0))]
-
-
-def _split_phases(frames: list[Frame]) -> list[list[Frame]]:
-    """Phases that take each place once; no more of them than images at one place."""
-    most = _images_at_one_place(frames)
-    if most == 1:
-        return [frames]
-    for keyword in _PHASES:
-        phases = _group(frames, lambda frame, k=keyword: (frame.values.get(k),))  # type: ignore[misc]
-        apart = all(_images_at_one_place(phase) == 1 for phase in phases.values())
-        if apart and len(phases) <= most:
-            return list(phases.values())
-    return [frames]
-
-
-def _images_at_one_place(frames: Sequence[Frame]) -> int:
-    places = Counter(
-        tuple(round(value, _SAME_PLACE_DIGITS) for value in frame.position_mm)
-        for frame in frames
-        if frame.position_mm is not None
-    )
-    return max(places.values(), default=1)
 
 
 def _identity(frames: Sequence[Frame]) -> tuple[str, int]:

@@ -12,12 +12,12 @@ from groundglass.dicom.frames import frames_of
 from groundglass.dicom.pixels import FrameReader
 from groundglass.errors import ReadError
 
-#: What makes two files the same picture at the same place in the same units. How the pixels are
-#: packed (transfer syntax, allocated bits) may differ.
+#: What makes two files the same picture of one patient at the same place in the same units. How
+#: the pixels are packed (transfer syntax, allocated bits) may differ.
 _SAME = (
     "SeriesInstanceUID", "Modality", "Rows", "Columns", "NumberOfFrames", "ImagePositionPatient",
     "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept",
-    "PerFrameFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "PatientTraits",
 )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def drop_twins(
         else:
             names = ", ".join(name for name, _ in family)
             rejected += [
-                Rejection(name, f"different images with one SOP Instance UID: {names}")
+                Rejection(name, f"copies that differ under one SOP Instance UID: {names}")
                 for name, _ in family
             ]
     return kept, rejected
