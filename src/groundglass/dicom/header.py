@@ -1,8 +1,9 @@
 """A DICOM file's header as plain values, without its pixels (PS3.10 section 7, PS3.5).
 
 Only the attributes in the tables below are kept: what choosing, assembling and reporting ask for,
-and no patient's name, number or birth date but what tells two of them apart (`PatientTraits`). Values are converted here, from their bytes, so that
-a damaged value becomes a reason and nothing else.
+and no patient's name, number or birth date, only whether they are another's (`PatientTraits`).
+Values are converted here, from their bytes, so that a damaged value becomes a reason and nothing
+else.
 """
 
 from __future__ import annotations
