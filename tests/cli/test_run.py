@@ -153,6 +153,21 @@ def test_what_is_no_chest_ct_is_refused_with_its_reason(
     assert not out.exists()
 
 
+def test_two_patients_are_counted_and_not_named(
+    invoke: Invoke, phantom_study: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mixed").mkdir()
+    for number, path in enumerate(sorted(phantom_study.iterdir())):
+        data = pydicom.dcmread(path)
+        data.PatientID = ("PID-4711", "PID-0815")[number % 2]
+        data.save_as(tmp_path / "mixed" / path.name)
+    done = invoke("run", tmp_path / "mixed", "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "images of 2 patients in one study" in done.output
+    assert "PID-" not in done.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_garbage_gives_a_reason_and_no_traceback(
     command: Command, bundle: Path, tmp_path: Path
 ) -> None:

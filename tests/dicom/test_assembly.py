@@ -240,6 +240,44 @@ def test_a_long_gap_is_named_once(tmp_path: Path) -> None:
     assert "gap of 60.0 mm" in refusal(datasets[:8] + datasets[13:], tmp_path).found
 
 
+def _spaced(steps: list[float]) -> list[Dataset]:
+    datasets = ct_series(thorax(len(steps) + 1))
+    for data, z in zip(datasets, np.cumsum([0.0, *steps]), strict=True):
+        x, y, _ = data.ImagePositionPatient
+        data.ImagePositionPatient = [x, y, float(z)]
+    return datasets
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([5.0] * 12 + [8.0] * 8, "2 spacings (12 steps of 5.00 mm, then 8 steps of 8.00 mm)"),
+        ([5.0] * 12 + [10.0] * 8, "2 spacings"),
+        ([10.0] * 4 + [5.0] * 8 + [10.0] * 4, "3 spacings"),
+        ([1.3, 4.7] * 8, "1.30 and 4.70 mm apart in turn: two passes"),
+        ([5.0] * 8 + [12.4] + [5.0] * 8, "no whole numbers of slices"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_gap_is_not_called_one(tmp_path: Path, steps: list[float], words: str) -> None:
+    told = str(refusal(_spaced(steps), tmp_path))
+    assert words in told
+    assert "Send the missing slices" not in told
+
+
+@pytest.mark.parametrize("gap", [10.0, 15.3])
+def test_missing_slices_are_asked_for(tmp_path: Path, gap: float) -> None:
+    told = str(refusal(_spaced([5.0] * 8 + [gap] + [5.0] * 8), tmp_path))
+    assert "Send the missing slices" in told
+
+
+def test_cosines_of_few_digits_are_one_orientation(tmp_path: Path) -> None:
+    datasets = ct_series()
+    for index, data in enumerate(datasets):
+        data.ImageOrientationPatient = [1, 2e-4 * (index % 3 - 1), 0, 0, 1, 2e-4 * (index % 2)]
+    np.testing.assert_array_equal(assemble(datasets, tmp_path).hu, thorax())
+
+
 @pytest.mark.parametrize("jitter", [0.01, 0.05])
 def test_jitter_of_real_scanners_is_accepted(tmp_path: Path, jitter: float) -> None:
     rng = np.random.default_rng(0)

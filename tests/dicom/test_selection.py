@@ -309,6 +309,19 @@ def test_phases_of_an_enhanced_object_are_separated(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_volume(chosen).hu, thorax())
 
 
+@pytest.mark.parametrize(
+    ("numbers", "words"), [((1, 2), "first by series number"), ((3, 3), "first by the order of")]
+)
+def test_what_decides_between_equals_is_told(
+    tmp_path: Path, numbers: tuple[int, int], words: str
+) -> None:
+    one, other = ct_series(number=1), ct_series(number=2)
+    for series, number in ((one, numbers[0]), (other, numbers[1])):
+        for data in series:
+            data.SeriesNumber = number
+    assert words in choose(tmp_path, one, other).rejected[0].reason
+
+
 def test_two_examinations_are_not_chosen_between(tmp_path: Path) -> None:
     other = ct_series(number=2, StudyInstanceUID=f"{STUDY_UID}.55")
     with pytest.raises(InputError, match="2 examinations"):

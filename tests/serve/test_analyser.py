@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from groundglass.errors import SettingsError
@@ -71,6 +72,22 @@ def test_what_is_no_chest_ct_gets_a_capture_that_says_so(
     assert analysis.outcome in ("not-a-chest-ct", UNREADABLE)
     assert analysis.reason
     assert len(objects(work.out)) == 1
+
+
+def test_two_patients_in_one_study_each_get_a_capture_that_says_so(
+    analyser: ProcessAnalyser, work: Work
+) -> None:
+    for number, path in enumerate(sorted(work.study.iterdir())):
+        data = pydicom.dcmread(path)
+        data.PatientID = ("4711", "0815")[number % 2]
+        data.save_as(path)
+    analysis = analyser.analyse(work)
+    assert (analysis.outcome, analysis.verdict) == (UNREADABLE, False)
+    assert "2 patients" in analysis.reason
+    captures = [pydicom.dcmread(path) for path in sorted(work.out.rglob("*.dcm"))]
+    assert sorted(one.PatientID for one in captures) == ["0815", "4711"]
+    assert len({one.SOPInstanceUID for one in captures}) == 2
+    assert len({one.StudyInstanceUID for one in captures}) == 1
 
 
 def test_what_is_no_image_at_all_has_a_reason(analyser: ProcessAnalyser, work: Work) -> None:

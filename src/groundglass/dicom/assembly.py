@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from groundglass.core.cores import usable_cores
 from groundglass.core.study import Series, SourceKind
 from groundglass.core.volume import Volume
+from groundglass.dicom.continuity import refuse_alternating
 from groundglass.dicom.frames import Frame, frames_of
 from groundglass.dicom.grid import AssemblySettings, lay_out
 from groundglass.dicom.hounsfield import LOWEST_HU, is_exact, refuse_other_units, store_hu
 from groundglass.dicom.imagestack import read_stack
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.nifti import read_nifti
+from groundglass.dicom.passes import passes_of
+from groundglass.dicom.patients import refuse_mixed_patients
 from groundglass.dicom.pixels import FrameReader, layout_of
 from groundglass.errors import AssemblyError, ReadError
 
@@ -63,12 +66,23 @@ def read_volume(
     Raises
     ------
     AssemblyError
-        The slices make no regular grid, are not HU, or one cannot be decoded.
+        The slices make no regular grid, are of several acquisitions, are not HU, or one cannot be
+        decoded.
+    InputError
+        They are of more than one patient.
     """
     if series.kind is SourceKind.NIFTI:
-        return read_nifti(series)
-    if series.kind is SourceKind.IMAGE_STACK:
-        return read_stack(series)
+        volume = read_nifti(series)
+    elif series.kind is SourceKind.IMAGE_STACK:
+        volume = read_stack(series)
+    else:
+        volume = _read_frames(series, settings, progress)
+    refuse_alternating(volume.hu)
+    return volume
+
+
+def _read_frames(series: Series, settings: AssemblySettings, progress: Progress | None) -> Volume:
+    refuse_mixed_patients(series.instances)
     frames = [frame for instance in series.instances for frame in frames_of(instance)]
     for frame in frames:
         problem = problem_with_units(frame)
@@ -79,6 +93,13 @@ def read_volume(
                 action="Give the scanner's own CT images.",
             )
     grid = lay_out(frames, settings)
+    passes = len(passes_of(grid.frames))
+    if passes > 1:
+        raise AssemblyError(
+            f"{passes} passes over the body in one stack",
+            expected="slices of one acquisition",
+            action="Give one; select_chest_ct tells them apart.",
+        )
     shape = grid.geometry.shape
     exact = all(is_exact(*_rescale(frame)) for frame in grid.frames)
     dtype = np.dtype(np.int16 if exact else np.float32)

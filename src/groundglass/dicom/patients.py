@@ -131,14 +131,15 @@ def by_patient(instances: Iterable[Instance]) -> list[PatientImages]:
         alike[traits if isinstance(traits, PatientTraits) else PatientTraits()].append(instance)
     patients: list[PatientImages] = []
     # Whoever says the most comes first, so that a header with less finds whom it fits.
-    for traits in sorted(alike, key=lambda one: (-one.known, astuple(one))):
+    order = {one: min(image.sop_instance_uid for image in images) for one, images in alike.items()}
+    for traits in sorted(alike, key=lambda one: (-one.known, order[one])):
         for index, patient in enumerate(patients):
             if not patient.traits.differences(traits):
                 patients[index] = patient.joined(alike[traits], traits)
                 break
         else:
             patients.append(PatientImages(traits, tuple(alike[traits])))
-    return sorted(patients, key=lambda patient: len(patient.instances), reverse=True)
+    return sorted(patients, key=lambda patient: -len(patient.instances))
 
 
 def refuse_mixed_patients(instances: Iterable[Instance]) -> None:

@@ -14,36 +14,40 @@ from groundglass.report.identity import ResultKind
 _KIND = ResultKind.CAPTURE
 
 
-def captures(
-    pages: Sequence[Picture], envelope: Envelope, *, quotes: bool = False
-) -> list[DicomObject]:
+def captures(pages: Sequence[Picture], envelope: Envelope) -> list[DicomObject]:
     """Each page as an image, numbered from 1.
-
-    Uncompressed: some viewers of secondary captures read nothing else.
 
     Parameters
     ----------
     pages : sequence of ndarray of uint8, shape (rows, columns, 3)
-        RGB.
+        RGB; they quote no header.
     envelope : Envelope
         The study they belong to.
+    """
+    return [capture(page, envelope, number) for number, page in enumerate(pages, 1)]
+
+
+def capture(page: Picture, envelope: Envelope, number: int, *, quotes: bool = False) -> DicomObject:
+    """A page as an image. Uncompressed: some viewers of secondary captures read nothing else.
+
+    Parameters
+    ----------
+    page : ndarray of uint8, shape (rows, columns, 3)
+        RGB.
+    envelope : Envelope
+        The study it belongs to.
+    number : int
+        Instance Number, and in the file's name.
     quotes : bool
-        Whether pages quote the header. What people typed there may be a name: such pages are
+        Whether the page quotes the header. What people typed there may be a name: such pages are
         marked as holding burned in annotation, and de-identifying refuses them.
     """
-    return [
-        _capture(page, envelope, number, "YES" if quotes else "NO")
-        for number, page in enumerate(pages, 1)
-    ]
-
-
-def _capture(page: Picture, envelope: Envelope, number: int, burned_in: str) -> DicomObject:
     dataset = envelope.begin(_KIND, (SecondaryCaptureImageStorage, "OT"), number)
     dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     dataset.ConversionType = "WSD"
     # The page as a whole has no orientation (PS3.3 C.7.6.1.1.1): the attribute is there and empty.
     dataset.PatientOrientation = None
-    dataset.BurnedInAnnotation = burned_in
+    dataset.BurnedInAnnotation = "YES" if quotes else "NO"
     dataset.LossyImageCompression = "00"
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 3, "RGB"
     dataset.PlanarConfiguration = 0

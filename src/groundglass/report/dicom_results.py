@@ -8,8 +8,9 @@ import groundglass
 from groundglass.core.result import Outcome, TriageResult
 from groundglass.core.study import Instance
 from groundglass.core.volume import Volume
+from groundglass.dicom.patients import by_patient
 from groundglass.errors import GroundglassError, NoChestCT, ReportError
-from groundglass.report.capture import captures
+from groundglass.report.capture import capture, captures
 from groundglass.report.capture_pages import refusal_page, verdict_pages
 from groundglass.report.dicom_settings import DICOM, DicomSettings
 from groundglass.report.envelope import DicomObject, Envelope
@@ -83,7 +84,8 @@ def refusal_results(
 ) -> tuple[DicomObject, ...]:
     """A capture that says that a study was not analysed, and why.
 
-    For what never became a result: no chest CT in it, slices that make no regular volume.
+    For what never became a result: no chest CT in it, slices that make no regular volume. Where
+    the images name several patients, each gets one: whoever looks at either is to know.
 
     Parameters
     ----------
@@ -108,6 +110,24 @@ def refusal_results(
             expected="at least one, whose study the capture belongs to",
             action="Tell the reason where the study came from.",
         )
+    program = groundglass.__version__
+    lines = [f"Found {error.found}.", f"Expected {error.expected}.", error.action]
+    if isinstance(error, NoChestCT) and error.rejections:
+        lines = ["No series is an axial chest CT fit for the lungs.", error.action]
+        lines += error.rejections
+    page = refusal_page("Not analysed", lines, program)
+    envelopes = [
+        _refusal_envelope(patient.instances, error, settings) for patient in by_patient(images)
+    ]
+    return tuple(
+        capture(page, envelope, number, quotes=True) for number, envelope in enumerate(envelopes, 1)
+    )
+
+
+def _refusal_envelope(
+    images: Sequence[Instance], error: GroundglassError, settings: DicomSettings
+) -> Envelope:
+    """The study of one patient's images."""
     header = identify(images)
     if not header.get("StudyInstanceUID"):
         raise ReportError(
@@ -117,7 +137,7 @@ def refusal_results(
         )
     keys: list[tuple[str, int | None]] = [(image.sop_instance_uid, None) for image in images]
     program = groundglass.__version__
-    envelope = Envelope(
+    return Envelope(
         header=header,
         study_instance_uid=str(header.StudyInstanceUID),
         identity=Identity.of_refusal(keys, program, str(error), settings.revision),
@@ -125,12 +145,6 @@ def refusal_results(
         weights="",
         body_part=str(header.get("BodyPartExamined") or _CHEST),
     )
-    lines = [f"Found {error.found}.", f"Expected {error.expected}.", error.action]
-    if isinstance(error, NoChestCT) and error.rejections:
-        lines = ["No series is an axial chest CT fit for the lungs.", error.action]
-        lines += error.rejections
-    page = refusal_page("Not analysed", lines, program)
-    return tuple(captures([page], envelope, quotes=True))
 
 
 def _body_part(source: SourceImages, outcome: Outcome) -> str:

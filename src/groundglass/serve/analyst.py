@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from groundglass.core.result import Outcome
 from groundglass.core.study import Study
 from groundglass.dicom import read_study, read_volume, select_chest_ct
-from groundglass.errors import AssemblyError, GroundglassError, NoChestCT, ReadError
+from groundglass.errors import GroundglassError, InputError, NoChestCT, ReadError
 from groundglass.infer import Precision
 from groundglass.pipeline import Triage
 from groundglass.report import DicomSettings, write_refusal, write_report
@@ -80,7 +80,7 @@ def _work(triage: Triage, work: Answer, written: DicomSettings) -> Answer:
             return _refuse(study, _given_up(work["given_up"]), out, written)
         try:
             return _analyse(triage, study, out, written)
-        except (NoChestCT, ReadError, AssemblyError) as error:
+        except InputError as error:
             return _refuse(study, error, out, written)
     except GroundglassError as error:
         return {"failed": str(error)}

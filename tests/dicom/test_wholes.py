@@ -1,0 +1,94 @@
+"""A part of a stack is never judged, and what tears it is said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from groundglass.dicom import read_study, read_volume, select_chest_ct
+from groundglass.errors import AssemblyError
+from made_ct import SLICES, STUDY_UID, ct_series, thorax, write
+
+
+def refusal(datasets: list[Dataset], folder: Path) -> str:
+    with pytest.raises(AssemblyError) as caught:
+        select_chest_ct(read_study(write(datasets, folder)))
+    return str(caught.value)
+
+
+def with_its_own(keyword: str) -> list[Dataset]:
+    datasets = ct_series()
+    for index, data in enumerate(datasets):
+        setattr(data, keyword, f"{STUDY_UID}.44.{index}")
+    return datasets
+
+
+@pytest.mark.parametrize(
+    ("keyword", "words"),
+    [
+        ("SeriesInstanceUID", "each image has a Series Instance UID of its own"),
+        ("FrameOfReferenceUID", "differ in Frame of Reference UID"),
+        ("StudyInstanceUID", "name 24 studies"),
+    ],
+)
+def test_a_uid_of_its_own_in_every_file_is_said_once(
+    tmp_path: Path, keyword: str, words: str
+) -> None:
+    told = refusal(with_its_own(keyword), tmp_path)
+    assert told.count(words) == 1
+    assert STUDY_UID not in told
+    assert len(told) < 500
+
+
+@pytest.mark.parametrize("at", [1, 12, 23])
+def test_one_stack_in_two_series(tmp_path: Path, at: int) -> None:
+    datasets = ct_series()
+    for data in datasets[at:]:
+        data.SeriesInstanceUID, data.SeriesNumber = f"{STUDY_UID}.44", 2
+    told = refusal(datasets, tmp_path)
+    assert "make one stack of 24 slices together" in told
+    assert "several series" in told
+
+
+def test_another_series_may_go_on_where_this_one_ends(tmp_path: Path) -> None:
+    """An abdomen below the chest is described as another thing."""
+    abdomen = ct_series(number=2, SeriesDescription="Abdomen")
+    for data in abdomen:
+        x, y, z = data.ImagePositionPatient
+        data.ImagePositionPatient = [x, y, float(z) - SLICES * 10.0]
+    write(abdomen, tmp_path / "a")
+    write(ct_series(), tmp_path / "b")
+    chosen = select_chest_ct(read_study(tmp_path))
+    np.testing.assert_array_equal(read_volume(chosen).hu, thorax())
+
+
+def test_a_part_loses_against_the_whole_of_its_series(tmp_path: Path) -> None:
+    """However much better its kernel is."""
+    part = ct_series(ConvolutionKernel="B70f")[:20]
+    for index, data in enumerate(part):
+        data.SOPInstanceUID = f"{STUDY_UID}.88.{index}"
+    chosen = select_chest_ct(read_study(write(ct_series() + part, tmp_path)))
+    np.testing.assert_array_equal(read_volume(chosen).hu, thorax())
+    (rejection,) = chosen.rejected
+    assert "covers 190 of 230 mm" in rejection.reason
+    assert "kernel" in rejection.reason
+
+
+@pytest.mark.parametrize(
+    ("keyword", "words"),
+    [
+        ("PixelSpacing", "no usable Pixel Spacing in instance number 13"),
+        ("ImageOrientationPatient", "no usable Image Orientation (Patient) in instance number 13"),
+        ("ImagePositionPatient", "in instance number 13"),
+    ],
+)
+def test_a_slice_without_a_place_is_no_gap(tmp_path: Path, keyword: str, words: str) -> None:
+    datasets = ct_series()
+    delattr(datasets[12], keyword)
+    with pytest.raises(Exception, match="Found") as caught:
+        select_chest_ct(read_study(write(datasets, tmp_path)))
+    assert words in str(caught.value)
+    assert "missing slices" not in str(caught.value)
