@@ -9,8 +9,10 @@ are one pass, pieces that lie over one another are two.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,8 @@ _HINTS = (
 #: Attributes that count along a pass: where the places fall back among those already taken, a new
 #: pass begins; believed only where each is a whole one.
 _COUNTS = ("AcquisitionDateTime", "FrameAcquisitionDateTime", "AcquisitionTime", "InstanceNumber")
+#: More values than this are no passes between one another: what changes so often changes along one.
+_MOST_HINTED = 8
 #: Places nearer than this are one.
 _SAME_PLACE_MM = 0.01
 #: Where two pieces of a pass meet, so many places may have been scanned twice: helices that follow
@@ -83,18 +87,20 @@ class _Piece:
     def high(self) -> float:
         return float(self.along[-1])
 
-    def by_value(self, keyword: str) -> dict[object, _Piece]:
-        """The frames of each value; what has none is a value as well."""
+    def parts(self, values: Sequence[object]) -> list[_Piece]:
+        """The frames of each value."""
         members: defaultdict[object, list[int]] = defaultdict(list)
-        for index, frame in enumerate(self.frames):
-            members[frame.values.get(keyword)].append(index)
-        return {value: self._part(own, value) for value, own in members.items()}
+        for index, value in enumerate(values):
+            members[value].append(index)
+        return [self.part(own, value) for value, own in members.items()]
 
-    def _part(self, indices: Sequence[int], value: object) -> _Piece:
+    def part(self, indices: Sequence[int], value: object = None) -> _Piece:
+        """Some of the frames, in the order of their value or else of their Instance Number."""
         frames = tuple(self.frames[index] for index in indices)
-        numbers = [frame.values.get("InstanceNumber") for frame in frames]
-        known = [number for number in (value, *numbers) if isinstance(number, int | float)]
-        return _Piece(frames, self.along[list(indices)], known[0] if known else 0.0)
+        if not isinstance(value, int | float):
+            numbers = (frame.values.get("InstanceNumber") for frame in frames)
+            value = next((number for number in numbers if isinstance(number, int)), 0)
+        return _Piece(frames, self.along[list(indices)], float(value))
 
     def joined(self, other: _Piece) -> _Piece:
         """Both as one pass, without the other's frames at places that this one has."""
@@ -137,10 +143,11 @@ def passes_of(frames: Sequence[Frame]) -> tuple[Pass, ...]:
     frames : sequence of Frame
         Of one orientation. Where one has no position, all come back as one pass.
     """
-    if len(frames) < 2 or any(f.position_mm is None or f.orientation is None for f in frames):
+    positions = [frame.position_mm for frame in frames]
+    cosines = frames[0].orientation
+    if len(frames) < 2 or cosines is None or None in positions:
         return (Pass(tuple(frames)),)
-    normal = slice_normal(frames[0].orientation or ())
-    along = np.array([frame.position_mm for frame in frames], dtype=np.float64) @ normal
+    along = np.array(positions, dtype=np.float64) @ slice_normal(cosines)
     return tuple(Pass(one.frames, one.doubled) for one in _passes(_Piece.of(frames, along)))
 
 
@@ -155,15 +162,17 @@ def _passes(stack: _Piece) -> list[_Piece]:
 
 def _split(stack: _Piece, keyword: str) -> list[_Piece]:
     """The passes that an attribute tells apart."""
-    pieces = stack.by_value(keyword)
-    if len(pieces) == 1:
+    values = [frame.values.get(keyword) for frame in stack.frames]
+    distinct = set(values)
+    if len(distinct) == 1:
         return [stack]
-    if keyword in _NAMES and None not in pieces:
-        first, *others = _chained(list(pieces.values()))
+    if keyword in _NAMES and None not in distinct:
+        first, *others = _chained(stack.parts(values))
         return [replace(first, doubled=stack.doubled + first.doubled), *others]
-    parts = list(pieces.values())
     if keyword in _COUNTS:
-        parts = [] if None in pieces else _runs(pieces)
+        parts = [] if None in distinct else _runs(stack, values)
+    else:
+        parts = stack.parts(values) if len(distinct) <= _MOST_HINTED else []
     return parts if len(parts) > 1 and all(map(stack.is_whole, parts)) else [stack]
 
 
@@ -184,13 +193,20 @@ def _chained(pieces: Sequence[_Piece]) -> list[_Piece]:
     return passes
 
 
-def _runs(pieces: Mapping[object, _Piece]) -> list[_Piece]:
+def _runs(stack: _Piece, values: Sequence[Any]) -> list[_Piece]:
     """Frames in the order of a count, cut where the places fall back among those taken."""
-    runs: list[_Piece] = []
-    for value in sorted(pieces, key=lambda one: (isinstance(one, str), one)):
-        piece = pieces[value]
-        if runs and (piece.low > runs[-1].high or piece.high < runs[-1].low):
-            runs[-1] = runs[-1].joined(piece)
+    runs: list[list[int]] = []
+    low = high = 0.0
+    counted = sorted(
+        range(len(values)), key=lambda index: (str(type(values[index])), values[index])
+    )
+    for _, same in groupby(counted, key=lambda index: values[index]):
+        indices = sorted(same)  # by place
+        first, last = float(stack.along[indices[0]]), float(stack.along[indices[-1]])
+        if runs and (first > high or last < low):
+            runs[-1] += indices
+            low, high = min(low, first), max(high, last)
         else:
-            runs.append(piece)
-    return runs
+            runs.append(indices)
+            low, high = first, last
+    return [stack.part(sorted(run)) for run in runs]
