@@ -64,6 +64,14 @@ class Frame:
         return spacing[0], spacing[1]
 
     @property
+    def rescale(self) -> tuple[float, float]:
+        """(slope, intercept): HU = slope × stored value + intercept (PS3.3 C.11.1.1.2)."""
+        return (
+            cast(float, self.values["RescaleSlope"]),
+            cast(float, self.values["RescaleIntercept"]),
+        )
+
+    @property
     def size(self) -> tuple[int, int]:
         """(rows, columns)."""
         return cast(int, self.values["Rows"]), cast(int, self.values["Columns"])
