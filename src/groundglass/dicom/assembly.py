@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from groundglass.core.cores import usable_cores
 from groundglass.core.study import Series, SourceKind
 from groundglass.core.volume import Volume
+from groundglass.dicom import uids
 from groundglass.dicom.frames import Frame, frames_of
 from groundglass.dicom.grid import AssemblySettings, lay_out
 from groundglass.dicom.hounsfield import is_exact, refuse_other_units, store_hu
@@ -91,6 +92,7 @@ def read_volume(
     if any(frame.text("RescaleType").upper() == _UNSPECIFIED for frame in frames):
         refuse_other_units(hu)
         notes.add("Rescale Type is US (unspecified); air and tissue are where HU has them.")
+    notes |= uids.notes_on(series.instances)
     return Volume(hu, grid.geometry, series, tuple(sorted(notes)))
 
 

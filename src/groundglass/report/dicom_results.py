@@ -8,6 +8,7 @@ import groundglass
 from groundglass.core.result import Outcome, TriageResult
 from groundglass.core.study import Instance
 from groundglass.core.volume import Volume
+from groundglass.dicom.uids import study_uid_of
 from groundglass.errors import GroundglassError, NoChestCT, ReportError
 from groundglass.report.capture import captures
 from groundglass.report.capture_pages import refusal_page, verdict_pages
@@ -29,8 +30,9 @@ def dicom_results(
 ) -> tuple[DicomObject, ...]:
     """The result as objects for the PACS, each kind in a series of its own.
 
-    With a verdict: captures, structured report, segmentation, saliency. Without one: a capture
-    that says so and why. The same input, weights and version of the program give the same objects.
+    With a verdict: captures, structured report, segmentation, saliency; captures alone of images
+    that have no valid UIDs to refer to (`why_captures_only`). Without one: a capture that says so
+    and why. The same input, weights and version of the program give the same objects.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ def dicom_results(
     )
     pages = verdict_pages(Scene(result, volume), lambda index: source.images[index].name)
     objects = captures(pages, envelope)
-    if result.verdict is None:
+    if result.verdict is None or not source.identified:
         return tuple(objects)
     segmentation = lung_segmentation(result.mask, source, envelope)
     objects += [structured_report(result, source, segmentation, envelope), segmentation]
@@ -109,17 +111,11 @@ def refusal_results(
             action="Tell the reason where the study came from.",
         )
     header = identify(images)
-    if not header.get("StudyInstanceUID"):
-        raise ReportError(
-            "images without a Study Instance UID",
-            expected="the study the capture belongs to",
-            action="Tell the reason where the study came from.",
-        )
     keys: list[tuple[str, int | None]] = [(image.sop_instance_uid, None) for image in images]
     program = groundglass.__version__
     envelope = Envelope(
         header=header,
-        study_instance_uid=str(header.StudyInstanceUID),
+        study_instance_uid=study_uid_of(images),
         identity=Identity.of_refusal(keys, program, str(error), settings.revision),
         program=program,
         weights="",

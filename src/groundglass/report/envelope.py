@@ -235,6 +235,8 @@ class Envelope:
             Elements as they are written, by tag (`frames.put_frames`).
         """
         for keyword in PATIENT_AND_STUDY:
+            if keyword == "StudyInstanceUID":
+                continue  # as `begin` has it: that of the header may not be valid
             stated = self.header.get_item(keyword)
             if stated is not None and (stated.value or keyword in dataset):
                 dataset[keyword] = self.header[keyword]
