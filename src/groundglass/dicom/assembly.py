@@ -92,6 +92,8 @@ def read_volume(
     if any(frame.text("RescaleType").upper() == _UNSPECIFIED for frame in frames):
         refuse_other_units(hu)
         notes.add("Rescale Type is US (unspecified); air and tissue are where HU has them.")
+    if virtual := frames[0].virtual:
+        notes.add(f"These are {virtual}, whose HU are not those of an ordinary scan.")
     notes |= uids.notes_on(series.instances)
     return Volume(hu, grid.geometry, series, tuple(sorted(notes)))
 

@@ -144,6 +144,7 @@ _TOP: Mapping[str, _Convert] = {
     "ManufacturerModelName": _text,
     "StudyDescription": _text,
     "SeriesDescription": _text,
+    "DerivationDescription": _text,
     "ProtocolName": _text,
     "BodyPartExamined": _text,
     "ImageType": _texts,

@@ -215,9 +215,32 @@ def _decode_rle(payload: bytes, layout: PixelLayout) -> NDArray[np.unsignedinteg
     if segments[0] != width:
         raise unfit(f"{segments[0]} RLE segments", f"{width}, one per byte (PS3.5 annex G)")
     try:
-        decoded = imagecodecs.dicomrle_decode(payload, f"<u{width}", out=layout.frame_bytes)
+        decoded = _decode_segments(payload, layout, segments[width])
     except _CODEC_ERRORS as error:
         raise unfit("RLE pixels that cannot be decoded", "a complete image") from error
     if len(decoded) != layout.frame_bytes:
         raise unfit(f"{len(decoded)} bytes of RLE pixels", f"{layout.frame_bytes}")
     return np.frombuffer(decoded, f"<u{width}").reshape(layout.rows, layout.columns)
+
+
+def _decode_segments(payload: bytes, layout: PixelLayout, last: int) -> bytes:
+    """The segments of an RLE frame, the last beginning at byte `last`; what follows is left."""
+    width = f"<u{layout.bits_allocated // 8}"
+    try:
+        return bytes(imagecodecs.dicomrle_decode(payload, width, out=layout.frame_bytes))
+    except _CODEC_ERRORS:  # it asks that the last segment end with the frame
+        end = _segment_end(payload, last, layout.rows * layout.columns)
+        return bytes(imagecodecs.dicomrle_decode(payload[:end], width, out=layout.frame_bytes))
+
+
+def _segment_end(payload: bytes, position: int, bytes_left: int) -> int:
+    """The byte after the runs that make up a plane (PS3.5 annex G.3)."""
+    while bytes_left > 0 and position < len(payload):
+        run = payload[position]
+        if run < 128:
+            position, bytes_left = position + run + 2, bytes_left - run - 1
+        elif run > 128:
+            position, bytes_left = position + 2, bytes_left + run - 257
+        else:
+            position += 1
+    return position
