@@ -64,13 +64,11 @@ def _fits(
 
 def _wide_padding(whole: NDArray[np.integer], layout: PixelLayout) -> NDArray[np.bool_]:
     """Pixels whose whole word is the declared padding, where that needs more than Bits Stored."""
-    if layout.padding is None:
+    if layout.padding is None or not layout.has_wide_padding:
         return np.zeros(whole.shape, dtype=bool)
     low, high = layout.padding
     found: NDArray[np.bool_] = (whole >= low) & (whole <= high)
-    lowest = -(1 << layout.bits_stored - 1) if layout.signed else 0
-    highest = lowest + (1 << layout.bits_stored) - 1
-    return found if low < lowest or high > highest else np.zeros_like(found)
+    return found
 
 
 def _refuse_wider_values(

@@ -9,7 +9,6 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import (
-    UID,
     CTImageStorage,
     EnhancedCTImageStorage,
     LegacyConvertedEnhancedCTImageStorage,
@@ -21,6 +20,7 @@ from groundglass.dicom.content import lung_height_mm
 from groundglass.dicom.frames import Frame, frames_of, slice_normal
 from groundglass.dicom.grid import AssemblySettings, lay_out
 from groundglass.dicom.nifti import read_nifti_geometry
+from groundglass.dicom.uids import named
 from groundglass.dicom.wording import (
     Kernel,
     Region,
@@ -145,8 +145,8 @@ def judge(series: Series, name: str, settings: SelectionSettings) -> Candidate |
 def _not_ct(frames: Sequence[Frame], series: Series) -> str | None:
     if series.modality != "CT":
         return f"modality {series.modality or 'unstated'}, not CT"
-    uid = UID(frames[0].text("SOPClassUID"))
-    return None if uid in _CT_CLASSES else f"{uid.name}, not a CT image"
+    uid = frames[0].text("SOPClassUID")
+    return None if uid in _CT_CLASSES else f"{named(uid, 'an object')}, not a CT image"
 
 
 def _not_a_reconstruction(frames: Sequence[Frame], series: Series) -> str | None:

@@ -87,6 +87,14 @@ class PixelLayout:
         """The bits that hold the value, as a mask."""
         return ((1 << self.bits_stored) - 1) << (self.high_bit + 1 - self.bits_stored)
 
+    @property
+    def has_wide_padding(self) -> bool:
+        """Whether the padding needs more than Bits Stored: no value that means anything does."""
+        if self.padding is None:
+            return False
+        lowest = -(1 << self.bits_stored - 1) if self.signed else 0
+        return self.padding[1] < lowest or self.padding[0] >= lowest + (1 << self.bits_stored)
+
 
 def layout_of(instance: Instance) -> PixelLayout:
     """The layout an instance's header states, if it can be a CT's.

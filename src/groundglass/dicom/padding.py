@@ -74,13 +74,15 @@ def outside_the_field(
 def _declared(
     frame: Frame, stored: NDArray[np.integer]
 ) -> tuple[NDArray[np.bool_] | None, set[str]]:
-    padding = layout_of(frame.instance).padding
+    layout = layout_of(frame.instance)
+    padding = layout.padding
     if padding is None:
         return None, set()
     lowest_hu, highest_hu = _ends_hu(frame, *padding)
     if highest_hu <= LOWEST_HU:
         return None, set()  # clipping to the lowest HU does it
-    if highest_hu <= _HIGHEST_PADDING_HU or lowest_hu > _HIGHEST_USUAL_HU:
+    beyond = lowest_hu > _HIGHEST_USUAL_HU or layout.has_wide_padding
+    if beyond or highest_hu <= _HIGHEST_PADDING_HU:
         return (stored >= padding[0]) & (stored <= padding[1]), set()
     return None, {NOT_BELIEVED}
 
@@ -88,19 +90,25 @@ def _declared(
 def _fill(frame: Frame, stored: NDArray[np.integer]) -> NDArray[np.bool_] | None:
     """Undeclared: regions of one value too high for tissue that begin at the image's edge.
 
-    At all four corners, where a scanner has no data; or higher than any CT number.
+    At all four corners, where a scanner has no data; or higher than any CT number. Or the declared
+    padding, cut to Bits Stored by whoever wrote the pixels.
     """
+    layout = layout_of(frame.instance)
     edge = _edge(stored)
-    if _ends_hu(frame, edge.min(), edge.max())[1] <= _HIGHEST_USUAL_HU:
+    wide = layout.has_wide_padding
+    if not wide and _ends_hu(frame, edge.min(), edge.max())[1] <= _HIGHEST_USUAL_HU:
         return None
-    padding = layout_of(frame.instance).padding or (1, 0)
+    padding = layout.padding or (1, 0)
     values = [v for v in np.unique(edge) if not padding[0] <= v <= padding[1]]
     filling = {value for value in values if _hu(frame, value) > HIGHEST_STORED_HU}
     if len(filling) > _MOST_FILLS:
         raise _wrapped()
     corners = {stored[row, column] for row in (0, -1) for column in (0, -1)}
-    if len(corners) == 1 and _hu(frame, min(corners)) > _HIGHEST_USUAL_HU:
-        filling |= corners.intersection(values)
+    if len(corners) == 1:
+        corner = min(corners)
+        cut = wide and (int(corner) ^ padding[0]) & layout.stored_bits == 0
+        if cut or _hu(frame, corner) > _HIGHEST_USUAL_HU:
+            filling |= corners.intersection(values)
     if not filling:
         return None
     fill = np.zeros(stored.shape, dtype=bool)

@@ -27,8 +27,8 @@ class Kernel(StrEnum):
 _CHEST = re.compile(
     r"CHEST|THORA|T[OÓ]RAX|LUNG|PULMO|POUMON|POLMON|TORSO|TRUNK|WHOLE ?BODY|GANZK|POLYTRAUMA|THIGH|"
     r"\bCAP\b|\bTAP\b|\bHRCT\b|\bPE\b|CTPA|COVID|PNEUMO|ГРУД|Л[ЕЁ]ГК|\bОГК\b|胸|肺|흉부|흉곽|폐야|"
-    r"ΘΩΡΑΚ|ΠΝΕΥΜ|GÖĞÜS|TORAKS|AKC[Iİ]ĞER|KLATK\w* PIERS|PŁUC|HRUDN|MELLKAS|TÜDŐ|חזה|صدر|ทรวงอก|ปอด|"
-    r"NGỰC|PHỔI"
+    r"ΘΩΡΑΚ|ΠΝΕΥΜ|GÖĞÜS|TORAKS|AKC[Iİ]ĞER|KLATK\w* PIERS|PŁUC|HRUDN|MELLKAS|TÜDŐ|"
+    r"חזה|صدر|ทรวงอก|ปอด|NGỰC|PHỔI"
 )
 #: Vertebrae are named after the chest without being it.
 _VERTEBRAE = re.compile(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -12,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import format_number_as_ds
 
 from groundglass.core.geometry import Geometry, Vector
+from groundglass.core.quiet import quietly
 from groundglass.core.study import Instance, Series
 from groundglass.core.volume import Volume
 from groundglass.dicom.frames import Frame, frames_of
@@ -193,9 +193,7 @@ def identify(instances: Sequence[Instance]) -> Dataset:
         Its file can no longer be read.
     """
     first = min(instances, key=lambda instance: instance.sop_instance_uid)
-    with warnings.catch_warnings():
-        # Values a scanner wrote against the standard are repeated as they are, not judged.
-        warnings.simplefilter("ignore", UserWarning)
+    with quietly():  # values written against the standard are repeated, not judged
         return read_identification(first)
 
 
