@@ -127,9 +127,11 @@ def test_it_serves_until_it_is_told_to_stop_and_logs_lines_of_json(config: Path)
 
 _BREAKING = """
 import logging, threading, warnings
+from groundglass.cli.environment import hush
 from groundglass.cli.serving import _log_to_standard_error
 from groundglass.serve.logs import LogSettings
 
+hush()
 _log_to_standard_error(LogSettings())
 thread = threading.Thread(target=int, args=("Doe^John",))
 thread.start()

@@ -103,6 +103,7 @@ def main() -> None:
     """Run the command line and exit with one of `ExitCode`."""
     sys.excepthook = short_excepthook
     environment.ask()
+    environment.hush()
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal or log of another encoding gets a ? for what it cannot show, not a failure.
         sys.stdout.reconfigure(errors="replace")

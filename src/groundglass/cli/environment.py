@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,3 +17,13 @@ def ask() -> None:
     """Ask for it, unless the user has asked otherwise; of use before numpy is imported."""
     for name, value in ASKED.items():
         os.environ.setdefault(name, value)
+
+
+def hush() -> None:
+    """Keep what libraries would tell from the terminal: it helps no user, and may quote a header.
+
+    Whatever matters of it is said in our own words where it happens.
+    """
+    logging.captureWarnings(capture=True)
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)  # has a handler of its own

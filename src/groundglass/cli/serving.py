@@ -75,15 +75,13 @@ def check_settings(config: Path) -> ExitCode:
 
 
 def _log_to_standard_error(settings: LogSettings) -> None:
-    """The node's own lines as JSON; nothing of other libraries, who may quote a header."""
+    """The node's own lines as JSON; those of other libraries go nowhere (`environment.hush`)."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logger = logging.getLogger(LOGGER)
     logger.addHandler(handler)
     logger.setLevel(settings.level.upper())
     logger.propagate = False
-    logging.getLogger().addHandler(logging.NullHandler())
-    logging.captureWarnings(capture=True)
     threading.excepthook = _log_broken_thread
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 from groundglass.core.cores import usable_cores
 from groundglass.core.study import Series, SourceKind
 from groundglass.core.volume import Volume
+from groundglass.dicom import uids
 from groundglass.dicom.continuity import refuse_alternating
 from groundglass.dicom.frames import Frame, frames_of
 from groundglass.dicom.grid import AssemblySettings, lay_out
-from groundglass.dicom.hounsfield import LOWEST_HU, is_exact, refuse_other_units, store_hu
+from groundglass.dicom.hounsfield import is_exact, refuse_other_units, store_hu
 from groundglass.dicom.imagestack import read_stack
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.nifti import read_nifti
+from groundglass.dicom.padding import outside_the_field
 from groundglass.dicom.passes import passes_of
 from groundglass.dicom.patients import refuse_mixed_patients
-from groundglass.dicom.pixels import FrameReader, layout_of
+from groundglass.dicom.pixels import FrameReader
 from groundglass.errors import AssemblyError, ReadError
 
 Progress = Callable[[int, int], None]
@@ -33,9 +35,6 @@ _HU_TYPES = frozenset(("", "HU", "HU_MOD"))
 #: Unspecified. Some toolkits write it into every CT; believed only if the voxels bear it out.
 _UNSPECIFIED = "US"
 _HU_SPELLED = ("HOUNSFIELD", "HOUNDSFIELD")
-#: Padding is believed up to this HU; a padding value that means tissue is a writer's mistake, and
-#: believing it would punch holes into the patient.
-_HIGHEST_PADDING_HU = -900.0
 
 
 def read_volume(
@@ -101,7 +100,7 @@ def _read_frames(series: Series, settings: AssemblySettings, progress: Progress 
             action="Give one; select_chest_ct tells them apart.",
         )
     shape = grid.geometry.shape
-    exact = all(is_exact(*_rescale(frame)) for frame in grid.frames)
+    exact = all(is_exact(*frame.rescale) for frame in grid.frames)
     dtype = np.dtype(np.int16 if exact else np.float32)
     if int(np.prod(shape, dtype=object)) * dtype.itemsize > LIMITS.volume_bytes:
         raise AssemblyError(
@@ -114,6 +113,9 @@ def _read_frames(series: Series, settings: AssemblySettings, progress: Progress 
     if any(frame.text("RescaleType").upper() == _UNSPECIFIED for frame in frames):
         refuse_other_units(hu)
         notes.add("Rescale Type is US (unspecified); air and tissue are where HU has them.")
+    if virtual := frames[0].virtual:
+        notes.add(f"These are {virtual}, whose HU are not those of an ordinary scan.")
+    notes |= uids.notes_on(series.instances)
     return Volume(hu, grid.geometry, series, tuple(sorted(notes)))
 
 
@@ -124,7 +126,7 @@ def problem_with_units(frame: Frame) -> str | None:
         return "a Modality LUT instead of a rescale"
     if "RescaleSlope" not in values or "RescaleIntercept" not in values:
         return "no RescaleSlope or RescaleIntercept"
-    slope, intercept = _rescale(frame)
+    slope, intercept = frame.rescale
     if not 0 < abs(slope) <= 1000 or abs(intercept) > 1e6:
         return f"a rescale by {slope:g} and {intercept:g}, which no CT has"
     kind = frame.text("RescaleType").upper()
@@ -134,13 +136,6 @@ def problem_with_units(frame: Frame) -> str | None:
     if photometric != "MONOCHROME2":
         return f"photometric interpretation {photometric or 'unstated'}, not MONOCHROME2"
     return None
-
-
-def _rescale(frame: Frame) -> tuple[float, float]:
-    return (
-        cast(float, frame.values["RescaleSlope"]),
-        cast(float, frame.values["RescaleIntercept"]),
-    )
 
 
 def _decode_all(frames: tuple[Frame, ...], hu: NDArray[Any], progress: Progress | None) -> set[str]:
@@ -173,31 +168,6 @@ def _decode_all(frames: tuple[Frame, ...], hu: NDArray[Any], progress: Progress 
 
 def _decode_one(frame: Frame, target: NDArray[Any], reader: FrameReader) -> set[str]:
     stored = reader.read(frame.instance, frame.number)
-    slope, intercept = _rescale(frame)
-    padding, note = _padding(frame, stored, slope, intercept)
-    return store_hu(stored, slope, intercept, target, padding) | note
-
-
-def _padding(
-    frame: Frame, stored: NDArray[np.integer], slope: float, intercept: float
-) -> tuple[NDArray[np.bool_] | None, set[str]]:
-    """Pixels outside the field of view (PS3.3 C.7.5.1.1.2), and a note if they are not believed."""
-    first = frame.values.get("PixelPaddingValue")
-    if not isinstance(first, int):
-        return None, set()
-    last = frame.values.get("PixelPaddingRangeLimit", first)
-    low, high = sorted(_as_stored(cast(int, v), frame) for v in (first, last))
-    top_hu = slope * (high if slope > 0 else low) + intercept
-    if top_hu > _HIGHEST_PADDING_HU:
-        return None, {"A PixelPaddingValue that lies within the range of tissue was not believed."}
-    if top_hu <= LOWEST_HU:
-        return None, set()  # clipping to the lowest HU does it
-    return (stored >= low) & (stored <= high), set()
-
-
-def _as_stored(value: int, frame: Frame) -> int:
-    """A 16-bit header value as the pixels' own representation reads it."""
-    layout = layout_of(frame.instance)
-    if layout.signed and value >= 1 << 15:
-        return value - (1 << 16)
-    return value
+    slope, intercept = frame.rescale
+    outside, note = outside_the_field(frame, stored)
+    return store_hu(stored, slope, intercept, target, outside) | note

@@ -9,6 +9,7 @@ import numpy as np
 
 from groundglass.dicom.frames import Frame, slice_normal
 from groundglass.dicom.hounsfield import store_hu
+from groundglass.dicom.padding import outside_the_field
 from groundglass.dicom.pixels import FrameReader
 
 #: Slices looked at; over 300 mm that is one every 20 mm.
@@ -54,8 +55,10 @@ def _lung_area_mm2(frame: Frame, reader: FrameReader) -> float:
     skip = max(1, round(_COARSE_MM / rows_mm)), max(1, round(_COARSE_MM / columns_mm))
     coarse = stored[:: skip[0], :: skip[1]]
     hu = np.empty(coarse.shape, np.float32)
-    slope = cast(float, frame.values["RescaleSlope"])
-    store_hu(coarse, slope, cast(float, frame.values["RescaleIntercept"]), hu)
+    outside, _ = outside_the_field(frame, stored)
+    store_hu(
+        coarse, *frame.rescale, hu, None if outside is None else outside[:: skip[0], :: skip[1]]
+    )
     labels, count = ndimage.label(hu < _AIR_HU)
     if count == 0:
         return 0.0

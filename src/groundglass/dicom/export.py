@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from groundglass.core.quiet import quietly
 from groundglass.core.study import Rejection
 from groundglass.dicom.confidentiality import basic_profile
 from groundglass.dicom.deidentify import deidentify
@@ -76,9 +76,7 @@ def export_deidentified(
     entries, refused = list_entries(source)
     studies: set[str] = set()
     written = 0
-    with Sources() as sources, warnings.catch_warnings():
-        # Values written against the standard are treated like any other.
-        warnings.simplefilter("ignore", UserWarning)
+    with Sources() as sources, quietly():  # values against the standard are treated like any other
         for number, entry in enumerate(entries, 1):
             try:
                 studies.add(_export(entry, sources, directory, key))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from groundglass.core.geometry import Vector
 from groundglass.core.study import Instance
+from groundglass.dicom.wording import virtual_energy
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,14 @@ class Frame:
         return spacing[0], spacing[1]
 
     @property
+    def rescale(self) -> tuple[float, float]:
+        """(slope, intercept): HU = slope × stored value + intercept (PS3.3 C.11.1.1.2)."""
+        return (
+            cast(float, self.values["RescaleSlope"]),
+            cast(float, self.values["RescaleIntercept"]),
+        )
+
+    @property
     def size(self) -> tuple[int, int]:
         """(rows, columns)."""
         return cast(int, self.values["Rows"]), cast(int, self.values["Columns"])
@@ -75,6 +84,12 @@ class Frame:
             "tuple[str, ...]", self.values.get("FrameType") or self.values.get("ImageType") or ()
         )
         return tuple(part.upper() for part in kind)
+
+    @property
+    def virtual(self) -> str | None:
+        """What it shows if computed from several X-ray energies; None of an ordinary image."""
+        texts = self.text("SeriesDescription"), self.text("DerivationDescription")
+        return virtual_energy(self.image_type, " ".join(texts))
 
     def text(self, keyword: str) -> str:
         """A text attribute, empty when absent; several values joined by a blank."""

@@ -8,34 +8,39 @@ else.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
-from pydicom.sequence import Sequence
+from pydicom.sequence import Sequence as Items
 from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
+    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
 )
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from groundglass.core.study import Instance
+from groundglass.dicom.charsets import decode, encodings_of
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.patients import PATIENT_KEYWORDS, patient_traits
 from groundglass.dicom.sources import Entry, Sources
+from groundglass.dicom.uids import as_uid, derived, is_valid, named
 from groundglass.errors import ReadError
 
 #: Bytes that hold nearly every header; more is read only where they do not.
@@ -67,6 +72,8 @@ class PixelLocation:
         First byte of the value, in the file, or in the inflated data set when `inflated`.
     length : int or None
         Bytes; None when encapsulated (PS3.5 annex A.4).
+    vr : str
+        Value representation; OW where the file does not say (PS3.5 annex A.1).
     inflated : bool
         Whether the data set is deflated (PS3.5 annex A.5).
     deflated_start : int
@@ -75,6 +82,7 @@ class PixelLocation:
 
     offset: int
     length: int | None
+    vr: str = "OW"
     inflated: bool = False
     deflated_start: int = 0
 
@@ -84,13 +92,8 @@ def _bytes(element: RawDataElement) -> bytes:
 
 
 def _text(element: RawDataElement) -> str:
-    """Text for people; a wrong character set costs accents, never the file."""
-    raw = _bytes(element)
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    text = text.strip(" \0")
+    """Text for people, which `_convert` has brought to UTF-8."""
+    text = decode(_bytes(element), ()).strip(" \0")
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " for c in text)
@@ -148,6 +151,7 @@ _TOP: Mapping[str, _Convert] = {
     "ManufacturerModelName": _text,
     "StudyDescription": _text,
     "SeriesDescription": _text,
+    "DerivationDescription": _text,
     "ProtocolName": _text,
     "BodyPartExamined": _text,
     "ImageType": _texts,
@@ -227,6 +231,7 @@ _SEQUENCES = (
 )
 _FILE_META: Mapping[str, _Convert] = {
     "MediaStorageSOPClassUID": _text,
+    "MediaStorageSOPInstanceUID": _text,
     "TransferSyntaxUID": _text,
 }
 
@@ -243,7 +248,20 @@ _TOP_TAGS = _by_tag(_TOP)
 _META_TAGS = _by_tag(_FILE_META)
 _GROUP_TAGS = {group: _by_tag(table) for group, table in _GROUPS.items()}
 _STUDY_UID = BaseTag(_tag("StudyInstanceUID"))
-_WANTED = [BaseTag(_tag(keyword)) for keyword in (*_TOP, *_SEQUENCES, *PATIENT_KEYWORDS)]
+_CHARSET = BaseTag(_tag("SpecificCharacterSet"))
+#: VRs whose letters Specific Character Set decides (PS3.5 6.1.2.3), and CS, which scanners fill
+#: with such letters against the standard.
+_WORDED = frozenset((*CUSTOMIZABLE_CHARSET_VR, "CS"))
+#: Overlay Bits Allocated, Overlay Bit Position of each overlay group (PS3.3 C.9.2).
+_OVERLAYS = tuple(
+    (BaseTag(group << 16 | 0x0100), BaseTag(group << 16 | 0x0102))
+    for group in range(0x6000, 0x6020, 2)
+)
+_WANTED = [
+    _CHARSET,
+    *(BaseTag(_tag(keyword)) for keyword in (*_TOP, *_SEQUENCES, *PATIENT_KEYWORDS)),
+    *(tag for pair in _OVERLAYS for tag in pair),
+]
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -278,6 +296,7 @@ def read_header(entry: Entry, sources: Sources, first: bytes | None = None) -> I
     attributes = _parse(entry, sources, first)
     _refuse_non_image(attributes)
     _refuse_sizes(attributes, entry.size)
+    attributes |= _stand_in(attributes, entry, sources)
     return Instance(
         path=entry.path,
         member=entry.member,
@@ -285,6 +304,25 @@ def read_header(entry: Entry, sources: Sources, first: bytes | None = None) -> I
         sop_instance_uid=str(attributes["SOPInstanceUID"]),
         attributes=attributes,
     )
+
+
+def _stand_in(
+    attributes: Mapping[str, object], entry: Entry, sources: Sources
+) -> dict[str, object]:
+    """UIDs in the place of a missing SOP Instance UID.
+
+    That of the File Meta Information is the same by definition (PS3.10 table 7.1-1). The one made
+    from the file's content is kept beside it: some tools write one File Meta for all files.
+    """
+    if attributes.get("SOPInstanceUID"):
+        return {}
+    content = sources.read(entry.path, entry.member, limit=LIMITS.encoded_bytes)
+    made = derived("file", hashlib.sha256(content).digest())
+    in_meta = str(attributes.get("MediaStorageSOPInstanceUID", ""))
+    return {
+        "SOPInstanceUID": in_meta if is_valid(in_meta) else made,
+        "UIDFromContent": made,
+    }
 
 
 def _damaged(found: str) -> ReadError:
@@ -361,6 +399,8 @@ class OpenedDataset:
         How elements are encoded.
     start : int
         First byte of the data set in the file.
+    meta : mapping of str to str
+        What the File Meta Information says.
     """
 
     stream: io.BytesIO
@@ -368,6 +408,7 @@ class OpenedDataset:
     implicit: bool
     little: bool
     start: int
+    meta: Mapping[str, str]
 
     @property
     def inflated(self) -> bool:
@@ -390,39 +431,49 @@ def open_dataset(stream: io.BytesIO) -> OpenedDataset:
             expected="an image",
             action="Nothing to do: the files it lists are read on their own.",
         )
-    syntax = UID(meta.get("TransferSyntaxUID", ""))
+    syntax = as_uid(meta.get("TransferSyntaxUID", ""))
     start = stream.tell()
     if syntax == DeflatedExplicitVRLittleEndian:
         stream = io.BytesIO(inflate(stream.read(LIMITS.header_bytes), LIMITS.header_bytes))
     implicit, little = _encoding(syntax, stream)
-    return OpenedDataset(stream, syntax, implicit, little, start)
+    return OpenedDataset(stream, syntax, implicit, little, start, meta)
 
 
 def _parse_stream(stream: io.BytesIO) -> dict[str, object]:
     opened = open_dataset(stream)
     stream = opened.stream
-    found: list[tuple[int, int, int]] = []
+    found: list[tuple[int, str | None, int, int]] = []
 
-    def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
+    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
         if int(tag) in PIXEL_TAGS:
-            found.append((int(tag), stream.tell(), length))
+            found.append((int(tag), vr, stream.tell(), length))
         return int(tag) in PIXEL_TAGS
 
     dataset = read_dataset(
         stream, opened.implicit, opened.little, stop_when=at_pixels, specific_tags=list(_WANTED)
     )
-    attributes = _convert(dataset, _TOP_TAGS) | _functional_groups(dataset)
+    attributes = dict[str, object](opened.meta)
+    if "MediaStorageSOPClassUID" in attributes:  # the same by definition (PS3.10 table 7.1-1)
+        attributes["SOPClassUID"] = attributes["MediaStorageSOPClassUID"]
+    attributes |= _convert(dataset, _TOP_TAGS) | _functional_groups(dataset)
+    if overlays := _overlay_bits(dataset, attributes.get("BitsAllocated")):
+        attributes["OverlayBits"] = overlays
     attributes["PatientTraits"] = patient_traits(
         {keyword: _raw(dataset, keyword) for keyword in PATIENT_KEYWORDS}
     )
     if "ModalityLUTSequence" in dataset:
         attributes["ModalityLUTSequence"] = "present"
+    if attributes.get("SOPClassUID") == CTImageStorage and not attributes.get("NumberOfFrames"):
+        attributes.pop("NumberOfFrames", None)  # one image by definition (PS3.3 A.3); some write 0
     attributes["TransferSyntaxUID"] = str(opened.syntax) or _guessed_syntax(
         opened.implicit, opened.little
     )
     if found and found[0][0] == 0x7FE00010:
-        length = None if found[0][2] == _UNDEFINED else found[0][2]
-        attributes["PixelData"] = PixelLocation(found[0][1], length, opened.inflated, opened.start)
+        _, vr, offset, size = found[0]
+        length = None if size == _UNDEFINED else size
+        attributes["PixelData"] = PixelLocation(
+            offset, length, vr or "OW", opened.inflated, opened.start
+        )
     elif found:
         attributes["PixelData"] = "floating point"
     return attributes
@@ -489,7 +540,37 @@ def inflate(data: bytes, limit: int) -> bytes:
         raise _damaged("a damaged deflate stream") from error
 
 
-def _convert(dataset: Dataset, table: Mapping[int, tuple[str, _Convert]]) -> dict[str, object]:
+def _encodings(dataset: Dataset, inherited: Sequence[str] = ()) -> Sequence[str]:
+    """The character sets of a data set; an item without any has its parent's (PS3.5 7.5.3)."""
+    element: object = dataset.get_item(_CHARSET) if _CHARSET in dataset else None
+    if not isinstance(element, RawDataElement):
+        return inherited
+    return encodings_of(_bytes(element).decode("latin-1").split("\\"))
+
+
+def _in_utf8(element: RawDataElement, encodings: Sequence[str]) -> RawDataElement:
+    """A text whose letters a character set decides, decoded before its values are split."""
+    if not encodings or dictionary_VR(element.tag) not in _WORDED:
+        return element
+    return element._replace(value=decode(_bytes(element), encodings).encode("utf-8"))
+
+
+def _overlay_bits(dataset: Dataset, allocated: object) -> int:
+    """Mask of the bits of each pixel that hold an overlay (PS3.5 section 8.1.2, retired)."""
+    mask = 0
+    for bits, position in _OVERLAYS:
+        found: list[object] = [dataset.get_item(t) for t in (bits, position) if t in dataset]
+        shorts = [_short(e) for e in found if isinstance(e, RawDataElement) and len(_bytes(e)) > 1]
+        if len(shorts) == 2 and shorts[0] == allocated and shorts[1] < shorts[0]:
+            mask |= 1 << shorts[1]
+    return mask
+
+
+def _convert(
+    dataset: Dataset,
+    table: Mapping[int, tuple[str, _Convert]],
+    inherited: Sequence[str] = (),
+) -> dict[str, object]:
     """The table's attributes found in a data set; empty ones are left out.
 
     Raises
@@ -498,6 +579,7 @@ def _convert(dataset: Dataset, table: Mapping[int, tuple[str, _Convert]]) -> dic
         A value cannot be what its attribute must be.
     """
     values: dict[str, object] = {}
+    encodings = _encodings(dataset, inherited)
     for tag in dataset.keys():  # noqa: SIM118  (iterating a Dataset converts its values)
         if int(tag) not in table:
             continue
@@ -510,7 +592,7 @@ def _convert(dataset: Dataset, table: Mapping[int, tuple[str, _Convert]]) -> dic
         if not raw or (not binary and not raw.strip(b" \0\\")):
             continue
         try:
-            values[keyword] = convert(element)
+            values[keyword] = convert(_in_utf8(element, encodings))
         except (ValueError, OverflowError, struct.error) as error:
             if keyword not in _DISPENSABLE:
                 raise _damaged(f"a value of {keyword} that cannot be read") from error
@@ -526,10 +608,11 @@ def _raw(dataset: Dataset, keyword: str) -> bytes:
 def _functional_groups(dataset: Dataset) -> dict[str, object]:
     """Shared and per-frame values of a multi-frame object, flat, one mapping per frame."""
     shared: dict[str, object] = {}
+    encodings = _encodings(dataset)
     for item in _items(dataset, "SharedFunctionalGroupsSequence"):
-        shared |= _flatten(item)
+        shared |= _flatten(item, encodings)
     frames = [
-        {**shared, **_flatten(item), "FrameNumber": number}
+        {**shared, **_flatten(item, encodings), "FrameNumber": number}
         for number, item in enumerate(_items(dataset, "PerFrameFunctionalGroupsSequence"), 1)
     ]
     return {"PerFrameFunctionalGroupsSequence": tuple(frames)} if frames else {}
@@ -539,26 +622,31 @@ def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
     if keyword not in dataset:
         return []
     value = dataset[keyword].value
-    return list(value) if isinstance(value, Sequence) else []
+    return list(value) if isinstance(value, Items) else []
 
 
-def _flatten(item: Dataset) -> dict[str, object]:
+def _flatten(item: Dataset, inherited: Sequence[str]) -> dict[str, object]:
     values: dict[str, object] = {}
+    encodings = _encodings(item, inherited)
     for group, table in _GROUP_TAGS.items():
         for inner in _items(item, group)[:1]:
-            values |= _convert(inner, table)
+            values |= _convert(inner, table, encodings)
     return values
+
+
+def syntax_of(attributes: Mapping[str, object]) -> UID:
+    """The transfer syntax of an instance; empty without one."""
+    return as_uid(str(attributes.get("TransferSyntaxUID", "")))
 
 
 def _refuse_non_image(attributes: Mapping[str, object]) -> None:
     """A reason for whatever holds no image."""
-    uid = UID(str(attributes.get("SOPClassUID", "")))
-    if not uid or not attributes.get("SOPInstanceUID"):
-        missing = "SOPClassUID" if not uid else "SOPInstanceUID"
-        raise _damaged(f"a data set without {missing}")
+    uid = str(attributes.get("SOPClassUID", ""))
+    if not uid:
+        raise _damaged("a data set without SOPClassUID")
     if "PixelData" not in attributes or "Rows" not in attributes or "Columns" not in attributes:
         raise ReadError(
-            f"an object without an image ({uid.name})",
+            f"an object without an image ({named(uid, 'an object')})",
             expected="an object with Rows, Columns and Pixel Data",
             action="Nothing to do if it is a report or a list; else export it again.",
         )
@@ -570,7 +658,9 @@ def _refuse_sizes(attributes: Mapping[str, object], file_bytes: int) -> None:
     frames = cast(int, attributes.get("NumberOfFrames", 1))
     groups = cast("tuple[object, ...]", attributes.get("PerFrameFunctionalGroupsSequence", ()))
     side = LIMITS.side_pixels
-    if not (0 < rows <= side and 0 < columns <= side and 0 < frames <= LIMITS.frames):
+    if frames < 1:
+        raise _damaged(f"a header that states {frames} as its Number of Frames")
+    if not (0 < rows <= side and 0 < columns <= side and frames <= LIMITS.frames):
         raise _damaged(
             f"a header asking for {frames} frames of {rows} × {columns} pixels "
             f"(at most {LIMITS.frames} of {side} × {side} are read)"
@@ -578,7 +668,14 @@ def _refuse_sizes(attributes: Mapping[str, object], file_bytes: int) -> None:
     if groups and len(groups) != frames:
         raise _damaged(f"{len(groups)} frame descriptions for {frames} frames")
     location = attributes["PixelData"]
-    if not isinstance(location, PixelLocation) or location.length is None:
+    if not isinstance(location, PixelLocation):
+        return
+    if location.length is None:
+        if syntax_of(attributes) in NATIVE_SYNTAXES:
+            raise _damaged(
+                "pixel data in fragments, as compressed images have them, in a transfer syntax "
+                "without compression"
+            )
         return
     samples = cast(int, attributes.get("SamplesPerPixel", 1))
     bits = cast(int, attributes.get("BitsAllocated", 0))
@@ -588,3 +685,5 @@ def _refuse_sizes(attributes: Mapping[str, object], file_bytes: int) -> None:
     )
     if there < needed:
         raise _damaged(f"pixel data of {max(there, 0)} bytes where the header needs {needed}")
+    if 0 < 2 * needed <= there and syntax_of(attributes) in NATIVE_SYNTAXES:
+        raise _damaged(f"pixel data of {there} bytes where the header describes {needed}")

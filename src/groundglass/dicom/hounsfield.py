@@ -13,11 +13,13 @@ from groundglass.errors import AssemblyError
 #: field of view. Scanners fill there with -2000, -3024 and the like, which is no attenuation.
 LOWEST_HU = -1024
 _INT16 = np.iinfo(np.int16)
+#: The highest HU that a volume holds. No scanner's CT numbers reach it.
+HIGHEST_STORED_HU = int(_INT16.max)
 
 FILLED = (
     f"Voxels outside the field of view (padding, or below {LOWEST_HU} HU) set to {LOWEST_HU} HU."
 )
-CLIPPED = f"Voxels above {_INT16.max} HU set to {_INT16.max} HU."
+CLIPPED = f"Voxels above {HIGHEST_STORED_HU} HU set to {HIGHEST_STORED_HU} HU."
 
 #: A CT has air around or in the patient near -1000 HU and tissue near 0 HU.
 _AIR_HU = (-1100.0, -900.0)
@@ -76,12 +78,13 @@ def store_hu(
     if padding is not None and padding.any():
         hu[padding] = LOWEST_HU
         notes.add(FILLED)
+        ends = [float(hu.min()), float(hu.max())]
     if not ends[0] >= LOWEST_HU:
         notes.add(FILLED)
         np.maximum(hu, LOWEST_HU, out=hu)
-    if not ends[1] <= _INT16.max:
+    if not ends[1] <= HIGHEST_STORED_HU:
         notes.add(CLIPPED)
-        np.minimum(hu, _INT16.max, out=hu)
+        np.minimum(hu, HIGHEST_STORED_HU, out=hu)
     if hu is not target:
         target[...] = hu
     return notes

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pydicom.uid import (
-    UID,
     CTImageStorage,
     EnhancedCTImageStorage,
     LegacyConvertedEnhancedCTImageStorage,
 )
 
 from groundglass.dicom.frames import Frame
+from groundglass.dicom.uids import named
 from groundglass.dicom.wording import computed_by_type
 
 _CT_CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
@@ -17,8 +17,8 @@ _CT_CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCT
 
 def why_not_ct(frame: Frame) -> str | None:
     """The object class, where it is not a CT image's (PS3.3 A.3, A.38, A.70)."""
-    uid = UID(frame.text("SOPClassUID"))
-    return None if uid in _CT_CLASSES else f"{uid.name}, not a CT image"
+    uid = frame.text("SOPClassUID")
+    return None if uid in _CT_CLASSES else f"{named(uid, 'an object')}, not a CT image"
 
 
 def why_no_reconstruction(frame: Frame) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Self, cast
@@ -16,125 +15,30 @@ from typing import Self, cast
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    UID,
-    ExplicitVRBigEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
+from pydicom.uid import UID, ExplicitVRBigEndian, RLELossless
 
 from groundglass.core.study import Instance
-from groundglass.dicom.codestream import CodedImage, read_jpeg, read_jpeg2000
+from groundglass.dicom.bits import fit_bits
+from groundglass.dicom.codestream import CodedImage, read_jpeg, read_jpeg2000, read_jpeg_ls
 from groundglass.dicom.fragments import Fragments, list_fragments
 from groundglass.dicom.header import NATIVE_SYNTAXES, PixelLocation, inflate
+from groundglass.dicom.layout import JPEG, JPEG_2000, JPEG_LS, PixelLayout, layout_of, unfit
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.sources import Sources
-from groundglass.errors import ReadError
 
-_JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
-_JPEG_LS = (JPEGLSLossless, JPEGLSNearLossless)
-_JPEG_2000 = (JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K)
 _Decode = Callable[[bytes], NDArray[np.generic]]
-#: Transfer syntax → (what the stream says of itself, its decoder). OpenJPEG reads HTJ2K too, and
+#: Transfer syntaxes → (what the stream says of itself, its decoder). OpenJPEG reads HTJ2K too, and
 #: unlike OpenJPH refuses a stream that is cut off.
 _CODECS: dict[UID, tuple[Callable[[bytes], CodedImage], _Decode]] = {
-    **dict.fromkeys(_JPEG, (read_jpeg, imagecodecs.jpeg8_decode)),
-    **dict.fromkeys(_JPEG_LS, (read_jpeg, imagecodecs.jpegls_decode)),
-    **dict.fromkeys(_JPEG_2000, (read_jpeg2000, imagecodecs.jpeg2k_decode)),
+    **dict.fromkeys(JPEG, (read_jpeg, imagecodecs.jpeg8_decode)),
+    **dict.fromkeys(JPEG_LS, (read_jpeg_ls, imagecodecs.jpegls_decode)),
+    **dict.fromkeys(JPEG_2000, (read_jpeg2000, imagecodecs.jpeg2k_decode)),
 }
 _CODEC_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, struct.error)
 _RLE_HEADER = 64  # bytes (PS3.5 annex G.5)
 #: A compressed frame is read up to so many times its uncompressed bytes, and some for headers;
 #: noise may grow in compression, but not like this.
 _LARGEST_RATIO, _SLACK = 2, 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class PixelLayout:
-    """How stored values lie in memory (PS3.3 C.7.6.3, PS3.5 section 8.1).
-
-    Parameters
-    ----------
-    rows, columns : int
-        Pixels.
-    frames : int
-        Number of frames.
-    bits_allocated, bits_stored, high_bit : int
-        Bits.
-    signed : bool
-        Pixel Representation 1: two's complement.
-    syntax : UID
-        Transfer syntax.
-    """
-
-    rows: int
-    columns: int
-    frames: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    signed: bool
-    syntax: UID
-
-    @property
-    def frame_bytes(self) -> int:
-        """Bytes of one uncompressed frame."""
-        return self.rows * self.columns * self.bits_allocated // 8
-
-
-def layout_of(instance: Instance) -> PixelLayout:
-    """The layout an instance's header states, if it can be a CT's.
-
-    Raises
-    ------
-    ReadError
-        A value is missing, contradicts another or is beyond `ReadLimits`.
-    """
-    values = instance.attributes
-
-    def number(keyword: str) -> int:
-        value = values.get(keyword)
-        if not isinstance(value, int):
-            raise _unfit(f"an image without {keyword}", f"{keyword} in the header (PS3.3 C.7.6.3)")
-        return value
-
-    allocated, stored = number("BitsAllocated"), number("BitsStored")
-    high = cast(int, values.get("HighBit", stored - 1))
-    rows, columns = number("Rows"), number("Columns")
-    frames = cast(int, values.get("NumberOfFrames", 1)) or 1
-    if not (0 < rows <= LIMITS.side_pixels and 0 < columns <= LIMITS.side_pixels):
-        raise _unfit(
-            f"an image of {rows} × {columns} pixels",
-            f"1 to {LIMITS.side_pixels} rows and columns",
-        )
-    if not 0 < frames <= LIMITS.frames:
-        raise _unfit(f"{frames} frames in one object", f"1 to {LIMITS.frames}")
-    if cast(int, values.get("SamplesPerPixel", 1)) != 1:
-        raise _unfit("a colour image", "one sample per pixel")
-    if allocated not in (8, 16, 32) or not 0 < stored <= allocated:
-        raise _unfit(
-            f"{stored} bits stored in {allocated} allocated", "up to 16 bits in 16 (PS3.3 C.8.2.1)"
-        )
-    if not stored - 1 <= high < allocated:
-        raise _unfit(f"HighBit {high} with {stored} bits stored", f"HighBit {stored - 1}")
-    syntax = UID(str(values.get("TransferSyntaxUID", "")))
-    if syntax not in NATIVE_SYNTAXES and syntax != RLELossless and syntax not in _CODECS:
-        raise _unfit(
-            f"pixels in transfer syntax {syntax.name}",
-            "an uncompressed, RLE, JPEG, JPEG-LS, JPEG 2000 or HTJ2K image",
-        )
-    signed = number("PixelRepresentation") == 1
-    return PixelLayout(rows, columns, frames, allocated, stored, high, signed, syntax)
 
 
 class FrameReader:
@@ -182,17 +86,29 @@ class FrameReader:
         layout = layout_of(instance)
         location = instance.attributes.get("PixelData")
         if not isinstance(location, PixelLocation):
-            raise _unfit("floating point pixels", "integers with a rescale to HU")
+            raise unfit("floating point pixels", "integers with a rescale to HU")
         if layout.syntax in NATIVE_SYNTAXES:
-            start = location.offset + (number - 1) * layout.frame_bytes
-            data = self._bytes(instance, location, start, layout.frame_bytes)
-            return _fit_bits(_unpack(data, layout), layout)
+            return fit_bits(_unpack(self._native(instance, location, number), layout), layout)
         if location.length is not None:
-            raise _unfit("compressed pixels without encapsulation", "fragments (PS3.5 A.4)")
+            raise unfit("compressed pixels without encapsulation", "fragments (PS3.5 A.4)")
         payload = self._compressed(instance, layout, location, number)
         if layout.syntax == RLELossless:
-            return _fit_bits(_decode_rle(payload, layout), layout)
+            return fit_bits(_decode_rle(payload, layout), layout)
         return _decode(payload, layout)
+
+    def _native(self, instance: Instance, location: PixelLocation, number: int) -> bytes:
+        """The bytes of one uncompressed frame, in the order of its pixels."""
+        layout = layout_of(instance)
+        start = (number - 1) * layout.frame_bytes
+        if not layout.swapped:
+            return self._bytes(instance, location, location.offset + start, layout.frame_bytes)
+        before = start % 2  # frames of odd length begin in the middle of a word
+        length = before + layout.frame_bytes
+        words = self._bytes(
+            instance, location, location.offset + start - before, length + length % 2
+        )
+        ordered = np.frombuffer(words[: len(words) // 2 * 2], "<u2").byteswap().tobytes()
+        return ordered[before : before + layout.frame_bytes]
 
     def _bytes(self, instance: Instance, location: PixelLocation, start: int, length: int) -> bytes:
         """Bytes of the data set, wherever they come from."""
@@ -247,14 +163,14 @@ class FrameReader:
 def _join(read: Callable[[int, int], bytes], fragments: Fragments) -> bytes:
     parts = [read(start, length) for start, length in fragments]
     if any(len(part) != length for part, (_, length) in zip(parts, fragments, strict=True)):
-        raise _unfit("a compressed frame that is cut off", "the whole frame")
+        raise unfit("a compressed frame that is cut off", "the whole frame")
     return b"".join(parts)
 
 
 def _unpack(data: bytes, layout: PixelLayout) -> NDArray[np.unsignedinteger]:
     """Uncompressed bytes as an array in the machine's byte order (PS3.5 section 8.1.1)."""
     if len(data) != layout.frame_bytes:
-        raise _unfit(
+        raise unfit(
             f"{len(data)} of a frame's {layout.frame_bytes} bytes",
             "the whole frame; the file is cut off",
         )
@@ -269,60 +185,27 @@ def _decode(payload: bytes, layout: PixelLayout) -> NDArray[np.integer]:
     inspect, decode = _CODECS[layout.syntax]
     coded = inspect(payload)
     if (coded.rows, coded.columns, coded.components) != (layout.rows, layout.columns, 1):
-        raise _unfit(
+        raise unfit(
             f"a compressed image of {coded.rows} × {coded.columns} × {coded.components}",
             f"the header's {layout.rows} × {layout.columns} × 1",
         )
     if coded.bits > layout.bits_allocated:
-        raise _unfit(f"compressed samples of {coded.bits} bits", f"at most {layout.bits_allocated}")
+        raise unfit(f"compressed samples of {coded.bits} bits", f"at most {layout.bits_allocated}")
     try:
-        decoded = decode(payload)
+        decoded = decode(payload[: coded.length])
     except _CODEC_ERRORS as error:
-        raise _unfit(
+        raise unfit(
             f"a compressed image that cannot be decoded ({type(error).__name__})",
             "a complete image",
         ) from error
     if decoded.shape != (layout.rows, layout.columns) or decoded.dtype.kind not in "iu":
-        raise _unfit(
+        raise unfit(
             f"decoded pixels {decoded.shape} of {decoded.dtype}",
             f"{layout.rows} × {layout.columns} integers",
         )
     width = layout.bits_allocated // 8
     wide = decoded.astype(f"{decoded.dtype.kind}{width}", copy=False).view(f"u{width}")
-    fitted = _fit_bits(wide, layout)
-    _refuse_excess_bits(wide, fitted, layout)
-    return fitted
-
-
-def _fit_bits(stored: NDArray[np.unsignedinteger], layout: PixelLayout) -> NDArray[np.integer]:
-    """The BitsStored bits that end at HighBit, sign-extended (PS3.5 section 8.1.1).
-
-    Bits above may hold overlays or rubbish; the left shift drops them, the right shift extends
-    the sign of two's complement values.
-    """
-    kind = f"{'i' if layout.signed else 'u'}{layout.bits_allocated // 8}"
-    if layout.bits_stored == layout.bits_allocated:
-        return stored.view(kind)
-    left = np.left_shift(stored, layout.bits_allocated - 1 - layout.high_bit).view(kind)
-    return cast(
-        "NDArray[np.integer]",
-        np.right_shift(left, layout.bits_allocated - layout.bits_stored, out=left),
-    )
-
-
-def _refuse_excess_bits(
-    decoded: NDArray[np.unsignedinteger], fitted: NDArray[np.integer], layout: PixelLayout
-) -> None:
-    """A compressed image has no place for overlays: a value beyond BitsStored is an error."""
-    if layout.bits_stored == layout.bits_allocated:
-        return
-    mask = (1 << layout.bits_stored) - 1
-    full = fitted.view(decoded.dtype)
-    if np.any((decoded != full) & (decoded != (full & decoded.dtype.type(mask)))):
-        raise _unfit(
-            f"decoded values of more than {layout.bits_stored} bits",
-            f"values of BitsStored {layout.bits_stored}",
-        )
+    return fit_bits(wide, layout)
 
 
 def _decode_rle(payload: bytes, layout: PixelLayout) -> NDArray[np.unsignedinteger]:
@@ -330,19 +213,34 @@ def _decode_rle(payload: bytes, layout: PixelLayout) -> NDArray[np.unsignedinteg
     width = layout.bits_allocated // 8
     segments = struct.unpack_from("<16I", payload) if len(payload) >= _RLE_HEADER else (0,)
     if segments[0] != width:
-        raise _unfit(f"{segments[0]} RLE segments", f"{width}, one per byte (PS3.5 annex G)")
+        raise unfit(f"{segments[0]} RLE segments", f"{width}, one per byte (PS3.5 annex G)")
     try:
-        decoded = imagecodecs.dicomrle_decode(payload, f"<u{width}", out=layout.frame_bytes)
+        decoded = _decode_segments(payload, layout, segments[width])
     except _CODEC_ERRORS as error:
-        raise _unfit("RLE pixels that cannot be decoded", "a complete image") from error
+        raise unfit("RLE pixels that cannot be decoded", "a complete image") from error
     if len(decoded) != layout.frame_bytes:
-        raise _unfit(f"{len(decoded)} bytes of RLE pixels", f"{layout.frame_bytes}")
+        raise unfit(f"{len(decoded)} bytes of RLE pixels", f"{layout.frame_bytes}")
     return np.frombuffer(decoded, f"<u{width}").reshape(layout.rows, layout.columns)
 
 
-def _unfit(found: str, expected: str) -> ReadError:
-    return ReadError(
-        found,
-        expected=expected,
-        action="Export the image again from the archive, uncompressed if possible.",
-    )
+def _decode_segments(payload: bytes, layout: PixelLayout, last: int) -> bytes:
+    """The segments of an RLE frame, the last beginning at byte `last`; what follows is left."""
+    width = f"<u{layout.bits_allocated // 8}"
+    try:
+        return bytes(imagecodecs.dicomrle_decode(payload, width, out=layout.frame_bytes))
+    except _CODEC_ERRORS:  # it asks that the last segment end with the frame
+        end = _segment_end(payload, last, layout.rows * layout.columns)
+        return bytes(imagecodecs.dicomrle_decode(payload[:end], width, out=layout.frame_bytes))
+
+
+def _segment_end(payload: bytes, position: int, bytes_left: int) -> int:
+    """The byte after the runs that make up a plane (PS3.5 annex G.3)."""
+    while bytes_left > 0 and position < len(payload):
+        run = payload[position]
+        if run < 128:
+            position, bytes_left = position + run + 2, bytes_left - run - 1
+        elif run > 128:
+            position, bytes_left = position + 2, bytes_left + run - 257
+        else:
+            position += 1
+    return position

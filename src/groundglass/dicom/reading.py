@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from groundglass.core.cores import usable_cores
+from groundglass.core.quiet import quietly
 from groundglass.core.study import Instance, Rejection, Series, SourceKind, Study
 from groundglass.dicom.header import FIRST_LOOK, looks_like_dicom, read_header
 from groundglass.dicom.imagestack import ImageStackSettings, is_image, read_stack_header
@@ -83,9 +83,7 @@ def read_entries(
         No file could be used.
     """
     rejected = list(set_aside)
-    with Sources() as sources, warnings.catch_warnings():
-        # Damaged files make pydicom warn; each such file has its reason in the result.
-        warnings.simplefilter("ignore", UserWarning)
+    with Sources() as sources, quietly():  # each damaged file has its reason in the result
         found: list[Instance | Entry | ReadError] = []
         with ThreadPoolExecutor(READERS) as pool:
             for read in pool.map(lambda entry: _read_one(entry, sources), entries):

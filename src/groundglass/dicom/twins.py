@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,7 +44,9 @@ def drop_twins(
     rejected: list[Rejection] = []
     for family in by_uid.values():
         first_name, first = family[0]
-        if all(_same_image(first, other, reader) for _, other in family[1:]):
+        if _borrowed(family, reader):
+            kept += [_by_content(instance) for _, instance in family]
+        elif all(_same_image(first, other, reader) for _, other in family[1:]):
             kept.append(first)
             rejected += [
                 Rejection(name, f"the same image as {first_name}") for name, _ in family[1:]
@@ -55,6 +58,21 @@ def drop_twins(
                 for name, _ in family
             ]
     return kept, rejected
+
+
+def _borrowed(family: Sequence[tuple[str, Instance]], reader: FrameReader) -> bool:
+    """Whether different images have the UID of one File Meta, which some tools write for all."""
+    first = family[0][1]
+    return all("UIDFromContent" in instance.attributes for _, instance in family) and not all(
+        _same_image(first, other, reader) for _, other in family[1:]
+    )
+
+
+def _by_content(instance: Instance) -> Instance:
+    uid = str(instance.attributes["UIDFromContent"])
+    return replace(
+        instance, sop_instance_uid=uid, attributes={**instance.attributes, "SOPInstanceUID": uid}
+    )
 
 
 def _same_image(first: Instance, second: Instance, reader: FrameReader) -> bool:

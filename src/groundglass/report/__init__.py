@@ -7,16 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from groundglass.core.result import RESEARCH_USE_ONLY, TriageResult
-from groundglass.core.study import Instance
+from groundglass.core.study import Instance, Series
 from groundglass.core.volume import Volume
 from groundglass.errors import GroundglassError, ReportError
 from groundglass.report.dicom_settings import DICOM, DicomSettings
 from groundglass.report.page import render_page
 from groundglass.report.result_json import encode_document, result_document, result_schema
-from groundglass.report.source_images import why_no_dicom
+from groundglass.report.source_images import why_captures_only, why_no_dicom
 from groundglass.report.writing import MANIFEST, write_all
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def write_report(
         objects = () if reason else _dicom_results(result, volume, settings)
         files = {PAGE: page.result(), **_named(objects)}
     document = result_document(result, volume)
+    if objects:
+        reason = why_captures_only(cast(Series, volume.series))
     document["dicom"] = {"reason": reason, "objects": [_described(made) for made in objects]}
     document["files"] = _hashes(files)
     target = Path(directory)

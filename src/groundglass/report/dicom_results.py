@@ -9,6 +9,7 @@ from groundglass.core.result import Outcome, TriageResult
 from groundglass.core.study import Instance
 from groundglass.core.volume import Volume
 from groundglass.dicom.patients import by_patient
+from groundglass.dicom.uids import study_uid_of
 from groundglass.errors import GroundglassError, NoChestCT, ReportError
 from groundglass.report.capture import capture, captures
 from groundglass.report.capture_pages import refusal_page, verdict_pages
@@ -30,8 +31,9 @@ def dicom_results(
 ) -> tuple[DicomObject, ...]:
     """The result as objects for the PACS, each kind in a series of its own.
 
-    With a verdict: captures, structured report, segmentation, saliency. Without one: a capture
-    that says so and why. The same input, weights and version of the program give the same objects.
+    With a verdict: captures, structured report, segmentation, saliency; captures alone of images
+    that have no valid UIDs to refer to (`why_captures_only`). Without one: a capture that says so
+    and why. The same input, weights and version of the program give the same objects.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ def dicom_results(
     )
     pages = verdict_pages(Scene(result, volume), lambda index: source.images[index].name)
     objects = captures(pages, envelope)
-    if result.verdict is None:
+    if result.verdict is None or not source.identified:
         return tuple(objects)
     segmentation = lung_segmentation(result.mask, source, envelope)
     objects += [structured_report(result, source, segmentation, envelope), segmentation]
@@ -129,17 +131,11 @@ def _refusal_envelope(
 ) -> Envelope:
     """The study of one patient's images."""
     header = identify(images)
-    if not header.get("StudyInstanceUID"):
-        raise ReportError(
-            "images without a Study Instance UID",
-            expected="the study the capture belongs to",
-            action="Tell the reason where the study came from.",
-        )
     keys: list[tuple[str, int | None]] = [(image.sop_instance_uid, None) for image in images]
     program = groundglass.__version__
     return Envelope(
         header=header,
-        study_instance_uid=str(header.StudyInstanceUID),
+        study_instance_uid=study_uid_of(images),
         identity=Identity.of_refusal(keys, program, str(error), settings.revision),
         program=program,
         weights="",

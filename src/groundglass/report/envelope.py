@@ -7,8 +7,8 @@ the study, and bytes.
 from __future__ import annotations
 
 import unicodedata
-import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
+from groundglass.core.quiet import quietly
 from groundglass.dicom.identification import PATIENT_AND_STUDY
 from groundglass.dicom.own_words import MANUFACTURER, MODEL
 from groundglass.report.encoding import PIXEL_DATA, file_bytes
@@ -139,12 +140,9 @@ class Envelope:
         beyond = [name for name in names if name and not name.endswith("IR 6")]
         if not beyond:
             return ["ascii"]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            try:
-                return ["ascii", *convert_encodings(beyond)]
-            except LookupError:
-                return ["ascii"]
+        with quietly(), suppress(LookupError):
+            return ["ascii", *convert_encodings(beyond)]
+        return ["ascii"]
 
     def letters(self, text: str) -> str:
         """Text in the letters that the study's character set has.
@@ -235,6 +233,8 @@ class Envelope:
             Elements as they are written, by tag (`frames.put_frames`).
         """
         for keyword in PATIENT_AND_STUDY:
+            if keyword == "StudyInstanceUID":
+                continue  # as `begin` has it: that of the header may not be valid
             stated = self.header.get_item(keyword)
             if stated is not None and (stated.value or keyword in dataset):
                 dataset[keyword] = self.header[keyword]
@@ -248,9 +248,7 @@ class Envelope:
             group.DimensionOrganizationUID = self.identity.uid(f"{kind} dimensions")
         for index in dataset.get("DimensionIndexSequence", ()):
             index.DimensionOrganizationUID = self.identity.uid(f"{kind} dimensions")
-        with warnings.catch_warnings():
-            # Values a scanner wrote against the standard are repeated as they are, not judged.
-            warnings.simplefilter("ignore", UserWarning)
+        with quietly():  # values written against the standard are repeated, not judged
             content = file_bytes(dataset, ready)
         return DicomObject(
             kind=kind,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -12,10 +11,12 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import format_number_as_ds
 
 from groundglass.core.geometry import Geometry, Vector
+from groundglass.core.quiet import quietly
 from groundglass.core.study import Instance, Series
 from groundglass.core.volume import Volume
 from groundglass.dicom.frames import Frame, frames_of
 from groundglass.dicom.identification import read_identification
+from groundglass.dicom.uids import identified, is_valid, study_uid_of
 from groundglass.errors import ReportError
 from groundglass.report.encoding import element, sequence
 from groundglass.report.identity import Identity
@@ -61,7 +62,9 @@ class SourceImages:
     geometry : Geometry
         Of the volume.
     study_instance_uid, series_instance_uid : str
-        Where they are filed.
+        Where they are filed; the study is one of our own where theirs is not valid.
+    identified : bool
+        Whether other systems can find them by their UIDs: else nothing refers to them.
     """
 
     header: Dataset
@@ -69,6 +72,7 @@ class SourceImages:
     geometry: Geometry
     study_instance_uid: str
     series_instance_uid: str
+    identified: bool
 
     @classmethod
     def of(cls, volume: Volume) -> SourceImages:
@@ -100,8 +104,9 @@ class SourceImages:
             header=identify(series.instances),
             images=tuple(_image(frames[int(k)]) for k in np.argsort(along, kind="stable")),
             geometry=volume.geometry,
-            study_instance_uid=series.study_instance_uid,
+            study_instance_uid=study_uid_of(series.instances),
             series_instance_uid=series.series_instance_uid,
+            identified=identified(series.instances),
         )
 
     @property
@@ -110,8 +115,9 @@ class SourceImages:
         return [(image.sop_instance_uid, image.frame_number) for image in self.images]
 
     def frame_of_reference_uid(self, identity: Identity) -> str:
-        """The CT's frame of reference; one of our own where it has none (PS3.3 C.7.4.1)."""
-        return str(self.header.get("FrameOfReferenceUID") or identity.uid("frame of reference"))
+        """The CT's frame of reference; one of our own where it has no valid one (PS3.3 C.7.4.1)."""
+        stated = str(self.header.get("FrameOfReferenceUID") or "").strip(" \0")
+        return stated if is_valid(stated) else identity.uid("frame of reference")
 
     def evidence(self, indices: Sequence[int]) -> list[Dataset]:
         """What documents refer to: each object that holds one of these slices, once."""
@@ -155,9 +161,25 @@ def why_no_dicom(series: Series | None) -> str | None:
         return "The volume was made in memory: there is no study to write results into."
     if not series.instances or not all(image.sop_class_uid for image in series.instances):
         return "The input is not DICOM: there is no study to write results into."
-    if not series.study_instance_uid or not series.series_instance_uid:
-        return "The images name no Study or Series Instance UID to file results under."
     return None
+
+
+def why_captures_only(series: Series) -> str | None:
+    """Why there can be only captures, which refer to no image; None where there can be all.
+
+    A reference to an image that no archive knows by this UID sends its reader nowhere.
+
+    Parameters
+    ----------
+    series : Series
+        Of DICOM images.
+    """
+    if identified(series.instances):
+        return None
+    return (
+        "Only captures: the images have no valid Study, Series or SOP Instance UID by which "
+        "anything could refer to them."
+    )
 
 
 def identify(instances: Sequence[Instance]) -> Dataset:
@@ -171,9 +193,7 @@ def identify(instances: Sequence[Instance]) -> Dataset:
         Its file can no longer be read.
     """
     first = min(instances, key=lambda instance: instance.sop_instance_uid)
-    with warnings.catch_warnings():
-        # Values a scanner wrote against the standard are repeated as they are, not judged.
-        warnings.simplefilter("ignore", UserWarning)
+    with quietly():  # values written against the standard are repeated, not judged
         return read_identification(first)
 
 
