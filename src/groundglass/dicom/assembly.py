@@ -17,6 +17,7 @@ from groundglass.dicom.grid import AssemblySettings, lay_out
 from groundglass.dicom.hounsfield import LOWEST_HU, is_exact, refuse_other_units, store_hu
 from groundglass.dicom.imagestack import read_stack
 from groundglass.dicom.limits import LIMITS
+from groundglass.dicom.metaimage import read_metaimage
 from groundglass.dicom.nifti import read_nifti
 from groundglass.dicom.pixels import FrameReader, layout_of
 from groundglass.errors import AssemblyError, ReadError
@@ -67,6 +68,8 @@ def read_volume(
     """
     if series.kind is SourceKind.NIFTI:
         return read_nifti(series)
+    if series.kind is SourceKind.METAIMAGE:
+        return read_metaimage(series)
     if series.kind is SourceKind.IMAGE_STACK:
         return read_stack(series)
     frames = [frame for instance in series.instances for frame in frames_of(instance)]

@@ -8,10 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundglass.cohort.metaimage import read_metaimage
+from groundglass.dicom import read_study, read_volume
 from groundglass.core.volume import Volume
-from groundglass.errors import AssemblyError, ReadError
+from groundglass.errors import AssemblyError, InputError, ReadError
 from groundglass.phantom import PhantomSettings, make_phantom
+
+
+def read_metaimage(path: Path) -> Volume:
+    (series,) = read_study(path).series
+    return read_volume(series)
+
 
 HEADER = {
     "ObjectType": "Image",
@@ -89,27 +95,29 @@ def test_points_lie_where_simpleitk_puts_them(volume: Volume, tmp_path: Path) ->
         ({"DimSize": "64 64"}, "3 numbers as DimSize"),
         ({"DimSize": "64 64 0"}, "a grid of shape"),
         ({"DimSize": "90000 90000 9000"}, "voxels"),
-        ({"DimSize": "64 64 5"}, "32768 of 40960 bytes"),
+        ({"DimSize": "64 64 5"}, "32768 bytes of voxels where the header states 40960"),
+        ({"DimSize": "64 64 3"}, "32768 bytes of voxels where the header states 24576"),
         ({"ElementSpacing": "0.5 nan 5"}, "3 numbers as ElementSpacing"),
         ({"ElementSpacing": "0.5 -1 5"}, "spacing"),
         ({"TransformMatrix": "1 0 0 1 0 0 0 0 1"}, "axes"),
         ({"TransformMatrix": ""}, "9 numbers as TransformMatrix"),
-        ({"CompressedData": "True"}, "compressed voxels that are damaged"),
-        ({"ElementDataFile": "other.raw"}, "not in the same file"),
+        ({"CompressedData": "True"}, "compressed data that are damaged"),
+        ({"ElementDataFile": "other.raw"}, "do not lie beside it"),
     ],
 )
 def test_what_cannot_be_read_is_refused(
     volume: Volume, tmp_path: Path, changes: dict[str, str], words: str
 ) -> None:
-    with pytest.raises(ReadError, match=words):
+    with pytest.raises(InputError, match=words):
         read_metaimage(_write(tmp_path / "a.mha", volume.hu.tobytes(), **changes))
 
 
 def test_no_header_and_no_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mha").write_bytes(b"\0" * 1000)
-    with pytest.raises(ReadError, match="without a MetaImage header"):
+    with pytest.raises(ReadError, match="no image format"):
         read_metaimage(tmp_path / "a.mha")
-    with pytest.raises(ReadError, match="cannot be read"):
+    (tmp_path / "b.mha").write_bytes(b"ObjectType = Image\nNDims = 3\nDimSize = 4 4 4\n")
+    with pytest.raises(ReadError, match="without ElementDataFile"):
         read_metaimage(tmp_path / "b.mha")
 
 
