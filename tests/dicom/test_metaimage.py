@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundglass.dicom import read_study, read_volume
 from groundglass.core.volume import Volume
+from groundglass.dicom import read_study, read_volume
 from groundglass.errors import AssemblyError, InputError, ReadError
 from groundglass.phantom import PhantomSettings, make_phantom
 

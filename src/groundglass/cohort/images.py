@@ -12,9 +12,6 @@ from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.pictures import decode, is_picture, pictures_in
 from groundglass.errors import ReadError
 
-#: How files that are pictures end.
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-
 #: Shares of red, green and blue in brightness (ITU-R BT.601).
 _LUMA = np.array([0.299, 0.587, 0.114])
 

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from groundglass.cohort.case import Case
 from groundglass.cohort.files import files_below
-from groundglass.cohort.images import IMAGE_SUFFIXES, read_image
+from groundglass.cohort.images import read_image
 from groundglass.cohort.phantoms import PHANTOM_SUFFIX, read_phantom_settings
 from groundglass.cohort.stack_columns import stack_settings
 from groundglass.cohort.stacks import read_stack
 from groundglass.core.volume import Volume
 from groundglass.dicom import read_study, read_volume, select_chest_ct
+from groundglass.dicom.pictures import IMAGE_SUFFIXES
 from groundglass.dicom.sources import list_entries, without_file_names
 from groundglass.errors import InputError, ReadError
 from groundglass.phantom import make_phantom

@@ -8,6 +8,7 @@ import zipfile
 from groundglass.dicom.header import looks_like_dicom
 from groundglass.dicom.metaimage import is_metaimage
 from groundglass.dicom.packed import GZIP, damaged_stream, drain, start_of_gzip, unpack_gzip
+from groundglass.dicom.pictures import is_jpeg_ls
 from groundglass.dicom.sources import STREAM_ERRORS, Entry, Sources
 from groundglass.errors import ReadError
 
@@ -35,7 +36,6 @@ _OTHER = (
     (0, b"GIF8", "a GIF image"),
     (0, b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 image"),
     (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),
-    (0, b"\xff\xd8\xff\xf7", "a JPEG-LS image"),
     (0, b"\xff\x0a", "a JPEG XL image"),
     (0, b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL image"),
     (8, b"WEBP", "a WebP image"),
@@ -67,7 +67,7 @@ def why_unread(entry: Entry, sources: Sources, head: bytes) -> ReadError:
     packed = _name(head, _PACKED)
     if packed is not None:
         return ReadError(packed, expected=_READ, action="Unpack it and give what it holds.")
-    other = _name(head, _OTHER)
+    other = "a JPEG-LS image" if is_jpeg_ls(head) else _name(head, _OTHER)
     if other is not None:
         action = "Give the DICOM files it was made from, or convert it."
         return ReadError(other, expected=_READ, action=action)

@@ -38,6 +38,9 @@ from groundglass.dicom.tiff import (
 )
 from groundglass.errors import ReadError
 
+#: How files that are pictures end.
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _CODEC_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, struct.error,
@@ -45,6 +48,7 @@ _CODEC_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError
 #: In the entropy-coded data of a JPEG, a marker that is neither a stuffed byte nor a restart
 #: (ITU-T T.81 B.1.1.2).
 _MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
+_JPEG_LS_FRAME = re.compile(rb"\xff\xf7\0[\x0b\x0e\x11\x14]")
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6  # PhotometricInterpretation
 _JPEG_IN_TIFF = 7  # Compression
 _KINDS = {1: "u", 2: "i", 3: "f"}  # SampleFormat
@@ -85,7 +89,12 @@ class Picture:
 
 def is_picture(head: bytes) -> bool:
     """Whether a file is PNG, JPEG or TIFF, by its first bytes."""
-    return head.startswith((_PNG, _JPEG, *TIFFS)) and head[3:4] != b"\xf7"  # that is JPEG-LS
+    return head.startswith((_PNG, _JPEG, *TIFFS)) and not is_jpeg_ls(head)
+
+
+def is_jpeg_ls(head: bytes) -> bool:
+    """Whether a file is JPEG-LS, whose frame header (ITU-T T.87 C.2.2) stands near its start."""
+    return head.startswith(_JPEG) and _JPEG_LS_FRAME.search(head, 0, 1024) is not None
 
 
 def pictures_in(data: bytes) -> list[Picture]:
@@ -152,8 +161,6 @@ def _jpeg(data: bytes) -> Picture:
         (length,) = struct.unpack_from(">H", data, at)
         if kind == 0xE1 and data[at + 2 : at + 8] == b"Exif\0\0" and not exif:
             exif = data[at + 8 : at + length]
-        if kind == 0xF7:
-            raise _unfit("a JPEG-LS image")
         lossy = lossy and kind not in _LOSSLESS_FRAMES
         at += length
     _refuse_turned(exif_orientation(exif))

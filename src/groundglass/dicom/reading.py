@@ -6,7 +6,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 from groundglass.core.cores import usable_cores
@@ -16,7 +16,7 @@ from groundglass.dicom.imagestack import ImageStackSettings, read_stack_header
 from groundglass.dicom.kinds import why_unread
 from groundglass.dicom.metaimage import is_metaimage, read_metaimage_header
 from groundglass.dicom.nifti import is_nifti, read_nifti_header
-from groundglass.dicom.pictures import is_picture
+from groundglass.dicom.pictures import IMAGE_SUFFIXES, is_picture
 from groundglass.dicom.pixels import FrameReader
 from groundglass.dicom.sources import Entry, Sources, UnreadableMember, list_entries
 from groundglass.dicom.twins import drop_twins
@@ -100,22 +100,18 @@ def read_entries(
                     progress(len(found), len(entries))
         refuse_damaged_archives(entries, found)
         instances: list[tuple[str, Instance]] = []
-        images: list[Entry] = []
         for entry, read in zip(entries, found, strict=True):
             if isinstance(read, ReadError):
                 rejected.append(Rejection(entry.name, str(read)))
-            elif isinstance(read, Entry):
-                images.append(read)
-            else:
+            elif isinstance(read, Instance):
                 instances.append((entry.name, read))
         with FrameReader() as reader:
             kept, twins = drop_twins(instances, reader)
         rejected += twins
         rejected = without_voxel_files(rejected, kept, entries)
         series = _sort_into_series(kept)
-        if images:
-            stacked, refused = _stack_images(images, stack, sources)
-            series, rejected = series + stacked, rejected + refused
+        stacked, refused = _stack_images(entries, found, stack, sources)
+        series, rejected = series + stacked, rejected + refused
     if not series:
         raise nothing_read(len(entries), rejected)
     return Study(tuple(series), tuple(sorted(rejected, key=lambda r: (r.what, r.reason))))
@@ -246,12 +242,37 @@ def _series_order(series: Series) -> tuple[bool, int, str, str]:
 
 
 def _stack_images(
-    images: Sequence[Entry], stack: ImageStackSettings | None, sources: Sources
+    entries: Sequence[Entry],
+    found: Sequence[Instance | Entry | ReadError],
+    stack: ImageStackSettings | None,
+    sources: Sources,
 ) -> tuple[list[Series], list[Rejection]]:
+    """The images as one series, unless one is missing: their order alone says where they lie."""
+    images = [read for read in found if isinstance(read, Entry)]
+    if not images:
+        return [], []
+    lost = sum(
+        isinstance(read, ReadError) and _is_named_as_image(entry.name)
+        for entry, read in zip(entries, found, strict=True)
+    )
+    if lost and stack is not None:
+        reason = str(
+            ReadError(
+                f"a stack of images of which {lost} cannot be read",
+                expected="every slice",
+                action="Copy or export the images again.",
+            )
+        )
+        return [], [Rejection(entry.name, reason) for entry in images]
     try:
         return [read_stack_header(images, stack, sources)], []
     except ReadError as error:
         return [], [Rejection(entry.name, str(error)) for entry in images]
+
+
+def _is_named_as_image(name: str) -> bool:
+    path = PurePosixPath(name.lower())  # ._ begins what macOS lays beside each file
+    return path.suffix in IMAGE_SUFFIXES and not path.name.startswith("._")
 
 
 def nothing_read(count: int, rejected: Sequence[Rejection]) -> ReadError:

@@ -7,6 +7,7 @@ checksum.
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import stat
@@ -26,6 +27,7 @@ from groundglass.dicom.limits import LIMITS
 from groundglass.errors import ReadError
 
 _ENCRYPTED = 0x1  # general purpose bit 0 (PKWARE APPNOTE 4.4.4)
+_UTF_8 = 0x800  # bit 11
 _LOCAL_HEADER = 30  # bytes before a member's name and extra field (APPNOTE 4.3.7)
 #: Members up to this size are unpacked in one go, which is several times faster; larger ones pass
 #: by in pieces.
@@ -35,8 +37,8 @@ _END_RECORD = 22  # bytes of the end of central directory record without comment
 _IN_ZIP64 = 0xFFFF  # its count, where the true one stands in the zip64 record
 #: What a damaged member makes zipfile, or a damaged stream its decompressor, raise.
 STREAM_ERRORS = (
-    OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError,
-    ValueError, MemoryError,
+    OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
+    RuntimeError, KeyError, ValueError, MemoryError, IndexError, struct.error,
 )  # fmt: skip
 
 
@@ -84,10 +86,12 @@ class _Archive:
         local = os.pread(handle, _LOCAL_HEADER, member.header_offset)
         if local[:4] != b"PK\3\4" or len(local) < _LOCAL_HEADER:
             raise zipfile.BadZipFile("no member where the directory says")
-        between = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
-        return os.pread(
-            handle, member.compress_size, member.header_offset + _LOCAL_HEADER + between
-        )
+        name_bytes, extra_bytes = struct.unpack_from("<HH", local, 26)
+        at = member.header_offset + _LOCAL_HEADER
+        encoding = "utf-8" if member.flag_bits & _UTF_8 else "cp437"
+        if os.pread(handle, name_bytes, at).decode(encoding) != member.orig_filename:
+            raise zipfile.BadZipFile("another name than the directory says")
+        return os.pread(handle, member.compress_size, at + name_bytes + extra_bytes)
 
 
 class Sources:
@@ -374,7 +378,7 @@ def _list_archive(root: Path) -> list[Entry]:
         raise _damaged_archive() from error
     if not whole:
         raise _damaged_archive()
-    files = [(k, m) for k, m in enumerate(members) if m.file_size or not m.is_dir()]
+    files = [(k, m) for k, m in enumerate(members) if m.file_size or not m.filename.endswith("/")]
     encrypted = sum(bool(member.flag_bits & _ENCRYPTED) for _, member in files)
     if encrypted:  # without them a stack may be cut short, and nothing would show it
         raise ReadError(
