@@ -205,7 +205,7 @@ WHOLE: dict[str, Callable[[], bytes]] = {
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:
-    """Bytes changed anywhere or where headers stand, bits turned, parts cut out, lost or doubled."""
+    """Bytes changed anywhere or in headers, bits turned, parts cut off, lost or doubled."""
     changed = bytearray(content)
     end = rng.choice((len(content), min(len(content), 512)))
     way = rng.choice(("bytes", "bytes", "bit", "cut", "gone", "twice", "tail"))

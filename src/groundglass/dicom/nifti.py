@@ -162,7 +162,9 @@ def _blaming_damage(voxels: Instance, sources: Sources) -> Iterator[None]:
             with sources.stream(voxels.path, voxels.member) as stream:
                 drain(_content(stream))
         except (ReadError, *STREAM_ERRORS) as damage:
-            raise _damaged(damage) from error
+            cause = _damaged(damage)
+            kind = AssemblyError if isinstance(error, AssemblyError) else ReadError
+            raise kind(cause.found, expected=cause.expected, action=cause.action) from error
         raise
 
 
