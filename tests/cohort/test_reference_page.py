@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from groundglass.cohort import SPLITS, FindingKind, Severity
-from groundglass.cohort.images import IMAGE_SUFFIXES
 from groundglass.cohort.stack_columns import STACK_COLUMNS
 from groundglass.cohort.table import COLUMNS, PATH_COLUMNS
+from groundglass.dicom.pictures import IMAGE_SUFFIXES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cohort-table.md"
 
@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cohort-tabl
 @pytest.mark.parametrize(
     "words",
     [COLUMNS, PATH_COLUMNS, STACK_COLUMNS, SPLITS, tuple(FindingKind), tuple(Severity),
-     IMAGE_SUFFIXES, (".nii", ".nii.gz", ".mha", ".phantom.json", ".zip")],
+     IMAGE_SUFFIXES, (".nii", ".nii.gz", ".mha", ".mhd", ".phantom.json", ".zip")],
     ids=lambda words: words[0],
 )  # fmt: skip
 def test_every_word_is_on_the_page(words: tuple[str, ...]) -> None:

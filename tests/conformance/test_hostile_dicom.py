@@ -1,7 +1,11 @@
-"""Damaged and hostile files end in a reason: no crash, no hang, no memory blow-up."""
+"""Damaged and hostile files end in a reason: no crash, no hang, no memory blow-up.
+
+Some hundreds of mutants are tried each time; the ten thousand by `pytest -m slow` (15 minutes).
+"""
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import struct
@@ -9,14 +13,17 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import imagecodecs
-import nibabel
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
@@ -28,6 +35,7 @@ from pydicom.uid import (
 )
 
 from made_ct import NATIVE, as_bytes, ct_series, enhanced_ct, thorax
+from made_images import DESCRIPTION, LENGTH, metaimage, nifti_bytes, tiff
 
 _READER = Path(__file__).with_name("hostile_reader.py")
 _MEGABYTES = 600  # address space on top of the loaded libraries
@@ -153,23 +161,93 @@ def test_mutants_of_every_syntax(folder: Path) -> None:
     assert len(read_all(folder)) == 1 + 12 * len(_SYNTAXES)
 
 
-def test_mutants_of_other_formats(folder: Path) -> None:
-    plane = thorax(2)[0]
-    volume = nibabel.Nifti1Image(thorax(12).transpose(2, 1, 0), np.diag([-5.0, -5.0, 10.0, 1.0]))
-    whole = {
-        "nii": volume.to_bytes(),
-        "tif": imagecodecs.tiff_encode(plane),
-        "png": imagecodecs.png_encode((plane + 1024).astype(np.uint16)),
-    }
-    for suffix, content in whole.items():
-        for index in range(20):
-            rng = seeded(index)
-            changed = bytearray(content)
-            end = len(content) if index % 4 == 0 else min(360, len(content))
-            for _ in range(rng.choice((1, 5, 20))):
-                changed[rng.randrange(end)] = rng.randrange(256)
-            (folder / f"{index:03d}.{suffix}").write_bytes(changed)
-    assert len(read_all(folder)) == 1 + 20 * len(whole)
+def _hu() -> NDArray[np.int16]:
+    return thorax(12, 32)
+
+
+def _zip(how: int, contents: list[bytes]) -> bytes:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", how) as archive:
+        for index, content in enumerate(contents):
+            archive.writestr(f"IM{index}", content)
+    return packed.getvalue()
+
+
+def _imagej() -> bytes:
+    """Planes one after the other behind one directory."""
+    stack = _hu().reshape(-1, 32)
+    return tiff(stack, {LENGTH: 32, DESCRIPTION: "ImageJ=1.54\nimages=12\nslices=12\n"})
+
+
+#: Every format and container, as small as it can be.
+WHOLE: dict[str, Callable[[], bytes]] = {
+    "dcm": lambda: as_bytes(ct_series(_hu())[0]),
+    **{
+        f"{UID(syntax).keyword}.dcm": lambda syntax=syntax: as_bytes(
+            enhanced_ct(_hu()) if syntax in NATIVE else ct_series(_hu())[0], syntax
+        )
+        for syntax in _SYNTAXES
+    },
+    "nii": lambda: bytes(nifti_bytes(_hu())),
+    "nii.gz": lambda: gzip.compress(bytes(nifti_bytes(_hu()))),
+    "mha": lambda: metaimage(_hu()),
+    "packed.mha": lambda: metaimage(_hu(), zlib.compress(_hu().tobytes())),
+    "png": lambda: imagecodecs.png_encode((_hu()[3] + 1024).astype(np.uint16)),
+    "jpg": lambda: imagecodecs.jpeg8_encode((_hu()[3] >> 4).astype(np.uint8)),
+    "tif": lambda: imagecodecs.tiff_encode(_hu()[3]),
+    "motorola.tif": lambda: tiff(_hu()[3], order=">"),
+    "big.tif": lambda: tiff(_hu()[3], big=True),
+    "imagej.tif": _imagej,
+    "stored.zip": lambda: _zip(zipfile.ZIP_STORED, [as_bytes(d) for d in ct_series(_hu())]),
+    "deflated.zip": lambda: _zip(zipfile.ZIP_DEFLATED, [as_bytes(d) for d in ct_series(_hu())]),
+    "lzma.zip": lambda: _zip(zipfile.ZIP_LZMA, [as_bytes(d) for d in ct_series(_hu())]),
+}
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """Bytes changed anywhere or in headers, bits turned, parts cut off, lost or doubled."""
+    changed = bytearray(content)
+    end = rng.choice((len(content), min(len(content), 512)))
+    way = rng.choice(("bytes", "bytes", "bit", "cut", "gone", "twice", "tail"))
+    if way == "bytes":
+        for _ in range(rng.choice((1, 5, 30))):
+            changed[rng.randrange(end)] = rng.choice((0, 0xFF, rng.randrange(256)))
+        return bytes(changed)
+    if way == "bit":
+        changed[rng.randrange(end)] ^= 1 << rng.randrange(8)
+        return bytes(changed)
+    if way == "tail":  # where zip, gzip and some TIFF keep what matters
+        changed[-rng.randrange(1, min(512, len(content)))] = rng.randrange(256)
+        return bytes(changed)
+    start, stop = sorted(rng.randrange(len(content)) for _ in range(2))
+    if way == "cut":
+        return content[:stop]
+    return content[:start] + (content[start:stop] * 2 if way == "twice" else b"") + content[stop:]
+
+
+def write_mutants(folder: Path, name: str, numbers: range) -> None:
+    content = WHOLE[name]()
+    for index in numbers:
+        (folder / f"{index:05d}.{name}").write_bytes(mutated(content, seeded(index)))
+
+
+def test_mutants_of_every_container(folder: Path) -> None:
+    for name in WHOLE:
+        write_mutants(folder, name, range(12))
+    assert len(read_all(folder)) == 1 + 12 * len(WHOLE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WHOLE)
+def test_ten_thousand_mutants(folder: Path, name: str) -> None:
+    """Together with the others of its kind: 10 000 and more."""
+    each = -(-10_000 // len(WHOLE))
+    for start in range(1_000, 1_000 + each, 100):
+        for path in folder.glob("?????.*"):
+            path.unlink()
+        numbers = range(start, min(start + 100, 1_000 + each))
+        write_mutants(folder, name, numbers)
+        assert len(read_all(folder)) == 1 + len(numbers)
 
 
 def claiming(data: Dataset, **absurd: int) -> bytes:

@@ -89,7 +89,7 @@ def test_each_nifti_file_is_a_study_and_its_copy_is_set_aside(tmp_path: Path) ->
     assert [study.entries[0].name for study in studies] == ["a.nii.gz", "b.nii"]
     assert {study.study_instance_uid for study in studies} == {""}
     assert len({study.name for study in studies}) == 2
-    assert (copy.what, copy.reason) == ("c.nii", "a copy of another NIfTI file")
+    assert (copy.what, copy.reason) == ("c.nii", "a copy of another volume file")
 
 
 def test_what_belongs_to_no_study_is_set_aside_with_its_reason(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class Request:
     machine : bool
         Print result.json on standard output, and everything else on standard error.
     stack : ImageStackSettings or None
-        What PNG or TIFF images mean.
+        What PNG, JPEG or TIFF images mean.
     explain : str or None
         The class whose evidence is shown; None for the verdict's.
     """

@@ -12,9 +12,9 @@ from groundglass.cli import options
 _HELP = (
     "Analyse many studies and write the report of each.\n\n"
     "Looks through all INPUTs, tells studies apart by their Study Instance UID wherever their "
-    "files lie (a NIfTI file is a study of its own), analyses several at once, and writes "
-    "DIR/study-…/ as `run` does and DIR/outcomes.csv, a line a study. A study that cannot be "
-    "analysed has its reason there; the others go on. Run again, it takes up where it stopped: "
+    "files lie (a NIfTI or MetaImage file is a study of its own), analyses several at once, and "
+    "writes DIR/study-…/ as `run` does and DIR/outcomes.csv, a line a study. A study that cannot "
+    "be analysed has its reason there; the others go on. Run again, it takes up where it stopped: "
     "studies whose reports are there are left alone."
 )
 _EPILOG = """[bold]Examples[/bold]
@@ -44,7 +44,7 @@ def _batch(
             exists=True,
             show_default=False,
             help="Folders (any nesting, any names), zip archives and files, of one or many "
-            "studies each. DICOM or NIfTI.",
+            "studies each. DICOM, NIfTI or MetaImage.",
         ),
     ],
     out: Annotated[

@@ -16,7 +16,7 @@ PrecisionName = Literal["auto", "f32", "bf16"]
 #: `groundglass.infer.bundle.DEFAULT`, likewise.
 SHIPPED = "demonstration"
 
-_STACK = "PNG or TIFF images only (all are needed: nothing is guessed)"
+_STACK = "PNG, JPEG or TIFF images only (all are needed: nothing is guessed)"
 
 Input = Annotated[
     Path,
@@ -25,7 +25,7 @@ Input = Annotated[
         exists=True,
         show_default=False,
         help="The study: a folder (any nesting, any names), a zip archive or one file. "
-        "DICOM, NIfTI, or PNG/TIFF slices with the options below.",
+        "DICOM, NIfTI, MetaImage, or PNG/JPEG/TIFF slices with the options below.",
     ),
 ]
 BundleName = Annotated[
@@ -171,5 +171,5 @@ def stack_settings(
 
 def _incomplete(missing: list[str]) -> typer.BadParameter:
     return typer.BadParameter(
-        f"PNG or TIFF images need {', '.join(missing)} too; nothing about them is guessed."
+        f"PNG, JPEG or TIFF images need {', '.join(missing)} too; nothing about them is guessed."
     )

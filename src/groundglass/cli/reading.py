@@ -26,7 +26,7 @@ def read(source: Path, stack: ImageStackSettings | None, voice: Voice) -> Volume
     source : Path
         Folder, archive or file.
     stack : ImageStackSettings or None
-        What PNG or TIFF images mean.
+        What PNG, JPEG or TIFF images mean.
     voice : Voice
         Told each choice with its reason.
 
@@ -56,7 +56,7 @@ def _read_study(source: Path, stack: ImageStackSettings | None, progress: Progre
     except ReadError as error:
         if UNSTATED not in error.found:
             raise
-        action = f"{error.action} PNG or TIFF images need {_STACK_OPTIONS}."
+        action = f"{error.action} PNG, JPEG or TIFF images need {_STACK_OPTIONS}."
         raise ReadError(error.found, expected=error.expected, action=action) from error
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from groundglass.cohort.files import files_below
 from groundglass.cohort.images import read_image
-from groundglass.cohort.metaimage import read_metaimage
 from groundglass.cohort.phantoms import canonical_phantom, read_phantom_settings
 from groundglass.cohort.studies import StudyKind, study_kind
 from groundglass.core.study import Series, SourceKind, Study
@@ -91,13 +90,11 @@ def slice_digests(path: Path) -> list[SliceDigest]:
         return [_digest(read_image(path))]
     if kind is StudyKind.IMAGE_STACK:
         return [_digest(read_image(file)) for file in files_below(path)]
-    if kind is StudyKind.METAIMAGE:
-        return [_digest(plane) for plane in read_metaimage(path).hu]
     return digests_of(read_study(path))
 
 
 def digests_of(study: Study) -> list[SliceDigest]:
-    """The digest of each slice of a study that was read from DICOM or NIfTI files.
+    """The digest of each slice of a study that was read from DICOM, NIfTI or MetaImage files.
 
     What is no picture or cannot be decoded is left out.
 
@@ -118,7 +115,7 @@ def digests_of(study: Study) -> list[SliceDigest]:
 
 
 def _digests_of_series(series: Series, reader: FrameReader) -> list[SliceDigest]:
-    if series.kind is SourceKind.NIFTI:
+    if series.kind in (SourceKind.NIFTI, SourceKind.METAIMAGE):
         return [_digest(plane) for plane in read_volume(series).hu]
     found: list[SliceDigest] = []
     for instance in series.instances:

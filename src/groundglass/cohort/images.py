@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.dicom.limits import LIMITS
+from groundglass.dicom.pictures import decode, is_picture, pictures_in
 from groundglass.errors import ReadError
 
-#: How files that are pictures end.
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-
-_DECODERS = (
-    ((b"\x89PNG\r\n\x1a\n",), imagecodecs.png_decode),
-    ((b"\xff\xd8\xff",), imagecodecs.jpeg8_decode),
-    ((b"II*\0", b"MM\0*"), imagecodecs.tiff_decode),
-)
-_CODEC_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, IndexError,
-                 struct.error)  # fmt: skip
 #: Shares of red, green and blue in brightness (ITU-R BT.601).
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def read_image(path: Path) -> NDArray[Any]:
+def read_image(path: Path, *, least_bits: int = 1) -> NDArray[Any]:
     """A picture as grey values; colours become their brightness, transparency is left out.
 
     Parameters
     ----------
     path : Path
         PNG, JPEG or TIFF of one page.
+    least_bits : int
+        Bits a pixel must have: 8 for what a CT shows, 1 for a mask.
 
     Returns
     -------
@@ -49,13 +40,14 @@ def read_image(path: Path) -> NDArray[Any]:
             data = file.read(LIMITS.encoded_bytes)
     except OSError as error:
         raise _unfit(f"an image that cannot be read ({error.strerror})") from error
-    decode = next((d for magics, d in _DECODERS if data.startswith(magics)), None)
-    if decode is None:
+    if not is_picture(data):
         raise _unfit("a file that is no PNG, JPEG or TIFF image")
-    try:
-        pixels = np.asarray(decode(data))
-    except _CODEC_ERRORS as error:
-        raise _unfit(f"an image that cannot be decoded ({type(error).__name__})") from error
+    picture, *more = pictures_in(data)
+    if more:
+        raise _unfit(f"an image file of {1 + len(more)} pictures")
+    if picture.bits < least_bits:
+        raise _unfit(f"an image of {picture.bits} bits a pixel")
+    pixels = decode(data, picture)
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):  # the last channel is transparency
         pixels = pixels[..., :-1]
     if pixels.ndim == 3 and pixels.shape[2] == 1:

@@ -27,10 +27,10 @@ def examine(case: Case) -> Examined:
 
 def _slices(case: Case) -> list[SliceDigest]:
     kind = study_kind(case.study)
-    if kind in (StudyKind.DICOM, StudyKind.NIFTI):
+    if kind in (StudyKind.DICOM, StudyKind.NIFTI, StudyKind.METAIMAGE):
         study = read_study(case.study)
         series = select_chest_ct(study)
-        if kind is StudyKind.DICOM:  # of a NIfTI file the digests read all there is
+        if kind is StudyKind.DICOM:  # of a volume file the digests read all there is
             read_volume(series)
         return digests_of(study)
     if kind is StudyKind.IMAGE and not case.extra.get("mask"):

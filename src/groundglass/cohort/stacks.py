@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +12,15 @@ from groundglass.cohort.images import read_image
 from groundglass.core.geometry import Geometry
 from groundglass.core.volume import Volume
 from groundglass.dicom.hounsfield import store_hu
-from groundglass.dicom.imagestack import DisplayWindow, ImageStackSettings
+from groundglass.dicom.imagestack import DisplayWindow, ImageStackSettings, natural_order
 from groundglass.errors import ReadError
 
 
 def read_stack(folder: Path, settings: ImageStackSettings) -> Volume:
     """PNG, JPEG or TIFF pictures of one size, ordered by name, as a `Volume`.
 
-    Unlike `read_study`, which serves the clinic, this takes JPEG and coloured greys too: public
-    sets come so. What they have lost stays lost.
+    Unlike `read_study`, which serves the clinic, this takes colours for their brightness and leaves
+    transparency out: public sets come so. What they have lost stays lost.
 
     Parameters
     ----------
@@ -35,13 +34,13 @@ def read_stack(folder: Path, settings: ImageStackSettings) -> Volume:
     ReadError
         A picture is damaged, of another size, or does not fit the stated window.
     """
-    files = sorted(files_below(folder), key=lambda file: _natural(file.as_posix()))
+    files = sorted(files_below(folder), key=lambda file: natural_order(file.as_posix()))
     slope, intercept = settings.rescale
     window = isinstance(settings.scale, DisplayWindow)
     planes: list[NDArray[np.float32]] = []
     notes: set[str] = set()
     for file in files:
-        pixels = read_image(file)
+        pixels = read_image(file, least_bits=8)
         if pixels.shape != (planes[0] if planes else pixels).shape:
             raise _unfit("pictures of different sizes")
         if window and pixels.dtype != np.uint8:
@@ -55,11 +54,6 @@ def read_stack(folder: Path, settings: ImageStackSettings) -> Volume:
     shape = (hu.shape[0], hu.shape[1], hu.shape[2])
     geometry = Geometry(shape, settings.spacing_mm, (0.0, 0.0, 0.0), settings.directions)
     return Volume(hu, geometry, notes=tuple(sorted(notes)))
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key by which slice 10 follows slice 9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _unfit(found: str) -> ReadError:

@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 
 from groundglass.cohort.case import Case
 from groundglass.cohort.files import files_below
-from groundglass.cohort.images import IMAGE_SUFFIXES, read_image
-from groundglass.cohort.metaimage import METAIMAGE_SUFFIX, read_metaimage
+from groundglass.cohort.images import read_image
 from groundglass.cohort.phantoms import PHANTOM_SUFFIX, read_phantom_settings
 from groundglass.cohort.stack_columns import stack_settings
 from groundglass.cohort.stacks import read_stack
 from groundglass.core.volume import Volume
 from groundglass.dicom import read_study, read_volume, select_chest_ct
+from groundglass.dicom.pictures import IMAGE_SUFFIXES
 from groundglass.dicom.sources import list_entries, without_file_names
 from groundglass.errors import InputError, ReadError
 from groundglass.phantom import make_phantom
 
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
+_METAIMAGE_SUFFIXES = (".mha", ".mhd")
 
 
 class StudyKind(StrEnum):
@@ -68,7 +69,7 @@ def study_kind(path: Path) -> StudyKind:
     name = path.name.lower()
     if name.endswith(PHANTOM_SUFFIX):
         return StudyKind.PHANTOM
-    if name.endswith(METAIMAGE_SUFFIX):
+    if name.endswith(_METAIMAGE_SUFFIXES):
         return StudyKind.METAIMAGE
     if name.endswith(_NIFTI_SUFFIXES):
         return StudyKind.NIFTI
@@ -104,8 +105,6 @@ def open_study(case: Case) -> Volume:
             )
         if kind is StudyKind.PHANTOM:
             return make_phantom(read_phantom_settings(case.study)).volume
-        if kind is StudyKind.METAIMAGE:
-            return read_metaimage(case.study)
         if kind is StudyKind.IMAGE_STACK:
             return read_stack(case.study, stack_settings(case))
         return read_volume(select_chest_ct(read_study(case.study)))

@@ -14,6 +14,7 @@ class SourceKind(StrEnum):
     DICOM = "dicom"
     DICOM_MULTIFRAME = "dicom-multiframe"
     NIFTI = "nifti"
+    METAIMAGE = "metaimage"
     IMAGE_STACK = "image-stack"
 
 
@@ -41,8 +42,9 @@ class Instance:
     ----------
     path : Path
         The file that holds it.
-    member : str or None
-        Name inside the zip archive at `path`; None for a plain file.
+    member : int or None
+        Place in the directory of the zip archive at `path`, from 0: names may repeat. None for a
+        plain file.
     sop_class_uid, sop_instance_uid : str
         Empty for what is not DICOM.
     attributes : mapping of str to object
@@ -50,7 +52,7 @@ class Instance:
     """
 
     path: Path
-    member: str | None = None
+    member: int | None = None
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     attributes: Mapping[str, object] = field(default_factory=dict)

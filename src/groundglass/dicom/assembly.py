@@ -19,6 +19,7 @@ from groundglass.dicom.grid import AssemblySettings, lay_out
 from groundglass.dicom.hounsfield import is_exact, refuse_other_units, store_hu
 from groundglass.dicom.imagestack import read_stack
 from groundglass.dicom.limits import LIMITS
+from groundglass.dicom.metaimage import read_metaimage
 from groundglass.dicom.nifti import read_nifti
 from groundglass.dicom.padding import outside_the_field
 from groundglass.dicom.passes import passes_of
@@ -72,6 +73,8 @@ def read_volume(
     """
     if series.kind is SourceKind.NIFTI:
         volume = read_nifti(series)
+    elif series.kind is SourceKind.METAIMAGE:
+        volume = read_metaimage(series)
     elif series.kind is SourceKind.IMAGE_STACK:
         volume = read_stack(series)
     else:

@@ -9,13 +9,15 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.core.geometry import Geometry
 from groundglass.core.study import Series, SourceKind
 from groundglass.dicom.assembly import problem_with_units
 from groundglass.dicom.content import lung_height_mm
 from groundglass.dicom.frames import Frame, frames_of, slice_normal
 from groundglass.dicom.grid import AssemblySettings, lay_out
-from groundglass.dicom.kinds import computed_images, why_no_reconstruction, why_not_ct
+from groundglass.dicom.metaimage import read_metaimage_geometry
 from groundglass.dicom.nifti import read_nifti_geometry
+from groundglass.dicom.reconstructions import computed_images, why_no_reconstruction, why_not_ct
 from groundglass.dicom.wording import (
     Kernel,
     Region,
@@ -123,8 +125,8 @@ def judge(series: Series, name: str, settings: SelectionSettings) -> Candidate |
     settings : SelectionSettings
         What makes a series a chest CT.
     """
-    if series.kind is SourceKind.NIFTI:
-        return _judge_nifti(series, name, settings)
+    if series.kind in (SourceKind.NIFTI, SourceKind.METAIMAGE):
+        return _judge_volume_file(series, name, settings)
     if series.kind is SourceKind.IMAGE_STACK:
         return Candidate(series, name)
     frames = tuple(frame for instance in series.instances for frame in frames_of(instance))
@@ -268,10 +270,10 @@ def _kernel(frame: Frame) -> Kernel:
     return Kernel.LUNG if center[0] < _LUNG_WINDOW_HU else Kernel.SOFT
 
 
-def _judge_nifti(series: Series, name: str, settings: SelectionSettings) -> Candidate | str:
+def _judge_volume_file(series: Series, name: str, settings: SelectionSettings) -> Candidate | str:
     """By its grid. It names no part of the body; whether there is lung, the analysis will say."""
     try:
-        geometry, _ = read_nifti_geometry(series)
+        geometry = _geometry(series)
     except AssemblyError as error:
         return str(error)
     spacing = geometry.spacing_mm[0]
@@ -280,3 +282,10 @@ def _judge_nifti(series: Series, name: str, settings: SelectionSettings) -> Cand
         geometry.shape[0], coverage, spacing, settings
     )
     return reason if reason is not None else Candidate(series, name, coverage_mm=coverage)
+
+
+def _geometry(series: Series) -> Geometry:
+    """The grid of a volume file, its slices along the stored axis nearest to the body's."""
+    if series.kind is SourceKind.NIFTI:
+        return read_nifti_geometry(series)[0]
+    return read_metaimage_geometry(series)[0]

@@ -21,6 +21,10 @@ FILLED = (
 )
 CLIPPED = f"Voxels above {HIGHEST_STORED_HU} HU set to {HIGHEST_STORED_HU} HU."
 
+#: Part of the round field of view that may be no numbers. Our choice: interpolation leaves single
+#: ones; a mask over the lungs takes a fifth.
+_MOST_MISSING = 0.01
+
 #: A CT has air around or in the patient near -1000 HU and tissue near 0 HU.
 _AIR_HU = (-1100.0, -900.0)
 _TISSUE_HU = (-200.0, 300.0)
@@ -45,7 +49,7 @@ def store_hu(
     Parameters
     ----------
     stored : ndarray, shape (rows, columns)
-        Stored values.
+        Stored values. What is no number becomes the lowest HU; `MissingVoxels` tells.
     slope, intercept : float
         HU = slope × stored + intercept.
     target : ndarray of int16 or float32, shape (rows, columns)
@@ -58,7 +62,10 @@ def store_hu(
     set of str
         What was done that a reader should know: `FILLED`, `CLIPPED`.
     """
-    ends = sorted(slope * float(value) + intercept for value in (stored.min(), stored.max()))
+    numbers = stored if stored.dtype.kind in "iu" else stored[np.isfinite(stored)]
+    ends = [float(LOWEST_HU)] * 2
+    if numbers.size:
+        ends = sorted(slope * float(end) + intercept for end in (numbers.min(), numbers.max()))
     if (
         target.dtype == np.int16
         and slope == 1.0
@@ -88,6 +95,47 @@ def store_hu(
     if hu is not target:
         target[...] = hu
     return notes
+
+
+class MissingVoxels:
+    """Counts voxels that are no numbers (NaN or infinite), which `store_hu` sets to the lowest HU.
+
+    Outside the circle that touches the image's edges they mean that nothing was measured there.
+    Within it they may stand where lung was.
+    """
+
+    def __init__(self) -> None:
+        self._all = self._within = self._of = 0
+
+    def look(self, plane: NDArray[Any]) -> None:
+        """Count those of one plane of stored values, shape (rows, columns)."""
+        if plane.dtype.kind in "iu":
+            return
+        missing = ~np.isfinite(plane)
+        y, x = (np.linspace(-1, 1, side) for side in plane.shape)
+        field = y[:, None] ** 2 + x[None, :] ** 2 <= 1
+        self._all += int(missing.sum())
+        self._within += int(missing[field].sum())
+        self._of += int(field.sum())
+
+    def notes(self) -> set[str]:
+        """What to tell of them.
+
+        Raises
+        ------
+        AssemblyError
+            Too many where the patient is.
+        """
+        if self._within > _MOST_MISSING * self._of:
+            raise AssemblyError(
+                f"a volume of which {self._within / self._of:.0%} of the voxels within its round "
+                "field of view are no numbers (NaN or infinite)",
+                expected=f"at most {_MOST_MISSING:.0%}",
+                action="Give the volume before it was masked or computed with.",
+            )
+        if self._all == 0:
+            return set()
+        return {f"{self._all} voxels that are no numbers (NaN or infinite) set to {LOWEST_HU} HU."}
 
 
 def refuse_other_units(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:

@@ -1,32 +1,28 @@
-"""A stack of PNG or TIFF images whose scale, spacing and orientation the caller states."""
+"""A stack of PNG, JPEG or TIFF images whose scale, spacing and orientation the caller states."""
 
 from __future__ import annotations
 
 import re
-import struct
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, cast
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.geometry import Geometry, Vector
 from groundglass.core.study import Instance, Series, SourceKind
 from groundglass.core.volume import Volume
-from groundglass.dicom.hounsfield import is_exact, store_hu
+from groundglass.dicom.hounsfield import MissingVoxels, is_exact, store_hu
 from groundglass.dicom.limits import LIMITS
+from groundglass.dicom.pictures import Picture, as_grey, decode, pictures_in
 from groundglass.dicom.sources import Entry, Sources
 from groundglass.errors import AssemblyError, ReadError, SettingsError
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_TIFFS = (b"II*\0", b"MM\0*")
-_CODEC_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, struct.error,
-                 IndexError)  # fmt: skip
 #: What is found where a caller states nothing about images.
-UNSTATED = "PNG or TIFF images, which do not say what their values and spacing mean"
+UNSTATED = "PNG, JPEG or TIFF images, which do not say what their values and spacing mean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +134,25 @@ class ImageStackSettings:
         )
 
 
-def is_image(head: bytes) -> bool:
-    """Whether a file's first bytes are PNG's or TIFF's."""
-    return head.startswith((_PNG, *_TIFFS))
-
-
 def read_stack_header(
     entries: Sequence[Entry], settings: ImageStackSettings | None, sources: Sources
 ) -> Series:
-    """Images as a series, one instance per page.
+    """Images as one series, in the order of their names, one instance per page.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        PNG, JPEG or TIFF files.
+    settings : ImageStackSettings or None
+        What they do not say about themselves.
+    sources : Sources
+        Reads them.
 
     Raises
     ------
     ReadError
-        No settings were given, or the images differ in size.
+        No settings were given, an image is damaged or says something of its pixels that is not
+        understood, or the images differ in size or bits, or have no order.
     """
     if settings is None:
         raise ReadError(
@@ -160,76 +161,80 @@ def read_stack_header(
             "and which sides are front and right",
             action="State them, or give the DICOM files.",
         )
+    ordered = sorted(entries, key=lambda entry: natural_order(entry.name))
+    if len({entry.name for entry in ordered}) < len(ordered):
+        raise _unfit("images with one name, whose order nothing says")
     instances: list[Instance] = []
-    for entry in sorted(entries, key=lambda entry: _natural(entry.name)):
-        sizes = _page_sizes(sources.read(entry.path, entry.member, limit=LIMITS.encoded_bytes))
+    for entry in ordered:
+        name = PurePosixPath(entry.name).name
+        try:
+            data = sources.read(entry.path, entry.member, limit=LIMITS.encoded_bytes)
+            pictures = pictures_in(data)
+            for picture in pictures:
+                _refuse_bits(picture, settings)
+        except ReadError as error:
+            raise _in_file(name, error) from error
         instances += [
-            Instance(
-                path=entry.path,
-                member=entry.member,
-                attributes={"Rows": rows, "Columns": columns, "page": page, "settings": settings},
-            )
-            for page, (rows, columns) in enumerate(sizes)
-        ]
-    sizes_seen = {(i.attributes["Rows"], i.attributes["Columns"]) for i in instances}
-    if len(sizes_seen) != 1:
-        raise ReadError(
-            f"images of {len(sizes_seen)} sizes",
-            expected="one size in a stack",
-            action="Give the images of one series alone.",
-        )
+            Instance(entry.path, entry.member, attributes={
+                "Rows": picture.rows, "Columns": picture.columns, "picture": picture,
+                "settings": settings, "name": name,
+            })
+            for picture in pictures
+        ]  # fmt: skip
+    sizes = {(i.attributes["Rows"], i.attributes["Columns"]) for i in instances}
+    if len(sizes) != 1:
+        raise _unfit(f"images of {len(sizes)} sizes")
     return Series("", "", SourceKind.IMAGE_STACK, "", "image stack", tuple(instances))
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key by which slice 10 follows slice 9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Sort key by which slice 10 follows slice 9: digits of any script count as numbers.
+
+    Other characters that stand for numbers (①, ²) are letters here, as they are no digits of a
+    decimal number.
+    """
+    parts = re.split(r"(\d+)", name)  # every second part is decimal digits
+    key: list[tuple[int, str]] = []
+    for index, part in enumerate(parts):
+        if index % 2 == 0:
+            key.append((-1, part))
+            continue
+        digits = "".join(str(unicodedata.decimal(digit)) for digit in part).lstrip("0")
+        key.append((len(digits), digits))
+    return key
 
 
-def _page_sizes(data: bytes) -> list[tuple[int, int]]:
-    """(rows, columns) of each page, from the headers, before anything is decoded."""
-    try:
-        sizes = [_png_size(data)] if data.startswith(_PNG) else _tiff_sizes(data)
-    except struct.error as error:
-        raise _damaged("an image file that is cut off") from error
-    for rows, columns in sizes:
-        if not (0 < rows <= LIMITS.side_pixels and 0 < columns <= LIMITS.side_pixels):
-            raise _damaged(f"an image of {rows} × {columns} pixels")
-    return sizes
+def _refuse_bits(picture: Picture, settings: ImageStackSettings) -> None:
+    """Fewer bits than a CT's are a mask or a drawing; a window takes eight, no other number."""
+    if picture.bits < 8:
+        raise _unfit(f"an image of {picture.bits} bits a pixel")
+    scale = settings.scale
+    if isinstance(scale, DisplayWindow) and picture.bits != 8:
+        raise ReadError(
+            f"an image of {picture.bits} bits a pixel with a display window",
+            expected="8-bit pixels, or a HounsfieldScale",
+            action="Say how these values become HU.",
+        )
+    own = picture.calibration
+    stated = (scale.slope, scale.intercept) if isinstance(scale, HounsfieldScale) else None
+    if own not in ((1.0, 0.0), stated):
+        raise ReadError(
+            f"an ImageJ stack whose calibration makes {own[0]:g} × value + {own[1]:g} of its "
+            "values, where another scale is stated",
+            expected="the same scale (slope and intercept), or no calibration",
+            action="State the calibration's scale if it gives HU, or remove it in ImageJ.",
+        )
 
 
-def _png_size(data: bytes) -> tuple[int, int]:
-    columns, rows = struct.unpack_from(">II", data, 16)
-    return int(rows), int(columns)
+def _in_file(name: str, error: ReadError) -> ReadError:
+    return ReadError(f"{name}: {error.found}", expected=error.expected, action=error.action)
 
 
-def _tiff_sizes(data: bytes) -> list[tuple[int, int]]:
-    """Sizes in the chain of image file directories (TIFF 6.0 section 2)."""
-    order = "<" if data[:2] == b"II" else ">"
-    offset = int(struct.unpack_from(f"{order}I", data, 4)[0])
-    sizes: list[tuple[int, int]] = []
-    seen: set[int] = set()
-    while offset:
-        if offset in seen or len(seen) == LIMITS.frames:
-            raise _damaged(f"a TIFF file whose pages run in a circle, or over {LIMITS.frames}")
-        seen.add(offset)
-        count = int(struct.unpack_from(f"{order}H", data, offset)[0])
-        fields: dict[int, int] = {}
-        for index in range(count):
-            at = offset + 2 + 12 * index
-            tag, kind = struct.unpack_from(f"{order}HH", data, at)
-            form = "H" if kind == 3 else "I"
-            fields[tag] = int(struct.unpack_from(f"{order}{form}", data, at + 8)[0])
-        sizes.append((fields.get(257, 0), fields.get(256, 0)))
-        offset = int(struct.unpack_from(f"{order}I", data, offset + 2 + 12 * count)[0])
-    return sizes
-
-
-def _damaged(found: str) -> ReadError:
+def _unfit(found: str) -> ReadError:
     return ReadError(
         found,
-        expected="a complete grey PNG or TIFF image of a CT's size",
-        action="Export it again.",
+        expected="grey images of one size and type in a stack, in the order of their names",
+        action="Give the images of one series alone.",
     )
 
 
@@ -239,7 +244,7 @@ def read_stack(series: Series) -> Volume:
     Raises
     ------
     AssemblyError
-        An image cannot be decoded, has colours, or does not fit the stated window.
+        An image cannot be decoded, has colours, or is of another type than the first.
     """
     first = series.instances[0].attributes
     settings = first["settings"]
@@ -256,16 +261,29 @@ def read_stack(series: Series) -> Volume:
     if isinstance(settings.scale, DisplayWindow):
         low = intercept
         notes.add(f"HU known only within the window ({low:g} to {low + 255 * slope:g} HU).")
+    if any(cast(Picture, i.attributes["picture"]).lossy for i in series.instances):
+        notes.add("HU are near what they were: the images were compressed by JPEG.")
     hu: NDArray[Any] | None = None
+    stored: np.dtype[Any] | None = None
+    missing = MissingVoxels()
     with Sources() as sources:
         read = _FileReader(sources)
         for index, instance in enumerate(series.instances):
-            plane = _decode(instance, settings, read)
+            plane = _decode(instance, read)
             if hu is None:
+                stored = plane.dtype
                 exact = plane.dtype.kind in "iu" and is_exact(slope, intercept)
                 hu = np.empty(shape, np.int16 if exact else np.float32)
+            if plane.dtype != stored:
+                raise AssemblyError(
+                    f"{instance.attributes['name']}: {plane.dtype} pixels among {stored} ones",
+                    expected="one type of pixels in a stack",
+                    action="Export the slices again, all in one way.",
+                )
+            missing.look(plane)
             notes |= store_hu(plane, slope, intercept, hu[index])
     assert hu is not None  # noqa: S101
+    notes |= missing.notes()
     directions = settings.directions
     geometry = Geometry(shape, settings.spacing_mm, (0.0, 0.0, 0.0), directions)
     return Volume(hu, geometry, series, tuple(sorted(notes)))
@@ -276,41 +294,21 @@ class _FileReader:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._last: tuple[Path, str | None] | None = None
+        self._last: tuple[Path, int | None] | None = None
         self._data = b""
 
-    def __call__(self, path: Path, member: str | None) -> bytes:
+    def __call__(self, path: Path, member: int | None) -> bytes:
         if (path, member) != self._last:
             self._data = self._sources.read(path, member, limit=LIMITS.encoded_bytes)
             self._last = path, member
         return self._data
 
 
-def _decode(instance: Instance, settings: ImageStackSettings, read: _FileReader) -> NDArray[Any]:
-    page = int(str(instance.attributes["page"]))
+def _decode(instance: Instance, read: _FileReader) -> NDArray[Any]:
     try:
         data = read(instance.path, instance.member)
-        if data.startswith(_PNG):
-            plane = np.asarray(imagecodecs.png_decode(data))
-        else:
-            plane = np.asarray(imagecodecs.tiff_decode(data, index=page))
-    except (ReadError, *_CODEC_ERRORS) as error:
-        raise AssemblyError(
-            f"{instance.path.name}, which cannot be decoded ({type(error).__name__})",
-            expected="a complete PNG or TIFF image",
-            action="Export it again.",
-        ) from error
-    expected = (instance.attributes["Rows"], instance.attributes["Columns"])
-    if plane.shape != expected or plane.dtype.kind not in "iuf":
-        raise AssemblyError(
-            f"{instance.path.name}: pixels {plane.shape} of {plane.dtype}",
-            expected="a grey image: one number per pixel",
-            action="Export the slices without colours and without alpha.",
-        )
-    if isinstance(settings.scale, DisplayWindow) and plane.dtype != np.uint8:
-        raise AssemblyError(
-            f"{instance.path.name}: {plane.dtype} pixels with a display window",
-            expected="8-bit pixels, or a HounsfieldScale",
-            action="Say how these values become HU.",
-        )
-    return plane
+        picture = cast(Picture, instance.attributes["picture"])
+        return as_grey(decode(data, picture), lossy=picture.lossy)
+    except ReadError as error:
+        named = _in_file(str(instance.attributes["name"]), error)
+        raise AssemblyError(named.found, expected=named.expected, action=named.action) from error

@@ -51,8 +51,8 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._sources = Sources()
-        self._tables: dict[tuple[Path, str | None], list[Fragments]] = {}
-        self._held: dict[tuple[Path, str | None], bytes] = {}
+        self._tables: dict[tuple[Path, int | None], list[Fragments]] = {}
+        self._held: dict[tuple[Path, int | None], bytes] = {}
         self._lock = RLock()
 
     def __enter__(self) -> Self:

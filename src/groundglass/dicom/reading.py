@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 from groundglass.core.cores import usable_cores
 from groundglass.core.quiet import quietly
 from groundglass.core.study import Instance, Rejection, Series, SourceKind, Study
 from groundglass.dicom.header import FIRST_LOOK, looks_like_dicom, read_header
-from groundglass.dicom.imagestack import ImageStackSettings, is_image, read_stack_header
+from groundglass.dicom.imagestack import ImageStackSettings, read_stack_header
+from groundglass.dicom.metaimage import is_metaimage, read_metaimage_header
 from groundglass.dicom.nifti import is_nifti, read_nifti_header
+from groundglass.dicom.pictures import IMAGE_SUFFIXES, is_picture
 from groundglass.dicom.pixels import FrameReader
-from groundglass.dicom.sources import Entry, Sources, list_entries
+from groundglass.dicom.sources import Entry, Sources, UnreadableMember, list_entries
 from groundglass.dicom.twins import drop_twins
+from groundglass.dicom.unread import why_unread
 from groundglass.errors import ReadError
 
 Progress = Callable[[int, int], None]
@@ -24,6 +27,8 @@ Progress = Callable[[int, int], None]
 #: Threads that read headers: enough to hide the latency of a network drive.
 READERS = min(8, 2 + len(usable_cores()))
 _SHOWN_REASONS = 5
+#: Files that are a volume of their own.
+_VOLUMES = {SourceKind.NIFTI: "NIfTI volume", SourceKind.METAIMAGE: "MetaImage volume"}
 
 
 def read_study(
@@ -40,9 +45,10 @@ def read_study(
     Parameters
     ----------
     path : str or Path
-        A folder, a zip archive, or one file: DICOM (classic or multi-frame), NIfTI, PNG or TIFF.
+        A folder, a zip archive, or one file: DICOM (classic or multi-frame), NIfTI,
+        MetaImage, PNG, JPEG or TIFF.
     stack : ImageStackSettings, optional
-        Scale, spacing and orientation of PNG or TIFF images. Without it they are passed over.
+        Scale, spacing and orientation of PNG, JPEG or TIFF images. Without it they are passed over.
     progress : callable, optional
         Called with (files done, files in all).
 
@@ -54,7 +60,7 @@ def read_study(
     Raises
     ------
     ReadError
-        No file could be used.
+        No file could be used, or a zip archive is damaged: it is believed whole or not at all.
     """
     return read_entries(*list_entries(Path(path)), stack=stack, progress=progress)
 
@@ -90,22 +96,20 @@ def read_entries(
                 found.append(read)
                 if progress is not None:
                     progress(len(found), len(entries))
+        refuse_damaged_archives(entries, found)
         instances: list[tuple[str, Instance]] = []
-        images: list[Entry] = []
         for entry, read in zip(entries, found, strict=True):
             if isinstance(read, ReadError):
                 rejected.append(Rejection(entry.name, str(read)))
-            elif isinstance(read, Entry):
-                images.append(read)
-            else:
+            elif isinstance(read, Instance):
                 instances.append((entry.name, read))
         with FrameReader() as reader:
             kept, twins = drop_twins(instances, reader)
         rejected += twins
+        rejected = without_voxel_files(rejected, kept, entries)
         series = _sort_into_series(kept)
-        if images:
-            stacked, refused = _stack_images(images, stack, sources)
-            series, rejected = series + stacked, rejected + refused
+        stacked, refused = _stack_images(entries, found, stack, sources)
+        series, rejected = series + stacked, rejected + refused
     if not series:
         raise nothing_read(len(entries), rejected)
     return Study(tuple(series), tuple(sorted(rejected, key=lambda r: (r.what, r.reason))))
@@ -130,26 +134,80 @@ def _read_one(entry: Entry, sources: Sources) -> Instance | Entry | ReadError:
         head = first_bytes(entry, sources)
         if looks_like_dicom(head):
             return read_header(entry, sources, head)
-        if is_nifti(entry, head):
-            return read_nifti_header(entry)
+        if is_volume_file(head):
+            return read_volume_file(entry, sources, head)
+        return entry if is_picture(head) else why_unread(entry, sources, head)
     except ReadError as error:
         return error
-    if is_image(head):
-        return entry
-    return ReadError(
-        "a zip archive inside the input" if head[:4] == b"PK\3\4" else "no image format",
-        expected="DICOM, NIfTI, PNG or TIFF",
-        action="Unpack it, or give it by itself, if it holds images.",
-    )
+
+
+def is_volume_file(head: bytes) -> bool:
+    """Whether a file's first bytes are those of NIfTI or MetaImage: a volume of its own."""
+    return is_nifti(head) or is_metaimage(head)
+
+
+def read_volume_file(entry: Entry, sources: Sources, head: bytes) -> Instance:
+    """The instance in a volume file.
+
+    Raises
+    ------
+    ReadError
+        It is damaged, or no volume of one real number per voxel.
+    """
+    if is_nifti(head):
+        return read_nifti_header(entry, sources, head)
+    return read_metaimage_header(entry, sources, head)
+
+
+def refuse_damaged_archives(
+    entries: Sequence[Entry], found: Sequence[Instance | Entry | ReadError]
+) -> None:
+    """Refuse all that comes from an archive a file of which is damaged.
+
+    Which series that file is of, nobody knows: a stack may have lost its end, and would not show
+    it.
+
+    Raises
+    ------
+    ReadError
+        One of the files is damaged in its archive.
+    """
+    damaged = [
+        (entry, read)
+        for entry, read in zip(entries, found, strict=True)
+        if isinstance(read, UnreadableMember)
+    ]
+    if damaged:
+        first, reason = damaged[0]
+        count = sum(entry.path == first.path for entry, _ in damaged)
+        of = sum(entry.path == first.path for entry in entries)
+        raise ReadError(
+            f"a zip archive of which {count} of {of} files cannot be used; the first: "
+            f"{reason.found}",
+            expected=reason.expected,
+            action=reason.action,
+        )
+
+
+def without_voxel_files(
+    rejected: Sequence[Rejection], volumes: Sequence[Instance], entries: Sequence[Entry]
+) -> list[Rejection]:
+    """The rejections but for files that hold the voxels of a header beside them."""
+    pairs = [(v, cast(Instance, v.attributes.get("voxels", v))) for v in volumes]
+    used = {(two.path, two.member) for _, two in pairs}
+    used -= {(one.path, one.member) for one, _ in pairs}
+    names = {entry.name for entry in entries if (entry.path, entry.member) in used}
+    return [rejection for rejection in rejected if rejection.what not in names]
 
 
 def _sort_into_series(instances: Sequence[Instance]) -> list[Series]:
     groups: defaultdict[tuple[str, ...], list[Instance]] = defaultdict(list)
     series: list[Series] = []
     for instance in instances:
-        if not instance.sop_class_uid:
+        kind = instance.attributes.get("kind")
+        if isinstance(kind, SourceKind):
             # Not the file's name: exports like to put the patient's name into it.
-            series.append(Series("", "", SourceKind.NIFTI, "", "NIfTI volume", (instance,)))
+            series.append(Series("", "", kind, "", _VOLUMES[kind], (instance,)))
             continue
         keys = ("StudyInstanceUID", "SeriesInstanceUID", "Modality")
         groups[tuple(str(instance.attributes.get(key, "")) for key in keys)].append(instance)
@@ -182,12 +240,37 @@ def _series_order(series: Series) -> tuple[bool, int, str, str]:
 
 
 def _stack_images(
-    images: Sequence[Entry], stack: ImageStackSettings | None, sources: Sources
+    entries: Sequence[Entry],
+    found: Sequence[Instance | Entry | ReadError],
+    stack: ImageStackSettings | None,
+    sources: Sources,
 ) -> tuple[list[Series], list[Rejection]]:
+    """The images as one series, unless one is missing: their order alone says where they lie."""
+    images = [read for read in found if isinstance(read, Entry)]
+    if not images:
+        return [], []
+    lost = sum(
+        isinstance(read, ReadError) and _is_named_as_image(entry.name)
+        for entry, read in zip(entries, found, strict=True)
+    )
+    if lost and stack is not None:
+        reason = str(
+            ReadError(
+                f"a stack of images of which {lost} cannot be read",
+                expected="every slice",
+                action="Copy or export the images again.",
+            )
+        )
+        return [], [Rejection(entry.name, reason) for entry in images]
     try:
         return [read_stack_header(images, stack, sources)], []
     except ReadError as error:
         return [], [Rejection(entry.name, str(error)) for entry in images]
+
+
+def _is_named_as_image(name: str) -> bool:
+    path = PurePosixPath(name.lower())  # ._ begins what macOS lays beside each file
+    return path.suffix in IMAGE_SUFFIXES and not path.name.startswith("._")
 
 
 def nothing_read(count: int, rejected: Sequence[Rejection]) -> ReadError:
@@ -203,6 +286,6 @@ def nothing_read(count: int, rejected: Sequence[Rejection]) -> ReadError:
         lines.append(f"and {len(reasons) - _SHOWN_REASONS} more reasons")
     return ReadError(
         f"no usable image among {count} files" + (f" ({'; '.join(lines)})" if lines else ""),
-        expected="at least one DICOM, NIfTI, PNG or TIFF image",
+        expected="at least one DICOM, NIfTI, MetaImage, PNG, JPEG or TIFF image",
         action="Check that this is the right folder and that the export was complete.",
     )

@@ -7,21 +7,30 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
-from groundglass.core.study import Rejection
+from groundglass.core.study import Instance, Rejection
 from groundglass.dicom.header import looks_like_dicom, read_study_uid
-from groundglass.dicom.imagestack import is_image
 from groundglass.dicom.limits import LIMITS
-from groundglass.dicom.nifti import is_nifti
-from groundglass.dicom.reading import READERS, Progress, first_bytes, nothing_read
-from groundglass.dicom.sources import Entry, Sources, list_entries
+from groundglass.dicom.pictures import is_picture
+from groundglass.dicom.reading import (
+    READERS,
+    Progress,
+    first_bytes,
+    is_volume_file,
+    nothing_read,
+    read_volume_file,
+    without_voxel_files,
+)
+from groundglass.dicom.sources import Entry, Sources, UnreadableMember, list_entries
+from groundglass.dicom.unread import why_unread
 from groundglass.errors import ReadError
 
-_ZIP = b"PK\3\4"
-#: Bytes of a NIfTI file that tell it from others, beside its size.
-_NIFTI_LOOK = 2**20
+#: Bytes of a volume file that tell it from others, beside its size.
+_VOLUME_LOOK = 2**20
 #: Hexadecimal digits of a name: among a million studies two share one with a chance of 1 in 500.
 _DIGITS = 12
 
@@ -33,10 +42,10 @@ class StudyFiles:
     Parameters
     ----------
     name : str
-        Made from the UID (of NIfTI: from the content) by a hash: names nobody, and is the same
-        wherever the files lie.
+        Made from the UID (of NIfTI and MetaImage: from the content) by a hash: names nobody, and is
+        the same wherever the files lie.
     study_instance_uid : str
-        Empty for NIfTI.
+        Empty for NIfTI and MetaImage.
     entries : tuple of Entry
         At least one.
     """
@@ -60,8 +69,9 @@ def find_studies(
     """Tell the studies in a pile of files apart.
 
     DICOM files belong to the study whose Study Instance UID they hold, in whichever folder, zip
-    archive or input they lie. A NIfTI file is a study of its own. PNG and TIFF images are set
-    aside: nothing in them says which belong together. Headers are read as far as the UID.
+    archive or input they lie. A NIfTI or MetaImage file is a study of its own. PNG, JPEG and TIFF
+    images are set aside: nothing in them says which belong together. Headers are read as far as the
+    UID.
 
     Parameters
     ----------
@@ -89,6 +99,8 @@ def find_studies(
         warnings.simplefilter("ignore", UserWarning)  # each damaged file has its reason
         entries, rejected = _list_all(inputs, but)
         found: dict[str, tuple[str, list[Entry]]] = {}
+        volumes: list[Instance] = []
+        damaged: list[Entry] = []
         with ThreadPoolExecutor(READERS) as pool:
             looks = pool.map(lambda entry: _look(entry, sources), entries)
             for done, (entry, look) in enumerate(zip(entries, looks, strict=True), 1):
@@ -96,12 +108,19 @@ def find_studies(
                     progress(done, len(entries))
                 if isinstance(look, ReadError):
                     rejected.append(Rejection(entry.name, str(look)))
-                elif look.uid or look.key not in found:
+                    damaged += [entry] if isinstance(look, UnreadableMember) else []
+                    continue
+                volumes += [] if look.volume is None else [look.volume]
+                if look.uid or look.key not in found:
                     found.setdefault(look.key, (look.uid, []))[1].append(entry)
                 else:
-                    rejected.append(Rejection(entry.name, "a copy of another NIfTI file"))
+                    rejected.append(Rejection(entry.name, "a copy of another volume file"))
+    rejected = without_voxel_files(rejected, volumes, entries)
     if not found:
         raise nothing_read(len(entries), rejected)
+    for _, own in found.values():  # whose the damaged file is, nobody knows: none is whole
+        archives = {entry.path for entry in own}
+        own += [entry for entry in damaged if entry.path in archives]
     studies = (StudyFiles(_name(key), uid, tuple(own)) for key, (uid, own) in found.items())
     return tuple(studies), tuple(sorted(rejected, key=lambda r: (r.what, r.reason)))
 
@@ -111,10 +130,15 @@ def _list_all(
 ) -> tuple[list[Entry], list[Rejection]]:
     """Every file once, whichever of the inputs hold it; archives opened, but not those in them."""
     passed_over = None if but is None else but.resolve()
-    entries: dict[tuple[Path, str | None], Entry] = {}
+    entries: dict[tuple[Path, int | None], Entry] = {}
     rejected: list[Rejection] = []
     for root in map(Path, inputs):
-        listed, refused = list_entries(root.resolve(), most=LIMITS.files_of_studies)
+        try:
+            listed, refused = list_entries(root.resolve(), most=LIMITS.files_of_studies)
+        except ReadError as error:
+            if not zipfile.is_zipfile(root):
+                raise
+            listed, refused = [], [Rejection(root.name, str(error))]
         rejected += refused
         for entry in listed:
             if passed_over in entry.path.parents:
@@ -149,6 +173,7 @@ class _Look:
 
     key: str
     uid: str = ""
+    volume: Instance | None = None
 
 
 def _look(entry: Entry, sources: Sources) -> _Look | ReadError:
@@ -157,25 +182,29 @@ def _look(entry: Entry, sources: Sources) -> _Look | ReadError:
         if looks_like_dicom(head):
             uid = read_study_uid(entry, sources, head)
             return _Look(uid, uid) if uid else _without_uid()
-        if is_nifti(entry, head):
-            content = sources.read(entry.path, entry.member, limit=_NIFTI_LOOK)
-            return _Look(f"{entry.size} {hashlib.sha256(content).hexdigest()}")
+        if is_volume_file(head):
+            with suppress(ReadError):  # what is wrong with it, its analysis says
+                return _look_at_volume(read_volume_file(entry, sources, head), sources)
+            return _look_at_volume(Instance(entry.path, entry.member), sources)
     except ReadError as error:
         return error
+    if not is_picture(head):
+        return why_unread(entry, sources, head)
     return ReadError(
-        _what(head),
-        expected="DICOM or NIfTI",
-        action="Give PNG or TIFF images to `groundglass run`, which asks what they mean; unpack "
-        "archives inside archives.",
+        "an image that does not say which study it belongs to",
+        expected="DICOM, NIfTI or MetaImage",
+        action="Give PNG, JPEG or TIFF images to `groundglass run`, which asks what they mean.",
     )
 
 
-def _what(head: bytes) -> str:
-    if head.startswith(_ZIP):
-        return "a zip archive that is damaged, inside another, or not called .zip"
-    if is_image(head):
-        return "an image that does not say which study it belongs to"
-    return "no image format"
+def _look_at_volume(volume: Instance, sources: Sources) -> _Look:
+    """What tells a volume file, with the voxels beside it, from others."""
+    parts = []
+    for one in (volume, cast(Instance, volume.attributes.get("voxels", volume))):
+        size = sources.size(one.path, one.member)
+        content = sources.read(one.path, one.member, limit=_VOLUME_LOOK)
+        parts.append(f"{size} {hashlib.sha256(content).hexdigest()}")
+    return _Look(" ".join(dict.fromkeys(parts)), volume=volume)
 
 
 def _without_uid() -> ReadError:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from groundglass.core.study import Rejection, Series
 from groundglass.dicom.frames import Frame, frames_of, slice_normal
-from groundglass.dicom.kinds import is_reconstruction
+from groundglass.dicom.reconstructions import is_reconstruction
 from groundglass.dicom.stacks import differences
 
 #: Cosine between normals from which stacks run the same way: 8°, between axial and anything else.

@@ -128,7 +128,7 @@ class Envelope:
         """
         for keys in _DATES:
             date, time = (str(self.header.get(key) or "").strip() for key in keys)
-            if len(date) == 8 and date.isdigit():
+            if len(date) == 8 and date.isascii() and date.isdigit():
                 return date, time or _NO_DATE[1]
         return _NO_DATE
 

@@ -122,7 +122,7 @@ def _order(name: str) -> tuple[int, float, str]:
 
 
 def _number_in(name: str) -> float:
-    words = (word for word in name.split() if word.replace(".", "", 1).isdigit())
+    words = (word for word in name.split() if word.replace(".", "", 1).isdecimal())
     return float(next(words, 0.0))
 
 
