@@ -13,8 +13,24 @@ help: ## list these commands
 demo: $(VENV)/.run ## install, make a synthetic study, analyse it, write demo/report/report.html
 	$(BIN)/groundglass demo --out demo
 
+# The processor as the tests see it: its own, held down to an older one's, or with bf16. Each library
+# is told in its own words; OpenCV complains of the name of a feature that the processor lacks.
+PROCESSOR ?= own
+ifeq ($(filter own avx2 sse4 bf16,$(PROCESSOR)),)
+  $(error PROCESSOR=$(PROCESSOR): expected own, avx2, sse4 or bf16)
+endif
+NEWER := X86_V4 AVX512_ICL AVX512_SPR
+OPENCV_AVX512 := $(if $(shell grep -sw -m1 avx512f /proc/cpuinfo),AVX512-SKX)
+PROCESSOR_own :=
+PROCESSOR_avx2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswell \
+  OPENCV_IPP=avx2 OPENCV_CPU_DISABLE=$(OPENCV_AVX512) NPY_DISABLE_CPU_FEATURES="$(NEWER)"
+PROCESSOR_sse4 := ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Nehalem \
+  OPENCV_IPP=sse42 OPENCV_CPU_DISABLE=AVX,FP16,FMA3,AVX2,$(OPENCV_AVX512) \
+  NPY_DISABLE_CPU_FEATURES="X86_V3 $(NEWER)"
+PROCESSOR_bf16 := PYTHONPATH=$(CURDIR)/tests/processors/bf16
+
 test: $(VENV)/.dev ## install everything and run the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered $(TESTS)
+	$(PROCESSOR_$(PROCESSOR)) $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered $(TESTS)
 
 check: $(VENV)/.dev ## format, lint, types, import directions
 	$(BIN)/ruff format --check .

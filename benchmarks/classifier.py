@@ -19,7 +19,7 @@ from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Run, Target, in_turn, repeated, seconds
 from benchmarks.study_files import MadeStudy, made, read
 from groundglass.core.result import SliceGroup
-from groundglass.infer import Bundle, Classifier, CpuEngine, load_bundle
+from groundglass.infer import Bundle, Classifier, CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import ENCODER, HEAD
 from groundglass.pipeline import Triage
 from groundglass.prepare import gather, prepare
@@ -72,7 +72,7 @@ class Ours:
     run : Run
         Times it.
     logits : list of float
-        What comes out.
+        What comes out in f32, in which networks are told apart on any processor.
     """
 
     run: Run
@@ -81,8 +81,9 @@ class Ours:
     @classmethod
     def of(cls, bundle: Bundle, group: SliceGroup, images: NDArray[np.uint8]) -> Ours:
         """A bundle's encoder and head."""
-        classifier = Classifier(bundle, CpuEngine())
-        logits = classifier.logits(classifier(group, images).features)
+        classifier = Classifier(bundle, CpuEngine(Precision.AUTO))
+        exact = Classifier(bundle, CpuEngine(Precision.F32))
+        logits = exact.logits(exact(group, images).features)
         return cls(seconds(lambda: classifier(group, images)), logits.tolist())
 
 
@@ -173,6 +174,7 @@ def _group(bench: Bench) -> Iterator[tuple[dict[str, Ours], dict[str, Any]]]:
             "images": str(path),
             "encoder": str(bundle.path(ENCODER)),
             "head": str(bundle.path(HEAD)),
+            "precision": CpuEngine(Precision.AUTO).precision.value,
         }
         with suppress(ImportError):
             published = load_bundle(published_bundle(bundle, Path(folder) / "published"))

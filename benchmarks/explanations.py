@@ -1,7 +1,8 @@
 """Heat maps against truth: `python -m benchmarks.explanations` prints every table, for any bundle.
 
 Phantom patients the bundle calls right, of seeds no training has seen. The methods are given the
-same key slices. Intervals: 95 %, percentile bootstrap over patients, 2000 resamples.
+same key slices. In f32, whatever the processor offers. Intervals: 95 %, percentile bootstrap over
+patients, 2000 resamples.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from groundglass.infer import (
     Classifier,
     CpuEngine,
     GroupEvidence,
+    Precision,
     Segmenter,
     load_bundle,
     vote,
@@ -78,7 +80,7 @@ class Networks:
     @classmethod
     def of(cls, bundle: Bundle, head_from: Callable[[HeadWeights], HeadWeights] = lambda w: w):
         """Load them; `head_from` may replace the head's weights in the gradients."""
-        engine = CpuEngine()
+        engine = CpuEngine(Precision.F32)
         classifier = Classifier(bundle, engine)
         weights = head_from(HeadWeights.of(engine.constants(bundle.path(HEAD))))
         classes = (len(bundle.labels), bundle.labels.index(bundle.healthy))
@@ -460,7 +462,7 @@ def cost(networks: Networks, slices: int, runs: int) -> list[str]:
         f"{DEFAULT}, without consistency": replace(METHODS[DEFAULT], consistency_slices=0),
         f"{DEFAULT}, with consistency": METHODS[DEFAULT],
     }.items():
-        triage = Triage(networks.bundle, CpuEngine(), explaining)
+        triage = Triage(networks.bundle, CpuEngine(Precision.F32), explaining)
         times = [_processor_seconds(triage, volume) for _ in range(runs)]
         _, parts = judged(networks, volume)
         evidence = Patient(**parts, lesion={}).evidence  # type: ignore[arg-type]

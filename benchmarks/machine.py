@@ -11,7 +11,7 @@ from typing import Any
 
 import groundglass
 from groundglass.core.cores import usable_cores
-from groundglass.infer import CpuEngine, load_bundle
+from groundglass.infer import CpuEngine, Precision, load_bundle
 
 #: Instruction sets that decide how fast matrices are multiplied, in Linux's names.
 _TELLING = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16",
@@ -21,7 +21,7 @@ _PACKAGES = ("numpy", "opencv-python-headless", "imagecodecs", "pydicom", "highd
 
 def machine(bundle: str) -> dict[str, Any]:
     """CPU, memory, versions; what the document's head says."""
-    engine = CpuEngine()
+    engine = CpuEngine(Precision.AUTO)
     loaded = load_bundle(bundle)
     info = _read("/proc/cpuinfo")
     return {

@@ -15,7 +15,7 @@ from benchmarks.samples import Pairs, Run, Sample, Target, in_turn, repeated, se
 from benchmarks.study_files import MadeStudy, made, read
 from groundglass.core.geometry import Geometry
 from groundglass.core.volume import Volume
-from groundglass.infer import CpuEngine, Segmenter, load_bundle
+from groundglass.infer import CpuEngine, Precision, Segmenter, load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.pipeline import find_lungs
 from groundglass.prepare import segmenter_images
@@ -35,7 +35,7 @@ def section(bench: Bench) -> Section:
     bundle = load_bundle(bench.bundle)
     bench.tell(f"reading {_SLICES} slices")
     volume, _ = read(made(MadeStudy(_SLICES), bench.studies)).to_axial()
-    segmenter = Segmenter(bundle.path(SEGMENTER), CpuEngine())
+    segmenter = Segmenter(bundle.path(SEGMENTER), CpuEngine(Precision.AUTO))
     images = segmenter_images(volume, bundle.recipe)[:: _SLICES // _ALONE]
 
     def masks(of: Volume = volume) -> NDArray[np.bool_]:

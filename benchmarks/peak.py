@@ -116,9 +116,9 @@ def section(bench: Bench) -> Section:
     found.rows.append(Row("memory bandwidth", rate, unit="GB/s", note=note))
     found.text += [_BOUNDS, table(_BOUNDS_HEADER, [one.cells() for one in bounds])]
     bench.tell("time by operator")
-    for name, (file, batch, outputs) in _graphs(bundle).items():
-        words = f"**{name}, batch {batch}, by operator, run by OpenVINO**"
-        found.text += [words, _profile(file, batch, outputs)]
+    for name, graph in _graphs(bundle).items():
+        words = f"**{name}, batch {graph[1]}, by operator, run by OpenVINO in {formats[-1].value}**"
+        found.text += [words, _profile(graph, formats[-1])]
     return found
 
 
@@ -198,7 +198,7 @@ def _networks(bench: Bench, bundle: Bundle, precision: Precision) -> Networks:
 
 def _encoder_outputs(bundle: Bundle) -> tuple[str, ...]:
     """Those of the verdict: features, and the last layer for the heat maps."""
-    return FEATURES, CpuEngine().outputs(bundle.path(ENCODER))[-1]
+    return FEATURES, CpuEngine(Precision.F32).outputs(bundle.path(ENCODER))[-1]
 
 
 def _graphs(bundle: Bundle) -> dict[str, tuple[str, int, tuple[str, ...]]]:
@@ -236,21 +236,27 @@ def _openvino_product(precision: Precision) -> Run:
 
 
 def _openvino() -> Any:
-    CpuEngine()  # keeps its usage reports from going out
+    CpuEngine(Precision.F32)  # keeps its usage reports from going out
     return sys.modules["openvino"]
 
 
 def _compiled(model: Any, precision: Precision, *, profiled: bool = False) -> Any:
-    hints = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": precision.value,
-        "PERF_COUNT": profiled,
-    }
-    return _openvino().Core().compile_model(model, "CPU", hints).create_infer_request()
+    core = _openvino().Core()
+    compiled = core.compile_model(
+        model,
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": precision.value,
+            "PERF_COUNT": profiled,
+        },
+    )
+    return compiled.create_infer_request()
 
 
-def _profile(file: str, batch: int, outputs: tuple[str, ...]) -> str:
+def _profile(graph: tuple[str, int, tuple[str, ...]], precision: Precision) -> str:
     """Where a network's time goes, by kind of operator; the engine's own clock."""
+    file, batch, outputs = graph
     ov = _openvino()
     model = ov.Core().read_model(file)
     if outputs:
@@ -260,7 +266,7 @@ def _profile(file: str, batch: int, outputs: tuple[str, ...]) -> str:
     shape = model.input(0).get_partial_shape()
     shape[0] = batch
     model.reshape(shape)
-    request = _compiled(model, CpuEngine().precision, profiled=True)
+    request = _compiled(model, precision, profiled=True)
     size = [int(n) for n in request.get_input_tensor().shape]
     given = [np.random.default_rng(0).integers(0, 255, size).astype(np.uint8)]
     for _ in range(5):

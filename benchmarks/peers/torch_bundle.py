@@ -9,7 +9,7 @@ from benchmarks.peers.torch_running import prepared
 
 
 def prepare(options: Options) -> Prepared:
-    """Options: `images`, an .npy file of (50, size, size) uint8; `encoder`, `head`; `compiled`."""
+    """Options: `encoder`, `head`; `images`, `compiled`, `precision` as `prepared` has them."""
     from benchmarks.peers.onnx_in_torch import OnnxInTorch  # noqa: PLC0415
 
     encoder = OnnxInTorch(Path(options["encoder"]), "features").eval()

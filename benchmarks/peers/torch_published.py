@@ -8,6 +8,6 @@ from benchmarks.published import published_networks
 
 
 def prepare(options: Options) -> Prepared:
-    """Options: `images`, an .npy file of (50, size, size) uint8; `compiled`."""
+    """Options: `images`, `compiled`, `precision` as `prepared` has them."""
     encoder, head = published_networks()
     return prepared(lambda images: head(encoder.encode(images / 255.0)[None]), options)

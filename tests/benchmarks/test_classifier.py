@@ -48,5 +48,5 @@ def test_the_published_network_has_the_same_weights_for_us_and_for_the_peer(tmp_
     with torch.inference_mode():
         floats = torch.from_numpy(images)[:, None].float() / 255
         theirs = head(encoder.encode(floats)[None])[0].tolist()
-    assert same_network(ours.logits, theirs).startswith("the same network")
+    assert ours.logits == pytest.approx(theirs, abs=1e-5)  # in f32, whatever is timed
     assert encoder.widths == (16, 32, 64, 128)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,9 +12,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from child_environment import child_environment
 from groundglass.cli.app import app
-
-SOURCES = Path(__file__).resolve().parents[2] / "src"
 
 Invoke = Callable[..., Result]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -42,7 +40,7 @@ def command() -> Command:
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "PYTHONPATH": str(SOURCES), "COLUMNS": "100", **more},
+            env=child_environment(COLUMNS="100", **more),
         )
 
     return run

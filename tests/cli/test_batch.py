@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 import signal
 import subprocess
@@ -14,12 +13,11 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from child_environment import child_environment
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
 from groundglass.report.writing import alone
 from made_ct import ct_series, write
 from made_work import alive, eventually
-
-SOURCES = Path(__file__).resolve().parents[2] / "src"
 
 Invoke = Callable[..., Result]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -131,7 +129,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        env=child_environment(),
     )
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import jsonschema
+import openvino as ov
 import pytest
 from typer.testing import Result
 
@@ -270,6 +271,24 @@ def test_a_broken_run_of_something_else_is_not_mixed_in(
     done = invoke(*command, "--split", "all", "--resume")
     assert done.exit_code == 1
     assert "something else" in done.stderr
+
+
+def test_a_run_does_not_go_on_in_another_number_format(
+    invoke: Invoke, command: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` on a processor with bf16 is not what it was on the one the run was broken off on."""
+
+    def killed(_case):
+        raise Killed
+
+    monkeypatch.setattr(running, "open_study", killed)
+    monkeypatch.setattr(ov.Core, "get_property", lambda *_: ["FP32"])
+    with pytest.raises(Killed):
+        invoke(*command)
+    monkeypatch.setattr(ov.Core, "get_property", lambda *_: ["FP32", "BF16"])
+    done = invoke(*command, "--resume")
+    assert done.exit_code == 1
+    assert "number format" in done.stderr
 
 
 def test_several_workers_give_the_same_answers(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -16,9 +15,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from child_environment import child_environment
 from groundglass.serve.settings import example_settings, load_settings
-
-SOURCES = Path(__file__).resolve().parents[2] / "src"
 
 Invoke = Callable[..., Result]
 
@@ -104,7 +102,7 @@ def test_it_serves_until_it_is_told_to_stop_and_logs_lines_of_json(config: Path)
     port = load_settings(config).http.port
     node = subprocess.Popen(
         [sys.executable, "-m", "groundglass", "serve"],
-        env={**os.environ, "PYTHONPATH": str(SOURCES), "GROUNDGLASS_CONFIG": str(config)},
+        env=child_environment(GROUNDGLASS_CONFIG=str(config)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -145,7 +143,7 @@ def test_what_breaks_in_a_thread_is_logged_without_its_text() -> None:
     """Nor does any other library's line reach the log, which may quote a header."""
     done = subprocess.run(
         [sys.executable, "-c", _BREAKING],
-        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        env=child_environment(),
         capture_output=True,
         text=True,
         check=True,

@@ -88,6 +88,9 @@ def run(request: Request) -> ExitCode:
     facts = CohortFacts(cohort.path.name, sha256_of(cohort.path), request.split)
     bundle = load_bundle(request.bundle)
     second = load_bundle(request.compare) if request.compare is not None else None
+    # Settled once: what another processor offers must not be mixed in where a run goes on there.
+    format_in_use = CpuEngine(Precision(request.precision)).precision.value
+    request = replace(request, precision=format_in_use)
     checks = []
     for one in filter(None, (bundle, second)):
         _refuse_labels(cohort, one)
@@ -105,8 +108,7 @@ def run(request: Request) -> ExitCode:
         evaluation = compared_with(evaluation, theirs, second, checks[1])
         tables["predictions-compared.csv"] = other.table(probe=False).content(theirs)
     with waiting("Writing the report"):
-        precision = CpuEngine(Precision(request.precision)).precision.value
-        write_evaluation(evaluation, precision, tables, request.out)
+        write_evaluation(evaluation, request.precision, tables, request.out)
     Journal.end(partial)
     _tell(evaluation, request.out, voice)
     return ExitCode.DONE

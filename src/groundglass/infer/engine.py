@@ -66,10 +66,11 @@ class CpuEngine:
     Parameters
     ----------
     precision : Precision
-        The number format asked for.
+        The number format asked for. It has no default: who means one format must not get another
+        on another processor, and who takes what the processor offers says AUTO.
     """
 
-    def __init__(self, precision: Precision = Precision.AUTO) -> None:
+    def __init__(self, precision: Precision) -> None:
         # OpenVINO reports its use over the network and leaves an identifier in the home folder.
         # From a hospital nothing goes out: None makes its import of the reporter fail, which it
         # takes as "do not report".
@@ -109,8 +110,13 @@ class CpuEngine:
             stack = translate(model)
             if stack is not None:
                 return WinogradNetwork(stack)
-        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.precision.value}
-        return _OpenVinoNetwork(self._core.compile_model(model, "CPU", hints), batch)
+        # f32 must be said too: where the processor has bf16, OpenVINO would take that by itself.
+        compiled = self._core.compile_model(
+            model,
+            "CPU",
+            {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.precision.value},
+        )
+        return _OpenVinoNetwork(compiled, batch)
 
     def outputs(self, path: Path) -> tuple[str, ...]:
         """Names of a network's outputs, in the file's order."""

@@ -172,7 +172,7 @@ class Journal:
             if run.read_text("utf-8") != _form(identity):
                 raise ReportError(
                     f"a broken run of something else in {self.folder}",
-                    expected="the same cohort, split, bundle, probes and version of the program",
+                    expected="the same cohort, split, bundle, probes, number format and version",
                     action="Remove that folder to begin again, or give another --out.",
                 )
             done = tuple(self._table.read((self.folder / _ANSWERS).read_text("utf-8")))
