@@ -82,6 +82,8 @@ _COLOURS: dict[str, Rgb] = {
 _OUTLINE: Rgb = (90, 200, 215)
 #: Pixels kept for the opacity burden, with what it says of itself, and for the footer.
 _BURDEN_HEIGHT, _FOOTER = 206, 40
+#: Pixels that notes may take: all there can be, in letters that are still read.
+_NOTES_HEIGHT = 112
 #: Tells the CT image of a slice of the volume as read: "CT image 45".
 Naming = Callable[[int], str]
 
@@ -169,7 +171,8 @@ def _verdict_page(
     y = canvas.paragraph((_MARGIN, _BANNER + 22), class_name(verdict.label), title, width) + 4
     statement = result.provenance.bundle_statement
     y = canvas.fitted((_MARGIN, y), statement, _STATEMENT, (width, 112)) + 12
-    y = canvas.paragraph((_MARGIN, y), result.reason, _BODY, width) + 14
+    y = canvas.paragraph((_MARGIN, y), result.reason, _BODY, width)
+    y = _notes(canvas, y, result) + 14
     middle = settings.edge * 11 // 20
     below_left = _probabilities(canvas, (_MARGIN, y, middle - 24), result, verdict)
     below_right = _first_slice(canvas, (middle, y, settings.edge - _MARGIN), scene, naming)
@@ -179,6 +182,15 @@ def _verdict_page(
     if result.opacity_burden is not None:
         _burden(canvas, y, result.opacity_burden, width)
     return canvas.pixels
+
+
+def _notes(canvas: Canvas, y: int, result: TriageResult) -> int:
+    """What must be known beside the reason, in as small letters as it takes; where it ends."""
+    words = " ".join(note.text for note in result.notes_beside_reason)
+    if not words:
+        return y
+    room = (canvas.width - 2 * _MARGIN, _NOTES_HEIGHT)
+    return canvas.fitted((_MARGIN, y + 8), words, _STATEMENT, room)
 
 
 def _probabilities(
@@ -322,7 +334,8 @@ def _no_verdict_page(scene: Scene, settings: CaptureSettings) -> Picture:
     width = settings.edge - 2 * _MARGIN
     y = canvas.paragraph((_MARGIN, _BANNER + 30), words.title, Type(44, AMBER, bold=True), width)
     y = canvas.paragraph((_MARGIN, y + 16), result.reason, _BODY, width)
-    y = canvas.paragraph((_MARGIN, y + 12), words.action, _BODY, width) + 24
+    y = canvas.paragraph((_MARGIN, y + 12), words.action, _BODY, width)
+    y = _notes(canvas, y, result) + 24
     third = width // 3
     picks = np.linspace(0, len(scene.frames) - 1, 5).round().astype(int)[1:-1]
     for column, k in enumerate(dict.fromkeys(picks.tolist())):
