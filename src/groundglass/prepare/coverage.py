@@ -157,7 +157,7 @@ class Coverage:
             Note(
                 kind,
                 f"The scan ends within the lungs towards the {end}: the {which} slice still shows "
-                f"{share:.0%} of the largest lung area. Lung beyond it was not seen.",
+                f"{share:.0%} of the largest lung area.",
             )
             for kind, share, end, which in ends
             if share >= self.settings.told_share
@@ -175,7 +175,7 @@ class Coverage:
         return Note(
             NoteKind.CUT_BY_FIELD,
             f"The field of view cuts the lungs: in {self.edge_slices} of {self.lung_slices} slices "
-            "with lung it reaches the edge of the image. Lung beyond it was not seen.",
+            "with lung it reaches the edge of the image.",
         )
 
     def _one_lung(self) -> Note | None:

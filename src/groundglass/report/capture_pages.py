@@ -82,6 +82,8 @@ _COLOURS: dict[str, Rgb] = {
 _OUTLINE: Rgb = (90, 200, 215)
 #: Pixels kept for the opacity burden, with what it says of itself, and for the footer.
 _BURDEN_HEIGHT, _FOOTER = 206, 40
+#: Pixels of the key slice beside the probabilities; what notes take, they take from it.
+_PICTURE_HEIGHT = 290
 #: Pixels that notes may take: all there can be, in letters that are still read.
 _NOTES_HEIGHT = 112
 #: Tells the CT image of a slice of the volume as read: "CT image 45".
@@ -171,11 +173,14 @@ def _verdict_page(
     y = canvas.paragraph((_MARGIN, _BANNER + 22), class_name(verdict.label), title, width) + 4
     statement = result.provenance.bundle_statement
     y = canvas.fitted((_MARGIN, y), statement, _STATEMENT, (width, 112)) + 12
-    y = canvas.paragraph((_MARGIN, y), result.reason, _BODY, width)
-    y = _notes(canvas, y, result) + 14
+    told = canvas.paragraph((_MARGIN, y), result.reason, _BODY, width)
+    y = _notes(canvas, told, result)
+    picture = _PICTURE_HEIGHT - (y - told)
+    y += 14
     middle = settings.edge * 11 // 20
     below_left = _probabilities(canvas, (_MARGIN, y, middle - 24), result, verdict)
-    below_right = _first_slice(canvas, (middle, y, settings.edge - _MARGIN), scene, naming)
+    box = (middle, y, settings.edge - _MARGIN, y + picture)
+    below_right = _first_slice(canvas, box, scene, naming)
     y = max(below_left, below_right) + 16
     below = 0 if result.opacity_burden is None else _BURDEN_HEIGHT
     y = _groups(canvas, (y, settings.edge - _FOOTER - below), result) + 14
@@ -212,14 +217,16 @@ def _probabilities(
     return y
 
 
-def _first_slice(canvas: Canvas, box: tuple[int, int, int], scene: Scene, naming: Naming) -> int:
-    """The strongest key slice with its heat."""
-    left, y, right = box
+def _first_slice(
+    canvas: Canvas, box: tuple[int, int, int, int], scene: Scene, naming: Naming
+) -> int:
+    """The strongest key slice with its heat within left, top, right, bottom; its caption below."""
+    left, y, right, bottom = box
     if not scene.result.heatmaps or not scene.sliced_along_body:
         return y
     heatmap = scene.result.heatmaps[0]
     frame = scene.frame_of(heatmap.slice_index)
-    picture = _slice_picture(scene, frame, (right - left, 290), with_heat=True)
+    picture = _slice_picture(scene, frame, (right - left, bottom - y), with_heat=True)
     rows: int = picture.shape[0]
     canvas.paste((left, y), picture)
     y += rows + 6
