@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from groundglass.core.geometry import AxialTurn, Geometry
-from groundglass.core.result import HeatMethod, Outcome, SliceFate, TriageResult
+from groundglass.core.result import HeatMethod, NoteKind, Outcome, SliceFate, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.errors import SettingsError
 from groundglass.explain import ExplainSettings
 from groundglass.infer import Precision
-from groundglass.phantom import PhantomSettings, make_phantom
+from groundglass.phantom import Phantom, PhantomSettings, make_phantom
 from groundglass.pipeline import Triage
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -138,6 +138,108 @@ def test_a_body_without_lungs_has_no_lung(triage: Triage) -> None:
     assert found.outcome is Outcome.NO_LUNG
     assert "at least 400 ml expected" in found.reason
     assert found.slices == ()
+
+
+@pytest.fixture(scope="module", params=[3, 6])
+def healthy(request: pytest.FixtureRequest) -> Phantom:
+    """Whole lungs that are called healthy."""
+    settings = PhantomSettings(
+        label="healthy", seed=request.param, matrix=128, slice_count=30, slice_spacing_mm=9.0
+    )
+    return make_phantom(settings)
+
+
+def slices_of(phantom: Phantom, part: slice) -> Volume:
+    volume = phantom.volume
+    hu = volume.hu[part]
+    above = range(len(volume.hu))[part][0] * volume.geometry.spacing_mm[0]
+    x, y, z = volume.geometry.origin_mm
+    return Volume(hu, replace(volume.geometry, shape=hu.shape, origin_mm=(x, y, z + above)))
+
+
+def kinds(result: TriageResult) -> set[NoteKind]:
+    return {note.kind for note in result.notes}
+
+
+def test_whole_lungs_are_called_healthy(triage: Triage, healthy: Phantom) -> None:
+    found = triage(healthy.volume)
+    assert found.verdict is not None
+    assert found.verdict.label == "healthy"
+    assert kinds(found) == {NoteKind.COARSE_PIXELS}  # 128 of them: they are
+
+
+def test_part_of_the_lungs_is_never_called_healthy(triage: Triage, healthy: Phantom) -> None:
+    """However many slices are missing at either end, where a fifth of the area or more shows."""
+    share = healthy.lung.sum(axis=(1, 2)) / healthy.lung.sum(axis=(1, 2)).max()
+    inside = np.flatnonzero(share > 0.2)
+    for index in inside[:: len(inside) // 4].tolist():
+        for part, kind in (
+            (slice(index, None), NoteKind.CUT_AT_FEET),
+            (slice(None, index + 1), NoteKind.CUT_AT_HEAD),
+        ):
+            volume = slices_of(healthy, part)
+            if len(volume.hu) < triage.bundle.recipe.min_slices:
+                continue
+            found = triage(volume)
+            assert found.verdict is None or found.verdict.label != "healthy"
+            if found.outcome is not Outcome.NO_LUNG:
+                assert kind in kinds(found)
+                assert found.outcome is Outcome.PART_OF_LUNGS or found.verdict is not None
+
+
+def test_a_cut_study_shows_its_lungs_and_says_which_end_is_cut(
+    triage: Triage, healthy: Phantom
+) -> None:
+    area = healthy.lung.sum(axis=(1, 2))
+    cut = int(area.argmax())
+    found = triage(slices_of(healthy, slice(cut, None)))
+    assert found.outcome is Outcome.PART_OF_LUNGS
+    assert found.mask.any()
+    assert found.slices[0].relative_area > 0.9
+    assert f"{found.slices[0].relative_area:.0%} of the largest lung area" in found.reason
+    assert "towards the feet" in found.reason
+    assert "towards the head" not in found.reason
+    assert (found.groups, found.heatmaps, found.opacity_burden) == ((), (), None)
+    assert not any(record.groups for record in found.slices)
+    assert {note.kind for note in found.notes_beside_reason} == {NoteKind.COARSE_PIXELS}
+
+
+def test_head_and_feet_are_the_patients_however_it_is_stored(
+    triage: Triage, healthy: Phantom
+) -> None:
+    volume = slices_of(healthy, slice(int(healthy.lung.sum(axis=(1, 2)).argmax()), None))
+    turn = AxialTurn((0, 1, 2), (True, False, True))
+    stored = Volume(
+        np.ascontiguousarray(turn.apply(volume.hu)), turn.apply_geometry(volume.geometry)
+    )
+    one, two = triage(volume), triage(stored)
+    assert one.notes == two.notes
+    assert (one.outcome, one.reason) == (two.outcome, two.reason)
+
+
+def test_a_pneumonia_in_part_of_the_lungs_is_told_with_the_cut(
+    triage: Triage, volume: Volume
+) -> None:
+    whole = triage(volume)
+    area = [record.lung_area_mm2 for record in whole.slices]
+    part = slice(int(np.argmax(area)), None)
+    hu = volume.hu[part]
+    found = triage(Volume(hu, replace(volume.geometry, shape=hu.shape)))
+    assert found.verdict is not None
+    assert found.verdict.label == "CP"
+    assert NoteKind.CUT_AT_FEET in kinds(found)
+
+
+def test_a_lung_of_tissue_and_a_narrow_field_are_told(triage: Triage, healthy: Phantom) -> None:
+    volume, lung = healthy.volume, healthy.lung.copy()
+    lung[:, :, lung.shape[2] // 2 :] = False
+    hu = volume.hu.copy()
+    hu[lung] = 35
+    found = triage(Volume(hu, volume.geometry))
+    (note,) = (note for note in found.notes if note.kind is NoteKind.ONE_LUNG)
+    assert "the patient's right side" in note.text
+    narrow = make_phantom(replace(healthy.settings, field_of_view_mm=200.0, matrix=256))
+    assert NoteKind.CUT_BY_FIELD in kinds(triage(narrow.volume))
 
 
 def test_the_result_says_what_made_it(result: TriageResult, triage: Triage) -> None:

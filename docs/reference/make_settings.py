@@ -17,7 +17,7 @@ from groundglass.dicom.imagestack import ImageStackSettings
 from groundglass.dicom.limits import ReadLimits
 from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
 from groundglass.phantom import PhantomSettings
-from groundglass.prepare import LungContext, Recipe
+from groundglass.prepare import CoverageSettings, LungContext, Recipe
 from groundglass.prepare.between import BetweenSettings
 from groundglass.report.figures import FigureSettings
 from groundglass.report.overlay import OverlaySettings
@@ -42,6 +42,7 @@ _SETTINGS: tuple[tuple[type, str], ...] = (
     (ReadLimits, "fixed: they protect the machine"),
     (BetweenSettings, "fixed"),
     (LungContext, "`clean_lung_mask(…, context=…)`"),
+    (CoverageSettings, "fixed"),
     (ExplainSettings, "`Triage.load(explaining=…)`"),
     (KeySlices, "`ExplainSettings(key=…)`"),
     (OpacitySettings, "`opacity_burden(…, settings=…)`"),

@@ -21,6 +21,7 @@ from groundglass.core.result import (
     GroupPrediction,
     HeatConsistency,
     Heatmap,
+    Note,
     OpacityBurden,
     Outcome,
     Provenance,
@@ -54,6 +55,7 @@ from groundglass.infer import (
 )
 from groundglass.infer.bundle import DEFAULT, HEAD, SEGMENTER
 from groundglass.prepare import (
+    Coverage,
     PreparedStudy,
     Recipe,
     SquareFrame,
@@ -201,13 +203,15 @@ class Triage:
             return run.without_verdict(Outcome.TOO_FEW_SLICES, found)
         with run.clock.stage("segment"):
             lungs = self.find_lungs(axial)
+            seen = Coverage.of(axial, lungs.square, lungs.volume)
         if lungs.volume_ml < self.bundle.recipe.min_lung_ml:
             found = (
                 f"Too little lung to judge: {lungs.volume_ml:.0f} ml found, at least "
                 f"{self.bundle.recipe.min_lung_ml:.0f} ml expected. The scan shows another part of "
                 "the body, or only part of the lungs."
             )
-            return run.without_verdict(Outcome.NO_LUNG, found, lungs.volume)
+            findings = _Findings(mask=lungs.volume, notes=seen.notes)
+            return run.without_verdict(Outcome.NO_LUNG, found, findings)
         with run.clock.stage("measure"):
             burden = opacity_burden(axial, lungs.volume)
         with run.clock.stage("prepare"):
@@ -215,6 +219,11 @@ class Triage:
         with run.clock.stage("classify"):
             groups, heats = self._classify(prepared)
         verdict = vote(groups, self.bundle.healthy, self.bundle.recipe.vote_threshold)
+        if verdict.label == self.bundle.healthy and seen.partial:
+            findings = _Findings(
+                mask=lungs.volume, slices=_unvoted(prepared.slices), notes=seen.notes
+            )
+            return run.without_verdict(Outcome.PART_OF_LUNGS, _not_called(seen), findings)
         with run.clock.stage("explain"):
             label = explain or verdict.label
             frame = SquareFrame.of(axial.geometry, self.bundle.recipe.image_size)
@@ -228,6 +237,7 @@ class Triage:
                 coarse=coarse_heat(explained.heat, label, frame),
                 consistency=explained.consistency,
                 burden=burden,
+                notes=seen.notes,
             )
         return run.with_verdict(verdict, findings)
 
@@ -266,6 +276,11 @@ def _with_contribution(
     )
 
 
+def _unvoted(records: tuple[SliceRecord, ...]) -> tuple[SliceRecord, ...]:
+    """The slices of a study whose groups are not told."""
+    return tuple(replace(record, groups=()) for record in records)
+
+
 def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFound:
     """Lung mask of an axial volume, for service and for training alike.
 
@@ -299,12 +314,12 @@ class _Run:
     clock: _Clock
 
     def without_verdict(
-        self, outcome: Outcome, reason: str, mask: NDArray[np.bool_] | None = None
+        self, outcome: Outcome, reason: str, found: _Findings | None = None
     ) -> TriageResult:
         """A result that says why there is no verdict, with what looked like lung, if anything."""
-        if mask is None:
-            mask = np.zeros(self.axial.hu.shape, dtype=np.bool_)
-        return self._result(outcome, reason, _Findings(mask=mask))
+        if found is None:
+            found = _Findings(mask=np.zeros(self.axial.hu.shape, dtype=np.bool_))
+        return self._result(outcome, reason, found)
 
     def with_verdict(self, verdict: Verdict, found: _Findings) -> TriageResult:
         """A result with its evidence."""
@@ -325,6 +340,7 @@ class _Run:
             coarse_heat=self._coarse_back(found.coarse),
             consistency=self._consistency_back(found.consistency),
             opacity_burden=found.burden,
+            notes=found.notes,
         )
 
     def _group_back(self, group: SliceGroup) -> SliceGroup:
@@ -370,6 +386,13 @@ class _Findings:
     coarse: CoarseHeat | None = None
     consistency: HeatConsistency | None = None
     burden: OpacityBurden | None = None
+    notes: tuple[Note, ...] = ()
+
+
+def _not_called(seen: Coverage) -> str:
+    """Why lungs are not called healthy, for the reader."""
+    cuts = " ".join(note.text for note in seen.cuts)
+    return f"Only part of the lungs was scanned, and lungs not seen are not called healthy. {cuts}"
 
 
 def _how(verdict: Verdict, groups: int) -> str:

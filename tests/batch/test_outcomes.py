@@ -28,7 +28,8 @@ def conditions(bundle: Path) -> Conditions:
 
 def judged(study: StudyFiles = STUDY, label: str = "CP") -> Analysed:
     given = {"CP": 0.7, "NCP": 0.2, "healthy": 0.1}
-    return Analysed(study, "verdict", 'said "so", it did', label, given, 24, 1.234)
+    notes = ("Pixels are coarse.", "The scan ends early.")
+    return Analysed(study, "verdict", 'said "so", it did', label, given, 24, 1.234, notes)
 
 
 def report(folder: Path, conditions: Conditions, **changed: object) -> None:
@@ -66,6 +67,7 @@ def test_a_line_a_study_in_the_order_they_were_found(
     assert first["file"] == ""
     assert (first["outcome"], first["verdict"], first["p_NCP"]) == ("verdict", "CP", "0.2")
     assert first["reason"] == 'said "so", it did'
+    assert first["notes"] == "Pixels are coarse. The scan ends early."
     assert (second["outcome"], second["verdict"], second["p_CP"]) == (BROKE_DOWN, "", "")
     assert second["file"] == "b.nii"
     assert "DOE" not in (tmp_path / "out" / TABLE).read_text("utf-8")

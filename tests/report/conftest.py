@@ -18,6 +18,8 @@ from groundglass.core.result import (
     Heatmap,
     LungSide,
     LungThird,
+    Note,
+    NoteKind,
     OpacityBurden,
     Outcome,
     Provenance,
@@ -136,6 +138,12 @@ PROVENANCE = Provenance(
 )
 
 
+NOTES = (
+    Note(NoteKind.CUT_AT_FEET, "The scan ends early: the lowest slice shows 12% & more."),
+    Note(NoteKind.COARSE_PIXELS, "Pixels of 4.0 mm are coarse."),
+)
+
+
 BURDEN = OpacityBurden(
     ground_glass_hu=(-700.0, -300.0),
     consolidation_hu=(-300.0, 100.0),
@@ -178,6 +186,7 @@ def result(volume: Volume, lungs: np.ndarray) -> TriageResult:
         coarse_heat=_coarse_heat(groups),
         consistency=HeatConsistency({"a turn": 0.97, "a shift": 0.99}, (9, 8)),
         opacity_burden=replace(BURDEN, cells=find_opacity(volume, lungs).cells),
+        notes=NOTES,
     )
 
 

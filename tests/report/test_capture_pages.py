@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from groundglass.core.result import Outcome, TriageResult
+from groundglass.core.result import Note, NoteKind, Outcome, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.report.canvas import AMBER, Canvas, Type
 from groundglass.report.capture_pages import PAGES, refusal_page, verdict_pages
@@ -77,6 +77,20 @@ def test_the_first_page_tells_verdict_numbers_and_statement(
     assert words.index("its verdict means nothing") < words.index("Mean probability")
 
 
+def test_the_first_page_tells_what_was_not_seen(
+    volume: Volume, result: TriageResult, drawn: Recorder
+) -> None:
+    pages(result, volume)
+    for note in result.notes:
+        assert drawn.words.count(note.text) == 1
+    drawn.lines.clear()
+    reason = f"Part only. {result.notes[0].text}"
+    ended = without_verdict(result, Outcome.PART_OF_LUNGS, reason)
+    pages(ended, volume)
+    for note in result.notes:
+        assert drawn.words.count(note.text) == 1
+
+
 def test_many_groups_leave_room_for_the_burden(
     volume: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +108,7 @@ def test_many_groups_leave_room_for_the_burden(
     many = replace(
         result,
         groups=result.groups * 30,
+        notes=tuple(Note(kind, "What was not seen of the lungs. " * 6) for kind in NoteKind),
         reason=" ".join(["a long story"] * 12),
         provenance=replace(result.provenance, bundle_statement="A statement. " * 60),
     )

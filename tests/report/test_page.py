@@ -302,6 +302,24 @@ def _bare(mask: np.ndarray, heatmaps: tuple[Heatmap, ...]) -> TriageResult:
     )
 
 
+def test_each_note_stands_once_beside_the_verdict(page: Page, result: TriageResult) -> None:
+    for note in result.notes:
+        assert page.text.count(note.text) == 1
+    assert page.text.index(result.notes[0].text) < page.text.index("Probabilities")
+
+
+def test_a_note_that_is_the_reason_is_not_said_again(
+    volume: Volume, result: TriageResult, without_verdict: Ending
+) -> None:
+    ended = without_verdict(result, Outcome.PART_OF_LUNGS)
+    reason = f"Not all was seen. {result.notes[0].text}"
+    page = Page(render_page(replace(ended, reason=reason), volume))
+    assert "No verdict: the scan shows part of the lungs" in page.text
+    assert "ealthy" not in page.text.split("Slices for orientation")[0]
+    for note in result.notes:
+        assert page.text.count(note.text) == 1
+
+
 def test_the_burden_is_a_measurement_and_says_so(page: Page, result: TriageResult) -> None:
     burden = result.opacity_burden
     assert burden is not None

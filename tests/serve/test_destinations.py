@@ -57,6 +57,7 @@ def report(tmp_path: Path) -> list[Path]:
     document = {
         "outcome": "verdict",
         "verdict": {"label": "CP"},
+        "notes": [{"kind": "one-lung", "text": "Hardly any lung on one side."}],
         "statement": "means nothing",
         "input": {"series_description": "DOE^JANE 1950"},
     }

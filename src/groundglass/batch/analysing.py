@@ -76,6 +76,8 @@ class Analysed:
         Of the volume that was judged; 0 where there is no result.
     seconds : float
         From its files to its report.
+    notes : tuple of str
+        What a reader must know beside the reason.
     """
 
     study: StudyFiles
@@ -85,6 +87,7 @@ class Analysed:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     slices: int = 0
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def has_report(self) -> bool:
@@ -163,6 +166,7 @@ class Analyst:
             dict(verdict.probabilities) if verdict else {},
             len(result.mask),
             time.perf_counter() - begin,
+            tuple(note.text for note in result.notes_beside_reason),
         )
 
     def _analyse(self, study: StudyFiles) -> TriageResult:

@@ -28,7 +28,7 @@ TABLE = "outcomes.csv"
 _PART = f".{TABLE}.part"
 _STUDIES = "study-*"
 _WHICH = ("study", "study_instance_uid", "file", "files", "bytes")
-_ENDED = ("reason", "slices", "seconds", "bundle")
+_ENDED = ("reason", "notes", "slices", "seconds", "bundle")
 
 Row = dict[str, str]
 
@@ -183,6 +183,7 @@ class Outcomes:
             "verdict": analysed.label,
             **{f"p_{label}": repr(given[label]) if given else "" for label in bundle.labels},
             "reason": analysed.reason,
+            "notes": " ".join(analysed.notes),
             "slices": analysed.slices or "",
             "seconds": f"{analysed.seconds:.2f}",
             "bundle": f"{bundle.name} {bundle.version}",

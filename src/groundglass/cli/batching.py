@@ -105,7 +105,8 @@ def _tell_found(studies: int, done: int, voice: Voice) -> None:
 def _line(analysed: Analysed) -> str:
     """How one study ended, on one line."""
     if analysed.label:
-        ended = f"{analysed.label} {analysed.probabilities[analysed.label]:.3f}"
+        words = (f"{analysed.label} {analysed.probabilities[analysed.label]:.3f}", *analysed.notes)
+        ended = "; ".join(words)
     else:
         ended = f"{analysed.outcome}: {analysed.reason}"
     return f"{analysed.study.name}  {analysed.seconds:5.1f} s  {ended}"

@@ -27,6 +27,10 @@ def tell_result(result: TriageResult, directory: Path, voice: Voice) -> None:
         _tell_no_verdict(result, voice)
     else:
         _tell_verdict(result, result.verdict, voice)
+    if result.notes_beside_reason:
+        voice.heading("Note")
+        for note in result.notes_beside_reason:
+            voice.say(f"  {note.text}", "yellow")
     voice.heading("Report")
     voice.say(f"  {directory / PAGE}  to read in a browser")
     voice.say(f"  {directory / MANIFEST}  for machines")

@@ -25,6 +25,33 @@ class Outcome(StrEnum):
     NO_LUNG = "no-lung"
     NOT_CHEST_CT = "not-a-chest-ct"
     TOO_FEW_SLICES = "too-few-slices"
+    PART_OF_LUNGS = "part-of-lungs"
+
+
+class NoteKind(StrEnum):
+    """What a reader of the result must know about what was seen of the lungs."""
+
+    CUT_AT_FEET = "cut-at-feet"
+    CUT_AT_HEAD = "cut-at-head"
+    CUT_BY_FIELD = "cut-by-field-of-view"
+    ONE_LUNG = "one-lung"
+    COARSE_PIXELS = "coarse-pixels"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing a reader of the result must know, whatever the verdict.
+
+    Parameters
+    ----------
+    kind : NoteKind
+        For machines.
+    text : str
+        For people: a sentence, without identifiers.
+    """
+
+    kind: NoteKind
+    text: str
 
 
 class SliceFate(StrEnum):
@@ -421,6 +448,8 @@ class TriageResult:
         How steady the heat is; None without heat, or where it was not asked for.
     opacity_burden : OpacityBurden or None
         Only with a verdict.
+    notes : tuple of Note
+        What of the lungs was not seen, or not as finely as the networks expect.
     """
 
     outcome: Outcome
@@ -436,6 +465,12 @@ class TriageResult:
     coarse_heat: CoarseHeat | None = None
     consistency: HeatConsistency | None = None
     opacity_burden: OpacityBurden | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def notes_beside_reason(self) -> tuple[Note, ...]:
+        """The notes that `reason` does not already say."""
+        return tuple(note for note in self.notes if note.text not in self.reason)
 
     @property
     def explained_label(self) -> str | None:

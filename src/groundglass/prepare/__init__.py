@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from groundglass.prepare.between import fill_between, slices_to_segment
+from groundglass.prepare.coverage import Coverage, CoverageSettings
 from groundglass.prepare.grouping import gather, group_slices, sample_positions
 from groundglass.prepare.lungs import LungContext, clean_lung_mask, lungs_on_volume
 from groundglass.prepare.plausibility import why_not_chest_ct
@@ -18,6 +19,8 @@ from groundglass.prepare.regions import Regions
 from groundglass.prepare.spatial import SquareFrame
 
 __all__ = [
+    "Coverage",
+    "CoverageSettings",
     "LungContext",
     "PreparedStudy",
     "Recipe",

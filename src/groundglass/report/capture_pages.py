@@ -82,6 +82,10 @@ _COLOURS: dict[str, Rgb] = {
 _OUTLINE: Rgb = (90, 200, 215)
 #: Pixels kept for the opacity burden, with what it says of itself, and for the footer.
 _BURDEN_HEIGHT, _FOOTER = 206, 40
+#: Pixels of the key slice beside the probabilities; what notes take, they take from it.
+_PICTURE_HEIGHT = 290
+#: Pixels that notes may take: all there can be, in letters that are still read.
+_NOTES_HEIGHT = 112
 #: Tells the CT image of a slice of the volume as read: "CT image 45".
 Naming = Callable[[int], str]
 
@@ -169,16 +173,29 @@ def _verdict_page(
     y = canvas.paragraph((_MARGIN, _BANNER + 22), class_name(verdict.label), title, width) + 4
     statement = result.provenance.bundle_statement
     y = canvas.fitted((_MARGIN, y), statement, _STATEMENT, (width, 112)) + 12
-    y = canvas.paragraph((_MARGIN, y), result.reason, _BODY, width) + 14
+    told = canvas.paragraph((_MARGIN, y), result.reason, _BODY, width)
+    y = _notes(canvas, told, result)
+    picture = _PICTURE_HEIGHT - (y - told)
+    y += 14
     middle = settings.edge * 11 // 20
     below_left = _probabilities(canvas, (_MARGIN, y, middle - 24), result, verdict)
-    below_right = _first_slice(canvas, (middle, y, settings.edge - _MARGIN), scene, naming)
+    box = (middle, y, settings.edge - _MARGIN, y + picture)
+    below_right = _first_slice(canvas, box, scene, naming)
     y = max(below_left, below_right) + 16
     below = 0 if result.opacity_burden is None else _BURDEN_HEIGHT
     y = _groups(canvas, (y, settings.edge - _FOOTER - below), result) + 14
     if result.opacity_burden is not None:
         _burden(canvas, y, result.opacity_burden, width)
     return canvas.pixels
+
+
+def _notes(canvas: Canvas, y: int, result: TriageResult) -> int:
+    """What must be known beside the reason, in as small letters as it takes; where it ends."""
+    words = " ".join(note.text for note in result.notes_beside_reason)
+    if not words:
+        return y
+    room = (canvas.width - 2 * _MARGIN, _NOTES_HEIGHT)
+    return canvas.fitted((_MARGIN, y + 8), words, _STATEMENT, room)
 
 
 def _probabilities(
@@ -200,14 +217,16 @@ def _probabilities(
     return y
 
 
-def _first_slice(canvas: Canvas, box: tuple[int, int, int], scene: Scene, naming: Naming) -> int:
-    """The strongest key slice with its heat."""
-    left, y, right = box
+def _first_slice(
+    canvas: Canvas, box: tuple[int, int, int, int], scene: Scene, naming: Naming
+) -> int:
+    """The strongest key slice with its heat within left, top, right, bottom; its caption below."""
+    left, y, right, bottom = box
     if not scene.result.heatmaps or not scene.sliced_along_body:
         return y
     heatmap = scene.result.heatmaps[0]
     frame = scene.frame_of(heatmap.slice_index)
-    picture = _slice_picture(scene, frame, (right - left, 290), with_heat=True)
+    picture = _slice_picture(scene, frame, (right - left, bottom - y), with_heat=True)
     rows: int = picture.shape[0]
     canvas.paste((left, y), picture)
     y += rows + 6
@@ -322,7 +341,8 @@ def _no_verdict_page(scene: Scene, settings: CaptureSettings) -> Picture:
     width = settings.edge - 2 * _MARGIN
     y = canvas.paragraph((_MARGIN, _BANNER + 30), words.title, Type(44, AMBER, bold=True), width)
     y = canvas.paragraph((_MARGIN, y + 16), result.reason, _BODY, width)
-    y = canvas.paragraph((_MARGIN, y + 12), words.action, _BODY, width) + 24
+    y = canvas.paragraph((_MARGIN, y + 12), words.action, _BODY, width)
+    y = _notes(canvas, y, result) + 24
     third = width // 3
     picks = np.linspace(0, len(scene.frames) - 1, 5).round().astype(int)[1:-1]
     for column, k in enumerate(dict.fromkeys(picks.tolist())):

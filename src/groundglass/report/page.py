@@ -141,6 +141,7 @@ def _verdict_context(result: TriageResult) -> Context:
         "action": action,
         "accent": accent,
         "reason": result.reason,
+        "notes": [note.text for note in result.notes_beside_reason],
         "probabilities": probabilities,
         "story": verdict_story(result),
         "limits": limits(result),

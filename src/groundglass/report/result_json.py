@@ -32,7 +32,7 @@ from groundglass.core.volume import Volume
 from groundglass.errors import ReportError
 
 #: Grows in the first place when a reader of the old shape would misread the new one.
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 JsonObject = dict[str, Any]
 
@@ -60,6 +60,7 @@ def result_document(result: TriageResult, volume: Volume) -> JsonObject:
         "statement": result.provenance.bundle_statement,
         "outcome": result.outcome,
         "reason": result.reason,
+        "notes": [asdict(note) for note in result.notes],
         "labels": result.labels,
         "verdict": _verdict(result.verdict),
         "groups": [

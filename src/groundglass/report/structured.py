@@ -126,7 +126,8 @@ class _Writer:
         """
         statement = self._result.provenance.bundle_statement
         measured = MEASURED_BY_HU if self._result.opacity_burden else ""
-        texts = (RESEARCH_USE_ONLY, statement, self._result.reason, measured)
+        notes = (note.text for note in self._result.notes_beside_reason)
+        texts = (RESEARCH_USE_ONLY, statement, self._result.reason, *notes, measured)
         comments = [
             TextContentItem(
                 name=codes.concept(codes.COMMENT),

@@ -65,6 +65,11 @@ OUTCOME_WORDS: Mapping[Outcome, OutcomeWords] = MappingProxyType(
             "No verdict: too few slices",
             "Send a series that covers the lungs from base to apex, or one with thinner slices.",
         ),
+        Outcome.PART_OF_LUNGS: OutcomeWords(
+            "No verdict: the scan shows part of the lungs",
+            "Send a series that covers the lungs from base to apex. If there is none, read the "
+            "study without this tool: neither what was scanned nor what was not is cleared.",
+        ),
     }
 )
 

@@ -36,7 +36,7 @@ from groundglass.validation.groups import GroupFigures
 from groundglass.validation.judged import Judged
 
 #: Grows in the first place when a reader of the old shape would misread the new one.
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 Json = dict[str, Any]
 
