@@ -26,7 +26,7 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch.setattr(training, "find_spec", lambda _name: None)
     done = invoke("train", "all", *options(tmp_path, tmp_path / "cohort.csv"))
     assert done.exit_code == 2
-    assert "pip install 'groundglass[train]'" in done.stderr
+    assert "pip install '.[train]'" in done.stderr
 
 
 def test_what_is_wrong_with_an_experiment_or_a_cohort_is_said(
