@@ -73,6 +73,22 @@ def test_the_first_page_gives_the_shipped_bundles_figures() -> None:
         assert said in first or said.replace("95 % ", "") in first, f"README.md lacks {said}"
 
 
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/getting-started/first-report.md", "docs/explanation/limitations.md"]
+)
+def test_what_the_shipped_classifier_has_seen_is_what_its_bundle_says(page: str) -> None:
+    """Wherever a reader first meets the verdict, in the words of the bundle's own statement."""
+    statement = load_bundle("demonstration").statement
+    learnt = re.search(r"learnt from [^(.]*[^(. ]", statement)
+    tested = re.search(r"tested on whole studies of real patients", statement)
+    assert learnt
+    assert tested
+    text = (ROOT / page).read_text("utf-8")
+    assert learnt[0] in text
+    assert tested[0] in text or "On whole studies of real patients the classifier has not" in text
+    assert not re.search(r"(only ever seen|has seen|learnt from) synthetic patients", text)
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     text = (DOCS / "reference" / "python-api.md").read_text("utf-8")
     for name in groundglass.__all__:
