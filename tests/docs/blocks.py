@@ -65,6 +65,11 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def inline_commands(text: str) -> list[str]:
-    """Commands of ours between back quotes within a line."""
-    spans = _INLINE.findall(_FENCED.sub("", text))
-    return [span for span in spans if span.startswith("groundglass ")]
+    """Commands between back quotes within a line."""
+    programs = ("groundglass ", "make ", "python -m ", "pip install ")
+    return [span for span in inline(text) if span.startswith(programs)]
+
+
+def inline(text: str) -> list[str]:
+    """Everything between back quotes within a line."""
+    return _INLINE.findall(_FENCED.sub("", text))

@@ -59,6 +59,8 @@ def fault_of_mention(words: str) -> str:
         typed = _typed(shlex.split(words.replace("…", "")))
     except ValueError as error:
         return str(error)
+    if typed[0] != "groundglass":
+        return fault_of(words)
     return _fault_of_ours(typed[1:], whole=False)
 
 

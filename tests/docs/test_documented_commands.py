@@ -27,7 +27,7 @@ from docs.commands import (
     printed_in,
 )
 from docs.pages import PAGES as TABLE
-from docs.pages import How, Page, Said
+from docs.pages import FEW, How, Page, Said
 from docs.scene import Scene
 from groundglass.cohort import read_cohort
 from groundglass.serve.settings import load_settings
@@ -215,9 +215,8 @@ def test_every_experiment_is_in_a_chain() -> None:
 @pytest.mark.parametrize("chain", CHAINS, ids="-".join)
 def test_the_commands_of_experiments_run(chain: tuple[str, ...], tmp_path: Path) -> None:
     """On made slices and patients, for an epoch: that they run, not what they reach."""
-    few = "--train 3 3 3 --validation 2 2 2 --test 2 2 2 --matrix 128"
     page = Page(
-        (), there=("experiments",), smaller={"--out runs/phantoms": f"--out runs/phantoms {few}"}
+        (), there=("experiments",), smaller={"--out runs/phantoms": f"--out runs/phantoms {FEW}"}
     )
     scene = Scene(tmp_path, tmp_path, page)
     write_slice_sets(tmp_path / "shared" / "data", matrix=256)
