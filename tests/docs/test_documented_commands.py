@@ -26,8 +26,8 @@ from docs.commands import (
     leaves,
     printed_in,
 )
-from docs.pages import PAGES as TABLE
 from docs.pages import FEW, How, Page, Said
+from docs.pages import PAGES as TABLE
 from docs.scene import Scene
 from groundglass.cohort import read_cohort
 from groundglass.serve.settings import load_settings
@@ -84,6 +84,13 @@ def test_what_is_not_run_has_its_reason() -> None:
     for page in TABLE.values():
         for said in page.blocks:
             assert bool(said.why) == (said.how in (How.CHECKED, How.SHOWN)), said.first
+
+
+def test_what_is_exchanged_is_there() -> None:
+    """Words that a page no longer has would leave it to run for hours."""
+    for name, page in TABLE.items():
+        text = "".join(block.text for block in BLOCKS[name])
+        assert [words for words in page.smaller if words not in text] == [], name
 
 
 @pytest.mark.parametrize("name", BLOCKS)
