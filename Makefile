@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench peers weights clean
+.PHONY: help demo test test-slow check bench peers weights clean
 
 help: ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 demo: $(VENV)/.run ## install, make a synthetic study, analyse it, write demo/report/report.html
 	$(BIN)/groundglass demo --out demo
@@ -29,8 +29,11 @@ PROCESSOR_sse4 := ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default OPENBLAS_
   NPY_DISABLE_CPU_FEATURES="X86_V3 $(NEWER)"
 PROCESSOR_bf16 := PYTHONPATH=$(CURDIR)/tests/processors/bf16
 
-test: $(VENV)/.dev ## install everything and run the tests
+test: $(VENV)/.dev ## install everything and run the tests, but for the slow ones
 	$(PROCESSOR_$(PROCESSOR)) $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered $(TESTS)
+
+test-slow: $(VENV)/.dev ## run the tests marked slow, which `make test` leaves out
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow $(TESTS)
 
 check: $(VENV)/.dev ## format, lint, types, import directions
 	$(BIN)/ruff format --check .

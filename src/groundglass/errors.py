@@ -26,6 +26,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def install_extra(extra: str) -> str:
+    """How to add what a plain install leaves out; no package index has a release yet.
+
+    Parameters
+    ----------
+    extra : str
+        Its name in pyproject.toml.
+    """
+    return f"In a checkout of groundglass, run: pip install '.[{extra}]'"
+
+
 class GroundglassError(Exception):
     """Base of all errors raised on purpose.
 

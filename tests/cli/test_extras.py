@@ -36,4 +36,4 @@ def test_a_plain_install_is_told_what_is_missing(
     monkeypatch.setattr(extras, "find_spec", lambda _: None)
     done = invoke(*(str(file) if word == "FILE" else word for word in arguments))
     assert done.exit_code == ExitCode.WRONG_USE
-    assert "pip install 'groundglass[serve]'" in " ".join(done.output.split())
+    assert "pip install '.[serve]'" in " ".join(done.output.split())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import groundglass
+from docs.blocks import inline, name_of
 from groundglass.infer import load_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,10 +74,56 @@ def test_the_first_page_gives_the_shipped_bundles_figures() -> None:
         assert said in first or said.replace("95 % ", "") in first, f"README.md lacks {said}"
 
 
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/getting-started/first-report.md", "docs/explanation/limitations.md"]
+)
+def test_what_the_shipped_classifier_has_seen_is_what_its_bundle_says(page: str) -> None:
+    """Wherever a reader first meets the verdict, in the words of the bundle's own statement."""
+    statement = load_bundle("demonstration").statement
+    learnt = re.search(r"learnt from [^(.]*[^(. ]", statement)
+    tested = re.search(r"tested on whole studies of real patients", statement)
+    assert learnt
+    assert tested
+    text = (ROOT / page).read_text("utf-8")
+    assert learnt[0] in text
+    assert tested[0] in text or "On whole studies of real patients the classifier has not" in text
+    assert not re.search(r"(only ever seen|has seen|learnt from) synthetic patients", text)
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     text = (DOCS / "reference" / "python-api.md").read_text("utf-8")
     for name in groundglass.__all__:
         assert re.search(rf"`{name}\b", text), f"{name} is not in python-api.md"
+
+
+_ATTRIBUTE = re.compile(r"^groundglass(?:\.\w+)+")
+_PATH = re.compile(r"^(?:benchmarks|deploy|docs|experiments|src|tests)/[\w./-]+$")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_page_names_of_the_code_is_there(page: Path) -> None:
+    """Modules, functions, public names, files. What is past, the changelog may name."""
+    if page.name == "CHANGELOG.md" or page.parent.name == "decisions":
+        return
+    for span in inline(page.read_text("utf-8")):
+        if dotted := _ATTRIBUTE.match(span):
+            assert _exists(dotted[0]), span
+        if _PATH.match(span):
+            assert (ROOT / span).exists(), span
+        for name in re.findall(r"\bgg\.(\w+)", span):
+            assert name in groundglass.__all__, span
+
+
+def _exists(dotted: str) -> bool:
+    """Whether a module, or a name in one, is there; modules are looked up, not imported."""
+    parts = dotted.split(".")
+    source = ROOT / "src" / Path(*parts)
+    if source.is_dir() or source.with_suffix(".py").exists():
+        return True
+    module = source.parent
+    files = [module.with_suffix(".py"), module / "__init__.py"]
+    texts = [file.read_text("utf-8") for file in files if file.exists()]
+    return any(re.search(rf"\b{parts[-1]}\b", text) for text in texts)
 
 
 def test_decisions_are_numbered_without_gaps_and_have_their_three_parts() -> None:

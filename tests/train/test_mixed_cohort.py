@@ -1,44 +1,19 @@
 """The mixed cohort: no class can be told by its source, and no patient crosses splits."""
 
-import csv
 from collections import defaultdict
 
-import cv2
-import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
-from groundglass.phantom import PhantomSettings, make_patient, render_slices
-from groundglass.prepare.intensity import window_to_uint8
 from groundglass.train.mixed_cohort import MixedSettings, mixed_cohort
-
-_SEVERITIES = {"CT-0": 12, "CT-1": 12, "CT-2": 6, "CT-3": 6}
+from made_slices import SEVERITIES, write_slice_sets
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    patient = make_patient(PhantomSettings(seed=3, matrix=64))
-    made = render_slices(patient, [0.5 * patient.person.lung_height_mm])
-    grey = window_to_uint8(made.hu[0], -600, 1500)
-    images = folder / "mosmed-slices" / "images"
-    images.mkdir(parents=True)
-    with (images.parent / "labels.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "patient_id", "label", "severity"])
-        for severity, count in _SEVERITIES.items():
-            for k in range(count):
-                name = f"{severity}-{k}"
-                cv2.imwrite(str(images / f"{name}.jpg"), grey)
-                writer.writerow([f"{name}.jpg", name, "x", severity])
-    for part, count in (("train", 6), ("val", 2), ("test", 2)):
-        for kind in ("images", "masks"):
-            (folder / "lung-masks" / part / kind).mkdir(parents=True)
-        for k in range(count):
-            place = folder / "lung-masks" / part
-            cv2.imwrite(str(place / "images" / f"{part}{k}.tif"), made.hu[0])
-            cv2.imwrite(str(place / "masks" / f"{part}{k}.png"), made.lung[0] * np.uint8(255))
+    write_slice_sets(folder, matrix=64)
     return folder
 
 
@@ -70,7 +45,7 @@ def test_the_folds_cover_every_real_patient_once(data, tmp_path):
         .of_split("test")
         .cases
     ]
-    assert len(tested) == len(set(tested)) == sum(_SEVERITIES.values())
+    assert len(tested) == len(set(tested)) == sum(SEVERITIES.values())
 
 
 def test_the_synthetic_course_trains_on_no_real_disease_and_tests_on_all_of_it(data, tmp_path):
@@ -78,7 +53,7 @@ def test_the_synthetic_course_trains_on_no_real_disease_and_tests_on_all_of_it(d
     ill = [case for case in cohort.of_split("train").cases if case.label != "healthy"]
     assert ill
     assert all(case.extra["laid_seed"] for case in ill)
-    assert len(cohort.of_split("test").cases) == sum(_SEVERITIES.values())
+    assert len(cohort.of_split("test").cases) == sum(SEVERITIES.values())
 
 
 def test_some_of_the_mild_train_and_all_of_them_are_tested(data, tmp_path):

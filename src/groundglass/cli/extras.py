@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from groundglass.errors import SettingsError
+from groundglass.errors import SettingsError, install_extra
 
 
 def need(package: str, extra: str) -> None:
@@ -26,5 +26,5 @@ def need(package: str, extra: str) -> None:
         raise SettingsError(
             f"no {package}",
             expected="it to be installed; a plain install leaves it out",
-            action=f"Run: pip install 'groundglass[{extra}]'",
+            action=install_extra(extra),
         )

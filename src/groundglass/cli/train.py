@@ -12,17 +12,18 @@ _HELP = (
     "Train the networks on a cohort: the lung segmenter, the slice encoder, the sequence head, or "
     "all of them, which ends in a bundle.\n\n"
     "An experiment (a TOML file; see experiments/) says how. Needs "
-    "`pip install 'groundglass\\[train]'`."
+    "the `train` extra (in a checkout: `pip install '.\\[train]'`)."
 )
 _EPILOG = """[bold]Examples[/bold]
 
   groundglass cohort phantom --out phantoms [dim]· a cohort of made patients[/dim]
 
-  groundglass train all --experiment paper.toml --cohort phantoms/cohort.csv --out runs/paper
+  groundglass train all --experiment mine.toml --cohort phantoms/cohort.csv --out runs/mine
 
   groundglass train encoder --experiment synthetic.toml --cohort slices.csv --out runs/slices
 
-  groundglass train all … --resume [dim]· go on where a run was cut off[/dim]
+  groundglass train all --experiment mine.toml --cohort phantoms/cohort.csv --out runs/mine \
+--resume [dim]· go on where it was cut off[/dim]
 
 [bold]Exit codes[/bold]  0 trained · 1 could not, the reason is printed · 2 wrong use"""
 _STAGES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from groundglass.cli.console import Voice, counting
 from groundglass.cohort import read_cohort
-from groundglass.errors import SettingsError
+from groundglass.errors import SettingsError, install_extra
 
 if TYPE_CHECKING:
     from groundglass.train.task import Task
+
+#: Which stage comes after which; `all` then makes the bundle of what is trained.
+_AFTER = {"segmenter": "encoder", "encoder": "sequence", "sequence": "all"}
 
 #: Modules that training needs and running does not.
 _NEEDED = ("torch", "lightning", "onnx", "tensorboard")
@@ -62,13 +66,17 @@ def train(stage: str, request: Request) -> None:
     _refuse_without_extra()
     from groundglass.train import running  # noqa: PLC0415  (slow: PyTorch)
 
-    told = running.STAGES[stage](_task(request))
+    task = _task(request)
+    told = running.STAGES[stage](task)
     voice = Voice()
     voice.heading(told.title)
     for name, value in told.facts:
         voice.say(f"  {name:<12} {value}")
     voice.heading("Next")
-    voice.say(f"  {told.next_step}")
+    tested = any(case.split == "test" for case in task.cohort.cases)
+    voice.say(f"  {shlex.join(_next(stage, request, tested=tested))}")
+    if _AFTER.get(stage) == "sequence":
+        voice.say("  It needs studies of many slices; single slices end here.")
 
 
 def say(line: str) -> None:
@@ -95,11 +103,40 @@ def _task(request: Request) -> Task:
     )
 
 
+def _next(stage: str, request: Request, *, tested: bool) -> list[str]:
+    """The words of the command to go on with, to be copied as they stand."""
+    if stage in _AFTER:
+        after = _AFTER[stage]
+        resumed = ["--resume"] if after == "all" else []
+        return ["groundglass", "train", after, *_options(request), *resumed]
+    from groundglass.train.task import BUNDLE_FOLDER  # noqa: PLC0415  (slow)
+
+    bundle = f"{request.out / BUNDLE_FOLDER}/"
+    if not tested:
+        return ["groundglass", "models", "card", bundle]
+    out = str(request.out / "evaluation")
+    return ["groundglass", "evaluate", str(request.cohort), "--bundle", bundle, "--out", out]
+
+
+def _options(request: Request) -> list[str]:
+    """The request as it was given, for another stage of the same run."""
+    named = {
+        "--experiment": request.experiment,
+        "--cohort": request.cohort,
+        "--out": request.out,
+        "--lungs": request.lungs,
+        "--cache": request.cache,
+        "--processes": request.processes,
+    }
+    given = ((name, value) for name, value in named.items() if value is not None)
+    return [word for name, value in given for word in (name, str(value))]
+
+
 def _refuse_without_extra() -> None:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise SettingsError(
             f"no {', '.join(missing)} in this installation",
             expected="what training needs and running does not",
-            action="Install it with: pip install 'groundglass[train]'",
+            action=install_extra("train"),
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from groundglass.cohort.case import SPLITS, Case, Cohort
-from groundglass.errors import InputError, ReadError, ReportError
+from groundglass.errors import InputError, ReadError, ReportError, install_extra
 
 #: The columns every table has, in the order in which they are written.
 COLUMNS = ("patient", "study", "label", "split", "source")
@@ -176,8 +176,8 @@ def _pyarrow() -> tuple[Any, Any]:
     except ImportError as error:
         raise ReadError(
             "a Parquet table, and no pyarrow to read it",
-            expected="pyarrow, which comes with groundglass[evaluate]",
-            action="Install it (`pip install 'groundglass[evaluate]'`), or save the table as CSV.",
+            expected="pyarrow, which comes with the extra `evaluate`, or a table as CSV",
+            action=f"Save the table as CSV. {install_extra('evaluate')}",
         ) from error
     return pa, parquet
 

@@ -16,7 +16,7 @@ from pydicom.dataelem import DataElement
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from groundglass.errors import SettingsError
+from groundglass.errors import SettingsError, install_extra
 
 #: The edition of the standard whose table is used.
 EDITION = "dicomfields_2026c"
@@ -92,7 +92,7 @@ def basic_profile() -> Mapping[int, Treatment]:
         raise SettingsError(
             "no dicom-anonymizer with the rules of PS3.15 in its 2026c edition",
             expected="dicom-anonymizer 2.1 or later",
-            action="Install it: pip install 'groundglass[serve]'.",
+            action=install_extra("serve"),
         ) from error
     # Of repeating groups (four numbers) there are curves and overlays, handled below.
     return {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.errors import SettingsError
+from groundglass.errors import SettingsError, install_extra
 from groundglass.evaluate.calibration import ReliabilityBin
 from groundglass.evaluate.intervals import Interval
 from groundglass.evaluate.metrics import Metrics
@@ -301,7 +301,7 @@ def figure_class() -> type[Figure]:
         raise SettingsError(
             "no matplotlib",
             expected="it to be installed, to draw figures",
-            action="Run: pip install 'groundglass[evaluate]'",
+            action=install_extra("evaluate"),
         ) from missing
     return Figure
 

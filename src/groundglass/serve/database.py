@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from groundglass.errors import SettingsError
+from groundglass.errors import SettingsError, install_extra
 from groundglass.serve import schema
 
 
@@ -36,7 +36,7 @@ def open_engine(url: str) -> Engine:
         raise SettingsError(
             f"a database URL that cannot be used ({type(error).__name__})",
             expected="sqlite:////path/jobs.sqlite or postgresql://user@host/base",
-            action="Check the URL; PostgreSQL needs `pip install 'groundglass[postgresql]'`.",
+            action=f"Check the URL. For PostgreSQL: {install_extra('postgresql')}",
         ) from error
 
 

@@ -190,7 +190,8 @@ def describe(task: Task, prepared: PreparedCohort) -> dict[str, Any]:
         "settings": asdict(experiment),
         "command": f"groundglass train all --experiment {experiment.name}.toml "
         f"--cohort {task.cohort.path.name}"
-        + (f" --lungs {task.lung_cohort.path.name}" if task.lung_cohort else ""),
+        + (f" --lungs {task.lung_cohort.path.name}" if task.lung_cohort else "")
+        + f" --out runs/{experiment.name}",
         "hardware": _hardware(),
         "wall_time_s": round(stage_seconds(task, [ENCODER_FOLDER, SEQUENCE_FOLDER])),
         "versions": {"groundglass": groundglass.__version__, "python": platform.python_version()}

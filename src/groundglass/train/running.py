@@ -28,13 +28,10 @@ class Told:
         What was done.
     facts : tuple of (str, str)
         Names and values.
-    next_step : str
-        The command to go on with.
     """
 
     title: str
     facts: Facts
-    next_step: str
 
 
 def _segmenter(task: Task) -> Told:
@@ -46,7 +43,6 @@ def _segmenter(task: Task) -> Told:
     return Told(
         "Segmenter trained",
         (*_fit_facts(result.fitted), ("network", str(result.path)), ("slices", slices), *dice),
-        f"groundglass train encoder, with the same options (--out {task.out})",
     )
 
 
@@ -55,8 +51,6 @@ def _encoder(task: Task) -> Told:
     return Told(
         "Encoder trained",
         (*_fit_facts(result.fitted), *_held_out_facts(result.fitted, result.held_out)),
-        f"groundglass train sequence, with the same options (--out {task.out}); it needs studies "
-        "of many slices",
     )
 
 
@@ -65,8 +59,6 @@ def _sequence(task: Task) -> Told:
     return Told(
         "Sequence head trained",
         (*_fit_facts(result.fitted), *_held_out_facts(result.fitted, result.held_out)),
-        "groundglass train all, with the same options and --resume, makes the bundle of what is "
-        "trained",
     )
 
 
@@ -100,7 +92,6 @@ def _all(task: Task) -> Told:
             ),
             *_held_out_facts(head.fitted, head.held_out),
         ),
-        f"groundglass evaluate {task.cohort.path} --bundle {made.bundle.folder}",
     )
 
 

@@ -1,0 +1,64 @@
+"""Sets of single slices in the layout of the public ones, all drawn from one made patient."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from groundglass.phantom import PhantomSettings, make_patient, render_slices
+from groundglass.prepare.intensity import window_to_uint8
+
+#: Slices of each severity among MosMedData's.
+SEVERITIES = {"CT-0": 12, "CT-1": 12, "CT-2": 6, "CT-3": 6}
+_COVID_CT = {"covid": 12, "noncovid": 12}
+
+
+def write_slice_sets(folder: Path, matrix: int) -> None:
+    """Write mosmed-slices, covid-ct-slices and lung-masks.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets a folder for each.
+    matrix : int
+        Rows and columns of a slice.
+    """
+    patient = make_patient(PhantomSettings(seed=3, matrix=matrix))
+    made = render_slices(patient, [0.5 * patient.person.lung_height_mm])
+    grey = window_to_uint8(made.hu[0], -600, 1500)
+    mosmed = [
+        [f"{severity}-{k}.jpg", f"{severity}-{k}", "x", severity]
+        for severity, count in SEVERITIES.items()
+        for k in range(count)
+    ]
+    columns = ["file", "patient_id", "label", "severity"]
+    _write_set(folder / "mosmed-slices", columns, mosmed, grey)
+    printed = [
+        [f"{label}-{k}.png", label, f"{label}-{k}", "x.png"]
+        for label, count in _COVID_CT.items()
+        for k in range(count)
+    ]
+    columns = ["file", "label", "patient_id", "source_name"]
+    _write_set(folder / "covid-ct-slices", columns, printed, grey)
+    for part, count in (("train", 6), ("val", 2), ("test", 2)):
+        place = folder / "lung-masks" / part
+        for kind in ("images", "masks"):
+            (place / kind).mkdir(parents=True)
+        for k in range(count):
+            cv2.imwrite(str(place / "images" / f"{part}{k}.tif"), made.hu[0])
+            cv2.imwrite(str(place / "masks" / f"{part}{k}.png"), made.lung[0] * np.uint8(255))
+
+
+def _write_set(
+    folder: Path, columns: list[str], rows: list[list[str]], grey: np.ndarray[tuple[int, int]]
+) -> None:
+    (folder / "images").mkdir(parents=True)
+    with (folder / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+    for name, *_ in rows:
+        cv2.imwrite(str(folder / "images" / name), grey)
