@@ -117,6 +117,12 @@ def test_what_is_no_chest_ct_is_passed_over(
         ({}, {"ContrastBolusAgent": "Iohexol"}, "no contrast against contrast"),
         ({}, {"SeriesDescription": "Thorax exspiration"}, "breathed out"),
         ({}, {"PatientPosition": "HFP"}, "prone"),
+        ({}, {"ImageType": ["ORIGINAL", "PRIMARY", "AXIAL", "VMI"]}, "virtual monoenergetic"),
+        (
+            {"ImageType": ["DERIVED", "PRIMARY", "AXIAL"]},
+            {"ImageType": ["DERIVED", "PRIMARY", "AXIAL"], "SeriesDescription": "Chest VNC 1.0"},
+            "images as scanned against virtual non-contrast",
+        ),
         ({"SeriesDescription": "Lunge 1.0"}, {"StudyDescription": "", "SeriesDescription": "x"},
          "described as chest against not described"),
     ],

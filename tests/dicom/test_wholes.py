@@ -92,3 +92,38 @@ def test_a_slice_without_a_place_is_no_gap(tmp_path: Path, keyword: str, words: 
         select_chest_ct(read_study(write(datasets, tmp_path)))
     assert words in str(caught.value)
     assert "missing slices" not in str(caught.value)
+
+
+def test_a_damaged_file_is_missing_from_its_series(tmp_path: Path) -> None:
+    """At the end of the stack nothing else would show it."""
+    files = sorted(write(ct_series(), tmp_path).iterdir())
+    files[-1].write_bytes(files[-1].read_bytes()[:-1000])
+    with pytest.raises(
+        AssemblyError, match=r"1 image that is or may be of it cannot.*pixel data of"
+    ):
+        select_chest_ct(read_study(tmp_path))
+    write(ct_series(number=2), tmp_path / "other")
+    chosen = select_chest_ct(read_study(tmp_path))
+    assert chosen.instances[0].attributes["SeriesNumber"] == 2
+
+
+@pytest.mark.parametrize("last", [b"MONOCHROME2", b"B40f"], ids=["after its UIDs", "before"])
+def test_a_header_cut_off_may_be_of_any_series(tmp_path: Path, last: bytes) -> None:
+    files = sorted(write(ct_series(), tmp_path).iterdir())
+    whole = files[0].read_bytes()
+    files[0].write_bytes(whole[: whole.index(last) + len(last)])
+    with pytest.raises(AssemblyError, match=r"cannot be used.*ends before its pixels"):
+        select_chest_ct(read_study(tmp_path))
+
+
+def test_a_damaged_copy_of_a_sound_image_does_no_harm(tmp_path: Path) -> None:
+    files = sorted(write(ct_series(), tmp_path).iterdir())
+    (tmp_path / "again").write_bytes(files[-1].read_bytes()[:-1000])
+    np.testing.assert_array_equal(read_volume(select_chest_ct(read_study(tmp_path))).hu, thorax())
+
+
+def test_copies_that_differ_are_missing_from_their_series(tmp_path: Path) -> None:
+    datasets = ct_series()
+    copy = ct_series(thorax(seed=1))[-1]
+    with pytest.raises(AssemblyError, match="2 images that are or may be of it cannot be used"):
+        select_chest_ct(read_study(write([*datasets, copy], tmp_path)))

@@ -18,6 +18,10 @@ class SourceKind(StrEnum):
     IMAGE_STACK = "image-stack"
 
 
+#: In the place of a Series Instance UID: a damaged file may be of any series.
+ANY_SERIES = "any"
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """Something that was not used, and why.
@@ -28,10 +32,14 @@ class Rejection:
         File (relative to the input) or series, without patient identifiers.
     reason : str
         Why it was not used.
+    missing_from : str
+        Series Instance UID of the series that lacks an image without it; empty where none does,
+        ANY_SERIES where nobody can tell which one does.
     """
 
     what: str
     reason: str
+    missing_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,8 @@ class Candidate:
         Whether the slices make a regular grid.
     original : bool
         Whether the images are reconstructed from the scan itself (Image Type value 1).
+    virtual : str
+        What images computed from several X-ray energies show, in words; empty of ordinary ones.
     usual_state : bool
         Breathed in and supine, as far as the description says.
     region : Region
@@ -104,6 +106,7 @@ class Candidate:
     kernel_name: str = ""
     regular: bool = True
     original: bool = True
+    virtual: str = ""
     usual_state: bool = True
     region: Region = Region.UNSAID
     kernel: Kernel = Kernel.UNKNOWN
@@ -187,6 +190,7 @@ def _judge_frames(
         kernel_name=first.text("ConvolutionKernel"),
         regular=regular,
         original=first.image_type[:1] != ("DERIVED",),
+        virtual=first.virtual or "",
         usual_state=_usual_state(first),
         region=_region(first),
         kernel=_kernel(first),

@@ -247,7 +247,7 @@ def _tag(keyword: str) -> int:
 _TOP_TAGS = _by_tag(_TOP)
 _META_TAGS = _by_tag(_FILE_META)
 _GROUP_TAGS = {group: _by_tag(table) for group, table in _GROUPS.items()}
-_STUDY_UID = BaseTag(_tag("StudyInstanceUID"))
+_UIDS = tuple(map(_tag, ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")))
 _CHARSET = BaseTag(_tag("SpecificCharacterSet"))
 #: VRs whose letters Specific Character Set decides (PS3.5 6.1.2.3), and CS, which scanners fill
 #: with such letters against the standard.
@@ -293,9 +293,14 @@ def read_header(entry: Entry, sources: Sources, first: bytes | None = None) -> I
     ReadError
         It is no DICOM image, or its header is damaged; says in which way.
     """
-    attributes = _parse(entry, sources, first)
-    _refuse_non_image(attributes)
-    _refuse_sizes(attributes, entry.size)
+    try:
+        attributes = _parse(entry, sources, first)
+        _refuse_non_image(attributes)
+        _refuse_sizes(attributes, entry.size)
+    except DamagedFile as error:
+        with suppress(ReadError):  # damaged before them: then nobody can tell
+            error.uids = read_uids(entry, sources, first)
+        raise
     attributes |= _stand_in(attributes, entry, sources)
     return Instance(
         path=entry.path,
@@ -325,8 +330,17 @@ def _stand_in(
     }
 
 
-def _damaged(found: str) -> ReadError:
-    return ReadError(
+class DamagedFile(ReadError):  # noqa: N818  (reads as what it says)
+    """A DICOM file that cannot be used though it should: an image may be missing without it.
+
+    Its `uids` say which, as far as they could be read.
+    """
+
+    uids: Uids | None = None
+
+
+def _damaged(found: str) -> DamagedFile:
+    return DamagedFile(
         found,
         expected="a complete DICOM image file (PS3.10)",
         action="Export it again from the archive.",
@@ -342,8 +356,24 @@ def _parse(entry: Entry, sources: Sources, first: bytes | None) -> dict[str, obj
     return _parsed(entry, sources, first, _parse_stream, lambda found: "PixelData" in found)
 
 
-def read_study_uid(entry: Entry, sources: Sources, first: bytes | None = None) -> str:
-    """Study Instance UID of a DICOM file, whose header is read no further; empty without one.
+@dataclass(frozen=True, slots=True)
+class Uids:
+    """Which object a file holds, and whose; each empty where the file does not say.
+
+    Parameters
+    ----------
+    object_class, instance, study, series : str
+        SOP Class UID, SOP Instance UID, Study Instance UID, Series Instance UID.
+    """
+
+    object_class: str
+    instance: str
+    study: str
+    series: str
+
+
+def read_uids(entry: Entry, sources: Sources, first: bytes | None = None) -> Uids:
+    """UIDs of a DICOM file, whose header is read no further.
 
     Parameters
     ----------
@@ -357,9 +387,9 @@ def read_study_uid(entry: Entry, sources: Sources, first: bytes | None = None) -
     Raises
     ------
     ReadError
-        It is a DICOMDIR, or damaged before the UID.
+        It is a DICOMDIR, or damaged before the UIDs.
     """
-    return _parsed(entry, sources, first, _study_uid_in, bool)
+    return _parsed(entry, sources, first, _uids_in, lambda found: bool(found.study))
 
 
 def _parsed(
@@ -479,17 +509,17 @@ def _parse_stream(stream: io.BytesIO) -> dict[str, object]:
     return attributes
 
 
-def _study_uid_in(stream: io.BytesIO) -> str:
+def _uids_in(stream: io.BytesIO) -> Uids:
     opened = open_dataset(stream)
     dataset = read_dataset(
         opened.stream,
         opened.implicit,
         opened.little,
-        stop_when=lambda tag, _vr, _length: int(tag) > int(_STUDY_UID),
-        specific_tags=[_STUDY_UID],
+        stop_when=lambda tag, _vr, _length: int(tag) > _UIDS[-1],
+        specific_tags=list(_UIDS),
     )
-    found = _convert(dataset, {int(_STUDY_UID): _TOP_TAGS[int(_STUDY_UID)]})
-    return str(found.get("StudyInstanceUID", ""))
+    found = _convert(dataset, {tag: _TOP_TAGS[tag] for tag in _UIDS})
+    return Uids(*(str(found.get(_TOP_TAGS[tag][0], "")) for tag in _UIDS))
 
 
 def _read_file_meta(stream: io.BytesIO) -> dict[str, str]:
@@ -645,8 +675,11 @@ def _refuse_non_image(attributes: Mapping[str, object]) -> None:
     if not uid:
         raise _damaged("a data set without SOPClassUID")
     if "PixelData" not in attributes or "Rows" not in attributes or "Columns" not in attributes:
+        kind = named(uid, "an object")
+        if "Image Storage" in kind:
+            raise _damaged(f"an image that ends before its pixels ({kind})")
         raise ReadError(
-            f"an object without an image ({named(uid, 'an object')})",
+            f"an object without an image ({kind})",
             expected="an object with Rows, Columns and Pixel Data",
             action="Nothing to do if it is a report or a list; else export it again.",
         )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import cast
 
 from groundglass.core.cores import usable_cores
 from groundglass.core.quiet import quietly
-from groundglass.core.study import Instance, Rejection, Series, SourceKind, Study
-from groundglass.dicom.header import FIRST_LOOK, looks_like_dicom, read_header
+from groundglass.core.study import ANY_SERIES, Instance, Rejection, Series, SourceKind, Study
+from groundglass.dicom.header import FIRST_LOOK, DamagedFile, looks_like_dicom, read_header
 from groundglass.dicom.imagestack import ImageStackSettings, read_stack_header
 from groundglass.dicom.metaimage import is_metaimage, read_metaimage_header
 from groundglass.dicom.nifti import is_nifti, read_nifti_header
 from groundglass.dicom.pictures import IMAGE_SUFFIXES, is_picture
 from groundglass.dicom.pixels import FrameReader
+from groundglass.dicom.reconstructions import is_ct_class
 from groundglass.dicom.sources import Entry, Sources, UnreadableMember, list_entries
 from groundglass.dicom.twins import drop_twins
 from groundglass.dicom.unread import why_unread
@@ -97,12 +98,17 @@ def read_entries(
                 if progress is not None:
                     progress(len(found), len(entries))
         refuse_damaged_archives(entries, found)
-        instances: list[tuple[str, Instance]] = []
-        for entry, read in zip(entries, found, strict=True):
-            if isinstance(read, ReadError):
-                rejected.append(Rejection(entry.name, str(read)))
-            elif isinstance(read, Instance):
-                instances.append((entry.name, read))
+        instances = [
+            (entry.name, read)
+            for entry, read in zip(entries, found, strict=True)
+            if isinstance(read, Instance)
+        ]
+        there = {instance.sop_instance_uid for _, instance in instances}
+        rejected += [
+            Rejection(entry.name, str(read), _missing_from(read, there))
+            for entry, read in zip(entries, found, strict=True)
+            if isinstance(read, ReadError)
+        ]
         with FrameReader() as reader:
             kept, twins = drop_twins(instances, reader)
         rejected += twins
@@ -113,6 +119,18 @@ def read_entries(
     if not series:
         raise nothing_read(len(entries), rejected)
     return Study(tuple(series), tuple(sorted(rejected, key=lambda r: (r.what, r.reason))))
+
+
+def _missing_from(error: ReadError, there: Set[str]) -> str:
+    """The series that lacks an image for this, unless a sound copy of it is there."""
+    if not isinstance(error, DamagedFile):
+        return ""
+    uids = error.uids
+    if uids is None:
+        return ANY_SERIES
+    if uids.instance in there or (uids.object_class and not is_ct_class(uids.object_class)):
+        return ""
+    return uids.series or ANY_SERIES
 
 
 def first_bytes(entry: Entry, sources: Sources) -> bytes:

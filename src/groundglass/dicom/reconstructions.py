@@ -15,10 +15,15 @@ from groundglass.dicom.wording import computed_by_type
 _CT_CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 
 
+def is_ct_class(uid: str) -> bool:
+    """Whether a SOP Class UID is a CT image's (PS3.3 A.3, A.38, A.70)."""
+    return uid in _CT_CLASSES
+
+
 def why_not_ct(frame: Frame) -> str | None:
-    """The object class, where it is not a CT image's (PS3.3 A.3, A.38, A.70)."""
+    """The object class, where it is not a CT image's."""
     uid = frame.text("SOPClassUID")
-    return None if uid in _CT_CLASSES else f"{named(uid, 'an object')}, not a CT image"
+    return None if is_ct_class(uid) else f"{named(uid, 'an object')}, not a CT image"
 
 
 def why_no_reconstruction(frame: Frame) -> str | None:

@@ -42,6 +42,11 @@ _CRITERIA: tuple[_Criterion, ...] = (
         lambda c, _: c.original,
         lambda c: "original images" if c.original else "derived images",
     ),
+    # As scanned before images computed for one X-ray energy or without contrast.
+    _Criterion(
+        lambda c, _: not c.virtual,
+        lambda c: c.virtual or "images as scanned",
+    ),
     # Breathed out or prone, normal lung greys.
     _Criterion(
         lambda c, _: c.usual_state,
@@ -109,7 +114,7 @@ def select_chest_ct(study: Study, *, settings: SelectionSettings = _DEFAULT) -> 
         which nobody may choose between unasked.
     """
     _refuse_several_patients(study)
-    whole, rejected = whole_stacks(_stacks(study))
+    whole, rejected = whole_stacks(_stacks(study), study.rejected)
     torn = len(rejected)
     candidates: list[Candidate] = []
     for stack in whole:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from groundglass.core.study import Instance, Rejection
-from groundglass.dicom.header import looks_like_dicom, read_study_uid
+from groundglass.dicom.header import looks_like_dicom, read_uids
 from groundglass.dicom.limits import LIMITS
 from groundglass.dicom.pictures import is_picture
 from groundglass.dicom.reading import (
@@ -180,7 +180,7 @@ def _look(entry: Entry, sources: Sources) -> _Look | ReadError:
     try:
         head = first_bytes(entry, sources)
         if looks_like_dicom(head):
-            uid = read_study_uid(entry, sources, head)
+            uid = read_uids(entry, sources, head).study
             return _Look(uid, uid) if uid else _without_uid()
         if is_volume_file(head):
             with suppress(ReadError):  # what is wrong with it, its analysis says

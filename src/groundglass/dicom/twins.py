@@ -54,8 +54,12 @@ def drop_twins(
         else:
             names = ", ".join(name for name, _ in family)
             rejected += [
-                Rejection(name, f"copies that differ under one SOP Instance UID: {names}")
-                for name, _ in family
+                Rejection(
+                    name,
+                    f"copies that differ under one SOP Instance UID: {names}",
+                    missing_from=str(instance.attributes.get("SeriesInstanceUID", "")),
+                )
+                for name, instance in family
             ]
     return kept, rejected
 

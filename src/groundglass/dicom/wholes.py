@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.study import Rejection, Series
+from groundglass.core.study import ANY_SERIES, Rejection, Series
 from groundglass.dicom.frames import Frame, frames_of, slice_normal
 from groundglass.dicom.reconstructions import is_reconstruction
 from groundglass.dicom.stacks import differences
@@ -83,13 +83,17 @@ class _Extent:
         return np.sort(self.positions @ normal)
 
 
-def whole_stacks(stacks: Sequence[NamedStack]) -> tuple[list[NamedStack], list[Rejection]]:
+def whole_stacks(
+    stacks: Sequence[NamedStack], set_aside: Sequence[Rejection]
+) -> tuple[list[NamedStack], list[Rejection]]:
     """The stacks that are whole, and why the others are not.
 
     Parameters
     ----------
     stacks : sequence of NamedStack
         All of an input, whatever they are of.
+    set_aside : sequence of Rejection
+        Files that were not used.
 
     Returns
     -------
@@ -100,18 +104,35 @@ def whole_stacks(stacks: Sequence[NamedStack]) -> tuple[list[NamedStack], list[R
         without, or of several series that make one stack together.
     """
     rejections: dict[int, Rejection] = {}
-    by_series: defaultdict[Hashable, list[NamedStack]] = defaultdict(list)
+    by_series: defaultdict[tuple[str, str], list[NamedStack]] = defaultdict(list)
     for stack in stacks:
         one = stack.series
         by_series[one.study_instance_uid, one.series_instance_uid].append(stack)
-    for members in by_series.values():
-        if len(members) > 1:
+    for (_, uid), members in by_series.items():
+        lost = [one for one in set_aside if one.missing_from in {uid or ANY_SERIES, ANY_SERIES}]
+        if lost:
+            rejections |= _without_images(members, lost)
+        elif len(members) > 1:
             rejections |= _within_series(members)
     left = [stack for stack in stacks if id(stack) not in rejections]
     rejections |= _across_series(left)
     whole = [stack for stack in stacks if id(stack) not in rejections]
     unique = {id(rejection): rejection for rejection in rejections.values()}
     return whole, list(unique.values())
+
+
+def _without_images(
+    members: Sequence[NamedStack], lost: Sequence[Rejection]
+) -> dict[int, Rejection]:
+    """That a series lacks images, for each of its stacks of CT slices."""
+    count = len(lost)
+    rejection = Rejection(
+        _series_name(members[0]),
+        f"{count} {'images that are' if count > 1 else 'image that is'} or may be of it cannot be "
+        f"used, and a part is not judged; the first: {lost[0].reason}",
+    )
+    extents = (extent for extent in map(_Extent.of, members) if extent is not None)
+    return {id(extent.stack): rejection for extent in extents if extent.is_image}
 
 
 def _within_series(members: Sequence[NamedStack]) -> dict[int, Rejection]:
