@@ -391,3 +391,11 @@ def test_no_library_speaks_to_the_user(tmp_path: Path, capfd: pytest.CaptureFixt
     struct.pack_into("<f", content, 76, 0.0)  # nibabel says on the terminal what it makes of that
     read_volume(read_study(saved(tmp_path / "a", bytes(content))).series[0])
     assert capfd.readouterr() == ("", "")
+
+
+def test_rounding_makes_no_slices_too_far_apart(tmp_path: Path) -> None:
+    """At 7.3°, single precision makes 10.0000003 mm of 10."""
+    turn = np.eye(4)
+    turn[:3, :3] = nibabel.eulerangles.euler2mat(0, 0, np.radians(7.3))
+    content = nifti_bytes(thorax(), turn @ LPS_IN_RAS)
+    read_volume(select_chest_ct(read_study(saved(tmp_path / "a", bytes(content)))))

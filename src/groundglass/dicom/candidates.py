@@ -280,7 +280,7 @@ def _judge_volume_file(series: Series, name: str, settings: SelectionSettings) -
         geometry = _geometry(series)
     except AssemblyError as error:
         return str(error)
-    spacing = geometry.spacing_mm[0]
+    spacing = round(geometry.spacing_mm[0], 4)  # headers hold single precision
     coverage = geometry.shape[0] * spacing
     reason = _not_axial(np.asarray(geometry.directions[0]), settings) or _too_little(
         geometry.shape[0], coverage, spacing, settings
