@@ -208,7 +208,7 @@ def _save(data: Dataset, syntax: UID) -> bytes:
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = syntax
     data.file_meta.MediaStorageSOPClassUID = data.get("SOPClassUID", CTImageStorage)
-    data.file_meta.MediaStorageSOPInstanceUID = data.get("SOPInstanceUID", "1.2.3")
+    data.file_meta.MediaStorageSOPInstanceUID = data.get("SOPInstanceUID") or "1.2.3"
     buffer = BytesIO()
     data.save_as(
         buffer,

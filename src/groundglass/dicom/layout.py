@@ -164,7 +164,7 @@ def _is_swapped(values: Mapping[str, object], syntax: UID, allocated: int) -> bo
             f"big endian pixels of {allocated} bits with the value representation {location.vr}",
             "OW, whose byte order is certain (PS3.5 annex A.3)",
         )
-    return allocated == 8
+    return location.vr == "OW" and allocated == 8
 
 
 def _padding(values: Mapping[str, object], *, signed: bool) -> tuple[int, int] | None:
