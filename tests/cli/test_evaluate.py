@@ -18,6 +18,7 @@ from typer.testing import Result
 from groundglass.cli import evaluating
 from groundglass.cohort import patient_hash, study_fingerprint
 from groundglass.cohort.phantoms import phantom_json
+from groundglass.core.result import Outcome
 from groundglass.evaluate import BootstrapSettings
 from groundglass.infer.bundle import sha256_of
 from groundglass.phantom import PhantomSettings
@@ -130,6 +131,29 @@ def test_a_bundle_compared_with_itself_does_not_differ(evaluated: tuple[Result, 
     compared = document(evaluated[1])["compared"]
     assert compared["mcnemar"]["only_first"] == compared["mcnemar"]["only_second"] == 0
     assert all(test["difference"] in (0, None) for test in compared["delong"].values())
+
+
+def test_a_scan_that_ends_within_healthy_lungs_is_a_case_without_a_verdict(
+    invoke: Invoke, few: Path, bundle: Path, tmp_path: Path
+) -> None:
+    cut = replace(BODY, label="healthy", seed=6, matrix=128, slice_spacing_mm=9.0)
+    few.with_name("cut.phantom.json").write_text(phantom_json(cut), "utf-8")
+    table = few.with_name("with-cut.csv")
+    table.write_text(f"{few.read_text('utf-8')}cut,cut.phantom.json,healthy,test,made,F\n", "utf-8")
+    out = tmp_path / "out"
+    done = invoke("evaluate", table, "--out", out, "--bundle", f"{bundle}/")
+    assert done.exit_code == 0, done.output
+    found = document(out)
+    jsonschema.validate(found, evaluation_schema())
+    (case,) = (case for case in found["without_verdict"] if case["row"] == 4)
+    assert case["outcome"] == "part-of-lungs"
+    assert "of the largest lung area" in case["reason"]
+
+
+def test_every_outcome_has_its_place_in_the_schema() -> None:
+    properties = evaluation_schema()["properties"]
+    known = properties["without_verdict"]["items"]["properties"]["outcome"]["enum"]
+    assert set(known) == {"unreadable", *Outcome} - {"verdict"}
 
 
 def test_the_probe_asks_again_without_lungs_and_says_what_it_found(

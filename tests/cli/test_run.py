@@ -14,6 +14,7 @@ import pydicom
 import pytest
 from typer.testing import Result
 
+from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
 from made_ct import thorax
 
 Invoke = Callable[..., Result]
@@ -98,6 +99,45 @@ def test_a_result_without_verdict_has_its_report_and_exit_code_1(
     assert result["verdict"] is None
     assert result["reason"] in done.stderr
     assert result["reason"] in (out / "report.html").read_text("utf-8")
+
+
+def test_each_note_is_told_once_in_terminal_page_and_json(ran: Ran) -> None:
+    done, out = ran
+    notes = json.loads(done.stdout)["notes"]
+    assert "coarse-pixels" in {note["kind"] for note in notes}  # 160 pixels a side
+    page = (out / "report.html").read_text("utf-8")
+    for note in notes:
+        assert done.stderr.count(note["text"]) == 1
+        assert page.count(note["text"]) == 1
+        assert done.stdout.count(note["text"]) == 1
+
+
+def test_a_scan_that_ends_within_the_lungs_is_not_called_healthy(
+    invoke: Invoke, bundle: Path, tmp_path: Path
+) -> None:
+    """With exit code 1 and a report, and the end that is cut, from files in any order."""
+    settings = PhantomSettings(
+        label="healthy", seed=3, matrix=128, slice_count=30, slice_spacing_mm=9.0
+    )
+    phantom = make_phantom(settings)
+    write_dicom_series(phantom, tmp_path / "study")
+    lowest = phantom.scan.z_mm[int(phantom.lung.sum(axis=(1, 2)).argmax())]
+    for path in (tmp_path / "study").iterdir():
+        z_mm = float(pydicom.dcmread(path, stop_before_pixels=True).ImagePositionPatient[2])
+        if z_mm < lowest - 1:
+            path.unlink()
+    out = tmp_path / "out"
+    done = invoke("run", tmp_path / "study", "--out", out, "--bundle", f"{bundle}/")
+    assert done.exit_code == 1
+    result = json.loads((out / "result.json").read_text("utf-8"))
+    assert (result["outcome"], result["verdict"]) == ("part-of-lungs", None)
+    cut = next(note for note in result["notes"] if note["kind"] == "cut-at-feet")
+    assert cut["text"] in result["reason"]
+    for told in (done.stdout, (out / "report.html").read_text("utf-8")):
+        assert told.count(cut["text"]) == 1
+        assert "part of the lungs" in told
+    assert "Verdict: Healthy" not in done.stdout
+    assert [path.name for path in (out / "dicom").iterdir()] == ["capture-1.dcm"]
 
 
 def test_files_set_aside_are_counted_by_reason_and_not_named(

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 import groundglass as gg
-from groundglass.core.result import RESEARCH_USE_ONLY, TriageResult
+from groundglass.core.result import RESEARCH_USE_ONLY, Note, NoteKind, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.errors import ReportError
 from groundglass.report import write_refusal, write_report
@@ -171,6 +171,15 @@ def test_every_object_says_research_where_a_reader_looks(
     assert "Made up for a test - its verdict means nothing." in texts
     assert report.VerificationFlag == "UNVERIFIED"
     assert report.PreliminaryFlag == "PRELIMINARY"
+
+
+def test_the_structured_report_tells_each_note_once(ct: Volume) -> None:
+    notes = tuple(Note(kind, f"Of the lungs {kind} was not seen.") for kind in NoteKind)
+    objects = dicom_results(replace(small(ct), notes=notes), ct)
+    report = data(next(made for made in objects if made.kind == "structured-report"))
+    texts = [item.TextValue for item in report.ContentSequence if item.ValueType == "TEXT"]
+    assert [texts.count(note.text) for note in notes] == [1] * len(notes)
+    assert texts.index(RESEARCH_USE_ONLY) < texts.index(notes[0].text)
 
 
 def test_nothing_of_the_patient_is_in_a_file_name(found: tuple[DicomObject, ...]) -> None:

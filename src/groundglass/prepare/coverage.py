@@ -31,12 +31,12 @@ class CoverageSettings:
     ----------
     told_share : float
         Lung area of the end slice, as a share of the largest slice's, from which the cut is told.
-        Our choice: 0.02. The 11 volumes that end beyond the lungs have 0.005 or less; a cut
-        told of leaves 1 ml or more unseen.
+        Our choice: 0.02. The 11 volumes that end beyond the lungs have 0.005 or less; what is not
+        told leaves 8 ml unseen at most.
     partial_share : float
         The same from which a study is not called healthy. Our choice: 0.15. Up to it a cut leaves
-        55 ml and 1 % of the lungs unseen at most, a scan that ends in the costophrenic recess;
-        beyond it soon more.
+        57 ml and 1 % of the lungs unseen at most, a scan that ends in the costophrenic recess;
+        every cut that leaves 75 ml unseen lies beyond it.
     edge_mm : float
         Lung nearer than this to the edge of the image, or of the reconstructed circle, lies at the
         edge. Our choice: 3; the thinnest chest wall is twice as thick, the lung mask may stop a
