@@ -200,7 +200,7 @@ WHOLE: dict[str, Callable[[], bytes]] = {
     "imagej.tif": _imagej,
     "stored.zip": lambda: _zip(zipfile.ZIP_STORED, [as_bytes(d) for d in ct_series(_hu())]),
     "deflated.zip": lambda: _zip(zipfile.ZIP_DEFLATED, [as_bytes(d) for d in ct_series(_hu())]),
-    "lzma.zip": lambda: _zip(zipfile.ZIP_LZMA, [as_bytes(d) for d in ct_series(_hu())]),
+    "bzip2.zip": lambda: _zip(zipfile.ZIP_BZIP2, [as_bytes(d) for d in ct_series(_hu())]),
 }
 
 
@@ -242,10 +242,10 @@ def test_mutants_of_every_container(folder: Path) -> None:
 def test_ten_thousand_mutants(folder: Path, name: str) -> None:
     """Together with the others of its kind: 10 000 and more."""
     each = -(-10_000 // len(WHOLE))
-    for start in range(1_000, 1_000 + each, 100):
+    for start in range(1_000, 1_000 + each, 50):
         for path in folder.glob("?????.*"):
             path.unlink()
-        numbers = range(start, min(start + 100, 1_000 + each))
+        numbers = range(start, min(start + 50, 1_000 + each))
         write_mutants(folder, name, numbers)
         assert len(read_all(folder)) == 1 + len(numbers)
 

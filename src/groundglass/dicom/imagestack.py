@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -165,19 +165,20 @@ def read_stack_header(
     if len({entry.name for entry in ordered}) < len(ordered):
         raise _unfit("images with one name, whose order nothing says")
     instances: list[Instance] = []
-    for entry in ordered:
-        name = PurePosixPath(entry.name).name
+    for number, entry in enumerate(ordered, 1):
+        # Not its name, which may be a person's.
+        place = f"image {number} of {len(ordered)} in the order of their names"
         try:
             data = sources.read(entry.path, entry.member, limit=LIMITS.encoded_bytes)
             pictures = pictures_in(data)
             for picture in pictures:
                 _refuse_bits(picture, settings)
         except ReadError as error:
-            raise _in_file(name, error) from error
+            raise _at(place, error) from error
         instances += [
             Instance(entry.path, entry.member, attributes={
                 "Rows": picture.rows, "Columns": picture.columns, "picture": picture,
-                "settings": settings, "name": name,
+                "settings": settings, "place": place,
             })
             for picture in pictures
         ]  # fmt: skip
@@ -226,8 +227,8 @@ def _refuse_bits(picture: Picture, settings: ImageStackSettings) -> None:
         )
 
 
-def _in_file(name: str, error: ReadError) -> ReadError:
-    return ReadError(f"{name}: {error.found}", expected=error.expected, action=error.action)
+def _at(place: str, error: ReadError) -> ReadError:
+    return ReadError(f"{place}: {error.found}", expected=error.expected, action=error.action)
 
 
 def _unfit(found: str) -> ReadError:
@@ -276,7 +277,7 @@ def read_stack(series: Series) -> Volume:
                 hu = np.empty(shape, np.int16 if exact else np.float32)
             if plane.dtype != stored:
                 raise AssemblyError(
-                    f"{instance.attributes['name']}: {plane.dtype} pixels among {stored} ones",
+                    f"{instance.attributes['place']}: {plane.dtype} pixels among {stored} ones",
                     expected="one type of pixels in a stack",
                     action="Export the slices again, all in one way.",
                 )
@@ -310,5 +311,5 @@ def _decode(instance: Instance, read: _FileReader) -> NDArray[Any]:
         picture = cast(Picture, instance.attributes["picture"])
         return as_grey(decode(data, picture), lossy=picture.lossy)
     except ReadError as error:
-        named = _in_file(str(instance.attributes["name"]), error)
-        raise AssemblyError(named.found, expected=named.expected, action=named.action) from error
+        placed = _at(str(instance.attributes["place"]), error)
+        raise AssemblyError(placed.found, expected=placed.expected, action=placed.action) from error

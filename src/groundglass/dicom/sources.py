@@ -7,7 +7,6 @@ checksum.
 
 from __future__ import annotations
 
-import lzma
 import os
 import re
 import stat
@@ -29,6 +28,8 @@ from groundglass.errors import ReadError
 _ENCRYPTED = 0x1  # general purpose bit 0 (PKWARE APPNOTE 4.4.4)
 _UTF_8 = 0x800  # bit 11
 _LOCAL_HEADER = 30  # bytes before a member's name and extra field (APPNOTE 4.3.7)
+#: How members may be packed. Others are rare; LZMA's dictionary may ask for 4 GB.
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 #: Members up to this size are unpacked in one go, which is several times faster; larger ones pass
 #: by in pieces.
 _SMALL = 32 * 2**20
@@ -37,8 +38,8 @@ _END_RECORD = 22  # bytes of the end of central directory record without comment
 _IN_ZIP64 = 0xFFFF  # its count, where the true one stands in the zip64 record
 #: What a damaged member makes zipfile, or a damaged stream its decompressor, raise.
 STREAM_ERRORS = (
-    OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
-    RuntimeError, KeyError, ValueError, MemoryError, IndexError, struct.error,
+    OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError,
+    ValueError, MemoryError, IndexError, struct.error,
 )  # fmt: skip
 
 
@@ -208,6 +209,8 @@ class Sources:
             about = archive.members[member]
             if about.file_size > LIMITS.volume_bytes:
                 raise _unpackable(f"a file of {about.file_size >> 20} MiB in a zip archive")
+            if about.compress_type not in _PACKINGS:
+                raise _unpackable(f"a file in a zip archive packed by method {about.compress_type}")
             packed_small = about.compress_size <= _SMALL + _PIECE
             if about.file_size <= _SMALL and packed_small and about.compress_type in _UNPACK:
                 return _unpacked(archive.stored(about), about)[start : start + limit]
@@ -216,8 +219,6 @@ class Sources:
                 data = stream.read(limit)
                 _pass_over(stream, about.file_size)
                 return data
-        except NotImplementedError as error:
-            raise _unpackable(f"a zip archive's file that cannot be unpacked ({error})") from error
         except STREAM_ERRORS as error:
             raise UnreadableMember(
                 f"a file in a zip archive that is damaged ({_cause(error)})",
@@ -260,7 +261,7 @@ def _cause(error: Exception) -> str:
 def _unpackable(found: str) -> UnreadableMember:
     return UnreadableMember(
         found,
-        expected=f"files up to {LIMITS.volume_bytes >> 20} MiB, packed by deflate, bzip2 or lzma",
+        expected=f"files up to {LIMITS.volume_bytes >> 20} MiB, packed by deflate or bzip2",
         action="Unpack the archive and give the folder.",
     )
 

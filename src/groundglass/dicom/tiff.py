@@ -13,6 +13,8 @@ TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: Formats of the field types that hold whole numbers (TIFF 6.0 section 2; 16 is BigTIFF's).
 _FORMS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _ASCII = 2
+#: What reading at an offset beyond the file raises; BigTIFF's may be beyond all memory.
+_BEYOND = (struct.error, IndexError, OverflowError)
 #: Values kept of one field: more than a picture of four samples needs.
 _MOST_VALUES, _MOST_TEXT = 8, 64 * 1024
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE, _COLUMNS, _ROWS, _DESCRIPTION = 254, 255, 256, 257, 270
@@ -78,7 +80,7 @@ def tiff_pages(data: bytes) -> list[TiffPage]:
     """
     try:
         return _pages(data)
-    except (struct.error, IndexError) as error:
+    except _BEYOND as error:
         raise damaged_tiff("a TIFF file that is cut off") from error
 
 
@@ -151,7 +153,7 @@ def exif_orientation(exif: bytes) -> int:
     try:
         order, big, offset = _start(exif)
         page, _ = _page(exif, order, offset, 0, big=big)
-    except (struct.error, IndexError) as error:
+    except _BEYOND as error:
         raise damaged_tiff("an image whose Exif metadata are damaged") from error
     return page.value(ORIENTATION) or 1
 
