@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -24,7 +25,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 _BAD = "1.2.826.0.17.anonymous"
 _UID = re.compile(r"\d+(\.\d+){5,}|anonymous")
 #: What libraries say of such files: Python's and OpenCV's warnings, libpng, nibabel, pydicom.
-_TALK = re.compile(r"[Ww]arning|WARN|libpng|pixdim|qfac|Invalid value|Traceback|site-packages")
+_TALK = re.compile(r"[Ww]arning|WARN|libpng|form_code|Invalid value|Traceback|site-packages")
 
 
 def _odd_series() -> list[pydicom.Dataset]:
@@ -59,9 +60,10 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
             archive.writestr("a", as_bytes(datasets[6]))
     whole = (folder / "005").read_bytes()
     (folder / "half").write_bytes(whole[: len(whole) // 3])
-    image = nibabel.Nifti1Image(np.zeros((8, 8, 8), np.int16), np.eye(4))
-    image.header["pixdim"][0] = 7  # nibabel mends and logs it
-    nibabel.save(image, folder / "qfac.nii")
+    nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 8), np.int16), np.eye(4)), folder / "code.nii")
+    header = bytearray((folder / "code.nii").read_bytes())
+    header[252:256] = struct.pack("<hh", 9, 9)  # qform_code, sform_code: nibabel logs what it mends
+    (folder / "code.nii").write_bytes(header)
     png = cv2.imencode(".png", np.zeros((64, 64), np.uint16))[1].tobytes()
     (folder / "cut.png").write_bytes(png[:60])
     return folder
@@ -75,7 +77,7 @@ def _is_quiet(done: subprocess.CompletedProcess[str]) -> None:
     assert not _UID.search(done.stderr), done.stderr
 
 
-@pytest.mark.parametrize("name", ["", "qfac.nii", "twice.zip", "class", "half", "cut.png"])
+@pytest.mark.parametrize("name", ["", "code.nii", "twice.zip", "class", "half", "cut.png"])
 def test_run(command: Command, odd: Path, bundle: Path, tmp_path: Path, name: str) -> None:
     source = odd / name if name else odd
     _is_quiet(command("run", source, "--out", tmp_path / "out", "--bundle", f"{bundle}/"))
@@ -86,7 +88,7 @@ def test_batch(command: Command, odd: Path, bundle: Path, tmp_path: Path) -> Non
 
 
 def test_cohort_check(command: Command, odd: Path, tmp_path: Path) -> None:
-    rows = [f"p{index},CP,train,{odd / name}" for index, name in enumerate(("", "qfac.nii", "cut"))]
+    rows = [f"p{index},CP,train,{odd / name}" for index, name in enumerate(("", "code.nii", "cut"))]
     table = tmp_path / "table.csv"
     table.write_text("\n".join(["patient,label,split,study", *rows]) + "\n")
     _is_quiet(command("cohort", "check", table))

@@ -109,6 +109,7 @@ def test_a_backslash_within_a_letter_does_not_split(charset: str) -> None:
         ("ISO 2022 IR 87", b"\x1b$B6;It\x1b(B CT", "胸部 CT"),
         ("ISO_IR 192\\ISO 2022 IR 87", "胸部".encode(), "胸部"),
         ("\\ISO_IR 192\\ISO 2022 IR 87", b"\x1b$B6;It\x1b(B", "胸部"),
+        ("ISO_IR 192\\ISO 2022 IR 87", b"\x1b$B6;It\x1b(B", "胸部"),
         ("GB18030", b"\xd0\xd8\xff", "ÐØÿ"),
     ],
 )

@@ -197,7 +197,7 @@ def test_a_cut_stream_is_refused_whatever_follows(syntax: UID, part: float, junk
     cut = frame[: int(len(frame) * part)]
     with pytest.raises(ReadError):
         inspect(cut + junk)
-    assert inspect(frame + junk).length == len(frame)
+    assert inspect(frame + junk) == inspect(frame)
 
 
 def test_an_end_marker_in_a_thumbnail_is_not_the_end() -> None:
@@ -205,7 +205,7 @@ def test_an_end_marker_in_a_thumbnail_is_not_the_end() -> None:
     inner = b"\xff\xd8\xff\xd9"
     app = b"\xff\xe1" + struct.pack(">H", 2 + len(inner)) + inner
     stream = frame[:2] + app + frame[2:]
-    assert read_jpeg(stream).length == len(stream)
+    assert read_jpeg(stream) == read_jpeg(frame)
     with pytest.raises(ReadError, match="cut off"):
         read_jpeg(stream[:-40])
 

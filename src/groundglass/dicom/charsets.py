@@ -33,8 +33,6 @@ def encodings_of(declared: Sequence[str]) -> tuple[str, ...]:
     found = [_encoding(term) for term in terms]
     if not found or found[0] is None:
         return ()
-    if terms[0] in STAND_ALONE_ENCODINGS:
-        return (found[0],)
     rest = [
         encoding
         for term, encoding in zip(terms[1:], found[1:], strict=True)

@@ -37,15 +37,12 @@ class CodedImage:
         Samples per pixel.
     bits : int
         Precision of one sample.
-    length : int
-        Bytes of the stream, without what follows its end.
     """
 
     rows: int
     columns: int
     components: int
     bits: int
-    length: int
 
 
 def read_jpeg(stream: bytes) -> CodedImage:
@@ -109,7 +106,7 @@ def _ended(stream: bytes, end: int, frame: tuple[int, int, int, int] | None) -> 
     if stream[end:].lstrip(b"\0").startswith(b"\xff\xd8\xff"):
         raise _broken("more than one JPEG stream in one frame")
     bits, rows, columns, components = frame
-    return CodedImage(rows, columns, components, bits, end)
+    return CodedImage(rows, columns, components, bits)
 
 
 def read_jpeg2000(stream: bytes) -> CodedImage:
@@ -127,8 +124,7 @@ def read_jpeg2000(stream: bytes) -> CodedImage:
         raise _broken("no JPEG 2000 codestream")
     values = struct.unpack_from(">8IHB", stream, start + 8)
     width, height, left, top = values[:4]
-    bits = (values[9] & 0x7F) + 1
-    return CodedImage(height - top, width - left, values[8], bits, len(stream))
+    return CodedImage(height - top, width - left, values[8], (values[9] & 0x7F) + 1)
 
 
 def _broken(found: str) -> ReadError:

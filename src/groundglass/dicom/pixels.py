@@ -192,7 +192,7 @@ def _decode(payload: bytes, layout: PixelLayout) -> NDArray[np.integer]:
     if coded.bits > layout.bits_allocated:
         raise unfit(f"compressed samples of {coded.bits} bits", f"at most {layout.bits_allocated}")
     try:
-        decoded = decode(payload[: coded.length])
+        decoded = decode(payload)
     except _CODEC_ERRORS as error:
         raise unfit(
             f"a compressed image that cannot be decoded ({type(error).__name__})",
