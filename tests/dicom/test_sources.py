@@ -17,6 +17,7 @@ from groundglass.dicom.sources import Sources, UnreadableMember, list_entries
 from groundglass.dicom.studies import find_studies
 from groundglass.errors import ReadError
 from made_ct import STUDY_UID, as_bytes, ct_series, enhanced_ct, thorax
+from made_images import nifti_bytes
 
 OTHER = f"{STUDY_UID}.78"
 
@@ -151,3 +152,10 @@ def test_names_are_listed_in_order_with_their_places(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", [("b", b"1"), ("a", b"2"), ("b", b"3"), ("c/", b"")])
     entries, _ = list_entries(path)
     assert [(entry.name, entry.member) for entry in entries] == [("a", 1), ("b", 0), ("b", 2)]
+
+
+def test_volume_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    one, two = (bytes(nifti_bytes(thorax(seed=seed))) for seed in (1, 2))
+    study = read_study(zipped(tmp_path / "a.zip", [("ct.nii", one), ("ct.nii", two)]))
+    for series, seed in zip(study.series, (1, 2), strict=True):
+        np.testing.assert_array_equal(read_volume(series).hu, thorax(seed=seed))

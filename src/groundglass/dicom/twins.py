@@ -37,9 +37,11 @@ def drop_twins(
     reader : FrameReader
         Reads the pixels of twins, to compare them.
     """
-    by_uid: defaultdict[str, list[tuple[str, Instance]]] = defaultdict(list)
+    by_uid: defaultdict[object, list[tuple[str, Instance]]] = defaultdict(list)
     for name, instance in instances:
-        by_uid[instance.sop_instance_uid or name].append((name, instance))
+        by_uid[instance.sop_instance_uid or (instance.path, instance.member)].append(
+            (name, instance)
+        )
     kept: list[Instance] = []
     rejected: list[Rejection] = []
     for family in by_uid.values():
