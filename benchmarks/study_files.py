@@ -17,8 +17,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLosslessSV1, generate_uid
 
 from groundglass.core.volume import Volume
-from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
+from groundglass.read import read_study, read_volume, select_chest_ct
 
 #: Length of what is scanned in mm, however many slices it is cut into, and the widest distance of
 #: slices that is still taken for a chest.

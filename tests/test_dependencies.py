@@ -28,7 +28,7 @@ PARTS = {"train": "train", "serve": "serve"}
 #: Modules that ask for an extra before they import from it, and say so where it is missing.
 ASKS = {
     "cohort/table.py": "evaluate",
-    "dicom/confidentiality.py": "serve",
+    "deidentify/confidentiality.py": "serve",
     "evaluate/plots.py": "evaluate",
 }
 #: Behind a command that asks by `cli.extras.need`, or in training by its own list.

@@ -11,14 +11,14 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 
 from groundglass.batch.analysing import BatchSettings
-from groundglass.dicom.candidates import SelectionSettings
-from groundglass.dicom.grid import AssemblySettings
-from groundglass.dicom.imagestack import ImageStackSettings
-from groundglass.dicom.limits import ReadLimits
 from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
 from groundglass.phantom import PhantomSettings
 from groundglass.prepare import CoverageSettings, LungContext, Recipe
 from groundglass.prepare.between import BetweenSettings
+from groundglass.read.candidates import SelectionSettings
+from groundglass.read.dicom.stacks.grid import AssemblySettings
+from groundglass.read.image_stack.stack import ImageStackSettings
+from groundglass.read.limits import ReadLimits
 from groundglass.report.figures import FigureSettings
 from groundglass.report.overlay import OverlaySettings
 

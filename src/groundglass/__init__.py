@@ -10,11 +10,11 @@ __version__ = "0.1.0"
 #: Where each public name lives; imported on first use so that `import groundglass` stays cheap.
 _HOME = {
     "AssemblyError": "groundglass.errors",
-    "DisplayWindow": "groundglass.dicom.imagestack",
+    "DisplayWindow": "groundglass.read.image_stack.stack",
     "Geometry": "groundglass.core.geometry",
     "GroundglassError": "groundglass.errors",
-    "HounsfieldScale": "groundglass.dicom.imagestack",
-    "ImageStackSettings": "groundglass.dicom.imagestack",
+    "HounsfieldScale": "groundglass.read.image_stack.stack",
+    "ImageStackSettings": "groundglass.read.image_stack.stack",
     "InputError": "groundglass.errors",
     "NoChestCT": "groundglass.errors",
     "Outcome": "groundglass.core.result",
@@ -25,9 +25,9 @@ _HOME = {
     "TriageResult": "groundglass.core.result",
     "Verdict": "groundglass.core.result",
     "Volume": "groundglass.core.volume",
-    "read_study": "groundglass.dicom",
-    "read_volume": "groundglass.dicom",
-    "select_chest_ct": "groundglass.dicom",
+    "read_study": "groundglass.read",
+    "read_volume": "groundglass.read",
+    "select_chest_ct": "groundglass.read",
     "write_report": "groundglass.report",
 }
 

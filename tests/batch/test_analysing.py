@@ -24,9 +24,9 @@ from groundglass.batch.analysing import (
 from groundglass.batch.processes import Broken
 from groundglass.core.study import Series
 from groundglass.core.volume import Volume
-from groundglass.dicom import read_volume
-from groundglass.dicom.studies import StudyFiles, find_studies
 from groundglass.errors import SettingsError
+from groundglass.read import read_volume
+from groundglass.read.studies import StudyFiles, find_studies
 
 
 def settings(bundle: Path, workers: int = 2) -> BatchSettings:

@@ -12,10 +12,10 @@ import pytest
 import groundglass
 from groundglass.batch.analysing import BROKE_DOWN, Analysed
 from groundglass.batch.outcomes import TABLE, Conditions, Outcomes
-from groundglass.dicom.sources import Entry
-from groundglass.dicom.studies import StudyFiles
 from groundglass.errors import ReportError
 from groundglass.infer import Precision, load_bundle
+from groundglass.read.sources import Entry
+from groundglass.read.studies import StudyFiles
 
 STUDY = StudyFiles("study-0001", "1.2.3", (Entry(Path("/a"), None, "DOE^JANE", 10),))
 NIFTI = StudyFiles("study-0002", "", (Entry(Path("/b.nii"), None, "b.nii", 20),))

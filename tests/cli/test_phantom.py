@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from typer.testing import Result
 
-from groundglass.dicom import read_study, read_volume, select_chest_ct
+from groundglass.read import read_study, read_volume, select_chest_ct
 
 Invoke = Callable[..., Result]
 SMALL = ("--slices", 16, "--spacing", 10, "--matrix", 64)

@@ -9,7 +9,7 @@ import pytest
 from groundglass.cohort import SPLITS, FindingKind, Severity
 from groundglass.cohort.stack_columns import STACK_COLUMNS
 from groundglass.cohort.table import COLUMNS, PATH_COLUMNS
-from groundglass.dicom.pictures import IMAGE_SUFFIXES
+from groundglass.read.image_stack.pictures import IMAGE_SUFFIXES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cohort-table.md"
 

@@ -15,9 +15,9 @@ from groundglass.cohort import Case, Cohort, StudyKind, open_slice, open_study, 
 from groundglass.cohort.joining import join_cohorts, slices_of
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.core.volume import Volume
-from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.errors import InputError, ReadError
 from groundglass.phantom import PhantomSettings, make_phantom
+from groundglass.read import read_study, read_volume, select_chest_ct
 
 STATED = {
     "window_center_hu": "-600", "window_width_hu": "1500", "spacing_slices_mm": "8",

@@ -11,11 +11,11 @@ import sys
 import tracemalloc
 from pathlib import Path
 
-from groundglass.dicom import read_study, read_volume, select_chest_ct
-from groundglass.dicom.frames import frames_of
-from groundglass.dicom.imagestack import HounsfieldScale, ImageStackSettings
-from groundglass.dicom.pixels import FrameReader
 from groundglass.errors import GroundglassError
+from groundglass.read import read_study, read_volume, select_chest_ct
+from groundglass.read.dicom.frames import frames_of
+from groundglass.read.dicom.pixels.frame_reader import FrameReader
+from groundglass.read.image_stack.stack import HounsfieldScale, ImageStackSettings
 
 _STACK = ImageStackSettings(HounsfieldScale(), (5.0, 1.0, 1.0), "feet", "front", "right")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from groundglass.core.volume import Volume
-from groundglass.dicom import assembly, read_study, read_volume, reading, select_chest_ct
+from groundglass.read import assembly, read_study, read_volume, reading, select_chest_ct
 from made_ct import SPACING_MM, as_bytes, ct_series, enhanced_ct, stored, thorax, write
 
 

@@ -24,8 +24,8 @@ from pydicom.uid import (
 )
 from pynetdicom.association import Association
 
-from groundglass.dicom import read_study
-from groundglass.dicom.pixels import FrameReader
+from groundglass.read import read_study
+from groundglass.read.dicom.pixels.frame_reader import FrameReader
 from groundglass.serve.commitment import CommitmentInbox, CommitmentService
 from groundglass.serve.incoming import is_uid
 from groundglass.serve.listener import Listener, ListenerSettings

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from groundglass.batch.processes import Broken, in_processes, usual_workers
 from groundglass.core.result import Outcome, TriageResult
-from groundglass.dicom import read_volume, select_chest_ct
-from groundglass.dicom.reading import read_entries
-from groundglass.dicom.sources import without_file_names
-from groundglass.dicom.studies import StudyFiles
 from groundglass.errors import GroundglassError, InputError, NoChestCT, SettingsError
 from groundglass.infer import Precision
 from groundglass.infer.bundle import DEFAULT
 from groundglass.pipeline import Triage
+from groundglass.read import read_volume, select_chest_ct
+from groundglass.read.reading import read_entries
+from groundglass.read.sources import without_file_names
+from groundglass.read.studies import StudyFiles
 from groundglass.report import write_report
 from groundglass.report.writing import refuse_unusable
 

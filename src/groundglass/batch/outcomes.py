@@ -19,9 +19,9 @@ from typing import Any, Self
 
 import groundglass
 from groundglass.batch.analysing import Analysed
-from groundglass.dicom.studies import StudyFiles
 from groundglass.errors import ReportError
 from groundglass.infer import Bundle, CpuEngine, Precision
+from groundglass.read.studies import StudyFiles
 from groundglass.report.writing import MANIFEST, alone, refusing_unwritable
 
 TABLE = "outcomes.csv"

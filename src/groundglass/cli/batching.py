@@ -14,8 +14,8 @@ from groundglass.cli.console import Voice, counting
 from groundglass.cli.failures import ExitCode
 from groundglass.cli.reading import tell_files
 from groundglass.core.result import RESEARCH_USE_ONLY, Outcome
-from groundglass.dicom.studies import StudyFiles, find_studies
 from groundglass.infer import Precision, load_bundle
+from groundglass.read.studies import StudyFiles, find_studies
 from groundglass.report import PAGE
 
 #: Studies without a verdict that are named at the end.

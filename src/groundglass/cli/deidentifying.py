@@ -7,8 +7,8 @@ from pathlib import Path
 
 from groundglass.cli.console import Voice, counting
 from groundglass.cli.writing import filling
-from groundglass.dicom.export import Export, export_deidentified
-from groundglass.dicom.pseudonyms import SiteKey
+from groundglass.deidentify.export import Export, export_deidentified
+from groundglass.deidentify.pseudonyms import SiteKey
 
 
 def write_deidentified(source: Path, out: Path, key_file: Path) -> None:

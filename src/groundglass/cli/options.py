@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from groundglass.dicom.imagestack import ImageStackSettings
+    from groundglass.read.image_stack.stack import ImageStackSettings
 
 #: The names of `groundglass.infer.Precision`, whose import would slow `--help`.
 PrecisionName = Literal["auto", "f32", "bf16"]
@@ -154,7 +154,7 @@ def stack_settings(
         return None
     if spacing is None or first_slice is None or first_row is None or first_column is None:
         raise _incomplete(missing)
-    from groundglass.dicom.imagestack import (  # noqa: PLC0415  (slow; only images need it)
+    from groundglass.read.image_stack.stack import (  # noqa: PLC0415  (slow; only images need it)
         DisplayWindow,
         HounsfieldScale,
         ImageStackSettings,

@@ -9,10 +9,10 @@ from pathlib import Path
 from groundglass.cli.console import Voice, counting
 from groundglass.core.study import Rejection, Series, Study
 from groundglass.core.volume import Volume
-from groundglass.dicom import read_study, read_volume, select_chest_ct
-from groundglass.dicom.imagestack import UNSTATED, ImageStackSettings
-from groundglass.dicom.reading import Progress
 from groundglass.errors import ReadError
+from groundglass.read import read_study, read_volume, select_chest_ct
+from groundglass.read.image_stack.stack import UNSTATED, ImageStackSettings
+from groundglass.read.reading import Progress
 
 _SHOWN_REASONS = 10
 _STACK_OPTIONS = "--hu-scale or --window, --spacing, --first-slice, --first-row and --first-column"

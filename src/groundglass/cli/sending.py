@@ -7,8 +7,8 @@ from pathlib import Path
 
 from groundglass.cli.console import Voice, counting
 from groundglass.cli.failures import ExitCode
-from groundglass.dicom.header import looks_like_dicom
 from groundglass.errors import ReadError
+from groundglass.read.dicom.header import looks_like_dicom
 from groundglass.serve.clients import ClientSettings
 from groundglass.serve.delivery import TAKEN, FileReceipt, FileStatus
 from groundglass.serve.peers import Peer

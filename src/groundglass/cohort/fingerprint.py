@@ -16,10 +16,10 @@ from groundglass.cohort.images import read_image
 from groundglass.cohort.phantoms import canonical_phantom, read_phantom_settings
 from groundglass.cohort.studies import StudyKind, study_kind
 from groundglass.core.study import Series, SourceKind, Study
-from groundglass.dicom import read_study, read_volume
-from groundglass.dicom.frames import frames_of
-from groundglass.dicom.pixels import FrameReader
 from groundglass.errors import ReadError
+from groundglass.read import read_study, read_volume
+from groundglass.read.dicom.frames import frames_of
+from groundglass.read.dicom.pixels.frame_reader import FrameReader
 
 
 class SliceDigest(NamedTuple):

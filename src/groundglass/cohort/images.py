@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.dicom.limits import LIMITS
-from groundglass.dicom.pictures import decode, is_picture, pictures_in
 from groundglass.errors import ReadError
+from groundglass.read.image_stack.pictures import decode, is_picture, pictures_in
+from groundglass.read.limits import LIMITS
 
 #: Shares of red, green and blue in brightness (ITU-R BT.601).
 _LUMA = np.array([0.299, 0.587, 0.114])

@@ -8,8 +8,8 @@ from groundglass.cohort.leaks import Examined
 from groundglass.cohort.stack_columns import stack_settings
 from groundglass.cohort.stacks import read_stack
 from groundglass.cohort.studies import StudyKind, read_slice, study_kind, without_names
-from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.errors import InputError
+from groundglass.read import read_study, read_volume, select_chest_ct
 
 
 def examine(case: Case) -> Examined:

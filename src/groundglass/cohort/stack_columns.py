@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from groundglass.cohort.case import Case
-from groundglass.dicom.imagestack import DisplayWindow, HounsfieldScale, ImageStackSettings
 from groundglass.errors import InputError, ReadError, SettingsError
+from groundglass.read.image_stack.stack import DisplayWindow, HounsfieldScale, ImageStackSettings
 
 #: 8-bit images: the window that made them.
 WINDOW = ("window_center_hu", "window_width_hu")

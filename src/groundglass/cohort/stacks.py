@@ -11,9 +11,9 @@ from groundglass.cohort.files import files_below
 from groundglass.cohort.images import read_image
 from groundglass.core.geometry import Geometry
 from groundglass.core.volume import Volume
-from groundglass.dicom.hounsfield import store_hu
-from groundglass.dicom.imagestack import DisplayWindow, ImageStackSettings, natural_order
 from groundglass.errors import ReadError
+from groundglass.read.hounsfield import store_hu
+from groundglass.read.image_stack.stack import DisplayWindow, ImageStackSettings, natural_order
 
 
 def read_stack(folder: Path, settings: ImageStackSettings) -> Volume:

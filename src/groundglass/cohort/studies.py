@@ -15,11 +15,11 @@ from groundglass.cohort.phantoms import PHANTOM_SUFFIX, read_phantom_settings
 from groundglass.cohort.stack_columns import stack_settings
 from groundglass.cohort.stacks import read_stack
 from groundglass.core.volume import Volume
-from groundglass.dicom import read_study, read_volume, select_chest_ct
-from groundglass.dicom.pictures import IMAGE_SUFFIXES
-from groundglass.dicom.sources import list_entries, without_file_names
 from groundglass.errors import InputError, ReadError
 from groundglass.phantom import make_phantom
+from groundglass.read import read_study, read_volume, select_chest_ct
+from groundglass.read.image_stack.pictures import IMAGE_SUFFIXES
+from groundglass.read.sources import list_entries, without_file_names
 
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
 _METAIMAGE_SUFFIXES = (".mha", ".mhd")

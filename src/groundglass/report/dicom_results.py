@@ -8,9 +8,9 @@ import groundglass
 from groundglass.core.result import Outcome, TriageResult
 from groundglass.core.study import Instance
 from groundglass.core.volume import Volume
-from groundglass.dicom.patients import by_patient
-from groundglass.dicom.uids import study_uid_of
 from groundglass.errors import GroundglassError, NoChestCT, ReportError
+from groundglass.read.dicom.patients import by_patient
+from groundglass.read.dicom.uids import study_uid_of
 from groundglass.report.capture import capture, captures
 from groundglass.report.capture_pages import refusal_page, verdict_pages
 from groundglass.report.dicom_settings import DICOM, DicomSettings

@@ -21,8 +21,8 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from groundglass.core.quiet import quietly
-from groundglass.dicom.identification import PATIENT_AND_STUDY
-from groundglass.dicom.own_words import MANUFACTURER, MODEL
+from groundglass.read.dicom.identification import PATIENT_AND_STUDY
+from groundglass.read.dicom.own_words import MANUFACTURER, MODEL
 from groundglass.report.encoding import PIXEL_DATA, file_bytes
 from groundglass.report.identity import (
     SERIES_DESCRIPTION,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from groundglass.core.result import TriageResult
-from groundglass.dicom import own_words
+from groundglass.read.dicom import own_words
 
 #: Never changes: every UID ever given hangs on it.
 _NAMESPACE = uuid.UUID("6b1f7d0e-9c53-5a1b-8d44-3c0d5e1f7a92")

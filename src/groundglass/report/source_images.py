@@ -14,10 +14,10 @@ from groundglass.core.geometry import Geometry, Vector
 from groundglass.core.quiet import quietly
 from groundglass.core.study import Instance, Series
 from groundglass.core.volume import Volume
-from groundglass.dicom.frames import Frame, frames_of
-from groundglass.dicom.identification import read_identification
-from groundglass.dicom.uids import identified, is_valid, study_uid_of
 from groundglass.errors import ReportError
+from groundglass.read.dicom.frames import Frame, frames_of
+from groundglass.read.dicom.identification import read_identification
+from groundglass.read.dicom.uids import identified, is_valid, study_uid_of
 from groundglass.report.encoding import element, sequence
 from groundglass.report.identity import Identity
 

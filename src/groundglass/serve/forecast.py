@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundglass.core.study import Instance
-from groundglass.dicom.header import NATIVE_SYNTAXES, read_header
-from groundglass.dicom.sources import Entry, Sources
 from groundglass.errors import ReadError
+from groundglass.read.dicom.header import NATIVE_SYNTAXES, read_header
+from groundglass.read.sources import Entry, Sources
 from groundglass.serve.estimate import TWO_CORES, CostModel, Observation, StudySize
 from groundglass.serve.jobs import JobStore
 from groundglass.serve.states import AuditEntry, Job, State

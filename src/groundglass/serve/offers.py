@@ -47,7 +47,7 @@ TAKEN_CLASSES = (
     EnhancedCTImageStorage,
     LegacyConvertedEnhancedCTImageStorage,
 )
-#: How, best first: whatever `groundglass.dicom` decodes but for deflated data sets, of which a
+#: How, best first: whatever `groundglass.read` decodes but for deflated data sets, of which a
 #: small one may become gigabytes.
 IMAGE_SYNTAXES = (
     ExplicitVRLittleEndian,

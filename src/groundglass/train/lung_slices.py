@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from groundglass.cohort import Case, StudyKind, open_study, study_kind
 from groundglass.cohort.phantoms import read_phantom_settings
-from groundglass.dicom import read_study, read_volume, select_chest_ct
 from groundglass.errors import GroundglassError, InputError
 from groundglass.phantom import training_slices
 from groundglass.prepare import Recipe, SquareFrame
+from groundglass.read import read_study, read_volume, select_chest_ct
 from groundglass.train.cache import CacheSettings, Progress, SetAside, reason_of
 from groundglass.train.lung_masks import read_annotated_slice
 

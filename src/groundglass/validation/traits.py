@@ -9,7 +9,7 @@ from typing import cast
 from groundglass.cohort import Case
 from groundglass.core.study import SourceKind
 from groundglass.core.volume import Volume
-from groundglass.dicom.identification import read_identification
+from groundglass.read.dicom.identification import read_identification
 from groundglass.validation.judged import Traits
 
 #: Columns of a table that say it, in the order in which they are looked for; capitals and

@@ -1,0 +1,1 @@
+"""DICOM: headers, frames, and what belongs together."""

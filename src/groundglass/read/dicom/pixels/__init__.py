@@ -1,0 +1,1 @@
+"""Pixel Data: from a file's bytes to stored values."""

@@ -1,0 +1,304 @@
+"""Whether a stack is the whole of what was scanned, or a part that something tells apart.
+
+A part of the lungs makes as confident a verdict as all of them. So no stack is judged unless it
+covers what its series covers, and no series that makes one stack only together with others.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.core.study import ANY_SERIES, Rejection, Series
+from groundglass.read.dicom.frames import Frame, frames_of, slice_normal
+from groundglass.read.dicom.reconstructions import is_reconstruction
+from groundglass.read.dicom.stacks.splitting import differences
+
+#: Cosine between normals from which stacks run the same way: 8°, between axial and anything else.
+_PARALLEL = 0.99
+#: A stack covers another up to this part of its own step; a missing slice is a whole step.
+_REACH = 0.75
+#: Steps of a stack are equal within this part of them, or within what rounding does (mm).
+_EVEN, _ROUNDING_MM = 0.2, 0.15
+#: Sideways shift in mm up to which slices of several series may be one stack's.
+_SIDEWAYS_MM = 1.0
+#: Fewest slices that several series must make together to be called one stack.
+_LEAST_SLICES = 10
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NamedStack:
+    """One stack of an input, and how messages call it.
+
+    Parameters
+    ----------
+    name : str
+        Without identifiers.
+    series : Series
+        The stack.
+    """
+
+    name: str
+    series: Series
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Extent:
+    """Where a stack's slices lie: LPS positions in mm, shape (n, 3), of at least one frame."""
+
+    stack: NamedStack
+    first: Frame
+    positions: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, stack: NamedStack) -> _Extent | None:
+        frames = [frame for instance in stack.series.instances for frame in frames_of(instance)]
+        positions = [frame.position_mm for frame in frames]
+        first = frames[0]
+        if first.orientation is None or first.pixel_spacing_mm is None or None in positions:
+            return None
+        return cls(stack, first, np.array(positions, dtype=np.float64))
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        return slice_normal(self.first.orientation or ())
+
+    @property
+    def in_plane(self) -> tuple[object, ...]:
+        return self.first.size, self.first.pixel_spacing_mm
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is what a slice can be missing from, and no scout or computed image."""
+        return is_reconstruction(self.first)
+
+    def along(self, normal: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Places in mm along a direction, ascending."""
+        return np.sort(self.positions @ normal)
+
+
+def whole_stacks(
+    stacks: Sequence[NamedStack], set_aside: Sequence[Rejection]
+) -> tuple[list[NamedStack], list[Rejection]]:
+    """The stacks that are whole, and why the others are not.
+
+    Parameters
+    ----------
+    stacks : sequence of NamedStack
+        All of an input, whatever they are of.
+    set_aside : sequence of Rejection
+        Files that were not used.
+
+    Returns
+    -------
+    list of NamedStack
+        In the order given.
+    list of Rejection
+        One for each that is a part of a series with a whole stack; one for all stacks of a series
+        without, or of several series that make one stack together.
+    """
+    rejections: dict[int, Rejection] = {}
+    by_series: defaultdict[tuple[str, str], list[NamedStack]] = defaultdict(list)
+    for stack in stacks:
+        one = stack.series
+        by_series[one.study_instance_uid, one.series_instance_uid].append(stack)
+    for (_, uid), members in by_series.items():
+        lost = [one for one in set_aside if one.missing_from in {uid or ANY_SERIES, ANY_SERIES}]
+        if lost:
+            rejections |= _without_images(members, lost)
+        elif len(members) > 1:
+            rejections |= _within_series(members)
+    left = [stack for stack in stacks if id(stack) not in rejections]
+    rejections |= _across_series(left)
+    whole = [stack for stack in stacks if id(stack) not in rejections]
+    unique = {id(rejection): rejection for rejection in rejections.values()}
+    return whole, list(unique.values())
+
+
+def _without_images(
+    members: Sequence[NamedStack], lost: Sequence[Rejection]
+) -> dict[int, Rejection]:
+    """That a series lacks images, for each of its stacks of CT slices."""
+    count = len(lost)
+    rejection = Rejection(
+        _series_name(members[0]),
+        f"{count} {'images that are' if count > 1 else 'image that is'} or may be of it cannot be "
+        f"used, and a part is not judged; the first: {lost[0].reason}",
+    )
+    extents = (extent for extent in map(_Extent.of, members) if extent is not None)
+    return {id(extent.stack): rejection for extent in extents if extent.is_image}
+
+
+def _within_series(members: Sequence[NamedStack]) -> dict[int, Rejection]:
+    """Why stacks of one series are no wholes, by the stack's id."""
+    extents = [extent for extent in map(_Extent.of, members) if extent is not None]
+    unplaced = _unplaced(members)
+    rejections: dict[int, Rejection] = {}
+    for group in _parallel(extents):
+        if not any(extent.is_image for extent in group):
+            continue  # no CT: whatever it is, it will be told why it is not taken
+        if unplaced is not None:
+            rejections |= {id(extent.stack): unplaced for extent in group}
+        elif len(group) > 1:
+            rejections |= _parts(group)
+    return rejections
+
+
+def _parallel(extents: Sequence[_Extent]) -> list[list[_Extent]]:
+    """Stacks that run the same way; a scout of another size or spacing is with nobody."""
+    groups: list[list[_Extent]] = []
+    for extent in extents:
+        for group in groups:
+            alike = extent.in_plane == group[0].in_plane
+            both_images = extent.is_image and group[0].is_image
+            if (alike or both_images) and abs(extent.normal @ group[0].normal) > _PARALLEL:
+                group.append(extent)
+                break
+        else:
+            groups.append([extent])
+    return groups
+
+
+def _parts(group: Sequence[_Extent]) -> dict[int, Rejection]:
+    """Which of a series' parallel stacks do not cover what all of them cover."""
+    normal = group[0].normal
+    places = [extent.along(normal) for extent in group]
+    every = np.unique(np.concatenate(places))
+    part = [not _covers(own, every) for own in places]
+    told = ", ".join(_told_apart(group))
+    if all(part):
+        images = sum(len(own) for own in places)
+        rejection = Rejection(
+            f"{_series_name(group[0].stack)} ({images} images)",
+            f"comes apart into {len(group)} stacks{told and f', which differ in {told}'}; none of "
+            "them covers what all of them do, and a part is not judged",
+        )
+        return {id(extent.stack): rejection for extent in group}
+    return {
+        id(extent.stack): Rejection(
+            extent.stack.name,
+            f"a part of its series: it covers {own[-1] - own[0]:.0f} of "
+            f"{every[-1] - every[0]:.0f} mm{told and f' (the stacks differ in {told})'}",
+        )
+        for extent, own, is_part in zip(group, places, part, strict=True)
+        if is_part
+    }
+
+
+def _told_apart(group: Sequence[_Extent]) -> list[str]:
+    first = group[0].first
+    words = {word: None for other in group[1:] for word in differences(first, other.first)}
+    if any(other.first.pixel_spacing_mm != first.pixel_spacing_mm for other in group[1:]):
+        words["Pixel Spacing"] = None
+    return list(words)
+
+
+def _covers(own: NDArray[np.float64], every: NDArray[np.float64]) -> bool:
+    """Whether places reach as far as all do."""
+    reach = _REACH * (float(np.median(np.diff(own))) if len(own) > 1 else 0.0)
+    return bool(own[0] - every[0] <= reach and every[-1] - own[-1] <= reach)
+
+
+def _unplaced(members: Sequence[NamedStack]) -> Rejection | None:
+    """That some CT images of a series say nothing of where they lie, if that is so."""
+    frames = [
+        frame
+        for stack in members
+        for instance in stack.series.instances
+        for frame in frames_of(instance)
+        if is_reconstruction(frame)
+    ]
+    missing = [
+        (keyword, frame)
+        for frame in frames
+        for keyword, value in (
+            ("Image Position (Patient)", frame.position_mm),
+            ("Image Orientation (Patient)", frame.orientation),
+            ("Pixel Spacing", frame.pixel_spacing_mm),
+        )
+        if value is None
+    ]
+    if not missing:
+        return None
+    count = len({(frame.instance.path, frame.number) for _, frame in missing})
+    return Rejection(
+        f"{_series_name(members[0])} ({len(frames)} images)",
+        f"no usable {missing[0][0]} in {missing[0][1].name}"
+        + (f" and {count - 1} more" if count > 1 else "")
+        + "; without its place a slice cannot be put into the stack",
+    )
+
+
+def _across_series(stacks: Sequence[NamedStack]) -> dict[int, Rejection]:
+    """Why stacks of several series are no wholes: they make one only together."""
+    alike: defaultdict[Hashable, list[_Extent]] = defaultdict(list)
+    for extent in map(_Extent.of, stacks):
+        if extent is not None:
+            alike[_look(extent)].append(extent)
+    rejections: dict[int, Rejection] = {}
+    for family in alike.values():
+        if len(family) > 1 and any(one.is_image for one in family) and _make_one(family):
+            names = ", ".join(extent.stack.name for extent in family[:_NAMED])
+            more = f" and {len(family) - _NAMED} more" if len(family) > _NAMED else ""
+            slices = sum(len(extent.positions) for extent in family)
+            rejection = Rejection(
+                f"{names}{more}",
+                f"make one stack of {slices} slices together, though {_which_uids(family)}; "
+                "a part is not judged",
+            )
+            rejections |= {id(extent.stack): rejection for extent in family}
+    return rejections
+
+
+def _look(extent: _Extent) -> Hashable:
+    """What slices of one stack have in common, whatever series they are said to be of."""
+    frame = extent.first
+    cosines = tuple(round(value, 2) for value in cast("tuple[float, ...]", frame.orientation))
+    spacing = tuple(round(value, 3) for value in frame.pixel_spacing_mm or ())
+    words = (frame.text("SeriesDescription"), frame.text("ConvolutionKernel"))
+    return frame.size, spacing, cosines, words, frame.image_type[:3]
+
+
+def _make_one(family: Sequence[_Extent]) -> bool:
+    """Whether stacks make one even stack together that none of them is."""
+    normal = family[0].normal
+    positions = np.concatenate([extent.positions for extent in family])
+    every = np.sort(positions @ normal)
+    sideways = positions - positions[0]
+    sideways -= np.outer(sideways @ normal, normal)
+    if len(every) < _LEAST_SLICES or np.linalg.norm(sideways, axis=1).max() > _SIDEWAYS_MM:
+        return False
+    own = [extent.along(normal) for extent in family]
+    return _even(every) and not any(_even(one) and _covers(one, every) for one in own)
+
+
+def _even(places: NDArray[np.float64]) -> bool:
+    steps = np.diff(places)
+    if not len(steps):
+        return False
+    return float(np.ptp(steps)) <= max(_EVEN * float(np.median(steps)), _ROUNDING_MM)
+
+
+def _which_uids(family: Sequence[_Extent]) -> str:
+    """Which identifiers set the stacks apart."""
+    series = {extent.stack.series.series_instance_uid for extent in family}
+    if len(series) == len(family) and all(len(extent.positions) == 1 for extent in family):
+        return "each image has a Series Instance UID of its own, as some de-identification writes"
+    studies = {extent.stack.series.study_instance_uid for extent in family}
+    if len(studies) > 1:
+        return f"they name {len(studies)} studies"
+    modalities = {extent.stack.series.modality for extent in family}
+    return "they are of several modalities" if len(modalities) > 1 else "they are several series"
+
+
+def _series_name(stack: NamedStack) -> str:
+    """The name of the series a stack is of."""
+    number = stack.series.instances[0].attributes.get("SeriesNumber")
+    label = "series" if number is None else f"series {number}"
+    return f"{label} '{stack.series.description}'" if stack.series.description else label

@@ -1,0 +1,1 @@
+"""Stacks of PNG, JPEG and TIFF images."""

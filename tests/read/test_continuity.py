@@ -1,0 +1,42 @@
+"""Slices of several scans between one another are told by their voxels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from groundglass.errors import AssemblyError
+from groundglass.read import read_study, read_volume, select_chest_ct
+from groundglass.read.continuity import refuse_alternating
+from made_ct import ct_series, thorax, write
+
+
+@pytest.mark.parametrize("scans", [2, 3, 4])
+def test_scans_that_take_turns_are_refused(tmp_path: Path, scans: int) -> None:
+    """Nothing in the headers tells them apart: another patient's every second slice."""
+    hu = np.array(thorax(48))
+    for turn in range(1, scans):
+        hu[turn::scans] = np.roll(hu[turn::scans], 5 * turn, axis=1)
+    chosen = select_chest_ct(read_study(write(ct_series(hu, spacing_mm=(5.0, 5, 5)), tmp_path)))
+    with pytest.raises(AssemblyError, match="take turns"):
+        read_volume(chosen)
+
+
+@pytest.mark.parametrize("noise", [0, 20, 300])
+@pytest.mark.parametrize("slices", [8, 30, 200])
+def test_one_scan_is_accepted_however_noisy(noise: int, slices: int) -> None:
+    hu = thorax(slices) + np.random.default_rng(0).normal(0, noise, thorax(slices).shape)
+    refuse_alternating(hu.astype(np.float32))
+
+
+def test_constant_slices_are_accepted() -> None:
+    refuse_alternating(np.zeros((20, 16, 16), np.int16))
+
+
+def test_real_volumes_are_accepted(shared_data: Path) -> None:
+    for path in sorted((shared_data / "lung-volumes").glob("*.npz")):
+        held = np.load(path)
+        hu = held["hu"] if "hu" in held else held["image"] * (1500 / 255) - 1350
+        refuse_alternating(hu.astype(np.float32))
