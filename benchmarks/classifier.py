@@ -18,10 +18,10 @@ from benchmarks.published import published_bundle
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Run, Target, in_turn, repeated, seconds
 from benchmarks.study_files import MadeStudy, made, read
+from groundglass.analyse.triage import Triage
 from groundglass.core.result import SliceGroup
 from groundglass.infer import Bundle, Classifier, CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import ENCODER, HEAD
-from groundglass.pipeline import Triage
 from groundglass.prepare import gather, prepare
 
 _WHAT = "classifier, one group of 50×256²"

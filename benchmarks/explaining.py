@@ -8,9 +8,9 @@ from benchmarks.explanations import DEFAULT, Networks, judged
 from benchmarks.rows import Bench
 from benchmarks.samples import Sample
 from benchmarks.study_files import MadeStudy, made, read
+from groundglass.analyse.triage import Triage
 from groundglass.core.volume import Volume
 from groundglass.infer import GroupEvidence, load_bundle
-from groundglass.pipeline import Triage
 
 _EXPLAIN = "explain"
 

@@ -23,6 +23,7 @@ from onnx import numpy_helper
 from scipy.stats import spearmanr
 
 import groundglass as gg
+from groundglass.analyse.triage import Triage, find_lungs
 from groundglass.cohort.phantom_cohort import made_patient
 from groundglass.core.result import HeatMethod
 from groundglass.core.volume import Volume
@@ -49,7 +50,6 @@ from groundglass.infer import (
 )
 from groundglass.infer.bundle import ENCODER, HEAD, SEGMENTER
 from groundglass.phantom import Phantom, make_phantom
-from groundglass.pipeline import Triage, find_lungs
 from groundglass.prepare import SquareFrame, gather, prepare, slice_positions_mm
 
 Map = NDArray[np.float32]

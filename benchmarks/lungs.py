@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.analyse.triage import Triage
 from groundglass.infer import Bundle, CpuEngine, Precision, Segmenter
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import LABELS, PhantomSettings, make_phantom
-from groundglass.pipeline import Triage
 from groundglass.prepare import clean_lung_mask
 from groundglass.prepare.intensity import segmenter_window
 from groundglass.train.lung_augment import add_consolidation

@@ -13,11 +13,11 @@ from benchmarks.peers.running import peer
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Pairs, Run, Sample, Target, in_turn, repeated, seconds
 from benchmarks.study_files import MadeStudy, made, read
+from groundglass.analyse.triage import find_lungs
 from groundglass.core.geometry import Geometry
 from groundglass.core.volume import Volume
 from groundglass.infer import CpuEngine, Precision, Segmenter, load_bundle
 from groundglass.infer.bundle import SEGMENTER
-from groundglass.pipeline import find_lungs
 from groundglass.prepare import segmenter_images
 
 #: Slices of the study, and of the comparison of the networks alone.

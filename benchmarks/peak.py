@@ -15,6 +15,7 @@ from benchmarks.rows import Bench, Row, Section, table
 from benchmarks.samples import Run, Sample, Target, in_turn, repeated, seconds
 from benchmarks.study_files import MadeStudy, made, read
 from benchmarks.together import cores_together
+from groundglass.analyse.triage import find_lungs
 from groundglass.infer import (
     Bundle,
     Classifier,
@@ -24,7 +25,6 @@ from groundglass.infer import (
     load_bundle,
 )
 from groundglass.infer.bundle import ENCODER, FEATURES, HEAD, SEGMENTER
-from groundglass.pipeline import find_lungs
 from groundglass.prepare import gather, prepare, segmenter_images
 
 #: Side of the square matrices; three of them in f32 are 50 MB, far more than any cache.

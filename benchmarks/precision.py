@@ -17,9 +17,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from groundglass.analyse.triage import Triage
 from groundglass.infer import Bundle, CpuEngine, Engine, Network, Precision
 from groundglass.phantom import LABELS, PhantomSettings, make_phantom
-from groundglass.pipeline import Triage
 
 #: Operators whose inputs are multiplied, and how many of their inputs take part.
 _MULTIPLY = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2, "MatMul": 2, "LSTM": 3}

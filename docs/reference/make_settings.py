@@ -10,7 +10,7 @@ import re
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 
-from groundglass.batch.analysing import BatchSettings
+from groundglass.analyse.batch.analysing import BatchSettings
 from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
 from groundglass.phantom import PhantomSettings
 from groundglass.prepare import CoverageSettings, LungContext, Recipe

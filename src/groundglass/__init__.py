@@ -21,7 +21,7 @@ _HOME = {
     "Recipe": "groundglass.prepare.recipe",
     "Series": "groundglass.core.study",
     "Study": "groundglass.core.study",
-    "Triage": "groundglass.pipeline",
+    "Triage": "groundglass.analyse.triage",
     "TriageResult": "groundglass.core.result",
     "Verdict": "groundglass.core.result",
     "Volume": "groundglass.core.volume",

@@ -86,7 +86,7 @@ PAGES: Mapping[str, Page] = {
                 "make demo      # install into .venv, see the program work", How.CHECKED, _INSTALLS
             ),
             Said(
-                "cli > train | serve > validation > batch > report > pipeline > cohort > explain | "
+                "cli > train | serve > validation > analyse.batch > report > analyse.triage > cohort > explain | "
                 "evaluate > infer",
                 How.SHOWN,
                 "the layers, which `make check` holds",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from groundglass.analyse.triage import find_lungs
 from groundglass.infer import CpuEngine, Precision, Segmenter, load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import Phantom, PhantomSettings, make_phantom
-from groundglass.pipeline import find_lungs
 from groundglass.prepare import Recipe, fill_between, slices_to_segment
 from groundglass.prepare.intensity import segmenter_window
 
@@ -78,6 +78,7 @@ def test_masks_are_as_good_as_those_of_every_slice(
 
     some = dice()
     monkeypatch.setattr(
-        "groundglass.pipeline.slices_to_segment", lambda count, _: np.arange(count, dtype=np.intp)
+        "groundglass.analyse.triage.slices_to_segment",
+        lambda count, _: np.arange(count, dtype=np.intp),
     )
     assert some > dice() - 0.001

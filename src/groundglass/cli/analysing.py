@@ -7,13 +7,13 @@ from pathlib import Path
 
 import typer
 
+from groundglass.analyse.triage import Triage
 from groundglass.cli.console import Voice, stages, waiting
 from groundglass.cli.failures import ExitCode
 from groundglass.cli.reading import read
 from groundglass.cli.telling import tell_result
 from groundglass.core.result import Outcome
 from groundglass.infer import Precision
-from groundglass.pipeline import Triage
 from groundglass.read.image_stack.stack import ImageStackSettings
 from groundglass.report import write_report
 from groundglass.report.writing import MANIFEST, refuse_unusable

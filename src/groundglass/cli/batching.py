@@ -8,8 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundglass.batch.analysing import Analysed, BatchSettings, analyse_each
-from groundglass.batch.outcomes import TABLE, Conditions, Outcomes
+from groundglass.analyse.batch.analysing import Analysed, BatchSettings, analyse_each
+from groundglass.analyse.batch.outcomes import TABLE, Conditions, Outcomes
 from groundglass.cli.console import Voice, counting
 from groundglass.cli.failures import ExitCode
 from groundglass.cli.reading import tell_files

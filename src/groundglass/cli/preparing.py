@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.analyse.triage import Triage
 from groundglass.cli.analysing import Request
 from groundglass.cli.console import Voice, stages, waiting
 from groundglass.cli.reading import read
@@ -20,7 +21,6 @@ from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.core.volume import Volume
 from groundglass.errors import InputError
 from groundglass.infer import Precision
-from groundglass.pipeline import Triage
 from groundglass.prepare import PreparedStudy, prepare, segmenter_images
 from groundglass.report.words import FATE_WORDS
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from groundglass.analyse.triage import Triage
 from groundglass.core.result import Outcome
 from groundglass.core.study import Study
 from groundglass.errors import GroundglassError, InputError, NoChestCT, ReadError
 from groundglass.infer import Precision
-from groundglass.pipeline import Triage
 from groundglass.read import read_study, read_volume, select_chest_ct
 from groundglass.report import DicomSettings, write_refusal, write_report
 from groundglass.serve.analyser import GIVEN_UP, UNREADABLE, AnalysisFailed

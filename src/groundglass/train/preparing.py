@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.analyse.triage import find_lungs
 from groundglass.cohort import Case, StudyKind, open_study, study_fingerprint, study_kind
 from groundglass.cohort.images import read_image
 from groundglass.cohort.phantoms import read_phantom_settings
@@ -18,7 +19,6 @@ from groundglass.errors import InputError
 from groundglass.infer import CpuEngine, Precision, Segmenter
 from groundglass.infer.bundle import sha256_of
 from groundglass.phantom import Phantom, make_phantom
-from groundglass.pipeline import find_lungs
 from groundglass.prepare import (
     PreparedStudy,
     Recipe,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from groundglass.batch.processes import Broken, in_processes
+from groundglass.analyse.batch.processes import Broken, in_processes
+from groundglass.analyse.triage import Triage
 from groundglass.cohort import Case, open_study
 from groundglass.core.result import TriageResult, Verdict
 from groundglass.core.volume import Volume
@@ -24,7 +25,6 @@ from groundglass.infer import (
     load_bundle,
     vote,
 )
-from groundglass.pipeline import Triage
 from groundglass.prepare import PreparedStudy, gather
 from groundglass.validation.journal import Journal
 from groundglass.validation.judged import AS_IN_SERVICE, UNREADABLE, Answer, Judged

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from groundglass.batch import analysing
-from groundglass.batch.analysing import (
+from groundglass.analyse.batch import analysing
+from groundglass.analyse.batch.analysing import (
     BROKE_DOWN,
     NOT_WRITTEN,
     UNREADABLE,
@@ -21,7 +21,7 @@ from groundglass.batch.analysing import (
     BatchSettings,
     analyse_each,
 )
-from groundglass.batch.processes import Broken
+from groundglass.analyse.batch.processes import Broken
 from groundglass.core.study import Series
 from groundglass.core.volume import Volume
 from groundglass.errors import SettingsError

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from groundglass.batch.processes import Broken, in_processes, usual_workers
+from groundglass.analyse.batch.processes import Broken, in_processes, usual_workers
+from groundglass.analyse.triage import Triage
 from groundglass.core.result import Outcome, TriageResult
 from groundglass.errors import GroundglassError, InputError, NoChestCT, SettingsError
 from groundglass.infer import Precision
 from groundglass.infer.bundle import DEFAULT
-from groundglass.pipeline import Triage
 from groundglass.read import read_volume, select_chest_ct
 from groundglass.read.reading import read_entries
 from groundglass.read.sources import without_file_names

@@ -25,7 +25,7 @@ from groundglass.errors import GroundglassError
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
-_CHILD = "groundglass.batch.child"
+_CHILD = "groundglass.analyse.batch.child"
 #: Memory a process takes at its peak for a study of 600 slices of 512 × 512, in bytes
 #: (`python -m benchmarks --only memory`).
 _PROCESS_BYTES = 10**9

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import groundglass
-from groundglass.batch.analysing import BROKE_DOWN, Analysed
-from groundglass.batch.outcomes import TABLE, Conditions, Outcomes
+from groundglass.analyse.batch.analysing import BROKE_DOWN, Analysed
+from groundglass.analyse.batch.outcomes import TABLE, Conditions, Outcomes
 from groundglass.errors import ReportError
 from groundglass.infer import Precision, load_bundle
 from groundglass.read.sources import Entry

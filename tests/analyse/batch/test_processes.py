@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from groundglass.batch import processes
-from groundglass.batch.processes import Broken, in_processes, usual_workers
+from groundglass.analyse.batch import processes
+from groundglass.analyse.batch.processes import Broken, in_processes, usual_workers
 from groundglass.errors import GroundglassError
 from made_work import Working, alive, eventually
 
@@ -92,7 +92,7 @@ def test_closing_ends_what_runs(tmp_path: Path) -> None:
 def test_processes_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     script = (
-        "from groundglass.batch.processes import in_processes\n"
+        "from groundglass.analyse.batch.processes import in_processes\n"
         "from made_work import Working\n"
         f"list(in_processes(Working, ['hang {begun}'], 1))\n"  # no guard of __main__ is needed
     )

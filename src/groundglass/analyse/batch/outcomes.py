@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import groundglass
-from groundglass.batch.analysing import Analysed
+from groundglass.analyse.batch.analysing import Analysed
 from groundglass.errors import ReportError
 from groundglass.infer import Bundle, CpuEngine, Precision
 from groundglass.read.studies import StudyFiles

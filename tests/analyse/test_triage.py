@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from groundglass.analyse.triage import Triage
 from groundglass.core.geometry import AxialTurn, Geometry
 from groundglass.core.result import HeatMethod, NoteKind, Outcome, SliceFate, TriageResult
 from groundglass.core.volume import Volume
@@ -15,7 +16,6 @@ from groundglass.errors import SettingsError
 from groundglass.explain import ExplainSettings
 from groundglass.infer import Precision
 from groundglass.phantom import Phantom, PhantomSettings, make_phantom
-from groundglass.pipeline import Triage
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 
