@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from groundglass.cohort import Case, Cohort, SplitSettings, hold_out_fold, split_cohort
 from groundglass.cohort.importers import import_dataset
 from groundglass.errors import ReadError
-from groundglass.evaluate import auc, auc_interval
+from groundglass.evaluate.run.probes import Probe, probe_slices
+from groundglass.evaluate.statistics import auc, auc_interval
 from groundglass.infer import load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.prepare import classifier_image
@@ -46,7 +47,6 @@ from groundglass.train.preparing import Lungs, segmenter_of
 from groundglass.train.real_slices import read_slice
 from groundglass.train.task import Task
 from groundglass.train.tensors import to_tensor
-from groundglass.validation.probes import Probe, probe_slices
 
 FOLDS = 5
 BY_PATIENT, BY_SLICE = 1, 2

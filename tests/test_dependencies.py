@@ -29,7 +29,7 @@ PARTS = {"train": "train", "serve": "serve"}
 ASKS = {
     "cohort/table.py": "evaluate",
     "deidentify/confidentiality.py": "serve",
-    "evaluate/plots.py": "evaluate",
+    "evaluate/statistics/plots.py": "evaluate",
 }
 #: Behind a command that asks by `cli.extras.need`, or in training by its own list.
 BEHIND = ("cli/jobbing.py", "cli/sending.py", "cli/serving.py")

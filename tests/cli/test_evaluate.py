@@ -19,12 +19,12 @@ from groundglass.cli import evaluating
 from groundglass.cohort import patient_hash, study_fingerprint
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.core.result import Outcome
-from groundglass.evaluate import BootstrapSettings
+from groundglass.evaluate.run import running
+from groundglass.evaluate.run.document import evaluation_schema
+from groundglass.evaluate.run.probes import Probe
+from groundglass.evaluate.statistics import BootstrapSettings
 from groundglass.infer.bundle import sha256_of
 from groundglass.phantom import PhantomSettings
-from groundglass.validation import running
-from groundglass.validation.document import evaluation_schema
-from groundglass.validation.probes import Probe
 
 Invoke = Callable[..., Result]
 

@@ -86,8 +86,7 @@ PAGES: Mapping[str, Page] = {
                 "make demo      # install into .venv, see the program work", How.CHECKED, _INSTALLS
             ),
             Said(
-                "cli > train | serve > validation > analyse.batch > report > analyse.triage > cohort > explain | "
-                "evaluate > infer",
+                "cli > train | node > evaluate.run > analyse.batch > report > analyse.triage > cohort",
                 How.SHOWN,
                 "the layers, which `make check` holds",
             ),

@@ -11,12 +11,12 @@ import typer
 from groundglass.cli.console import Voice, waiting
 from groundglass.cli.failures import ExitCode
 from groundglass.errors import BundleError
+from groundglass.evaluate.run.model_card import model_card
 from groundglass.infer import Bundle, CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import DEFAULT, known_bundles
 from groundglass.infer.model_store import add_bundle
 from groundglass.infer.places import shipped_folder, store_folder
 from groundglass.infer.self_test import refuse_other_answers, run_self_test
-from groundglass.validation.model_card import model_card
 
 
 def list_known() -> None:

@@ -11,24 +11,24 @@ from groundglass.cli.failures import ExitCode
 from groundglass.cohort import Cohort, read_cohort
 from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.errors import InputError
-from groundglass.evaluate import Interval
-from groundglass.evaluate.plots import figure_class
-from groundglass.infer import Bundle, CpuEngine, Precision, load_bundle
-from groundglass.infer.bundle import sha256_of
-from groundglass.infer.places import MANIFEST as BUNDLE_MANIFEST
-from groundglass.report.writing import refuse_unusable
-from groundglass.validation.evaluation import (
+from groundglass.evaluate.run.evaluation import (
     CohortFacts,
     Evaluation,
     compared_with,
     evaluate,
 )
-from groundglass.validation.journal import Journal, Table
-from groundglass.validation.judged import Judged
-from groundglass.validation.leaks import refuse_leaks, rows_in_words
-from groundglass.validation.probes import ProbeSettings
-from groundglass.validation.reporting import MANIFEST, PAGE, write_evaluation
-from groundglass.validation.running import RunSettings, judge_cohort
+from groundglass.evaluate.run.journal import Journal, Table
+from groundglass.evaluate.run.judged import Judged
+from groundglass.evaluate.run.leaks import refuse_leaks, rows_in_words
+from groundglass.evaluate.run.probes import ProbeSettings
+from groundglass.evaluate.run.reporting import MANIFEST, PAGE, write_evaluation
+from groundglass.evaluate.run.running import RunSettings, judge_cohort
+from groundglass.evaluate.statistics import Interval
+from groundglass.evaluate.statistics.plots import figure_class
+from groundglass.infer import Bundle, CpuEngine, Precision, load_bundle
+from groundglass.infer.bundle import sha256_of
+from groundglass.infer.places import MANIFEST as BUNDLE_MANIFEST
+from groundglass.report.writing import refuse_unusable
 
 _SHOWN = 10
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import groundglass
-from groundglass.evaluate import fit_temperature, threshold_for_sensitivity
+from groundglass.evaluate.statistics import fit_temperature, threshold_for_sensitivity
 from groundglass.infer import Bundle, Classifier, CpuEngine, Precision, load_bundle
 from groundglass.infer.self_test import run_self_test
 from groundglass.train.cache import PreparedCase, PreparedCohort

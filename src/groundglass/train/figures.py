@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from groundglass.core.result import GroupPrediction, Verdict
-from groundglass.evaluate import Interval, auc, auc_interval, wilson
+from groundglass.evaluate.statistics import Interval, auc, auc_interval, wilson
 from groundglass.infer import Bundle, Classifier, vote
 from groundglass.train.cache import PreparedCase
 from groundglass.train.encoder_stage import predict_slices

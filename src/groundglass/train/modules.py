@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from groundglass.evaluate import auc
+from groundglass.evaluate.statistics import auc
 from groundglass.train.data import Item
 from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
 from groundglass.train.settings import EncoderSettings, StageSettings

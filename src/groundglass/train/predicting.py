@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.cohort import Case
-from groundglass.evaluate import Interval, auc, auc_interval, wilson
+from groundglass.evaluate.statistics import Interval, auc, auc_interval, wilson
 
 PREDICTIONS, HELD_OUT = "predictions.csv", "held-out.json"
 

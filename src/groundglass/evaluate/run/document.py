@@ -1,0 +1,297 @@
+"""An evaluation as JSON: everything the page shows, for machines.
+
+The document's shape is `evaluation.schema.json` beside this file, explained in
+docs/reference/evaluation-json.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import groundglass
+from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.evaluate.run.evaluation import (
+    AtThreshold,
+    Compared,
+    Evaluation,
+    Probed,
+    Share,
+)
+from groundglass.evaluate.run.findings import ProbeFigure, ProbeFinding
+from groundglass.evaluate.run.groups import GroupFigures
+from groundglass.evaluate.run.judged import Judged
+from groundglass.evaluate.statistics import (
+    Comparison,
+    Figures,
+    Interval,
+    OperatingPoint,
+    ReliabilityBin,
+    Row,
+    table2,
+)
+from groundglass.evaluate.statistics.metrics import NO_PROBABILITIES
+from groundglass.infer import Bundle
+
+#: Grows in the first place when a reader of the old shape would misread the new one.
+SCHEMA_VERSION = "1.1"
+
+Json = dict[str, Any]
+
+
+def evaluation_schema() -> Json:
+    """The JSON Schema (draft 2020-12) every document written here keeps."""
+    text = files(__package__).joinpath("evaluation.schema.json").read_text("utf-8")
+    schema: Json = json.loads(text)
+    return schema
+
+
+def evaluation_document(evaluation: Evaluation, precision: str) -> Json:
+    """What goes into `evaluation.json`, but for the list of the report's other files.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What was measured.
+    precision : str
+        Number format the networks computed in.
+    """
+    one, metrics = evaluation, evaluation.figures.metrics
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "research_use_only": RESEARCH_USE_ONLY,
+        "groundglass_version": groundglass.__version__,
+        "statement": one.bundle.statement,
+        "bundle": {**_bundle(one.bundle), "precision": precision},
+        "cohort": _cohort(one),
+        "leaks": {"looked_for": one.leaks.looked_for, "words": one.leaks.words},
+        "without_verdict": [_told(judged) for judged in one.without_verdict],
+        "accuracy_of_all_cases": _share(one.accuracy_of_all),
+        "positive": list(one.positive),
+        "positive_auc": _share(one.positive_auc),
+        "figures": _figures(one.figures),
+        "table2": [_row(row) for row in table2(metrics, one.figures.intervals)],
+        "confusion": metrics.confusion.tolist(),
+        "calibration": {
+            "bins": [_bin(row) for row in one.calibration],
+            "temperature": one.bundle.facts.calibration.temperature
+            if one.bundle.facts.calibration
+            else None,
+        },
+        "operating_point": _threshold(one.threshold),
+        "groups": {
+            heading: [_group(group) for group in groups] for heading, groups in one.groups.items()
+        },
+        "compared": _compared(one.compared),
+        "probes": _probed(one.probed),
+        "seconds_per_case": _seconds(one.judged),
+    }
+
+
+def encode(document: Json) -> bytes:
+    """The document as UTF-8, keys sorted, every number finite (RFC 8259 section 6)."""
+    text = json.dumps(document, sort_keys=True, allow_nan=False, ensure_ascii=False, indent=1)
+    return f"{text}\n".encode()
+
+
+def _bundle(bundle: Bundle) -> Json:
+    return {
+        "name": bundle.name,
+        "version": bundle.version,
+        "labels": list(bundle.labels),
+        "healthy": bundle.healthy,
+        "sha256": dict(bundle.sha256),
+    }
+
+
+def _cohort(evaluation: Evaluation) -> Json:
+    labels = evaluation.bundle.labels
+    judged = evaluation.judged
+    return {
+        "table": evaluation.cohort.table,
+        "sha256": evaluation.cohort.sha256,
+        "split": evaluation.cohort.split,
+        "cases": len(judged),
+        "patients": evaluation.patients,
+        "cases_with_verdict": len(evaluation.predictions.truth),
+        "cases_per_class": {label: sum(one.truth == label for one in judged) for label in labels},
+        "sources": sorted({one.traits.source for one in judged}),
+    }
+
+
+def _told(judged: Judged) -> Json:
+    answer = judged.answer
+    return {"row": judged.row, "outcome": answer.outcome, "reason": answer.reason}
+
+
+def _figures(figures: Figures) -> Json:
+    """Every figure by name, with its interval, or why there is none of either."""
+    return {
+        name: {
+            "value": value,
+            **_interval(figures.intervals.get(name)),
+            "why": _why(figures, name, value),
+        }
+        for name, value in figures.metrics.values().items()
+    }
+
+
+def _why(figures: Figures, name: str, value: float | None) -> str | None:
+    if value is not None:
+        return figures.without_interval.get(name)
+    kind, _, rest = name.partition("/")
+    if kind == "class":
+        label, _, measure = rest.rpartition("/")
+        one = next(one for one in figures.metrics.classes if one.label == label)
+        return one.measures.undefined[measure]
+    averages = {str(key): average for key, average in figures.metrics.averages.items()}
+    return averages[kind].undefined[rest] if kind in averages else NO_PROBABILITIES
+
+
+def _interval(interval: Interval | None) -> Json:
+    if interval is None:
+        return {"low": None, "high": None, "level": None, "method": None}
+    return {
+        "low": interval.low,
+        "high": interval.high,
+        "level": interval.level,
+        "method": interval.method,
+    }
+
+
+def _share(share: Share | None) -> Json | None:
+    return None if share is None else {"value": share.value, **_interval(share.interval)}
+
+
+def _row(row: Row) -> Json:
+    cells = ("accuracy", "specificity", "sensitivity", "f1")
+    return {
+        "label": row.label,
+        **{
+            name: {"value": cell.value, **_interval(cell.interval), "note": cell.note}
+            for name in cells
+            for cell in [getattr(row, name)]
+        },
+    }
+
+
+def _bin(row: ReliabilityBin) -> Json:
+    return {
+        "above": row.low,
+        "to": row.high,
+        "count": row.count,
+        "mean_confidence": row.mean_confidence,
+        "observed": row.observed,
+        **_interval(row.interval),
+    }
+
+
+def _threshold(threshold: AtThreshold | None) -> Json | None:
+    if threshold is None:
+        return None
+    stored = threshold.stored
+    return {
+        "positive": list(stored.positive),
+        "threshold": stored.threshold,
+        "where_fitted": {
+            "on": stored.fitted_on,
+            "n": stored.n,
+            "sensitivity": stored.sensitivity,
+            "specificity": stored.specificity,
+        },
+        "here": _reached(threshold.here),
+    }
+
+
+def _reached(point: OperatingPoint) -> Json:
+    return {
+        "positives": point.positives,
+        "negatives": point.negatives,
+        "sensitivity": {"value": point.sensitivity, **_interval(point.sensitivity_interval)},
+        "specificity": {"value": point.specificity, **_interval(point.specificity_interval)},
+    }
+
+
+def _group(group: GroupFigures) -> Json:
+    return {
+        "name": group.name,
+        "cases": group.cases,
+        "patients": group.patients,
+        "without_verdict": group.without_verdict,
+        "cases_per_class": dict(group.classes),
+        "accuracy": {"value": group.accuracy, **_interval(group.accuracy_interval)},
+        "positive_auc": {"value": group.auc, **_interval(group.auc_interval)},
+    }
+
+
+def _compared(compared: Compared | None) -> Json | None:
+    if compared is None:
+        return None
+    return {
+        "bundle": _bundle(compared.bundle),
+        "leaks": {"looked_for": compared.leaks.looked_for, "words": compared.leaks.words},
+        "cases": int(compared.first_metrics.confusion.sum()),
+        "cases_left_out": compared.left_out,
+        "first_figures": compared.first_metrics.values(),
+        "second_figures": _figures(compared.figures),
+        **_tests(compared.tests),
+    }
+
+
+def _tests(tests: Comparison) -> Json:
+    mcnemar = tests.mcnemar
+    return {
+        "mcnemar": {
+            "only_first": mcnemar.only_first,
+            "only_second": mcnemar.only_second,
+            "exact_p": mcnemar.exact_p,
+            "mid_p": mcnemar.mid_p,
+            "why": mcnemar.undefined,
+        },
+        "delong": {
+            label: {
+                "first": test.first,
+                "second": test.second,
+                "difference": test.difference,
+                **_interval(test.interval),
+                "p": test.p,
+                "why": test.undefined,
+            }
+            for label, test in tests.delong.items()
+        },
+    }
+
+
+def _probed(probed: Probed | None) -> Json | None:
+    if probed is None:
+        return None
+    return {
+        "learnt_source": probed.source.learnt_source,
+        "words": probed.source.words,
+        "findings": [_finding(finding) for finding in probed.findings.values()],
+    }
+
+
+def _finding(finding: ProbeFinding) -> Json:
+    return {
+        "probe": finding.probe,
+        "words": finding.words,
+        "cases": finding.cases,
+        "without_verdict": finding.without_verdict,
+        "chance": finding.chance,
+        "accuracy": _probe_figure(finding.accuracy),
+        "areas": {label: _probe_figure(area) for label, area in finding.areas.items()},
+        "same_verdict": finding.same_verdict,
+        "knows": finding.knows,
+    }
+
+
+def _probe_figure(figure: ProbeFigure) -> Json:
+    return {"value": figure.value, **_interval(figure.interval), "knows": figure.knows}
+
+
+def _seconds(judged: Sequence[Judged]) -> Mapping[str, float]:
+    seconds = sorted(one.seconds for one in judged)
+    return {"median": seconds[len(seconds) // 2], "longest": seconds[-1]}

@@ -1,0 +1,337 @@
+"""Everything measured on a cohort, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from groundglass.core.result import Outcome
+from groundglass.errors import InputError
+from groundglass.evaluate.run.findings import (
+    ProbeFinding,
+    SourceVerdict,
+    probe_finding,
+    source_verdict,
+)
+from groundglass.evaluate.run.groups import GroupFigures, group_figures, positive_area
+from groundglass.evaluate.run.judged import AS_IN_SERVICE, Judged
+from groundglass.evaluate.run.leaks import LeakCheck
+from groundglass.evaluate.run.predicting import predictions_of
+from groundglass.evaluate.statistics import (
+    BootstrapSettings,
+    Comparison,
+    Figures,
+    Interval,
+    Metrics,
+    OperatingPoint,
+    Predictions,
+    ReliabilityBin,
+    compare,
+    judge_threshold,
+    measure,
+    measure_with_intervals,
+    reliability,
+    share_interval,
+)
+from groundglass.infer import Bundle
+from groundglass.infer.bundle_facts import DecisionThreshold
+
+#: Bins of the calibration plot: with few patients more would hold one or two each.
+CALIBRATION_BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CohortFacts:
+    """What was evaluated.
+
+    Parameters
+    ----------
+    table : str
+        File name of the table.
+    sha256 : str
+        Its SHA-256.
+    split : str
+        Which cases of it; "all" for every one.
+    """
+
+    table: str
+    sha256: str
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of cases with its interval."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AtThreshold:
+    """The bundle's operating point on this cohort.
+
+    Parameters
+    ----------
+    stored : DecisionThreshold
+        What the bundle says.
+    here : OperatingPoint
+        What its threshold reaches on this cohort.
+    """
+
+    stored: DecisionThreshold
+    here: OperatingPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What the probes found.
+
+    Parameters
+    ----------
+    findings : mapping of str to ProbeFinding
+        By AS_IN_SERVICE and by probe.
+    source : SourceVerdict
+        What they say together.
+    """
+
+    findings: Mapping[str, ProbeFinding]
+    source: SourceVerdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """A second bundle on the same cases.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The second.
+    figures : Figures
+        Of the second, on the cases both have a verdict for.
+    first_metrics : Metrics
+        Of the first, on the same cases.
+    tests : Comparison
+        First against second.
+    left_out : int
+        Cases without a verdict from one or both.
+    leaks : LeakCheck
+        Of the second.
+    """
+
+    bundle: Bundle
+    figures: Figures
+    first_metrics: Metrics
+    tests: Comparison
+    left_out: int
+    leaks: LeakCheck
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Everything measured.
+
+    Parameters
+    ----------
+    cohort : CohortFacts
+        On what.
+    bundle : Bundle
+        With what.
+    leaks : LeakCheck
+        Whether the bundle may have seen it.
+    judged : tuple of Judged
+        Every case.
+    predictions : Predictions
+        Those with a verdict.
+    figures : Figures
+        Of them.
+    accuracy_of_all : Share
+        Cases called right over all cases: no verdict is not right.
+    positive : tuple of str
+        Classes taken together as pneumonia: the operating point's, else all but the healthy one.
+    positive_auc : Share or None
+        AUC of their summed probability; None with one kind of case only.
+    calibration : tuple of ReliabilityBin
+        Of the probability given to the class called.
+    threshold : AtThreshold or None
+        Where the bundle has an operating point.
+    groups : mapping of str to tuple of GroupFigures
+        By source, scanner, …
+    compared : Compared or None
+        With a second bundle.
+    probed : Probed or None
+        Where probing was asked for.
+    """
+
+    cohort: CohortFacts
+    bundle: Bundle
+    leaks: LeakCheck
+    judged: tuple[Judged, ...]
+    predictions: Predictions
+    figures: Figures
+    accuracy_of_all: Share
+    positive: tuple[str, ...]
+    positive_auc: Share | None
+    calibration: tuple[ReliabilityBin, ...]
+    threshold: AtThreshold | None
+    groups: Mapping[str, tuple[GroupFigures, ...]]
+    compared: Compared | None = None
+    probed: Probed | None = None
+
+    @property
+    def patients(self) -> int:
+        """How many people were evaluated."""
+        return len({one.patient for one in self.judged})
+
+    @property
+    def without_verdict(self) -> tuple[Judged, ...]:
+        """The cases without one."""
+        return tuple(one for one in self.judged if not one.answer.has_verdict)
+
+
+def evaluate(
+    judged: Sequence[Judged],
+    bundle: Bundle,
+    cohort: CohortFacts,
+    leaks: LeakCheck,
+    draws: BootstrapSettings | None = None,
+) -> Evaluation:
+    """Measure one bundle on one cohort.
+
+    Parameters
+    ----------
+    judged : sequence of Judged
+        Every case.
+    bundle : Bundle
+        What judged them.
+    cohort : CohortFacts
+        Where they are from.
+    leaks : LeakCheck
+        Whether the bundle may have seen them.
+    draws : BootstrapSettings, optional
+        How patients are drawn for intervals.
+
+    Raises
+    ------
+    InputError
+        Not one case has a verdict.
+    """
+    predictions = predictions_of(judged, bundle.labels)
+    if predictions is None:
+        reasons = sorted({one.answer.outcome for one in judged})
+        raise InputError(
+            f"no verdict for any of {len(judged)} cases ({', '.join(reasons)})",
+            expected="studies this bundle can judge",
+            action="See predictions.csv in the folder of the broken run for each row's reason.",
+        )
+    right = predictions.predicted == predictions.truth
+    called = predictions.probabilities[np.arange(len(right)), predictions.predicted]
+    point = bundle.facts.operating_point
+    positive = point.positive if point else _all_but(bundle.labels, bundle.healthy)
+    area, area_interval = positive_area(predictions, positive)
+    return Evaluation(
+        cohort=cohort,
+        bundle=bundle,
+        leaks=leaks,
+        judged=tuple(judged),
+        predictions=predictions,
+        figures=measure_with_intervals(predictions, draws),
+        accuracy_of_all=_of_all(judged),
+        positive=positive,
+        positive_auc=None if area is None else Share(area, area_interval),
+        calibration=reliability(called, right, bins=CALIBRATION_BINS),
+        threshold=_at_threshold(predictions, point) if point else None,
+        groups=group_figures(judged, bundle.labels, positive),
+        probed=_probed(judged, bundle.labels),
+    )
+
+
+def compared_with(
+    first: Evaluation,
+    judged: Sequence[Judged],
+    bundle: Bundle,
+    leaks: LeakCheck,
+    draws: BootstrapSettings | None = None,
+) -> Evaluation:
+    """An evaluation with a second bundle beside it, on the cases both have a verdict for.
+
+    Parameters
+    ----------
+    first : Evaluation
+        Of the first bundle.
+    judged : sequence of Judged
+        The second bundle's answers to the same cases.
+    bundle : Bundle
+        The second.
+    leaks : LeakCheck
+        Whether the second may have seen them.
+    draws : BootstrapSettings, optional
+        How patients are drawn for intervals.
+
+    Raises
+    ------
+    InputError
+        The bundles have different classes, or no case has a verdict of both.
+    """
+    if set(bundle.labels) != set(first.bundle.labels):
+        raise InputError(
+            f"a second bundle with the classes {', '.join(bundle.labels)}",
+            expected=f"those of the first: {', '.join(first.bundle.labels)}",
+            action="Compare bundles that name the same classes.",
+        )
+    answered = {one.row for one in first.judged if one.answer.has_verdict}
+    both = answered & {one.row for one in judged if one.answer.has_verdict}
+    labels = first.bundle.labels
+    ours = predictions_of([one for one in first.judged if one.row in both], labels)
+    theirs = predictions_of([one for one in judged if one.row in both], labels)
+    if ours is None or theirs is None:
+        raise InputError(
+            "no case with a verdict of both bundles",
+            expected="cases both can judge",
+            action="See predictions.csv for the reasons.",
+        )
+    compared = Compared(
+        bundle=bundle,
+        figures=measure_with_intervals(theirs, draws),
+        first_metrics=measure(ours),
+        tests=compare(ours, theirs),
+        left_out=len(judged) - len(both),
+        leaks=leaks,
+    )
+    return replace(first, compared=compared)
+
+
+def _of_all(judged: Sequence[Judged]) -> Share:
+    right = np.array([one.answer.label == one.truth for one in judged])
+    return Share(
+        float(right.mean()), share_interval(right, np.array([one.patient for one in judged]))
+    )
+
+
+def _all_but(labels: tuple[str, ...], healthy: str) -> tuple[str, ...]:
+    return tuple(label for label in labels if label != healthy)
+
+
+def _at_threshold(predictions: Predictions, point: DecisionThreshold) -> AtThreshold:
+    columns = [predictions.labels.index(label) for label in point.positive]
+    scores = predictions.probabilities[:, columns].sum(axis=1)
+    truth = np.isin(predictions.truth, columns)
+    return AtThreshold(point, judge_threshold(scores, truth, point.threshold))
+
+
+def _probed(judged: Sequence[Judged], labels: tuple[str, ...]) -> Probed | None:
+    """Findings of every kind of images that was asked about, service first; None without."""
+    images = tuple(judged[0].answers)
+    if images == (AS_IN_SERVICE,):
+        return None
+    findings = {}
+    asked = [one for one in judged if one.answer.outcome == Outcome.VERDICT]
+    for name in images:
+        answered = [one for one in asked if one.answers[name].has_verdict]
+        predictions = predictions_of(answered, labels, name)
+        if predictions is not None:
+            service = [labels.index(one.answer.label) for one in answered]
+            findings[name] = probe_finding(name, predictions, len(asked), service)
+    return Probed(findings, source_verdict(findings))

@@ -1,0 +1,199 @@
+"""Answers on disk as they come, so that a broken run goes on where it stopped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groundglass.core.result import Outcome
+from groundglass.errors import InputError, ReportError
+from groundglass.evaluate.run.judged import AS_IN_SERVICE, Answer, Judged, Traits
+from groundglass.report.writing import refusing_unwritable
+
+_RUN, _ANSWERS = "run.json", "predictions.csv"
+_ABOUT = ("row", "patient", "truth", "source", "scanner", "thickness_mm", "sex", "age_years")
+_SAID = ("images", "outcome", "verdict")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Which columns a table of answers has.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        The bundle's classes.
+    images : tuple of str
+        AS_IN_SERVICE and the probes: the lines each case has.
+    """
+
+    labels: tuple[str, ...]
+    images: tuple[str, ...] = (AS_IN_SERVICE,)
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return (*_ABOUT, *_SAID, *(f"p_{label}" for label in self.labels), "reason", "seconds")
+
+    def lines(self, judged: Judged) -> str:
+        """A case as lines of CSV; numbers are written so that reading gives the same bits."""
+        traits = judged.traits
+        rows: list[tuple[object, ...]] = []
+        about = (judged.row, judged.patient, judged.truth, traits.source, traits.scanner,
+                 _text(traits.thickness_mm), traits.sex, _text(traits.age_years))  # fmt: skip
+        for images in self.images:
+            answer = judged.answers[images]
+            given = answer.probabilities or {}
+            rows.append((
+                *about, images, answer.outcome, answer.label,
+                *(_text(given.get(label)) for label in self.labels),
+                answer.reason, f"{judged.seconds:.3f}",
+            ))  # fmt: skip
+        return _csv(rows)
+
+    def content(self, judged: Sequence[Judged]) -> bytes:
+        """A whole table, UTF-8."""
+        return "".join([_csv([self.header]), *map(self.lines, judged)]).encode()
+
+    def read(self, text: str) -> Iterator[Judged]:
+        """The cases whose every line is whole; a line cut short ends the table.
+
+        Raises
+        ------
+        InputError
+            Other columns.
+        """
+        records = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline="")))
+        if not records or tuple(records[0]) != self.header:
+            raise InputError(
+                "a table of answers with other columns",
+                expected=", ".join(self.header),
+                action="Begin again without --resume.",
+            )
+        step = len(self.images)
+        for start in range(1, len(records) - step + 1, step):
+            yield self._judged([dict(zip(self.header, record, strict=True))
+                                for record in records[start : start + step]])  # fmt: skip
+
+    def _judged(self, lines: Sequence[Mapping[str, str]]) -> Judged:
+        first = lines[0]
+        traits = Traits(
+            first["source"],
+            first["scanner"],
+            _number(first["thickness_mm"]),
+            first["sex"],
+            _number(first["age_years"]),
+        )
+        return Judged(
+            row=int(first["row"]),
+            patient=int(first["patient"]),
+            truth=first["truth"],
+            traits=traits,
+            answers={line["images"]: self._answer(line) for line in lines},
+            seconds=float(first["seconds"]),
+        )
+
+    def _answer(self, line: Mapping[str, str]) -> Answer:
+        given = {label: float(line[f"p_{label}"] or 0) for label in self.labels}
+        verdict = line["outcome"] == Outcome.VERDICT
+        return Answer(line["outcome"], line["reason"], line["verdict"], given if verdict else None)
+
+
+def _csv(rows: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else repr(float(value))
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+class Journal:
+    """A folder beside the report's: what is evaluated, and the answers so far.
+
+    Parameters
+    ----------
+    folder : Path
+        Made by `begin`.
+    table : Table
+        Form of the answers.
+    """
+
+    def __init__(self, folder: Path, table: Table) -> None:
+        self.folder = folder
+        self._table = table
+
+    def begin(self, identity: Mapping[str, Any], *, resume: bool) -> tuple[Judged, ...]:
+        """Start, or go on with a broken run.
+
+        Parameters
+        ----------
+        identity : mapping
+            Everything that decides the answers, as JSON; a broken run goes on only with the same.
+        resume : bool
+            Whether to go on.
+
+        Returns
+        -------
+        tuple of Judged
+            The answers that are there.
+
+        Raises
+        ------
+        ReportError
+            There is a broken run and `resume` is not set, or its identity is another, or the
+            folder cannot be written.
+        """
+        run = self.folder / _RUN
+        with refusing_unwritable(self.folder):
+            if not run.is_file():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                (self.folder / _ANSWERS).write_bytes(self._table.content(()))
+                run.write_text(_form(identity), "utf-8")
+                return ()
+            if not resume:
+                raise ReportError(
+                    f"a broken run in {self.folder}",
+                    expected="no earlier run, or --resume to go on with it",
+                    action="Add --resume, or remove that folder to begin again.",
+                )
+            if run.read_text("utf-8") != _form(identity):
+                raise ReportError(
+                    f"a broken run of something else in {self.folder}",
+                    expected="the same cohort, split, bundle, probes, number format and version",
+                    action="Remove that folder to begin again, or give another --out.",
+                )
+            done = tuple(self._table.read((self.folder / _ANSWERS).read_text("utf-8")))
+            (self.folder / _ANSWERS).write_bytes(self._table.content(done))
+            return done
+
+    def add(self, judged: Judged) -> None:
+        """Write a case's answers, whole and synced, before the next."""
+        with (
+            refusing_unwritable(self.folder),
+            (self.folder / _ANSWERS).open("a", encoding="utf-8", newline="") as file,
+        ):
+            file.write(self._table.lines(judged))
+            file.flush()
+            os.fsync(file.fileno())
+
+    @staticmethod
+    def end(folder: Path) -> None:
+        """Remove the journals in a folder: a finished run needs them no more."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _form(identity: Mapping[str, Any]) -> str:
+    return json.dumps(identity, indent=1, sort_keys=True) + "\n"

@@ -1,0 +1,368 @@
+"""Figures of merit per class and over all classes, with a reason where one does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.errors import InputError
+from groundglass.evaluate.statistics.calibration import (
+    DEFAULT_BINS,
+    brier_score,
+    expected_calibration_error,
+)
+from groundglass.evaluate.statistics.predictions import Predictions, check_labels
+from groundglass.evaluate.statistics.roc import NO_NEGATIVES, NO_POSITIVES, auc
+
+#: Why measures that need probabilities are missing.
+NO_PROBABILITIES = "only a confusion matrix was given, no probabilities"
+
+
+class Averaging(StrEnum):
+    """How one figure is made of the classes'."""
+
+    #: Mean of the classes' figures: every class counts the same.
+    MACRO = "macro"
+    #: Counts added over the classes first: every (patient, class) decision counts the same.
+    MICRO = "micro"
+    #: Mean of the classes' figures, each as often as it has patients.
+    WEIGHTED = "weighted"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """One class against the rest, in patients.
+
+    Parameters
+    ----------
+    true_positives, false_negatives : int
+        Patients of the class, called it or not.
+    false_positives, true_negatives : int
+        Patients of other classes, called it or not.
+    """
+
+    true_positives: int
+    false_negatives: int
+    false_positives: int
+    true_negatives: int
+
+    @property
+    def positives(self) -> int:
+        """Patients of the class."""
+        return self.true_positives + self.false_negatives
+
+    @property
+    def negatives(self) -> int:
+        """Patients of other classes."""
+        return self.false_positives + self.true_negatives
+
+    @property
+    def called(self) -> int:
+        """Patients called the class."""
+        return self.true_positives + self.false_positives
+
+    @property
+    def not_called(self) -> int:
+        """Patients called another class."""
+        return self.false_negatives + self.true_negatives
+
+    def __add__(self, other: ClassCounts) -> ClassCounts:
+        return ClassCounts(
+            self.true_positives + other.true_positives,
+            self.false_negatives + other.false_negatives,
+            self.false_positives + other.false_positives,
+            self.true_negatives + other.true_negatives,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The figures of one class against the rest, or of an average over classes.
+
+    Definitions after Altman and Bland, BMJ 1994;308:1552 and 1994;309:102; F1 is the harmonic mean
+    of PPV and sensitivity.
+
+    Parameters
+    ----------
+    sensitivity : float or None
+        TP / (TP + FN): the class's recall. What the paper's Table 2 prints as a class's "Accuracy".
+    specificity : float or None
+        TN / (TN + FP).
+    one_vs_rest_accuracy : float or None
+        (TP + TN) / patients. High for a rare class that is never called; not the paper's accuracy.
+    ppv, npv : float or None
+        TP / (TP + FP) and TN / (TN + FN): they hold for this cohort's share of the class only.
+    f1 : float or None
+        2 TP / (2 TP + FP + FN).
+    auc : float or None
+        Area under the one-vs-rest ROC curve, ties counted half.
+    undefined : mapping of str to str
+        Why, for each figure that is None.
+    """
+
+    sensitivity: float | None
+    specificity: float | None
+    one_vs_rest_accuracy: float | None
+    ppv: float | None
+    npv: float | None
+    f1: float | None
+    auc: float | None
+    undefined: Mapping[str, str] = field(default_factory=dict)
+
+    def values(self) -> dict[str, float | None]:
+        """Name and value of each figure."""
+        return {name: getattr(self, name) for name in MEASURES}
+
+
+#: The figures of a class, in a table's order.
+MEASURES = ("sensitivity", "specificity", "one_vs_rest_accuracy", "ppv", "npv", "f1", "auc")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMetrics:
+    """One class against the rest.
+
+    Parameters
+    ----------
+    label : str
+        The class.
+    counts : ClassCounts
+        Patients, from which proportions get their Wilson intervals.
+    measures : Measures
+        Its figures.
+    """
+
+    label: str
+    counts: ClassCounts
+    measures: Measures
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metrics:
+    """Everything measured on one cohort.
+
+    Parameters
+    ----------
+    confusion : ndarray of int64, shape (classes, classes)
+        Patients; row: true class, column: class called.
+    classes : tuple of ClassMetrics
+        Per class, in the labels' order.
+    averages : mapping of Averaging to Measures
+        Macro, micro and weighted. Their `one_vs_rest_accuracy` is no share of patients called
+        right; that is `accuracy`.
+    accuracy : float
+        Share of patients called right. Equals the micro sensitivity, PPV and F1.
+    brier : float or None
+        Brier's score over all classes, 0 to 2.
+    calibration_error : float or None
+        ECE in `calibration_bins` equal-width bins, of the probability given to the class called.
+    calibration_bins : int
+        How many.
+    undefined : mapping of str to str
+        Why `brier` or `calibration_error` is None.
+    """
+
+    confusion: NDArray[np.int64]
+    classes: tuple[ClassMetrics, ...]
+    averages: Mapping[Averaging, Measures]
+    accuracy: float
+    brier: float | None
+    calibration_error: float | None
+    calibration_bins: int
+    undefined: Mapping[str, str]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of the confusion matrix."""
+        return tuple(one.label for one in self.classes)
+
+    @property
+    def patients(self) -> int:
+        """How many were evaluated."""
+        return int(self.confusion.sum())
+
+    def values(self) -> dict[str, float | None]:
+        """Every figure under one name, for tables, JSON and the bootstrap.
+
+        Names: `accuracy`, `brier`, `calibration_error`, `macro/auc`, `class/CP/sensitivity`.
+        """
+        flat: dict[str, float | None] = {
+            "accuracy": self.accuracy,
+            "brier": self.brier,
+            "calibration_error": self.calibration_error,
+        }
+        for kind, average in self.averages.items():
+            flat |= {f"{kind}/{name}": value for name, value in average.values().items()}
+        for one in self.classes:
+            flat |= {f"class/{one.label}/{name}": v for name, v in one.measures.values().items()}
+        return flat
+
+
+def measure(predictions: Predictions, *, bins: int = DEFAULT_BINS) -> Metrics:
+    """Every figure of merit of some predictions.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        One row per patient.
+    bins : int
+        Equal-width bins of the calibration error.
+    """
+    truth, probabilities = predictions.truth, predictions.probabilities
+    called = probabilities[np.arange(len(truth)), predictions.predicted]
+    error = expected_calibration_error(called, predictions.predicted == truth, bins)
+    areas = [auc(probabilities[:, k], truth == k) for k in range(len(predictions.labels))]
+    decisions = np.eye(len(predictions.labels), dtype=bool)[truth]
+    return _assemble(
+        predictions.labels,
+        confusion_matrix(predictions),
+        _Ranked(tuple(areas), auc(probabilities.ravel(), decisions.ravel())),
+        _Probabilistic(brier_score(probabilities, truth), error, bins, {}),
+    )
+
+
+def measure_confusion(confusion: NDArray[np.int64], labels: Sequence[str]) -> Metrics:
+    """Every figure a confusion matrix alone allows, e.g. one from a publication.
+
+    Parameters
+    ----------
+    confusion : ndarray of int64, shape (classes, classes)
+        Patients; row: true class, column: class called.
+    labels : sequence of str
+        The classes in its order.
+
+    Raises
+    ------
+    InputError
+        A matrix that does not fit the labels, negative counts, or no patients.
+    """
+    check_labels(labels)
+    confusion = np.asarray(confusion)
+    if (
+        confusion.shape != (len(labels), len(labels))
+        or not np.issubdtype(confusion.dtype, np.integer)
+        or confusion.min() < 0
+        or confusion.sum() == 0
+    ):
+        raise InputError(
+            f"a confusion matrix {confusion.tolist()} for {len(labels)} classes",
+            expected="counts of patients, one row and one column per class, not all zero",
+            action="Give counts, not shares; rows are the true classes.",
+        )
+    why = dict.fromkeys(("brier", "calibration_error"), NO_PROBABILITIES)
+    return _assemble(
+        tuple(labels), confusion.astype(np.int64), None, _Probabilistic(None, None, 0, why)
+    )
+
+
+def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
+    """Patients per true class (row) and class called (column), int64 (classes, classes)."""
+    classes = len(predictions.labels)
+    flat = predictions.truth * classes + predictions.predicted
+    return np.bincount(flat, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+def count_classes(confusion: NDArray[np.int64]) -> tuple[ClassCounts, ...]:
+    """Each class of a confusion matrix against the rest."""
+    patients = int(confusion.sum())
+    counts = []
+    for k in range(len(confusion)):
+        hits = int(confusion[k, k])
+        missed, false = int(confusion[k].sum()) - hits, int(confusion[:, k].sum()) - hits
+        counts.append(ClassCounts(hits, missed, false, patients - hits - missed - false))
+    return tuple(counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    per_class: tuple[float | None, ...]
+    micro: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Probabilistic:
+    brier: float | None
+    calibration_error: float | None
+    bins: int
+    undefined: Mapping[str, str]
+
+
+def _assemble(
+    labels: tuple[str, ...],
+    confusion: NDArray[np.int64],
+    ranked: _Ranked | None,
+    probabilistic: _Probabilistic,
+) -> Metrics:
+    counts = count_classes(confusion)
+    areas = ranked.per_class if ranked else (None,) * len(labels)
+    classes = tuple(
+        ClassMetrics(label, one, _measures(one, area, has_scores=ranked is not None))
+        for label, one, area in zip(labels, counts, areas, strict=True)
+    )
+    weights = [one.counts.positives for one in classes]
+    pooled = _measures(
+        sum(counts[1:], start=counts[0]),
+        ranked.micro if ranked else None,
+        has_scores=ranked is not None,
+    )
+    return Metrics(
+        confusion=confusion,
+        classes=classes,
+        averages={
+            Averaging.MACRO: _mean(classes, [1] * len(classes)),
+            Averaging.MICRO: pooled,
+            Averaging.WEIGHTED: _mean(classes, weights),
+        },
+        accuracy=int(np.trace(confusion)) / int(confusion.sum()),
+        brier=probabilistic.brier,
+        calibration_error=probabilistic.calibration_error,
+        calibration_bins=probabilistic.bins,
+        undefined=probabilistic.undefined,
+    )
+
+
+def _measures(counts: ClassCounts, area: float | None, *, has_scores: bool) -> Measures:
+    tp, tn = counts.true_positives, counts.true_negatives
+    patients = counts.positives + counts.negatives
+    shares = {
+        "sensitivity": (tp, counts.positives, NO_POSITIVES),
+        "specificity": (tn, counts.negatives, NO_NEGATIVES),
+        "one_vs_rest_accuracy": (tp + tn, patients, "no patient"),
+        "ppv": (tp, counts.called, "no patient was called this class"),
+        "npv": (tn, counts.not_called, "every patient was called this class"),
+        "f1": (
+            2 * tp,
+            counts.positives + counts.called,
+            "no patient is of this class or was called it",
+        ),
+    }
+    undefined = {name: why for name, (_, of, why) in shares.items() if of == 0}
+    if area is None:
+        missing = NO_NEGATIVES if counts.positives else NO_POSITIVES
+        undefined["auc"] = missing if has_scores else NO_PROBABILITIES
+    values = {name: part / of if of else None for name, (part, of, _) in shares.items()}
+    return Measures(**values, auc=area, undefined=undefined)
+
+
+def _mean(classes: Sequence[ClassMetrics], weights: Sequence[int]) -> Measures:
+    """Weighted mean of the classes' figures; one that is undefined makes the mean undefined."""
+    values: dict[str, float | None] = {}
+    undefined: dict[str, str] = {}
+    weighed = [(one, weight) for one, weight in zip(classes, weights, strict=True) if weight]
+    for name in MEASURES:
+        found = [(getattr(one.measures, name), weight) for one, weight in weighed]
+        missing = [
+            f"{one.label}: {one.measures.undefined[name]}"
+            for one, _ in weighed
+            if name in one.measures.undefined
+        ]
+        if missing:
+            values[name], undefined[name] = None, "; ".join(missing)
+        else:
+            total = sum(value * weight for value, weight in found if value is not None)
+            values[name] = total / sum(weights)
+    return Measures(**values, undefined=undefined)

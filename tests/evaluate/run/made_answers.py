@@ -1,0 +1,75 @@
+"""Answers made for the tests, as if a bundle had given them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from groundglass.evaluate.run.evaluation import CohortFacts
+from groundglass.evaluate.run.judged import AS_IN_SERVICE, UNREADABLE, Answer, Judged, Traits
+from groundglass.evaluate.run.leaks import LeakCheck
+from groundglass.evaluate.statistics import BootstrapSettings
+from groundglass.infer import Bundle
+from groundglass.infer.bundle_facts import BundleFacts
+from groundglass.prepare import Recipe
+
+#: Few draws, to be quick.
+QUICK = BootstrapSettings(resamples=40)
+LABELS = ("CP", "NCP", "healthy")
+COHORT = CohortFacts("cohort.csv", "0" * 64, "test")
+NO_LEAK = LeakCheck(looked_for=True, words="None of them was seen.")
+
+
+def made_bundle(facts: BundleFacts | None = None, **values: object) -> Bundle:
+    """A bundle without files, for what only reads its words."""
+    given = {
+        "folder": Path("nowhere"),
+        "name": "made",
+        "version": "1",
+        "labels": LABELS,
+        "healthy": "healthy",
+        "statement": "Made for a test: its verdict means nothing.",
+        "recipe": Recipe(),
+        "sha256": {"encoder.onnx": "1" * 64, "head.onnx": "2" * 64, "segmenter.onnx": "3" * 64},
+        "training": {},
+        "facts": facts or BundleFacts(),
+    }
+    return Bundle(**{**given, **values})  # type: ignore[arg-type]
+
+
+def verdict(probabilities: Sequence[float], labels: Sequence[str] = LABELS) -> Answer:
+    """A verdict for the most probable class."""
+    named = dict(zip(labels, map(float, probabilities), strict=True))
+    return Answer("verdict", "", max(named, key=lambda label: named[label]), named)
+
+
+def no_verdict(outcome: str = UNREADABLE, reason: str = "no file of that name") -> Answer:
+    return Answer(outcome, reason)
+
+
+def made_judged(
+    seed: int = 1, *, counts: Sequence[int] = (12, 14, 10), skill: float = 1.6, missing: int = 0
+) -> tuple[Judged, ...]:
+    """Cases of a classifier of some skill, a few scanners and ages; the last have no verdict."""
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(len(counts)), counts)
+    judged = []
+    for number, k in enumerate(truth):
+        logits = rng.normal(size=len(LABELS))
+        logits[k] += skill
+        odds = np.exp(logits)
+        given = number >= len(truth) - missing
+        answer = no_verdict() if given else verdict(odds / odds.sum())
+        traits = Traits(
+            source=("here", "there")[number % 2],
+            scanner=("Maker A", "Maker B", "")[number % 3],
+            thickness_mm=(1.0, 2.5, 5.0, None)[number % 4],
+            sex=("F", "M")[number % 2],
+            age_years=float(20 + 3 * number),
+        )
+        judged.append(
+            Judged(number + 2, number + 1, LABELS[k], traits, {AS_IN_SERVICE: answer}, 0.5)
+        )
+    return tuple(judged)

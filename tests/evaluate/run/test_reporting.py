@@ -1,0 +1,223 @@
+"""The report: JSON that keeps its schema, a page that needs nothing outside it, all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, made_judged
+
+from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.errors import ReportError
+from groundglass.evaluate.run.document import evaluation_document, evaluation_schema
+from groundglass.evaluate.run.evaluation import Evaluation, compared_with, evaluate
+from groundglass.evaluate.run.judged import AS_IN_SERVICE, Judged
+from groundglass.evaluate.run.leaks import LeakCheck
+from groundglass.evaluate.run.page import figure, p_value
+from groundglass.evaluate.run.pictures import about
+from groundglass.evaluate.run.reporting import MANIFEST, PAGE, write_evaluation
+from groundglass.infer.bundle_facts import BundleFacts, Calibration, DecisionThreshold
+
+FACTS = BundleFacts(
+    calibration=Calibration(1.4, "validation", 30),
+    operating_point=DecisionThreshold(("CP", "NCP"), 0.5, 0.9, 0.8, "validation", 30),
+)
+pytest.importorskip("matplotlib")
+
+
+def probed(judged: tuple[Judged, ...]) -> tuple[Judged, ...]:
+    """With answers to one probe that know as much as service does."""
+    return tuple(
+        replace(one, answers={AS_IN_SERVICE: one.answer, "lungs-black": one.answer})
+        for one in judged
+    )
+
+
+def full() -> Evaluation:
+    """With everything an evaluation can have."""
+    one = evaluate(probed(made_judged(missing=2)), made_bundle(FACTS), COHORT, NO_LEAK, QUICK)
+    unknown = LeakCheck(looked_for=False, words="It cannot be known.")
+    return compared_with(one, made_judged(2), made_bundle(name="other"), unknown, QUICK)
+
+
+def bare() -> Evaluation:
+    """Two classes of three, no facts, no probes, no second bundle."""
+    return evaluate(made_judged(counts=(9, 0, 8)), made_bundle(), COHORT, NO_LEAK, QUICK)
+
+
+@pytest.fixture(scope="module", params=[full, bare], ids=["full", "bare"])
+def evaluation(request: pytest.FixtureRequest) -> Evaluation:
+    return request.param()
+
+
+@pytest.fixture(scope="module")
+def written(evaluation: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluation") / "out"
+    write_evaluation(evaluation, "f32", {"predictions.csv": b"row\n"}, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def document(written: Path) -> dict:
+    return json.loads((written / MANIFEST).read_text("utf-8"))
+
+
+class Page(HTMLParser):
+    """What a page's elements ask for, and its words."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.tags: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.asked += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.words += f" {' '.join(data.split())}"
+
+
+@pytest.fixture(scope="module")
+def page(written: Path) -> Page:
+    return Page((written / PAGE).read_text("utf-8"))
+
+
+class TestDocument:
+    def test_it_keeps_its_schema(self, document: dict) -> None:
+        schema = evaluation_schema()
+        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.validate(document, schema)
+
+    def test_every_figure_has_a_value_or_says_why_not(
+        self, evaluation: Evaluation, document: dict
+    ) -> None:
+        values = evaluation.figures.metrics.values()
+        assert document["figures"].keys() == values.keys()
+        for name, cell in document["figures"].items():
+            assert cell["value"] == values[name]
+            if cell["value"] is None:
+                assert cell["why"], name
+            else:
+                assert cell["low"] is not None or cell["why"], name
+
+    def test_it_names_its_files_with_their_hashes(self, written: Path, document: dict) -> None:
+        names = {p.name for p in written.iterdir()}
+        assert names == {MANIFEST, *document["files"]}
+        for name, said in document["files"].items():
+            data = (written / name).read_bytes()
+            assert said == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+    def test_the_same_evaluation_gives_the_same_bytes(
+        self, evaluation: Evaluation, written: Path, tmp_path: Path
+    ) -> None:
+        write_evaluation(evaluation, "f32", {"predictions.csv": b"row\n"}, tmp_path / "again")
+        for path in written.iterdir():
+            assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+    def test_cases_without_verdict_are_named_by_row(
+        self, evaluation: Evaluation, document: dict
+    ) -> None:
+        rows = [one["row"] for one in document["without_verdict"]]
+        assert rows == [one.row for one in evaluation.without_verdict]
+        assert all(one["reason"] for one in document["without_verdict"])
+
+
+class TestPage:
+    def test_it_asks_for_nothing_outside(self, page: Page) -> None:
+        assert page.asked
+        assert all(asked.startswith("data:image/png;base64,") for asked in page.asked)
+        assert "script" not in page.tags
+        assert "link" not in page.tags
+
+    def test_its_policy_allows_its_own_style_only(self, written: Path) -> None:
+        text = (written / PAGE).read_text("utf-8")
+        assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+        assert text.count("<style>") == 1
+
+    def test_it_says_research_use_only_and_what_the_bundle_says(self, page: Page) -> None:
+        assert RESEARCH_USE_ONLY in page.words
+        assert "Made for a test: its verdict means nothing." in page.words
+
+    def test_it_shows_what_the_document_says(self, page: Page, document: dict) -> None:
+        for row in document["table2"]:
+            assert figure(row["sensitivity"]) in page.words
+            assert figure(row["f1"]) in page.words
+        for cell in document["figures"].values():
+            if cell["why"] and cell["value"] is None:
+                assert cell["why"] in page.words
+        for groups in document["groups"].values():
+            for group in groups:
+                assert group["name"] in page.words
+        for case in document["without_verdict"]:
+            assert case["reason"] in page.words
+        if document["probes"]:
+            assert document["probes"]["words"] in page.words
+
+    def test_every_figure_is_on_it(self, page: Page, document: dict) -> None:
+        pictures = [name for name in document["files"] if name.endswith(".png")]
+        assert len([asked for asked in page.asked if asked.startswith("data:")]) == len(pictures)
+
+    def test_leaks_that_cannot_be_known_are_said(self) -> None:
+        unknown = LeakCheck(looked_for=False, words="It cannot be known.")
+        one = evaluate(made_judged(), made_bundle(), COHORT, unknown, QUICK)
+        assert evaluation_document(one, "f32")["leaks"]["looked_for"] is False
+
+
+def test_what_a_table_holds_cannot_become_part_of_the_page(tmp_path: Path) -> None:
+    judged = made_judged()
+    nasty = "<script>alert(1)</script>"
+    judged = tuple(replace(x, traits=replace(x.traits, source=nasty)) for x in judged)
+    one = evaluate(judged, made_bundle(), replace(COHORT, table=nasty), NO_LEAK, QUICK)
+    write_evaluation(one, "f32", {}, tmp_path / "out")
+    text = (tmp_path / "out" / PAGE).read_text("utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_figures_say_data_split_and_number() -> None:
+    words = about(evaluate(made_judged(missing=2), made_bundle(), COHORT, NO_LEAK, QUICK))
+    for part in ("here, there", "split: test", "n = 34 studies", "of 36", "36 patients", "made 1"):
+        assert part in words
+
+
+def test_other_things_in_the_directory_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ReportError, match=r"mine\.txt"):
+        write_evaluation(bare(), "f32", {}, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_earlier_evaluation_is_replaced(tmp_path: Path) -> None:
+    write_evaluation(full(), "f32", {"predictions-compared.csv": b"x"}, tmp_path)
+    write_evaluation(bare(), "f32", {}, tmp_path)
+    assert not (tmp_path / "predictions-compared.csv").exists()
+    assert not (tmp_path / "operating-point.png").exists()
+
+
+@pytest.mark.parametrize(("p", "words"), [(0.5, "0.500"), (0.001, "0.001"), (1e-9, "< 0.001")])
+def test_no_p_value_is_zero(p: float, words: str) -> None:
+    assert p_value(p) == words
+
+
+def test_a_figure_without_value_is_a_dash() -> None:
+    assert figure(None) == figure({"value": None, "low": None, "high": None}) == "–"
+    assert figure({"value": 0.5, "low": None, "high": None}) == "0.500"
+    assert re.fullmatch(
+        r"0\.500 \(0\.250–0\.750\)", figure({"value": 0.5, "low": 0.25, "high": 0.75})
+    )
+
+
+def test_labels_are_those_of_the_confusion_matrix() -> None:
+    document = evaluation_document(bare(), "f32")
+    assert np.array(document["confusion"]).shape == (len(LABELS), len(LABELS))
+    assert np.array(document["confusion"]).sum(axis=1).tolist() == [9, 0, 8]
