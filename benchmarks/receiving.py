@@ -26,16 +26,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.ports import await_listener, free_port
+from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
+from groundglass.node.dimse.listener import Listener, ListenerSettings
+from groundglass.node.inbound.incoming import IncomingInstance
+from groundglass.node.inbound.intake import Intake
+from groundglass.node.inbound.spool import Spool, SpoolSettings
+from groundglass.node.metrics import Metrics
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.queue.states import JobSettings
+from groundglass.node.settings.rules import Rules
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
-from groundglass.serve.commitment import CommitmentInbox, CommitmentService
-from groundglass.serve.incoming import IncomingInstance
-from groundglass.serve.intake import Intake
-from groundglass.serve.jobs import JobStore
-from groundglass.serve.listener import Listener, ListenerSettings
-from groundglass.serve.metrics import Metrics
-from groundglass.serve.rules import Rules
-from groundglass.serve.spool import Spool, SpoolSettings
-from groundglass.serve.states import JobSettings
 
 _STORESCU, _STORESCP = "/usr/bin/storescu", "/usr/bin/storescp"
 _AE = "RECEIVER"
@@ -81,7 +81,7 @@ def _serve_pynetdicom(folder: Path, port: int) -> None:
     """The acceptor of pynetdicom at its best: not decoded, not logged, sent at once."""
     from pynetdicom import AE, _config, evt  # noqa: PLC0415
 
-    from groundglass.serve.offers import IMAGE_SYNTAXES, TAKEN_CLASSES  # noqa: PLC0415
+    from groundglass.node.dimse.offers import IMAGE_SYNTAXES, TAKEN_CLASSES  # noqa: PLC0415
 
     _config.LOG_HANDLER_LEVEL = "none"
 

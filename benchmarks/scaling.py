@@ -13,7 +13,7 @@ from benchmarks.machine import cores
 from benchmarks.rows import Bench, Row, Section, table
 from benchmarks.samples import Sample, Target
 from benchmarks.study_files import MadeStudy, made
-from groundglass.serve.estimate import (
+from groundglass.node.queue.estimate import (
     TWO_CORES,
     CostModel,
     Observation,

@@ -27,17 +27,17 @@ from pydicom.uid import generate_uid
 from benchmarks.machine import cores, load
 from benchmarks.ports import await_listener, free_port
 from benchmarks.study_files import MadeStudy, made
-from groundglass.serve.analyser import AnalysisSettings
-from groundglass.serve.destinations import open_destinations
-from groundglass.serve.folder import FolderSettings
-from groundglass.serve.health import HttpSettings
-from groundglass.serve.jobs import JobStore
-from groundglass.serve.listener import ListenerSettings
-from groundglass.serve.node import Node
-from groundglass.serve.settings import NodeSettings
-from groundglass.serve.spool import SpoolSettings
-from groundglass.serve.states import ENDED, Job, JobSettings, State
-from groundglass.serve.worker import WorkerSettings
+from groundglass.node.assembled import Node
+from groundglass.node.dimse.listener import ListenerSettings
+from groundglass.node.health import HttpSettings
+from groundglass.node.inbound.spool import SpoolSettings
+from groundglass.node.outbound.destinations import open_destinations
+from groundglass.node.outbound.folder import FolderSettings
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.queue.states import ENDED, Job, JobSettings, State
+from groundglass.node.settings.node import NodeSettings
+from groundglass.node.worker.analyser import AnalysisSettings
+from groundglass.node.worker.loop import WorkerSettings
 
 _DAY_S = 86400.0
 #: Studies a day: the workload that MONAI Deploy is to bear.

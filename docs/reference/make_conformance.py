@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from groundglass.serve.conformance import conformance_statement
+from groundglass.node.conformance import conformance_statement
 
 PAGE = Path(__file__).with_name("dicom-conformance.md")
 

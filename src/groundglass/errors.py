@@ -3,20 +3,21 @@
 GroundglassError
 ├── InputError                what was given cannot be analysed
 │   ├── ReadError             no file in the input could be read as an image
-│   │   └── UnreadableMember  a file in a zip archive is damaged (dicom.sources)
+│   │   ├── UnreadableMember  a file in a zip archive is damaged (read.sources)
+│   │   └── DamagedFile       a DICOM image cannot be used (read.dicom.header)
 │   ├── NoChestCT             files were read, but no series is an axial chest CT
 │   ├── AssemblyError         the series cannot be made into one regular volume
-│   └── Identifying           an object that cannot be de-identified (dicom.deidentify)
+│   └── Identifying           an object that cannot be de-identified (deidentify)
 ├── BundleError               weights are missing, altered or of another version
 ├── SettingsError             a setting has a value that makes no sense
 ├── ReportError               the result could not be written; nothing was left behind
-├── SpoolFull                 no room for another instance (serve.spool)
-├── DatabaseDown              the job table did not do what it was asked (serve.states)
-├── LeaseLost                 another worker has the job (serve.states)
-├── AnalysisFailed            an analysis broke down (serve.analyser)
-├── AnalysisStopped           an analysis was broken off (serve.analyser)
-├── PeerError                 another system could not be reached or refused us (serve.clients)
-└── DeliveryError             a destination could not be reached (serve.delivery)
+├── SpoolFull                 no room for another instance (node.inbound.spool)
+├── DatabaseDown              the job table did not do what it was asked (node.queue.states)
+├── LeaseLost                 another worker has the job (node.queue.states)
+├── AnalysisFailed            an analysis broke down (node.worker.analyser)
+├── AnalysisStopped           an analysis was broken off (node.worker.analyser)
+├── PeerError                 another system could not be reached or refused us (node.dimse.clients)
+└── DeliveryError             a destination could not be reached (node.outbound.delivery)
 
 Those with a module's name stand there, beside what raises them. Every message says what was found,
 what was expected and what to do.

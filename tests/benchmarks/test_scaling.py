@@ -6,7 +6,7 @@ import pytest
 from benchmarks.scaling import Point, in_words, picture
 from benchmarks.study_files import MadeStudy
 
-from groundglass.serve.estimate import CostModel
+from groundglass.node.queue.estimate import CostModel
 
 MODEL = CostModel(0.5, 0.01, 0.03, 0.04, 0.02)
 

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import Result
 
 from groundglass.cli.jobs import PriorityName, StateName
-from groundglass.serve.node import Stores
-from groundglass.serve.settings import NodeSettings, load_settings
-from groundglass.serve.states import Facts, FileRecord, Priority, State
+from groundglass.node.assembled import Stores
+from groundglass.node.queue.states import Facts, FileRecord, Priority, State
+from groundglass.node.settings.node import NodeSettings, load_settings
 
 Invoke = Callable[..., Result]
 

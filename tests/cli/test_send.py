@@ -9,10 +9,10 @@ import pytest
 from typer.testing import Result
 
 from groundglass.cli.failures import ExitCode
-from groundglass.serve.commitment import CommitmentInbox, CommitmentService
-from groundglass.serve.listener import Listener
+from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
+from groundglass.node.dimse.listener import Listener
 from made_ct import ct_series, write
-from serve.in_memory import ANY_PORT, MemorySink
+from node.in_memory import ANY_PORT, MemorySink
 
 Invoke = Callable[..., Result]
 

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import Result
 
 from child_environment import child_environment
-from groundglass.serve.settings import example_settings, load_settings
+from groundglass.node.settings.node import example_settings, load_settings
 
 Invoke = Callable[..., Result]
 
@@ -127,7 +127,7 @@ _BREAKING = """
 import logging, threading, warnings
 from groundglass.cli.environment import hush
 from groundglass.cli.serving import _log_to_standard_error
-from groundglass.serve.logs import LogSettings
+from groundglass.node.logs import LogSettings
 
 hush()
 _log_to_standard_error(LogSettings())

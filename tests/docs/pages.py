@@ -86,7 +86,8 @@ PAGES: Mapping[str, Page] = {
                 "make demo      # install into .venv, see the program work", How.CHECKED, _INSTALLS
             ),
             Said(
-                "cli > train | node > evaluate.run > analyse.batch > report > analyse.triage > cohort",
+                "cli > train | node > evaluate.run > analyse.batch > report > analyse.triage > "
+                "cohort",
                 How.SHOWN,
                 "the layers, which `make check` holds",
             ),
@@ -159,7 +160,7 @@ PAGES: Mapping[str, Page] = {
             Said(
                 "function OnStableStudy(id, tags, metadata, origin)",
                 How.SHOWN,
-                "Lua for Orthanc; tests/serve/test_real_pacs.py forwards from one",
+                "Lua for Orthanc; tests/node/test_real_pacs.py forwards from one",
             ),
             Said('data = "/var/lib/groundglass"', How.NODE, file="beside-orthanc.toml"),
             Said("[[sources]]", How.NODE, file="sources.toml", before='data = "node"\n'),

@@ -10,15 +10,15 @@ from pathlib import Path
 from groundglass.cli.console import Voice, waiting
 from groundglass.cli.failures import ExitCode
 from groundglass.errors import ReadError, SettingsError
-from groundglass.serve.forecast import AHEAD, results_expected
-from groundglass.serve.intake import Intake
-from groundglass.serve.metrics import Metrics
-from groundglass.serve.node import Stores
-from groundglass.serve.retention import Retention
-from groundglass.serve.retrieve import SourceSettings, open_source
-from groundglass.serve.rules import Rules
-from groundglass.serve.settings import NodeSettings, load_settings
-from groundglass.serve.states import Job, Priority, State
+from groundglass.node.assembled import Stores
+from groundglass.node.inbound.intake import Intake
+from groundglass.node.inbound.retrieve import SourceSettings, open_source
+from groundglass.node.metrics import Metrics
+from groundglass.node.queue.forecast import AHEAD, results_expected
+from groundglass.node.queue.states import Job, Priority, State
+from groundglass.node.retention import Retention
+from groundglass.node.settings.node import NodeSettings, load_settings
+from groundglass.node.settings.rules import Rules
 
 #: Ends that need a reason.
 _EXPLAINED = (State.FAILED, State.REFUSED, State.SUPERSEDED)

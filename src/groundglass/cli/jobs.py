@@ -9,7 +9,7 @@ import typer
 from groundglass.cli.extras import need
 from groundglass.cli.serve import ConfigFile
 
-#: The names of `groundglass.serve.states.State` and `Priority`, whose import would slow `--help`.
+#: The names of `State` and `Priority` in `node.queue.states`, whose import would slow `--help`.
 StateName = Literal[
     "received", "ready", "analysing", "reported", "delivering", "delivered", "refused",
     "superseded", "failed",

@@ -81,9 +81,9 @@ def _send(
         raise typer.BadParameter("--ca and --cert go with --tls.")
     need("pynetdicom", "serve")
     from groundglass.cli.sending import send_all  # noqa: PLC0415  (slow: pydicom, pynetdicom)
-    from groundglass.serve.clients import ClientSettings  # noqa: PLC0415
-    from groundglass.serve.peers import Peer  # noqa: PLC0415
-    from groundglass.serve.tls import TlsSettings  # noqa: PLC0415
+    from groundglass.node.dimse.clients import ClientSettings  # noqa: PLC0415
+    from groundglass.node.dimse.peers import Peer  # noqa: PLC0415
+    from groundglass.node.dimse.tls import TlsSettings  # noqa: PLC0415
 
     peer = Peer.parse(to, TlsSettings(certificate=cert, authorities=ca) if tls else None)
     raise typer.Exit(send_all(source, peer, ClientSettings(own)))

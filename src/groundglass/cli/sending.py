@@ -8,11 +8,11 @@ from pathlib import Path
 from groundglass.cli.console import Voice, counting
 from groundglass.cli.failures import ExitCode
 from groundglass.errors import ReadError
+from groundglass.node.dimse.clients import ClientSettings
+from groundglass.node.dimse.peers import Peer
+from groundglass.node.dimse.send import send
+from groundglass.node.outbound.delivery import TAKEN, FileReceipt, FileStatus
 from groundglass.read.dicom.header import looks_like_dicom
-from groundglass.serve.clients import ClientSettings
-from groundglass.serve.delivery import TAKEN, FileReceipt, FileStatus
-from groundglass.serve.peers import Peer
-from groundglass.serve.send import send
 
 _SHOWN = 10
 _LOOK = 132

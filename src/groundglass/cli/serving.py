@@ -10,10 +10,10 @@ from pathlib import Path
 
 from groundglass.cli.console import Voice, waiting
 from groundglass.cli.failures import ExitCode
-from groundglass.serve.destinations import open_destinations
-from groundglass.serve.logs import LOGGER, JsonLines, LogSettings
-from groundglass.serve.node import Node, check_node
-from groundglass.serve.settings import example_settings, load_settings
+from groundglass.node.assembled import Node, check_node
+from groundglass.node.logs import LOGGER, JsonLines, LogSettings
+from groundglass.node.outbound.destinations import open_destinations
+from groundglass.node.settings.node import example_settings, load_settings
 
 
 def example() -> str:

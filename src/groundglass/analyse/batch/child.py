@@ -1,4 +1,4 @@
-"""One of the processes of `processes.in_processes`: `python -m groundglass.analyse.batch.child CORES`.
+"""One of the processes of `in_processes`: `python -m groundglass.analyse.batch.child CORES`.
 
 Comes over standard input: first what to begin with, then tasks; goes over standard output: `Ready`,
 then the answers. Ends at once when the parent is gone.

@@ -1,0 +1,385 @@
+"""A node: everything of `groundglass serve` put together, started and stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol
+
+from groundglass.errors import GroundglassError, SettingsError
+from groundglass.node.dimse.clients import ClientSettings
+from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
+from groundglass.node.dimse.listener import Listener
+from groundglass.node.health import Checks, HealthServer
+from groundglass.node.inbound.incoming import InstanceSink
+from groundglass.node.inbound.intake import Intake
+from groundglass.node.inbound.retrieve import Fetched, Retriever, SourceSettings, open_source
+from groundglass.node.inbound.spool import Spool, SpoolFull
+from groundglass.node.inbound.watch import FolderWatch, WatchSettings
+from groundglass.node.logs import LOGGER
+from groundglass.node.metrics import Metrics
+from groundglass.node.outbound.delivery import Courier, Destination
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.queue.states import DatabaseDown
+from groundglass.node.retention import Retention
+from groundglass.node.settings.node import NodeSettings
+from groundglass.node.settings.rules import Rules
+from groundglass.node.worker.analyser import Analyser, AnalysisSettings, ProcessAnalyser
+from groundglass.node.worker.loop import Workbench, Worker
+
+_LOG = logging.getLogger(f"{LOGGER}.node")
+
+_RETENTION_EVERY_S = 60.0
+_STRAYS_EVERY_S = 86400.0
+#: How long threads get to see that they are to stop, once nothing holds them.
+_LAST_WAIT_S = 10.0
+
+
+class Part(Protocol):
+    """Something that takes studies in by itself: the listener, a watched folder, a schedule."""
+
+    def start(self) -> None:
+        """Begin, in threads of its own."""
+        ...
+
+    def stop(self) -> None:
+        """End; what was begun is ended or can be begun again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What outlives the process: files and table.
+
+    Parameters
+    ----------
+    spool : Spool
+        The files.
+    jobs : JobStore
+        The table.
+    """
+
+    spool: Spool
+    jobs: JobStore
+
+    @classmethod
+    def open(cls, settings: NodeSettings) -> Stores:
+        """As the settings say.
+
+        Raises
+        ------
+        SettingsError
+            The data folder cannot be written, or the database not be used.
+        """
+        try:
+            spool = Spool(settings.data, settings.spool)
+        except OSError as error:
+            raise SettingsError(
+                f"a data folder {settings.data} that cannot be used ({error.strerror})",
+                expected="a folder this user may write to",
+                action="Correct `data` in the settings, or the folder's permissions.",
+            ) from error
+        return cls(spool, JobStore(settings.database_url, settings.jobs))
+
+
+class Node:
+    """Listener, workers, housekeeping, health.
+
+    Parameters
+    ----------
+    settings : NodeSettings
+        All settings.
+    destinations : mapping of str to Destination
+        Where results go, by name.
+    make_analyser : callable, optional
+        Makes each worker's analyser; a test gives its own.
+
+    Raises
+    ------
+    SettingsError
+        Something in the settings cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        destinations: Mapping[str, Destination],
+        make_analyser: Callable[[AnalysisSettings], Analyser] = ProcessAnalyser,
+    ) -> None:
+        self._settings = settings
+        self.stores = Stores.open(settings)
+        spool, jobs = self.stores.spool, self.stores.jobs
+        rules = Rules(settings.rules, tuple(destinations))
+        self.metrics = Metrics(jobs, spool)
+        intake = Intake(spool, jobs, rules, self.metrics)
+        self.listener = open_listener(settings, intake)
+        self.metrics.follow(self.listener.counts)
+        self._parts: tuple[Part, ...] = (
+            self.listener,
+            *(FolderWatch(watch, intake) for watch in settings.watch),
+            *open_retrievers(settings, intake),
+        )
+        self._retention = Retention(spool, jobs, settings.retention)
+        courier = Courier(destinations, jobs, self.metrics)
+        bench = Workbench(spool, jobs, rules, courier, self.metrics)
+        here = f"{socket.gethostname()}:{os.getpid()}"
+        self._workers = [
+            Worker(f"{here}:{n}", bench, make_analyser(settings.analysis), settings.worker)
+            for n in range(1, settings.worker.count + 1)
+        ]
+        self.health = HealthServer(settings.http, self._checks(), self.metrics)
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._error: BaseException | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until told to stop, then end what is begun.
+
+        Raises
+        ------
+        GroundglassError
+            A part could not begin, or broke; a service manager starts the node again.
+        """
+        with ExitStack() as ending:
+            ending.callback(self.stores.jobs.close)
+            self.health.start()
+            ending.callback(self.health.stop)
+            for worker in self._workers:
+                self._begin(partial(worker.run, self._stop), worker.name)
+            ending.callback(self._end_work)
+            for part in self._parts:
+                part.start()
+                ending.callback(part.stop)
+            self._begin(partial(self._keep_house, self.stores.jobs.clock.now()), "housekeeping")
+            _LOG.info("node started", extra={"fields": {"workers": len(self._workers)}})
+            while not stop.wait(0.5) and self._error is None:
+                pass
+            _LOG.info("node stopping", extra={"fields": {}})
+        _LOG.info("node stopped", extra={"fields": {}})
+        if self._error is not None:
+            raise self._error
+
+    def _begin(self, work: Callable[[], None], name: str) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except GroundglassError as error:
+                self._error = error
+            except BaseException as error:
+                self._error = error
+                raise
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _end_work(self) -> None:
+        """Let the workers end their jobs; those that take too long give them back."""
+        self._stop.set()
+        deadline = time.monotonic() + self._settings.worker.stop_grace_s
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        for worker in self._workers:
+            worker.halt()
+        for thread in self._threads:
+            thread.join(_LAST_WAIT_S)
+
+    def _keep_house(self, since: float) -> None:
+        """Complete quiet studies, keep to the retention, clear what was left behind.
+
+        Parameters
+        ----------
+        since : float
+            When we began to listen.
+        """
+        jobs = self.stores.jobs
+        next_retention = next_strays = time.monotonic()
+        while not self._stop.wait(self._settings.worker.poll_s):
+            try:
+                jobs.complete_quiet(since)
+                if time.monotonic() >= next_retention:
+                    next_retention = time.monotonic() + _RETENTION_EVERY_S
+                    self._retention.sweep()
+                if time.monotonic() >= next_strays:
+                    next_strays = time.monotonic() + _STRAYS_EVERY_S
+                    self._retention.clear_strays()
+            except DatabaseDown as error:
+                _LOG.error("database down", extra={"fields": {"found": error.found}})
+            except OSError as error:
+                _LOG.error("housekeeping failed", extra={"fields": {"found": error.strerror}})
+
+    def _checks(self) -> Checks:
+        return Checks(
+            alive={"threads": self._threads_wrong},
+            ready={"database": self._database_wrong, "disk": self._disk_wrong},
+        )
+
+    def _threads_wrong(self) -> str:
+        dead = [thread.name for thread in self._threads if not thread.is_alive()]
+        return f"ended: {', '.join(dead)}" if dead else ""
+
+    def _database_wrong(self) -> str:
+        try:
+            self.stores.jobs.counts()
+        except DatabaseDown as error:
+            return error.found
+        return ""
+
+    def _disk_wrong(self) -> str:
+        try:
+            self.stores.spool.refuse_when_full()
+        except SpoolFull as error:
+            return error.found
+        return ""
+
+
+def open_listener(settings: NodeSettings, sink: InstanceSink) -> Listener:
+    """The listener as the settings say, not yet listening.
+
+    Raises
+    ------
+    SettingsError
+        Its TLS files cannot be used.
+    """
+    ours = ClientSettings(settings.listener.ae_title)
+    inbox = CommitmentInbox(settings.data / "commitments")
+    commitment = CommitmentService(sink, inbox, settings.listener.peers, ours)
+    return Listener(settings.listener, sink, commitment)
+
+
+def open_retrievers(settings: NodeSettings, sink: InstanceSink) -> list[Retriever]:
+    """What looks for new studies in the archives that have a schedule, not yet looking."""
+    made = []
+    for source in settings.sources:
+        if source.schedule is not None:
+            name = hashlib.sha256(source.name.encode()).hexdigest()[:16]
+            fetched = Fetched(settings.data / "fetched" / name)
+            made.append(Retriever(open_source(source), source.schedule, sink, fetched))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing `serve --check` tried.
+
+    Parameters
+    ----------
+    what : str
+        What was tried.
+    works : bool
+        Whether it works.
+    detail : str
+        What was seen.
+    """
+
+    what: str
+    works: bool
+    detail: str
+
+
+def check_node(
+    settings: NodeSettings,
+    destinations: Mapping[str, Destination],
+    make_analyser: Callable[[AnalysisSettings], Analyser] = ProcessAnalyser,
+) -> list[Finding]:
+    """Try everything a node needs, changing nothing anywhere else.
+
+    Parameters
+    ----------
+    settings, destinations, make_analyser
+        As for `Node`.
+
+    Returns
+    -------
+    list of Finding
+        One per thing tried.
+    """
+    found = [
+        _tried("rules", lambda: _rules_work(settings, destinations)),
+        _tried("data folder", lambda: _disk_works(settings)),
+        _tried("database", lambda: _database_works(settings)),
+        _tried("listener", lambda: _listener_works(settings)),
+    ]
+    if settings.worker.count:
+        found.append(_tried("weights", lambda: _weights_work(make_analyser(settings.analysis))))
+    found += [_tried(f"folder {w.path}", partial(_watch_works, w)) for w in settings.watch]
+    found += [_tried(f"source {s.name}", partial(_source_works, s)) for s in settings.sources]
+    for name, destination in destinations.items():
+        seen = destination.check()
+        found.append(Finding(f"destination {name}", seen.works, seen.detail))
+    if not destinations:
+        found.append(Finding("destinations", works=True, detail="none: results stay here"))
+    return found
+
+
+def _tried(what: str, trial: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, works=True, detail=trial())
+    except GroundglassError as error:
+        return Finding(what, works=False, detail=str(error))
+
+
+def _rules_work(settings: NodeSettings, destinations: Mapping[str, Destination]) -> str:
+    Rules(settings.rules, tuple(destinations))
+    return f"{len(settings.rules)} defined"
+
+
+def _disk_works(settings: NodeSettings) -> str:
+    try:
+        spool = Spool(settings.data, settings.spool)
+    except OSError as error:
+        raise SettingsError(
+            f"{settings.data} that cannot be used ({error.strerror})",
+            expected="a folder this user may write to",
+            action="Correct `data` in the settings, or the folder's permissions.",
+        ) from error
+    spool.refuse_when_full()
+    return f"{settings.data}, {spool.free() / 1e9:.0f} GB free"
+
+
+def _database_works(settings: NodeSettings) -> str:
+    jobs = JobStore(settings.database_url, settings.jobs)
+    try:
+        return f"{sum(jobs.counts().values())} jobs in it"
+    finally:
+        jobs.close()
+
+
+def _listener_works(settings: NodeSettings) -> str:
+    if settings.listener.tls is not None:
+        settings.listener.tls.server()
+    listener = settings.listener
+    callers = f"{len(listener.peers)} known callers" if listener.peers else "this machine only"
+    encrypted = "TLS" if listener.tls else "no TLS"
+    return f"{listener.ae_title} at {listener.host} port {listener.port}, {encrypted}, {callers}"
+
+
+def _watch_works(watch: WatchSettings) -> str:
+    if not os.access(watch.path, os.R_OK | os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"a folder {watch.path} that cannot be watched",
+            expected="a folder this user may read and write",
+            action="Make it, or correct its permissions.",
+        )
+    return "can be watched"
+
+
+def _source_works(settings: SourceSettings) -> str:
+    today = datetime.now(UTC).astimezone().date()
+    return f"answered: {len(open_source(settings).studies(today, today))} studies with CT today"
+
+
+def _weights_work(analyser: Analyser) -> str:
+    try:
+        return analyser.check()
+    finally:
+        analyser.close()

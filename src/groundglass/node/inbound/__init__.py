@@ -1,0 +1,1 @@
+"""Instances and studies on their way in."""

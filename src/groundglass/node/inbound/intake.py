@@ -1,0 +1,88 @@
+"""The one door by which instances come in, whatever the way: on disk, in the table, then thanks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from groundglass.node.inbound.incoming import IncomingInstance
+from groundglass.node.inbound.spool import Spool, SpoolFull
+from groundglass.node.inbound.together import Together
+from groundglass.node.logs import LOGGER
+from groundglass.node.metrics import Metrics
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.queue.states import Facts
+from groundglass.node.settings.rules import Rules
+
+_LOG = logging.getLogger(f"{LOGGER}.intake")
+
+
+class Intake:
+    """An `InstanceSink` that keeps instances in the spool and enters them into the job table.
+
+    Parameters
+    ----------
+    spool : Spool
+        Where files go.
+    jobs : JobStore
+        Where they are entered.
+    rules : Rules
+        Give the priority.
+    metrics : Metrics
+        Counts them.
+    """
+
+    def __init__(self, spool: Spool, jobs: JobStore, rules: Rules, metrics: Metrics) -> None:
+        self._spool = spool
+        self._jobs = jobs
+        self._enter = Together(jobs.arrived_together)
+        self._rules = rules
+        self._metrics = metrics
+
+    def store(self, incoming: IncomingInstance, content: Iterable[bytes]) -> None:
+        """Keep one instance; when this returns, it survives a power cut and its study has a job.
+
+        Raises
+        ------
+        SpoolFull
+            There is no room.
+        """
+        study = incoming.study_instance_uid
+        priority = self._rules.priority(incoming.source_ae, incoming.study_description)
+        facts = Facts(
+            incoming.sop_class_uid, incoming.source_ae, incoming.study_description, priority
+        )
+        try:
+            # Retention must not delete a file between its storing and its entry.
+            with self._spool.holding(study):
+                stored = self._spool.store(study, incoming.sop_instance_uid, content)
+                booking = self._enter((stored, facts))
+        except SpoolFull:
+            self._metrics.instance("no-room")
+            raise
+        self._metrics.instance("new" if booking.new else "again", stored.bytes)
+        if booking.opened:
+            _LOG.info(
+                "study reopened" if booking.revision > 1 else "study begun",
+                extra={
+                    "fields": {
+                        "study": self._spool.pseudonyms.of(study),
+                        "revision": booking.revision,
+                        "job": booking.job_id,
+                        "source": incoming.source_ae,
+                        "priority": priority.name.lower(),
+                    }
+                },
+            )
+
+    def holds(self, sop_class_uid: str, sop_instance_uid: str) -> bool | None:
+        """Whether an instance is on disk; None when it is there under another SOP class."""
+        files = self._jobs.holds(sop_instance_uid)
+        there = {uid for uid, file in files.items() if (self._spool.root / file).is_file()}
+        if sop_class_uid in there:
+            return True
+        return None if there else False
+
+    def ended(self, study_instance_uid: str) -> None:
+        """No more instances of this study are on the way: it is ready now."""
+        self._jobs.explicit_end(study_instance_uid)

@@ -1,0 +1,85 @@
+"""Instances that we fetch ourselves, to the sink: one way for folders, C-GET and the web."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from groundglass.node.dimse.offers import TAKEN_CLASSES
+from groundglass.node.inbound.incoming import InstanceSink, Unfit, admit, read_file_meta
+
+_CHUNK = 2**18
+NO_CT = "no CT image"
+
+
+@dataclass(slots=True)
+class Haul:
+    """What came of fetching.
+
+    Parameters
+    ----------
+    taken : int
+        Instances that are safe now.
+    passed_over : dict of str to int
+        How many were not, by reason; what is no CT image is passed over, too.
+    studies : set of str
+        Study Instance UIDs of those taken.
+    """
+
+    taken: int = 0
+    passed_over: dict[str, int] = field(default_factory=dict)
+    studies: set[str] = field(default_factory=set)
+
+    def pass_over(self, reason: str) -> None:
+        """Count one that was not taken."""
+        self.passed_over[reason] = self.passed_over.get(reason, 0) + 1
+
+
+def take(pieces: Iterator[bytes], syntax: str, source: str, sink: InstanceSink) -> str:
+    """Give one data set to the sink.
+
+    Parameters
+    ----------
+    pieces : iterator of bytes
+        The data set.
+    syntax : str
+        Its transfer syntax.
+    source : str
+        Where it comes from, for rules and the job table; at most 16 characters count.
+    sink : InstanceSink
+        Who keeps it.
+
+    Returns
+    -------
+    str
+        Its Study Instance UID.
+
+    Raises
+    ------
+    Unfit
+        It cannot be taken.
+    SpoolFull
+        There is no room.
+    """
+    if syntax == DeflatedExplicitVRLittleEndian:
+        raise Unfit("a deflated data set, of which a small one may become gigabytes")
+    incoming, content = admit(pieces, syntax, source)
+    if incoming.sop_class_uid not in TAKEN_CLASSES:
+        raise Unfit(NO_CT)
+    sink.store(incoming, content)
+    return incoming.study_instance_uid
+
+
+def take_file(file: BinaryIO, source: str, sink: InstanceSink) -> str:
+    """Give one file (PS3.10) to the sink; as `take`."""
+    syntax = read_file_meta(file)
+    return take(iter(lambda: file.read(_CHUNK), b""), syntax, source, sink)
+
+
+def take_bytes(data: bytes, source: str, sink: InstanceSink) -> str:
+    """Give the bytes of a file (PS3.10) to the sink; as `take`."""
+    return take_file(io.BytesIO(data), source, sink)

@@ -1,0 +1,164 @@
+"""Figures for Prometheus. No label ever holds anything of a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from groundglass.node.inbound.spool import Spool
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.queue.states import ENDED, State
+
+#: What became of an instance that was offered.
+InstanceFate = Literal["new", "again", "no-room"]
+
+#: Bounds in s: from a small study on a fast machine to a delivery that waits for a commitment.
+_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600)
+#: Bounds in s of the whole way, waiting included.
+_WAITING = (5, 15, 30, 45, 60, 90, 120, 300, 600, 1800, 3600, 14400, 86400)
+
+
+class Metrics:
+    """What a node counts and times since it started, and the state of its table and disk.
+
+    Parameters
+    ----------
+    jobs : JobStore
+        Asked for the queue at each scrape: it is right for all machines that share it.
+    spool : Spool
+        Asked for its room.
+    """
+
+    def __init__(self, jobs: JobStore, spool: Spool) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Standing(jobs, spool))
+        self._instances = Counter(
+            "groundglass_instances",
+            "Instances offered to this node, by what became of them.",
+            ["fate"],
+            registry=self._registry,
+        )
+        self._bytes = Counter(
+            "groundglass_instance_bytes",
+            "Bytes of the instances taken.",
+            registry=self._registry,
+        )
+        self._stages = Histogram(
+            "groundglass_stage_seconds",
+            "Duration of each stage of the work on a study.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._way = Histogram(
+            "groundglass_study_seconds",
+            "From a study's last instance to its confirmed delivery.",
+            buckets=_WAITING,
+            registry=self._registry,
+        )
+        self._outcomes = Counter(
+            "groundglass_outcomes",
+            "How analyses ended.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._failures = Counter(
+            "groundglass_failures",
+            "Tries that failed, by the state they failed in.",
+            ["state"],
+            registry=self._registry,
+        )
+        self._files = Counter(
+            "groundglass_delivered_files",
+            "Files given to destinations, by what the destination said.",
+            ["destination", "status"],
+            registry=self._registry,
+        )
+
+    def instance(self, fate: InstanceFate, size: int = 0) -> None:
+        """Count an instance and its bytes."""
+        self._instances.labels(fate).inc()
+        self._bytes.inc(size)
+
+    def stages(self, seconds: Mapping[str, float]) -> None:
+        """Enter durations in s by stage."""
+        for stage, duration in seconds.items():
+            self._stages.labels(stage).observe(duration)
+
+    def outcome(self, outcome: str) -> None:
+        """Count how an analysis ended."""
+        self._outcomes.labels(outcome).inc()
+
+    def failure(self, state: State) -> None:
+        """Count a try that failed."""
+        self._failures.labels(state.value).inc()
+
+    def delivered(self, destination: str, status: str, files: int) -> None:
+        """Count files by what a destination said of them."""
+        self._files.labels(destination, status).inc(files)
+
+    def ended(self, seconds: float) -> None:
+        """Enter a study's whole way in s."""
+        self._way.observe(seconds)
+
+    def follow(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Tell the listener's own counts too, at each scrape."""
+        self._registry.register(_Listening(counts))
+
+    def text(self) -> bytes:
+        """All of it, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Listening(Collector):
+    """What the listener counts, by name."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        """Nothing in advance, as nothing was counted yet."""
+        return iter(())
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Associations, connections and instances, taken and refused."""
+        family = CounterMetricFamily(
+            "groundglass_listener", "What happened at the listener.", labels=["what"]
+        )
+        for what, count in sorted(self._counts().items()):
+            family.add_metric([what], count)
+        yield family
+
+
+class _Standing(Collector):
+    """What is asked for at each scrape."""
+
+    def __init__(self, jobs: JobStore, spool: Spool) -> None:
+        self._jobs = jobs
+        self._spool = spool
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Nothing in advance: the database is not asked before the first scrape."""
+        return iter(())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Jobs by state, the age of the oldest that waits, and room on the disk."""
+        counts = GaugeMetricFamily("groundglass_jobs", "Jobs by state.", labels=["state"])
+        ages = GaugeMetricFamily(
+            "groundglass_oldest_job_seconds",
+            "Age of the job that has been in its state for longest.",
+            labels=["state"],
+        )
+        oldest = self._jobs.oldest()
+        for state, count in self._jobs.counts().items():
+            counts.add_metric([state.value], count)
+            if state not in ENDED:
+                ages.add_metric([state.value], oldest.get(state, 0.0))
+        free = GaugeMetricFamily(
+            "groundglass_spool_free_bytes", "Room on the disk of the spool.", self._spool.free()
+        )
+        yield from (counts, ages, free)

@@ -1,0 +1,161 @@
+"""A folder as destination."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from groundglass.node.inbound.incoming import is_uid
+from groundglass.node.outbound.delivery import (
+    CheckResult,
+    Confirmation,
+    DeliveryError,
+    DeliveryReceipt,
+    FileReceipt,
+    FileStatus,
+)
+from groundglass.node.outbound.identity import Identity, identify
+from groundglass.report import REFUSAL
+from groundglass.report.writing import MANIFEST
+
+_CHUNK = 2**20
+_NAME_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSettings:
+    """A folder, for example one that another program watches.
+
+    Parameters
+    ----------
+    name : str
+        What rules and the log call it.
+    path : Path
+        Where results go: a folder per study, named by its Study Instance UID, and in it one per
+        report. It must exist, so that a missing network drive is noticed.
+    kind : str
+        "folder".
+    dicom_only : bool
+        Only the DICOM objects; else the page and the JSON too.
+    """
+
+    name: str
+    path: Path
+    kind: Literal["folder"] = "folder"
+    dicom_only: bool = False
+
+
+class FolderDestination:
+    """Copies into a folder; each file appears there whole, where it lies in the report.
+
+    Parameters
+    ----------
+    settings : FolderSettings
+        Which folder.
+    """
+
+    knows_what_it_has = True
+
+    def __init__(self, settings: FolderSettings) -> None:
+        self.name = settings.name
+        self.dicom_only = settings.dicom_only
+        self._root = settings.path
+
+    def deliver(self, files: Sequence[Path]) -> DeliveryReceipt:
+        """Copy, file by file, each synced before it gets its name."""
+        receipts = []
+        for path, target in self._places(files).items():
+            identity = identify(path)
+            try:
+                _copy(path, target)
+            except OSError as error:
+                detail = f"not written ({error.strerror or type(error).__name__})"
+                receipts.append(_receipt(path, identity, FileStatus.REFUSED, detail))
+            else:
+                receipts.append(_receipt(path, identity, FileStatus.ACCEPTED, ""))
+        return DeliveryReceipt(self.name, tuple(receipts))
+
+    def confirm(self, receipt: DeliveryReceipt) -> Confirmation:
+        """Read every copy back and compare."""
+        places = self._places([file.path for file in receipt.files])
+        same = frozenset(path for path, target in places.items() if _same(path, target))
+        return Confirmation(same, f"read back: {len(same)} of {len(places)}")
+
+    def check(self) -> CheckResult:
+        """Write a file and take it away again."""
+        probe = self._root / f".groundglass-{secrets.token_hex(8)}"
+        try:
+            probe.touch(exist_ok=False)
+            probe.unlink()
+        except OSError as error:
+            return CheckResult(works=False, detail=f"{self._root}: {error.strerror}")
+        return CheckResult(works=True, detail=f"{self._root} can be written")
+
+    def _places(self, files: Sequence[Path]) -> dict[Path, Path]:
+        """Where each file of a report goes: the same report always to the same place."""
+        if not self._root.is_dir():
+            raise DeliveryError(
+                f"no folder {self._root}",
+                expected="the folder that the settings name",
+                action="Mount or make it.",
+            )
+        if not files:
+            return {}
+        report = _report_of(files[0])
+        objects = [one for path in report.rglob("*.dcm") if (one := identify(path)) is not None]
+        studies = {one.study_instance_uid for one in objects}
+        study = studies.pop() if len(studies) == 1 else ""
+        if not is_uid(study):
+            raise DeliveryError(
+                "a report that does not say which study it is of",
+                expected="DICOM objects of one study among its files",
+                action="Report it as a defect.",
+            )
+        uids = "\n".join(sorted(one.sop_instance_uid for one in objects))
+        name = hashlib.sha256(uids.encode()).hexdigest()[:_NAME_DIGITS]
+        return {path: self._root / study / name / path.relative_to(report) for path in files}
+
+
+def _report_of(path: Path) -> Path:
+    """The folder of the report a file belongs to."""
+    manifests = (MANIFEST, REFUSAL)
+    whole = (at for at in path.parents if any((at / name).is_file() for name in manifests))
+    return next(whole, path.parent)
+
+
+def _receipt(path: Path, identity: Identity | None, status: FileStatus, detail: str) -> FileReceipt:
+    if identity is None:
+        return FileReceipt(path, status, detail)
+    return FileReceipt(path, status, detail, identity.sop_class_uid, identity.sop_instance_uid)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A copy that is whole and synced, or not there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    try:
+        with source.open("rb") as reading, part.open("xb") as writing:
+            shutil.copyfileobj(reading, writing, _CHUNK)
+            writing.flush()
+            os.fsync(writing.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return _digest(one) == _digest(other)
+    except OSError:
+        return False
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -1,0 +1,84 @@
+"""Connections to web servers: certificates, tokens, time limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+
+from groundglass.errors import SettingsError
+from groundglass.node.dimse.tls import TlsSettings
+
+_LOCAL = frozenset(("127.0.0.1", "::1", "localhost"))
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAccess:
+    """How a web server is called.
+
+    Parameters
+    ----------
+    token_file : Path, optional
+        File with a bearer token.
+    connect_s : float
+        For a connection, in s. 10.
+    response_s : float
+        For an answer to begin, in s. 60.
+    in_the_clear : bool
+        Allow http to another machine: whoever listens on the way reads everything.
+    tls : TlsSettings
+        Its certificate is always checked: against `authorities`, or the machine's own. Our
+        certificate and key, where it asks for one.
+    """
+
+    token_file: Path | None = None
+    connect_s: float = 10.0
+    response_s: float = 60.0
+    in_the_clear: bool = False
+    tls: TlsSettings = field(default_factory=TlsSettings)
+
+    @property
+    def timeouts(self) -> tuple[float, float]:
+        """As requests wants them."""
+        return self.connect_s, self.response_s
+
+
+def open_session(url: str, access: HttpAccess) -> requests.Session:
+    """A session for one server.
+
+    Raises
+    ------
+    SettingsError
+        The address is none, or goes over the network in the clear; the token cannot be read.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(
+            f"{url!r} as a web address",
+            expected="https://host/path",
+            action="Correct the url in the settings.",
+        )
+    if parts.scheme == "http" and parts.hostname not in _LOCAL and not access.in_the_clear:
+        raise SettingsError(
+            f"{url!r}: patient data over the network in the clear",
+            expected="https, or http on this machine",
+            action="Use https (access.tls.authorities), or say access.in_the_clear = true.",
+        )
+    session = requests.Session()
+    tls = access.tls
+    session.verify = str(tls.authorities) if tls.authorities else True
+    if tls.certificate is not None:
+        session.cert = (str(tls.certificate), str(tls.key)) if tls.key else str(tls.certificate)
+    if access.token_file is not None:
+        try:
+            token = access.token_file.read_text("utf-8").strip()
+        except OSError as error:
+            raise SettingsError(
+                f"a token that cannot be read ({error.strerror})",
+                expected="a file this user may read",
+                action="Correct access.token_file or its permissions.",
+            ) from error
+        session.headers["Authorization"] = f"Bearer {token}"
+    return session

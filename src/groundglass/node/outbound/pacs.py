@@ -1,0 +1,176 @@
+"""A PACS as destination: C-STORE, confirmed by storage commitment or by reading back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pynetdicom.presentation import build_context
+
+from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, echo
+from groundglass.node.dimse.commitment import CommitmentInbox, request_commitment
+from groundglass.node.dimse.offers import MESSAGE_SYNTAXES, STORAGE_COMMITMENT
+from groundglass.node.dimse.peers import Peer
+from groundglass.node.dimse.queries import find, find_context
+from groundglass.node.dimse.send import send
+from groundglass.node.dimse.tls import TlsSettings
+from groundglass.node.outbound.delivery import (
+    CheckResult,
+    Confirmation,
+    DeliveryError,
+    DeliveryReceipt,
+    FileReceipt,
+)
+from groundglass.node.outbound.identity import identify
+
+
+@dataclass(frozen=True, slots=True)
+class PacsSettings:
+    """A DICOM archive.
+
+    Parameters
+    ----------
+    name : str
+        What rules and the log call it.
+    ae_title : str
+        Its AE title.
+    host : str
+        Where it listens.
+    port : int
+        TCP port there.
+    kind : str
+        "pacs".
+    calling_ae_title : str
+        Ours towards it.
+    confirm : str
+        How it is made sure that it has what it took. "read back" asks for every instance by
+        C-FIND, which every archive can. "storage commitment" has it answer for them, which some
+        cannot, and which needs our listener known to it.
+    commitment_wait_s : float
+        How long its commitment may take, in s. 60; later, the delivery is tried again, where
+        what is there already is not sent twice.
+    tls : TlsSettings, optional
+        How it is called; without, in the clear.
+    """
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    kind: Literal["pacs"] = "pacs"
+    calling_ae_title: str = "GROUNDGLASS"
+    confirm: Literal["read back", "storage commitment"] = "read back"
+    commitment_wait_s: float = 60.0
+    tls: TlsSettings | None = None
+
+    def __post_init__(self) -> None:
+        self.peer()
+        self.client()
+
+    def peer(self) -> Peer:
+        """The archive as a peer."""
+        return Peer(self.ae_title, host=self.host, port=self.port, tls=self.tls)
+
+    def client(self) -> ClientSettings:
+        """Ourselves towards it."""
+        return ClientSettings(self.calling_ae_title)
+
+
+class PacsDestination:
+    """Sends to an archive; never deletes or changes anything there.
+
+    Parameters
+    ----------
+    settings : PacsSettings
+        Which archive.
+    inbox : CommitmentInbox
+        Where our listener puts its commitments.
+    """
+
+    dicom_only = True
+    knows_what_it_has = True
+
+    def __init__(self, settings: PacsSettings, inbox: CommitmentInbox) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._peer = settings.peer()
+        self._client = settings.client()
+        self._inbox = inbox
+
+    def deliver(self, files: Sequence[Path]) -> DeliveryReceipt:
+        """Send by C-STORE."""
+        try:
+            return DeliveryReceipt(self.name, send(files, self._peer, self._client))
+        except PeerError as error:
+            raise _not_reached(error) from error
+
+    def confirm(self, receipt: DeliveryReceipt) -> Confirmation:
+        """Ask whether it has what it took."""
+        try:
+            if self._settings.confirm == "storage commitment":
+                return self._ask_for_commitment(receipt.files)
+            return self._read_back(receipt.files)
+        except PeerError as error:
+            raise _not_reached(error) from error
+
+    def check(self) -> CheckResult:
+        """C-ECHO, and whether it offers what confirming needs; nothing is sent."""
+        try:
+            echo(self._peer, self._client)
+            if self._settings.confirm == "storage commitment":
+                context = build_context(STORAGE_COMMITMENT, list(MESSAGE_SYNTAXES))
+                words = "C-ECHO answered, storage commitment offered"
+            else:
+                context, words = find_context(), "C-ECHO answered, queries (C-FIND) offered"
+            with associated(self._peer, Wanted([context]), self._client):
+                return CheckResult(works=True, detail=f"{self._peer}: {words}")
+        except PeerError as error:
+            return CheckResult(works=False, detail=str(error))
+
+    def _ask_for_commitment(self, receipts: Sequence[FileReceipt]) -> Confirmation:
+        references = [
+            (receipt.sop_class_uid, receipt.sop_instance_uid)
+            for receipt in receipts
+            if receipt.sop_instance_uid
+        ]
+        report = request_commitment(
+            self._peer,
+            references,
+            self._inbox,
+            self._client,
+            self._settings.commitment_wait_s,
+        )
+        if report is None:
+            return Confirmation(frozenset(), "no commitment came in time")
+        held = frozenset(r.path for r in receipts if r.sop_instance_uid in report.held)
+        reasons = sorted({f"0x{reason:04X}" for reason in report.failed.values()})
+        detail = f"storage commitment: {len(held)} of {len(receipts)}"
+        return Confirmation(held, f"{detail} ({', '.join(reasons)})" if reasons else detail)
+
+    def _read_back(self, receipts: Sequence[FileReceipt]) -> Confirmation:
+        by_series: dict[tuple[str, str], dict[str, Path]] = defaultdict(dict)
+        for receipt in receipts:
+            identity = identify(receipt.path)
+            if identity is not None:
+                place = (identity.study_instance_uid, identity.series_instance_uid)
+                by_series[place][identity.sop_instance_uid] = receipt.path
+        held: set[Path] = set()
+        with associated(self._peer, Wanted([find_context()]), self._client) as association:
+            for (study, series), paths in by_series.items():
+                keys = {
+                    "StudyInstanceUID": study,
+                    "SeriesInstanceUID": series,
+                    "SOPInstanceUID": "",
+                }
+                for answer in find(association, self._peer, "IMAGE", keys):
+                    uid = str(answer.get("SOPInstanceUID", ""))
+                    if uid in paths:
+                        held.add(paths[uid])
+        return Confirmation(frozenset(held), f"read back: {len(held)} of {len(receipts)}")
+
+
+def _not_reached(error: PeerError) -> DeliveryError:
+    return DeliveryError(error.found, expected=error.expected, action=error.action)

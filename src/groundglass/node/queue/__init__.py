@@ -1,0 +1,1 @@
+"""The job table: studies on their way through the node."""

@@ -1,0 +1,171 @@
+"""When the result of each waiting study will be there.
+
+Nothing is entered into the job table for it: durations are read off the audit trail, sizes off the
+files that are still there, and the queue is played through as the workers would take it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundglass.core.study import Instance
+from groundglass.errors import ReadError
+from groundglass.node.queue.estimate import TWO_CORES, CostModel, Observation, StudySize
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.queue.states import AuditEntry, Job, State
+from groundglass.read.dicom.header import NATIVE_SYNTAXES, read_header
+from groundglass.read.sources import Entry, Sources
+
+#: Ended jobs that are learnt from: enough for every kind of study a scanner makes.
+_LEARNT_FROM = 40
+#: A job in one of these has no result yet, and will have one if all goes well.
+AHEAD = (State.ANALYSING, State.READY, State.RECEIVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A study whose analysis has not ended.
+
+    Parameters
+    ----------
+    job_id : int
+        Its job.
+    seconds : float
+        How long its analysis is expected to take.
+    ready_at : float
+        When it may begin, or began; s since 1970-01-01 UTC.
+    begun : bool
+        Whether a worker has it.
+    """
+
+    job_id: int
+    seconds: float
+    ready_at: float
+    begun: bool
+
+
+def results_expected(jobs: JobStore, spool_root: Path, workers: int) -> dict[int, float]:
+    """When each result will be on disk, by job; s since 1970-01-01 UTC.
+
+    Parameters
+    ----------
+    jobs : JobStore
+        The table.
+    spool_root : Path
+        What the files' names in it are relative to.
+    workers : int
+        Studies analysed at once, at least 1, on all machines of the node together.
+
+    Returns
+    -------
+    dict
+        Only of jobs that wait for their analysis or are in it, and whose files can be read.
+    """
+    model = learnt(jobs, spool_root)
+    ahead = []
+    for job in jobs.find(AHEAD):
+        size = size_of([spool_root / name for name in jobs.files_of(job)])
+        if size is not None:
+            ahead.append(_ahead(job, model.predict(size), jobs.settings.quiet_s))
+    return played_through(ahead, jobs.clock.now(), workers)
+
+
+def learnt(jobs: JobStore, spool_root: Path) -> CostModel:
+    """The cost model of this node, from its latest analyses whose files are still there."""
+    observations = []
+    for job in jobs.find((State.DELIVERED, State.REPORTED, State.DELIVERING), _LEARNT_FROM):
+        seconds = analysis_seconds(jobs.audit_of(job))
+        size = None
+        if seconds and not job.files_purged:
+            size = size_of([spool_root / name for name in jobs.files_of(job)])
+        if seconds and size is not None:
+            observations.append(Observation(size, seconds))
+    return TWO_CORES.fitted(observations)
+
+
+def analysis_seconds(way: Sequence[AuditEntry]) -> float | None:
+    """How long the last analysis of a job took that came to its end; None if none did."""
+    begun = None
+    seconds = None
+    for entry in way:
+        if entry.after == State.ANALYSING:
+            begun = entry.at
+        elif entry.after == State.REPORTED and entry.before == State.ANALYSING:
+            seconds = entry.at - begun if begun is not None else None
+    return seconds
+
+
+def size_of(files: Sequence[Path]) -> StudySize | None:
+    """The size of a study, every image taken to be like the first that can be read.
+
+    Returns
+    -------
+    StudySize or None
+        None where no file is a readable image.
+    """
+    for header in _headers(files):
+        values = header.attributes
+        rows, columns = values.get("Rows"), values.get("Columns")
+        frames = values.get("NumberOfFrames", 1)
+        if isinstance(rows, int) and isinstance(columns, int) and rows > 0 and columns > 0:
+            each = frames if isinstance(frames, int) and frames > 0 else 1
+            syntax = values.get("TransferSyntaxUID", "")
+            compressed = syntax != "" and syntax not in NATIVE_SYNTAXES
+            return StudySize(len(files) * each, rows, columns, compressed)
+    return None
+
+
+def _headers(files: Iterable[Path]) -> Iterable[Instance]:
+    with Sources() as sources:
+        for path in files:
+            try:
+                entry = Entry(path, None, path.name, path.stat().st_size)
+                yield read_header(entry, sources)
+            except (ReadError, OSError):
+                continue
+
+
+def _ahead(job: Job, seconds: float, quiet_s: float) -> Ahead:
+    """From where it is on its way: complete after the quiet time, waiting, or begun."""
+    if job.state is State.RECEIVED:
+        return Ahead(job.id, seconds, job.arrived_at + quiet_s, begun=False)
+    if job.state is State.READY:
+        return Ahead(job.id, seconds, job.not_before, begun=False)
+    return Ahead(job.id, seconds, job.changed_at, begun=True)
+
+
+def played_through(ahead: Iterable[Ahead], now: float, workers: int) -> dict[int, float]:
+    """When each analysis ends, if the workers take them as they come.
+
+    Parameters
+    ----------
+    ahead : iterable of Ahead
+        The most urgent first, as `JobStore.find` gives them.
+    now : float
+        s since 1970-01-01 UTC.
+    workers : int
+        At least 1.
+
+    Returns
+    -------
+    dict of int to float
+        By job; never before now, however long an analysis takes already.
+    """
+    ahead = list(ahead)
+    ends = {one.job_id: max(one.ready_at + one.seconds, now) for one in ahead if one.begun}
+    free = sorted([*ends.values(), *[now] * max(0, workers - len(ends))])
+    heapq.heapify(free)
+    waiting = [one for one in ahead if not one.begun]
+    while waiting:
+        at = heapq.heappop(free)
+        # What is not complete yet lets what is go first, however urgent it is.
+        first = next((k for k, one in enumerate(waiting) if one.ready_at <= at), None)
+        if first is None:
+            first = min(range(len(waiting)), key=lambda k: waiting[k].ready_at)
+        one = waiting.pop(first)
+        ends[one.job_id] = max(at, one.ready_at) + one.seconds
+        heapq.heappush(free, ends[one.job_id])
+    return ends

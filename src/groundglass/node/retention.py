@@ -1,0 +1,128 @@
+"""How long files stay: studies that have ended go by age, or sooner when the disk fills."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundglass.errors import SettingsError
+from groundglass.node.inbound.spool import Spool
+from groundglass.node.logs import LOGGER
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.queue.states import ENDED, State
+
+_LOG = logging.getLogger(f"{LOGGER}.retention")
+
+_DAY_S = 86400.0
+#: Files that no table knows are what a killed process left between disk and table. Their sender
+#: was not thanked and sends again; a day later nobody is still writing them.
+_STRAY_S = _DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long received instances and reports stay on disk. Rows and audit trail stay for good.
+
+    Parameters
+    ----------
+    days : float
+        After a study ended, in days. 14: results can still be looked at and sent again.
+    failed_days : float
+        The same for dead letters, in days. 90: somebody has to look at them first.
+    disk_share : float
+        Share of the disk in use above which studies delivered or refused go before their time, the
+        oldest first. 0.8: well before the spool stops taking in. Dead letters and what is still
+        being worked on never go for want of room.
+    """
+
+    days: float = 14.0
+    failed_days: float = 90.0
+    disk_share: float = 0.8
+
+    def __post_init__(self) -> None:
+        if min(self.days, self.failed_days) < 0 or not 0 < self.disk_share <= 1:
+            raise SettingsError(
+                f"days = {self.days}, failed_days = {self.failed_days}, "
+                f"disk_share = {self.disk_share}",
+                expected="days not below 0 and a share above 0, at most 1",
+                action="Correct [retention] in the settings.",
+            )
+
+
+def used_share(folder: Path) -> float:
+    """Share of a disk in use, 0 to 1, as an unprivileged user sees it."""
+    usage = shutil.disk_usage(folder)
+    return 1 - usage.free / (usage.used + usage.free)
+
+
+class Retention:
+    """Deletes what has had its time.
+
+    Parameters
+    ----------
+    spool : Spool
+        The files.
+    jobs : JobStore
+        Says whose they are and gives the time.
+    settings : RetentionSettings
+        For how long.
+    """
+
+    def __init__(self, spool: Spool, jobs: JobStore, settings: RetentionSettings) -> None:
+        self._spool = spool
+        self._jobs = jobs
+        self._settings = settings
+
+    def sweep(self) -> int:
+        """Purge what is too old, then what is too much; how many studies."""
+        now = self._jobs.clock.now()
+        finished = ENDED - {State.FAILED}
+        old = self._jobs.purgeable(now - self._settings.days * _DAY_S, finished)
+        dead = self._jobs.purgeable(now - self._settings.failed_days * _DAY_S)
+        purged = sum(map(self.purge, dict.fromkeys((*old, *dead))))
+        for study in self._jobs.purgeable(now, finished):
+            if used_share(self._spool.root) <= self._settings.disk_share:
+                break
+            purged += self.purge(study)
+        return purged
+
+    def purge(self, study_instance_uid: str) -> bool:
+        """Delete the files of a study that has ended, unless instances are coming in for it now.
+
+        Raises
+        ------
+        SettingsError
+            It has not ended, or there is none.
+        """
+        with self._spool.clearing(study_instance_uid) as alone:
+            if not alone:
+                return False
+            purged = self._jobs.purge(study_instance_uid)
+            self._spool.remove(purged.files)
+            for revision in purged.revisions:
+                folder = self._spool.job_folder(study_instance_uid, revision)
+                shutil.rmtree(folder, ignore_errors=True)
+        study = self._spool.pseudonyms.of(study_instance_uid)
+        _LOG.info("study purged", extra={"fields": {"study": study, "files": len(purged.files)}})
+        return True
+
+    def clear_strays(self) -> int:
+        """Delete files that were never entered, and halves of files; how many."""
+        cleared = self._spool.clear_leftovers(_STRAY_S)
+        before = time.time() - _STRAY_S
+        for folder in (self._spool.root / "studies").glob("*/*"):
+            name = folder.relative_to(self._spool.root).as_posix()
+            known = self._jobs.known_files(name)
+            strays = [
+                f"{name}/{path.name}"
+                for path in folder.iterdir()
+                if f"{name}/{path.name}" not in known and path.stat().st_mtime < before
+            ]
+            self._spool.remove(strays)
+            cleared += len(strays)
+        if cleared:
+            _LOG.warning("strays cleared", extra={"fields": {"files": cleared}})
+        return cleared

@@ -1,0 +1,1 @@
+"""All settings of a node, and the file they come from."""

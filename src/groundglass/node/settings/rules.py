@@ -1,0 +1,100 @@
+"""Rules: which study goes first, and whose results go where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from groundglass.errors import SettingsError
+from groundglass.node.queue.states import Priority
+
+#: The names of `Priority`, as settings and the command line spell them.
+PriorityName = Literal["routine", "urgent", "emergency"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What holds for the studies it fits; one that names neither sender nor description fits all.
+
+    Parameters
+    ----------
+    name : str
+        For people. `[[rules]]` tables are tried in their order.
+    source_ae : tuple of str
+        AE titles of senders it fits; empty for any.
+    study_description : str
+        Regular expression (Python's, upper and lower case alike) that must be found somewhere in
+        StudyDescription; empty for any.
+    priority : {"routine", "urgent", "emergency"}
+        Emergency studies go first, then urgent ones. A study that several rules fit has the
+        highest of their priorities.
+    destinations : tuple of str
+        Names of the destinations of its results; the first fitting rule that names any decides.
+        A study that none decides for goes to every destination.
+    """
+
+    name: str
+    source_ae: tuple[str, ...] = ()
+    study_description: str = ""
+    priority: PriorityName = "routine"
+    destinations: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.study_description)
+        except re.error as error:
+            raise SettingsError(
+                f"study_description = {self.study_description!r} in rule {self.name!r} ({error})",
+                expected="a regular expression",
+                action="A plain word fits where it occurs; put \\ before characters like ( or +.",
+            ) from error
+
+    def fits(self, source_ae: str, study_description: str) -> bool:
+        """Whether it holds for a study."""
+        from_there = not self.source_ae or source_ae in self.source_ae
+        return from_there and bool(
+            re.search(self.study_description, study_description, re.IGNORECASE)
+        )
+
+
+class Rules:
+    """All rules, in their order.
+
+    Parameters
+    ----------
+    rules : sequence of Rule
+        May be empty: everything is routine and goes everywhere.
+    destinations : sequence of str
+        Names of all destinations.
+
+    Raises
+    ------
+    SettingsError
+        A rule names a destination that there is not.
+    """
+
+    def __init__(self, rules: Sequence[Rule], destinations: Sequence[str]) -> None:
+        self._rules = tuple(rules)
+        self._all = tuple(destinations)
+        for rule in rules:
+            unknown = sorted(set(rule.destinations) - set(destinations))
+            if unknown:
+                raise SettingsError(
+                    f"destination {unknown[0]!r} in rule {rule.name!r}",
+                    expected=f"one of {', '.join(sorted(destinations)) or 'none: none is defined'}",
+                    action="Add a [[destinations]] table of this name, or correct the rule.",
+                )
+
+    def priority(self, source_ae: str, study_description: str) -> Priority:
+        """The highest priority of the rules that fit."""
+        fitting = [r for r in self._rules if r.fits(source_ae, study_description)]
+        return max((Priority[r.priority.upper()] for r in fitting), default=Priority.ROUTINE)
+
+    def destinations(self, source_ae: str, study_description: str) -> tuple[str, ...]:
+        """Where the results go, by name."""
+        for rule in self._rules:
+            if rule.destinations and rule.fits(source_ae, study_description):
+                return rule.destinations
+        return self._all

@@ -1,0 +1,1 @@
+"""Jobs, one after the other: analysed in a process of its own, then delivered."""

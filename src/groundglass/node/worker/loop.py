@@ -1,0 +1,276 @@
+"""A worker: takes a job, has it analysed, delivers its report; one job after the other."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+from groundglass.core.result import Outcome
+from groundglass.errors import SettingsError
+from groundglass.node.inbound.spool import Spool
+from groundglass.node.logs import LOGGER
+from groundglass.node.metrics import Metrics
+from groundglass.node.outbound.delivery import Courier, DeliveryError
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.queue.states import DatabaseDown, Job, LeaseLost, State
+from groundglass.node.settings.rules import Rules
+from groundglass.node.worker.analyser import (
+    GIVEN_UP,
+    Analyser,
+    AnalysisFailed,
+    AnalysisStopped,
+    Work,
+)
+
+_LOG = logging.getLogger(f"{LOGGER}.worker")
+
+#: How a job ends once its report is delivered, by the outcome; any other is refused.
+_END = {Outcome.VERDICT.value: State.DELIVERED, GIVEN_UP: State.FAILED}
+#: Heartbeats within one lease: two may go missing.
+_BEATS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How the work is shared out.
+
+    Parameters
+    ----------
+    count : int
+        Studies analysed at once by this process. 1: one analysis uses all cores. 0: this machine
+        only receives.
+    lease_s : float
+        A job whose worker has given no sign of life for so long is taken over, in s. 60.
+    poll_s : float
+        How often an idle worker looks for work, and how often quiet studies are looked for, in s.
+        1.
+    stop_grace_s : float
+        After a SIGTERM, how long running work may take to end before it is given back, in s. 60: a
+        usual analysis ends within it. The service manager must wait longer than this.
+    """
+
+    count: int = 1
+    lease_s: float = 60.0
+    poll_s: float = 1.0
+    stop_grace_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or min(self.lease_s, self.poll_s) <= 0 or self.stop_grace_s < 0:
+            raise SettingsError(
+                f"count = {self.count}, lease_s = {self.lease_s}, poll_s = {self.poll_s}, "
+                f"stop_grace_s = {self.stop_grace_s}",
+                expected="times above 0; no count or grace below 0",
+                action="Correct [worker] in the settings.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What workers of one process share.
+
+    Parameters
+    ----------
+    spool : Spool
+        The files.
+    jobs : JobStore
+        The jobs.
+    rules : Rules
+        Where results go.
+    courier : Courier
+        Brings them there.
+    metrics : Metrics
+        Counts and times.
+    """
+
+    spool: Spool
+    jobs: JobStore
+    rules: Rules
+    courier: Courier
+    metrics: Metrics
+
+
+class Worker:
+    """Works on one job at a time, in one thread.
+
+    Parameters
+    ----------
+    name : str
+        Unique among all workers on the database, for the record.
+    bench : Workbench
+        What it works with.
+    analyser : Analyser
+        Its own.
+    settings : WorkerSettings
+        Lease, pauses.
+    """
+
+    def __init__(
+        self, name: str, bench: Workbench, analyser: Analyser, settings: WorkerSettings
+    ) -> None:
+        self.name = name
+        self._bench = bench
+        self._analyser = analyser
+        self._settings = settings
+        self._halted = threading.Event()
+        self._job: Job | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; the job in hand is ended first.
+
+        Raises
+        ------
+        AnalysisFailed
+            The networks cannot be loaded: better no worker than one that fails every study.
+        """
+        try:
+            self._analyser.check()
+            while not stop.is_set():
+                try:
+                    worked = self.work_once()
+                except DatabaseDown as error:
+                    _LOG.error("database down", extra={"fields": {"found": error.found}})
+                    worked = False
+                if not worked:
+                    stop.wait(self._settings.poll_s)
+        finally:
+            self._analyser.close()
+
+    def halt(self) -> None:
+        """Break off the job in hand, from another thread, and give it back."""
+        self._halted.set()
+        self._analyser.stop()
+        job = self._job
+        if job is not None and job.state is State.DELIVERING:
+            with suppress(LeaseLost, DatabaseDown):  # what it records from now on does not count
+                self._bench.jobs.release(job, "the node stops")
+
+    def work_once(self) -> bool:
+        """Take one job as far as it goes; whether there was one.
+
+        Raises
+        ------
+        DatabaseDown
+            What was being done is done again when the lease has run out.
+        """
+        job = self._bench.jobs.lease(self.name, self._settings.lease_s)
+        if job is None:
+            return False
+        self._job = job
+        try:
+            with self._heartbeat(job.id):
+                self._work(job)
+        except LeaseLost:
+            self._log("lease lost", job)
+        finally:
+            self._job = None
+        return True
+
+    def _work(self, job: Job) -> None:
+        try:
+            if job.state is State.ANALYSING:
+                job = self._job = self._analyse(job)
+            if job.state is State.DELIVERING:
+                self._deliver(job)
+        except AnalysisStopped:  # on halting, or because the lease is lost
+            if self._halted.is_set():
+                self._bench.jobs.release(job, "the node stops")
+                self._log("released", job)
+        except (AnalysisFailed, DeliveryError) as error:
+            self._fail(job, error.found)
+        except OSError as error:  # a full disk, a file taken away by hand
+            self._fail(job, error.strerror or type(error).__name__)
+        except (LeaseLost, DatabaseDown):
+            raise
+        except Exception as error:  # noqa: BLE001  (a defect met here must not stop all the others)
+            _LOG.exception("something unforeseen happened", extra={"fields": {"job": job.id}})
+            self._fail(job, f"{type(error).__name__}, a defect in groundglass: please report it")
+
+    def _fail(self, job: Job, reason: str) -> None:
+        self._bench.metrics.failure(job.state)
+        failed = self._bench.jobs.fail(job, reason)
+        self._log("dead letter" if failed.state is State.FAILED else "try failed", failed)
+
+    def _analyse(self, job: Job) -> Job:
+        """Have it analysed; the job, delivering."""
+        bench = self._bench
+        whole = bench.spool.job_folder(job.study_instance_uid, job.revision)
+        folder = whole / f"attempt-{job.attempt}"
+        study = bench.spool.gather(bench.jobs.files_of(job), folder / "study")
+        report = folder / "report"
+        report.mkdir()
+        self._log("analysing", job)
+        work = Work(study, report, job.revision)
+        try:
+            analysis = self._analyser.analyse(work)
+        except AnalysisFailed as error:
+            if job.failures + 1 < bench.jobs.settings.tries(job.state):
+                raise
+            report = folder / "given-up"  # in the other one the analysis may have left something
+            report.mkdir()
+            bench.metrics.failure(job.state)
+            analysis = self._analyser.analyse(replace(work, out=report, given_up=error.found))
+        shutil.rmtree(study)
+        place = report.relative_to(bench.spool.root).as_posix()
+        job = bench.jobs.report(job, place, analysis.outcome, analysis.reason)
+        for earlier in whole.iterdir():
+            if earlier != folder:
+                shutil.rmtree(earlier, ignore_errors=True)
+        bench.metrics.outcome(analysis.outcome)
+        bench.metrics.stages(analysis.seconds)
+        seconds = sum(analysis.seconds.values())
+        self._log("analysed", job, outcome=analysis.outcome, seconds=seconds)
+        return job
+
+    def _deliver(self, job: Job) -> None:
+        bench = self._bench
+        names = bench.rules.destinations(job.source_ae, job.study_description)
+        begin = bench.jobs.clock.now()
+        bench.courier.deliver(job, bench.spool.root / job.report, names)
+        now = bench.jobs.clock.now()
+        state = _END.get(job.outcome, State.REFUSED)
+        job = bench.jobs.finish(job, state, job.reason)
+        bench.metrics.stages({"deliver": now - begin})
+        bench.metrics.ended(now - job.arrived_at)
+        self._log(state.value, job, destinations=names, seconds=now - begin)
+
+    @contextmanager
+    def _heartbeat(self, job_id: int) -> Iterator[None]:
+        """Within, the lease is renewed; when it is lost, the analysis is broken off."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self._settings.lease_s / _BEATS):
+                job = self._job
+                try:
+                    if job is not None:
+                        self._bench.jobs.heartbeat(job, self._settings.lease_s)
+                except LeaseLost:
+                    self._analyser.stop()
+                    return
+                except DatabaseDown:
+                    _LOG.warning("heartbeat missed", extra={"fields": {"job": job_id}})
+
+        thread = threading.Thread(target=beat, name=f"heartbeat of job {job_id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _log(self, event: str, job: Job, **more: object) -> None:
+        """One line on a job; its reason stays in the table, as it may quote a description."""
+        fields = {
+            "job": job.id,
+            "study": self._bench.spool.pseudonyms.of(job.study_instance_uid),
+            "revision": job.revision,
+            "attempt": job.attempt,
+            "state": job.state.value,
+            "failures": job.failures,
+            "worker": self.name,
+        }
+        _LOG.info(event, extra={"fields": {**fields, **more}})

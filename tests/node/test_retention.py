@@ -1,0 +1,127 @@
+"""Retention: what has had its time goes, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from groundglass.errors import SettingsError
+from groundglass.node import retention as module
+from groundglass.node.inbound.spool import Spool
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.queue.states import State
+from groundglass.node.retention import Retention, RetentionSettings
+from node.job_twins import FROM_CT, SetClock
+
+DAY_S = 86400.0
+
+
+@pytest.fixture
+def retention(spool: Spool, quick_jobs: JobStore) -> Retention:
+    return Retention(spool, quick_jobs, RetentionSettings(days=14, failed_days=90, disk_share=1))
+
+
+def finish(spool: Spool, jobs: JobStore, study: str, state: State = State.DELIVERED) -> None:
+    """A study on its whole way, with files and report."""
+    jobs.arrived(spool.store(study, f"{study}.1", study.encode()), FROM_CT)
+    jobs.explicit_end(study)
+    folder = spool.job_folder(study, 1) / "attempt-1" / "report"
+    folder.mkdir(parents=True)
+    (folder / "sr.dcm").write_bytes(b"SR")
+    job = jobs.lease("w1", 60)
+    assert job is not None
+    job = jobs.report(job, folder.relative_to(spool.root).as_posix(), "verdict", "")
+    jobs.finish(job, state, "")
+
+
+def on_disk(spool: Spool, study: str) -> bool:
+    return spool.study_folder(study).exists() or spool.job_folder(study, 1).exists()
+
+
+def test_each_kind_of_end_has_its_time(
+    spool: Spool, quick_jobs: JobStore, clock: SetClock, retention: Retention
+) -> None:
+    ends = {"1.1": State.DELIVERED, "1.2": State.REFUSED, "1.3": State.FAILED}
+    for study, state in ends.items():
+        finish(spool, quick_jobs, study, state)
+    quick_jobs.arrived(spool.store("1.4", "1.4.1", b"x"), FROM_CT)
+    clock.go(14 * DAY_S - 1)
+    assert retention.sweep() == 0
+    clock.go(1)
+    assert retention.sweep() == 2
+    assert [on_disk(spool, study) for study in ends] == [False, False, True]
+    clock.go(90 * DAY_S)
+    assert retention.sweep() == 1
+    assert not on_disk(spool, "1.3")
+    assert on_disk(spool, "1.4")
+    assert len(quick_jobs.find()) == 4
+    assert retention.sweep() == 0
+
+
+def test_a_full_disk_takes_the_oldest_first_and_never_what_is_needed(
+    spool: Spool, quick_jobs: JobStore, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for study, state in (
+        ("1.0", State.FAILED),
+        ("1.1", State.DELIVERED),
+        ("1.2", State.DELIVERED),
+        ("1.3", State.DELIVERED),
+    ):
+        finish(spool, quick_jobs, study, state)
+        clock.go(60)
+    quick_jobs.arrived(spool.store("1.4", "1.4.1", b"x"), FROM_CT)
+    kept = lambda: sum(on_disk(spool, f"1.{n}") for n in range(5))  # noqa: E731
+    monkeypatch.setattr(module, "used_share", lambda _: kept() / 5)
+    Retention(spool, quick_jobs, RetentionSettings(disk_share=0.6)).sweep()
+    assert [on_disk(spool, f"1.{n}") for n in range(5)] == [True, False, False, True, True]
+    monkeypatch.setattr(module, "used_share", lambda _: 1.0)
+    Retention(spool, quick_jobs, RetentionSettings(disk_share=0.6)).sweep()
+    assert [on_disk(spool, f"1.{n}") for n in range(5)] == [True, False, False, False, True]
+
+
+def test_nothing_is_deleted_while_an_instance_comes_in(
+    spool: Spool, quick_jobs: JobStore, retention: Retention
+) -> None:
+    finish(spool, quick_jobs, "1.1")
+    with spool.holding("1.1"):
+        assert not retention.purge("1.1")
+        stored = spool.store("1.1", "1.1.1", b"1.1")  # the same again
+        assert not quick_jobs.arrived(stored, FROM_CT).new
+    assert (spool.root / stored.file).is_file()
+    assert retention.purge("1.1")
+    assert not on_disk(spool, "1.1")
+
+
+def test_a_purged_study_that_comes_again_is_whole(
+    spool: Spool, quick_jobs: JobStore, retention: Retention
+) -> None:
+    finish(spool, quick_jobs, "1.1")
+    retention.purge("1.1")
+    booking = quick_jobs.arrived(spool.store("1.1", "1.1.1", b"1.1"), FROM_CT)
+    assert (booking.new, booking.revision) == (True, 1)
+    (file,) = quick_jobs.files_of(quick_jobs.get(booking.job_id))
+    assert (spool.root / file).read_bytes() == b"1.1"
+
+
+def test_strays_go_a_day_later_and_only_strays(
+    spool: Spool, quick_jobs: JobStore, retention: Retention
+) -> None:
+    known = spool.store("1.1", "1.1.1", b"known")
+    quick_jobs.arrived(known, FROM_CT)
+    stray, fresh = spool.store("1.1", "1.1.2", b"stray"), spool.store("1.1", "1.1.3", b"fresh")
+    half: Path = spool.root / "incoming" / "half.part"
+    half.write_bytes(b"half")
+    for path in (half, spool.root / known.file, spool.root / stray.file):
+        os.utime(path, (0, 0))
+    assert retention.clear_strays() == 2
+    there = [(spool.root / one.file).exists() for one in (known, stray, fresh)]
+    assert there == [True, False, True]
+    assert not half.exists()
+
+
+@pytest.mark.parametrize("wrong", [{"days": -1.0}, {"disk_share": 0.0}, {"disk_share": 1.5}])
+def test_settings_without_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(SettingsError):
+        RetentionSettings(**wrong)
