@@ -12,7 +12,7 @@ from groundglass.node.dimse.clients import ClientSettings
 from groundglass.node.dimse.peers import Peer
 from groundglass.node.dimse.send import send
 from groundglass.node.outbound.delivery import TAKEN, FileReceipt, FileStatus
-from groundglass.read.dicom.header import looks_like_dicom
+from groundglass.read.dicom.dataset import looks_like_dicom
 
 _SHOWN = 10
 _LOOK = 132

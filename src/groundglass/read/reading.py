@@ -12,7 +12,9 @@ from groundglass.core.cores import usable_cores
 from groundglass.core.quiet import quietly
 from groundglass.core.study import ANY_SERIES, Instance, Rejection, Series, SourceKind, Study
 from groundglass.errors import ReadError
-from groundglass.read.dicom.header import FIRST_LOOK, DamagedFile, looks_like_dicom, read_header
+from groundglass.read.dicom.damage import DamagedFile
+from groundglass.read.dicom.dataset import looks_like_dicom
+from groundglass.read.dicom.header import FIRST_LOOK, read_header
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 from groundglass.read.dicom.reconstructions import is_ct_class
 from groundglass.read.dicom.stacks.twins import drop_twins

@@ -14,7 +14,8 @@ from typing import cast
 
 from groundglass.core.study import Instance, Rejection
 from groundglass.errors import ReadError
-from groundglass.read.dicom.header import looks_like_dicom, read_uids
+from groundglass.read.dicom.dataset import looks_like_dicom
+from groundglass.read.dicom.header import read_uids
 from groundglass.read.image_stack.pictures import is_picture
 from groundglass.read.limits import LIMITS
 from groundglass.read.reading import (

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from pydicom.uid import UID, ExplicitVRBigEndian, RLELossless
 
 from groundglass.core.study import Instance
-from groundglass.read.dicom.header import NATIVE_SYNTAXES, PixelLocation, inflate
+from groundglass.read.dicom.dataset import NATIVE_SYNTAXES, inflate
+from groundglass.read.dicom.header import PixelLocation
 from groundglass.read.dicom.pixels.bits import fit_bits
 from groundglass.read.dicom.pixels.codestream import (
     CodedImage,

@@ -25,7 +25,8 @@ from pydicom.uid import (
 
 from groundglass.core.study import Instance
 from groundglass.errors import ReadError
-from groundglass.read.dicom.header import NATIVE_SYNTAXES, PixelLocation, syntax_of
+from groundglass.read.dicom.dataset import NATIVE_SYNTAXES
+from groundglass.read.dicom.header import PixelLocation, syntax_of
 from groundglass.read.limits import LIMITS
 
 JPEG = frozenset((JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1))
