@@ -141,7 +141,7 @@ def test_different_images_of_one_uid_are_still_refused(tmp_path: Path) -> None:
     datasets = ct_series()
     datasets[3].SOPInstanceUID = datasets[4].SOPInstanceUID
     study = gg.read_study(write(datasets, tmp_path))
-    assert {rejection.reason[:16] for rejection in study.rejected} == {"different images"}
+    assert {rejection.reason[:18] for rejection in study.rejected} == {"copies that differ"}
 
 
 def spoilt(keyword: str, value: str, folder: Path) -> Path:

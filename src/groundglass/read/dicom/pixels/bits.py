@@ -77,6 +77,8 @@ def _refuse_wider_values(
     outside = ((1 << layout.bits_allocated) - 1) & ~layout.stored_bits & ~layout.overlay_bits
     above = (-1 << layout.high_bit + 1) & outside
     surplus = words & words.dtype.type(outside)
+    if not surplus.size or (0 < surplus.min() == surplus.max() and fitted.min() < fitted.max()):
+        return  # one pattern in every pixel says nothing about any of them
     negative = fitted < 0
     extended = negative & (surplus == words.dtype.type(above)) & (above != 0)
     short = negative & (surplus == 0)
@@ -84,11 +86,7 @@ def _refuse_wider_values(
         raise _too_wide(layout)
     if layout.least is not None and len(np.unique(fitted[short & (fitted < layout.least)])) > 2:
         raise _too_wide(layout)
-    left = surplus[~extended]
-    if not left.any():
-        return
-    # One pattern in every pixel says nothing about any of them.
-    if left.size != words.size or left.min() != left.max() or fitted.min() == fitted.max():
+    if surplus[~extended].any():
         raise _too_wide(layout)
 
 
