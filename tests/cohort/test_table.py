@@ -187,7 +187,7 @@ def test_parquet_without_its_library_is_told(
         monkeypatch.delitem(sys.modules, known)
     for use in (lambda: write_cohort(cohort, tmp_path / "t.parquet"),
                 lambda: read_cohort(tmp_path / "t.parquet")):  # fmt: skip
-        with pytest.raises(ReadError, match=r"groundglass\[evaluate\]"):
+        with pytest.raises(ReadError, match=r"pip install '\.\[evaluate\]'"):
             use()
 
 

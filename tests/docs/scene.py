@@ -40,7 +40,8 @@ case " $* " in
 esac
 exec {python} -m groundglass "$@"
 """
-_LIMIT_S = 1800
+#: For what hangs; on a quiet machine everything takes minutes.
+_LIMIT_S = 3600
 
 
 @dataclass

@@ -22,7 +22,7 @@ from groundglass.evaluate.statistics.plots import (
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(SettingsError, match=r"pip install 'groundglass\[evaluate\]'"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[evaluate\]'"):
         draw_roc(made())
 
 
