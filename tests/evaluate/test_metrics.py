@@ -71,9 +71,16 @@ class TestUndefined:
     def test_a_matrix_alone_has_no_probabilities(self):
         metrics = measure_confusion(np.array([[5, 1], [1, 5]]), ("A", "B"))
         assert metrics.brier is metrics.calibration_error is None
+        assert metrics.calibration_bins == 0
         assert metrics.undefined["brier"] == NO_PROBABILITIES
         assert metrics.classes[0].measures.undefined["auc"] == NO_PROBABILITIES
         assert NO_PROBABILITIES in metrics.averages[Averaging.MACRO].undefined["auc"]
+
+    def test_an_area_needs_patients_of_either_kind(self):
+        metrics = measure(made().take(np.flatnonzero(made().truth == 1)))
+        found = [one.measures.undefined.get("auc") for one in metrics.classes]
+        none = "no patient of this class"
+        assert found == [none, "no patient of another class", none]
 
     @brief
     @given(any_predictions())
