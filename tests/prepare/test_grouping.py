@@ -39,12 +39,16 @@ def test_remainders_of_the_paper(count: int, expected: list[tuple[int, int, bool
     assert found == expected
 
 
-def test_padding_is_black_and_at_the_head_end() -> None:
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_padding_is_black_and_at_the_head_end(kind: type) -> None:
     (group,) = group_slices(range(3), 5)
-    images = np.full((3, 2, 2), 7, np.uint8)
+    images = np.arange(1, 13).reshape(3, 2, 2).astype(kind)
     made = gather(group, images)
-    assert made[:3].min() == 7
-    assert made[3:].max() == 0
+    assert made.dtype == kind
+    assert np.array_equal(made[:3], images)
+    assert made.shape == (5, 2, 2)
+    assert not made[3:].any()
+    assert sample_positions(group).tolist() == [0.0, 1.0, 2.0]
 
 
 @given(st.integers(51, 74), st.floats(-3, 3), st.floats(-900, 900))

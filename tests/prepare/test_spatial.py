@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +89,21 @@ def test_a_coarse_map_covers_the_square_and_is_never_below_nothing() -> None:
     assert found.min() == 0
     assert (found[8:22] > 0.9).all()
     assert not found[40:].any()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_what_is_filled_keeps_its_type(kind: type) -> None:
+    square = SquareFrame.of(geometry(20, 30, 1.0, 1.0), 16).into(np.ones((20, 30), kind), 7)
+    assert square.dtype == kind
+    assert square[0, 0] == 7
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 900), (900, 1)])
+def test_a_sliver_still_has_a_row_and_a_column(rows: int, columns: int) -> None:
+    frame = SquareFrame.of(geometry(rows, columns, 1.0, 1.0), 64)
+    assert sorted(frame.inner_shape) == [1, 64]
+    square = frame.into(np.ones((rows, columns), np.float32), 0.0)
+    assert square.sum() == pytest.approx(64)
 
 
 def test_what_has_the_square_s_size_goes_in_as_it_is() -> None:
