@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -40,6 +41,20 @@ def test_float_and_integer_hounsfield_units_look_the_same() -> None:
     hu = np.arange(-2000, 2000, dtype=np.int16)
     floats = window_to_uint8(hu.astype(np.float32), -600, 1500)
     assert np.array_equal(window_to_uint8(hu, -600, 1500), floats)
+
+
+def test_equalisation_is_the_recipe_s() -> None:
+    hu = np.random.default_rng(0).normal(-700, 150, (128, 128)).astype(np.int16)
+    shown = {
+        (clip, tiles): lung_window(hu, Recipe(clahe_clip_limit=clip, clahe_tiles=tiles))
+        for clip in (2.0, 6.0)
+        for tiles in (4, 8)
+    }
+    assert {image.dtype for image in shown.values()} == {np.dtype(np.uint8)}
+    for (clip, tiles), image in shown.items():
+        judge = cv2.createCLAHE(clipLimit=clip, tileGridSize=(tiles, tiles))
+        assert np.array_equal(image, judge.apply(window_to_uint8(hu, -600, 1500)))
+    assert len({image.tobytes() for image in shown.values()}) == 4
 
 
 def test_equalisation_raises_the_contrast_of_ground_glass() -> None:

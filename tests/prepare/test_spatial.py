@@ -116,6 +116,10 @@ def test_a_slice_that_shrinks_is_averaged_and_one_that_grows_interpolated() -> N
     image = np.zeros((64, 64), np.float32)
     image[::2, ::2] = 4.0
     assert np.allclose(SquareFrame.of(geometry(64, 64, 1.0, 1.0), 32).into(image, 0.0), 1.0)
+    # Rows that stay beside columns that shrink are no reason to leave columns out.
+    wide = np.tile(np.array([0, 0, 0, 4], np.float32), (16, 16))
+    assert np.allclose(SquareFrame.of(geometry(16, 64, 1.0, 0.25), 16).into(wide, 0.0), 1.0)
+    assert np.allclose(SquareFrame.of(geometry(64, 16, 0.25, 1.0), 16).into(wide.T, 0.0), 1.0)
     step = np.repeat([[0.0, 8.0]], 4, axis=0).repeat(2, axis=1).astype(np.float32)
     larger = SquareFrame.of(geometry(4, 4, 1.0, 1.0), 8).into(step, 0.0)
     assert np.allclose(larger[0], [0, 0, 0, 2, 6, 8, 8, 8])
