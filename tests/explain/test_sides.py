@@ -62,21 +62,41 @@ def test_slices_of_one_lung_have_the_border_of_the_others() -> None:
     assert (borders(mask) == 18).all()
 
 
-@pytest.mark.parametrize("bridge", [1, 2, 3])
-def test_lungs_that_touch_in_a_few_cells_keep_their_cells(bridge: int) -> None:
-    apart = lungs((2, 17), (23, 38))
-    touching = apart.copy()
-    touching[4:5, 8 : 8 + bridge, 17:23] = True
-    left = left_of_border(touching, COLUMNS / 2)
-    columns = np.arange(COLUMNS)
-    assert np.array_equal(left & apart, apart & (columns >= 20))
+@pytest.mark.parametrize("bridge", range(1, 8))
+def test_lungs_that_touch_in_up_to_six_rows_are_parted(bridge: int) -> None:
+    """Thinned by a cell at every edge, three times at most; then they are cut."""
+    mask = empty()
+    mask[:, 2:18, 2:12] = mask[:, 2:18, 26:38] = True
+    assert (borders(mask) == 19).all()
+    mask[4, 5 : 5 + bridge, 12:26] = True
+    assert (borders(mask) == 19).all() == (bridge <= 6)
 
 
 def test_lungs_that_never_part_are_cut_at_the_column_of_least_lung() -> None:
-    mask = lungs((2, 18), (21, 38))
-    mask[:, 5:15, 18:21] = True  # all along, too thick to be thinned away
-    mask[:, 7, 19] = False
-    assert (borders(mask, 30.0) == 19).all()
+    mask = empty()
+    mask[:, 4:16, 2:38] = True
+    mask[:, 13:16, 20] = False
+    assert (borders(mask, 30.0) == 20).all()
+    # In the middle third, which begins at 14: what is thin beyond is no border.
+    mask[:, 11:16, 12] = mask[:, 11:16, 28] = False
+    assert (borders(mask, 30.0) == 20).all()
+    # Each slice at its own, as smooth as its neighbours let it be.
+    mask[:, :, 20] = mask[:, :, 19]
+    for k in range(SLICES):
+        mask[k, 10:16, 17 + k // 2] = False
+    assert np.abs(borders(mask, 30.0)[:, 0] - (17 + np.arange(SLICES) // 2)).max() <= 1
+    assert (np.diff(borders(mask, 30.0)[:, 0]) >= 0).all()
+
+
+@pytest.mark.parametrize(("apart", "two"), [(9, True), (8, True), (7, False)])
+def test_lungs_lie_beside_each_other_by_a_fifth_of_the_width(apart: int, two: bool) -> None:
+    mask = empty()
+    mask[:, 1:9, 2:9] = True
+    mask[:, 11:19, 2 + apart : 9 + apart] = True
+    assert left_of_border(mask, 30.0).any() == two
+    if two:
+        assert not left_of_border(mask, 30.0)[:, 1:9, 2:9].any()
+        assert left_of_border(mask, 30.0)[:, 11:19, 2 + apart :].all()
 
 
 @pytest.mark.parametrize(("lung", "is_left"), [((2, 15), False), ((25, 38), True)])
