@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundglass.explain.sides import left_of_border
@@ -127,6 +127,7 @@ def test_regions_above_one_another_are_not_two_lungs() -> None:
     assert not left_of_border(mask, COLUMNS / 2).any()
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_in_a_mirror_left_is_right(data: st.DataObject) -> None:
     def edges(least: int, most: int) -> np.ndarray:
