@@ -152,8 +152,12 @@ def _fault_of_values(command: Any, context: Any, given: dict[str, Any]) -> Itera
 
 
 def _fault_of_make(words: Sequence[str]) -> str:
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
-    return "".join(f"no target {word}" for word in words if word not in targets)
+    """Targets, and variables with their values, that the Makefile does not have."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    known = {*re.findall(r"^([a-z-]+):", makefile, re.M)}
+    for values, name in re.findall(r"filter ([a-z0-9 ]+),\$\(([A-Z]+)\)", makefile):
+        known |= {f"{name}={value}" for value in values.split()}
+    return "".join(f"no target {word}" for word in words if word not in known)
 
 
 def _fault_of_pip(words: Sequence[str]) -> str:

@@ -136,7 +136,7 @@ PAGES: Mapping[str, Page] = {
         )
     ),
     "docs/explanation/way-of-the-data.md": Page(
-        (Said("DICOM · NIfTI · images", How.SHOWN, "the layers"),)
+        (Said("DICOM · NIfTI · MetaImage · images", How.SHOWN, "the layers"),)
     ),
     "docs/getting-started/first-report.md": Page(
         (

@@ -103,6 +103,63 @@ def test_the_score_of_all_layers_sets_a_class_apart_from_healthy() -> None:
     np.testing.assert_allclose(scores().of_logits @ logits[HEALTHY], [-1, -1, 1])
 
 
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        ((2, 0), [[1, -1], [-1, 1]]),
+        ((2, 1), [[1, -1], [-1, 1]]),
+        ((3, 0), [[1, -0.5, -0.5], [-1, 1, 0], [-1, 0, 1]]),
+        ((1, 0), [[1]]),
+    ],
+)
+def test_any_number_of_classes_is_set_apart(
+    classes: tuple[int, int], expected: list[list[float]]
+) -> None:
+    found = Scores.of(weights(), black(), HeatMethod.ALL_LAYERS, classes).of_logits
+    np.testing.assert_allclose(found, expected)
+    grad_cam = Scores.of(weights(), black(), HeatMethod.GRAD_CAM, classes).of_logits
+    np.testing.assert_allclose(grad_cam, np.eye(classes[0]))
+
+
+@pytest.mark.parametrize("method", HeatMethod)
+@pytest.mark.parametrize("slices", [11, 13, 14])
+def test_what_was_resampled_comes_back_between_its_images(method: HeatMethod, slices: int) -> None:
+    """Numpy's interpolation along z of what a group of that many images has."""
+    images = group_heat(evidence(plain_group()), scores(method))
+    group = SliceGroup(0, tuple(range(20, 20 + slices)), SIZE, 0, interpolated=True)
+    found = group_heat(evidence(group), scores(method))
+    at_images = np.linspace(0, slices - 1, SIZE)
+    for name in ("gradient", "heat", "contribution"):
+        of_images = np.moveaxis(getattr(images, name), 1, -1)
+        expected = [np.interp(np.arange(slices), at_images, row) for row in
+                    of_images.reshape(-1, SIZE)]  # fmt: skip
+        of_slices = np.moveaxis(getattr(found, name), 1, -1).reshape(-1, slices)
+        np.testing.assert_allclose(of_slices, expected, atol=1e-5)
+
+
+def test_padding_is_left_out_and_changes_no_slice() -> None:
+    whole = group_heat(evidence(plain_group()), scores())
+    padded = SliceGroup(0, tuple(range(7)), SIZE, 3, interpolated=False)
+    found = group_heat(evidence(padded), scores())
+    np.testing.assert_allclose(found.heat, whole.heat[:, :7], atol=1e-6)
+    np.testing.assert_allclose(found.contribution, whole.contribution[:, :7], atol=1e-6)
+
+
+def test_contributions_are_the_gradient_along_the_way_from_black() -> None:
+    seen = evidence(plain_group())
+    found = group_heat(seen, scores())
+    expected = (found.gradient * (seen.features - black().features)).sum(axis=2)
+    np.testing.assert_allclose(found.contribution, expected, atol=1e-5)
+    by_slice = contributions([found], 1)
+    assert by_slice == pytest.approx(dict(enumerate(found.contribution[1])))
+
+
+def test_contributions_of_several_groups_are_by_slice() -> None:
+    groups = [plain_group(), SliceGroup(1, tuple(range(10, 17)), SIZE, 3, interpolated=False)]
+    found = contributions([group_heat(evidence(group), scores()) for group in groups], 2)
+    assert list(found) == list(range(17))
+
+
 def test_all_layers_take_the_mean_slope_on_the_way_from_black() -> None:
     seen = evidence(plain_group())
     start = np.repeat(black().features, SIZE, axis=0)

@@ -55,7 +55,8 @@ def test_evidence_lies_where_its_layer_responded(layer: int, channel: int) -> No
     hottest = np.unravel_index(heat.argmax(), heat.shape)
     factor = CELLS[0] // CELLS[layer]
     assert np.abs(np.array(hottest) - (np.array(at) + 0.5) * factor + 0.5).max() <= 1
-    assert spot.heat(gradient_of(layer, channel, -2.0), ExplainSettings(), SIDE_MM).max() == 0
+    against = spot.heat(gradient_of(layer, channel, -2.0), ExplainSettings(), SIDE_MM)
+    assert against.max() == against.min() == 0
 
 
 def test_a_lung_everywhere_alike_is_cold_whatever_the_gradient() -> None:
@@ -129,6 +130,28 @@ def test_each_image_is_seen_from_every_view_however_many_there_are() -> None:
         row, column = np.unravel_index(heat.argmax(), heat.shape)
         assert abs(8 * row + 4 - (62 + 8 * k)) <= 8
         assert abs(8 * column + 4 - 102) <= 8
+
+
+def test_features_are_the_mean_over_the_views() -> None:
+    class Counting(OnAGrid):
+        """Says of every image how many came before it, in three features."""
+
+        seen = 0
+
+        def detail(self, images: np.ndarray) -> SliceDetail:
+            found = super().detail(images)
+            number = np.arange(self.seen, self.seen + len(images), dtype=np.float32)
+            self.seen += len(images)
+            features = number[:, None] * np.array([1, 10, 100], np.float32)
+            return SliceDetail(features, found.maps, found.seen)
+
+    images = [spotted(60, 100)] * 5
+    for settings, views in ((NARROW, 2), (ExplainSettings(method=HeatMethod.GRAD_CAM), 1)):
+        found = look(Counting(), images, settings)  # type: ignore[arg-type]
+        for k, one in enumerate(found):
+            mean = views * k + (views - 1) / 2
+            assert one.features.tolist() == [mean, 10 * mean, 100 * mean]
+            assert len(one.views) == views
 
 
 def test_outside_what_is_seen_nothing_is_hot() -> None:

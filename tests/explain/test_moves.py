@@ -33,6 +33,32 @@ def test_clockwise_is_clockwise_as_seen() -> None:
     assert moved[123:133, 226:236].mean() > 200  # three o'clock
 
 
+@pytest.mark.parametrize(("clockwise_deg", "turns"), [(90.0, -1), (180.0, 2), (-90.0, 1)])
+@pytest.mark.parametrize("size", [256, 64])
+def test_the_turn_is_about_the_image_s_middle(clockwise_deg: float, turns: int, size: int) -> None:
+    """Between the pixels there: every one lands on one."""
+    image = np.random.default_rng(0).integers(0, 256, (size, size), dtype=np.uint8)
+    move = Move(clockwise_deg)
+    assert np.array_equal(move.image(image), np.rot90(image, turns))
+    cells = image.astype(np.float32)
+    assert np.allclose(move.back(cells, size), np.rot90(cells, -turns), atol=0.1)
+
+
+def test_nothing_moves_nothing() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    assert np.array_equal(Move().image(image), image)
+    assert Move().stays(64).all()
+
+
+def test_images_are_moved_with_cubic_interpolation_unless_asked_otherwise() -> None:
+    image = np.zeros((256, 256), np.uint8)
+    image[:, 128:] = 100
+    half = Move(shift_px=(0.5, 0.0))
+    assert half.image(image, cv2.INTER_LINEAR)[9, 126:131].tolist() == [0, 0, 50, 100, 100]
+    beside = int(half.image(image)[9, 129])
+    assert 105 < beside < 115  # cubic overshoots, which keeps what is sharp
+
+
 @pytest.mark.parametrize("cells", [256, 64, 32])
 def test_a_coarse_map_of_the_moved_image_comes_back_to_its_place(cells: int) -> None:
     """Cells are areas: half a cell off, and the difference would be several times as large."""

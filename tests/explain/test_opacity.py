@@ -191,3 +191,133 @@ def test_phantoms_burden_is_their_lesions_and_the_healthy_have_little(seed: int)
     more = found.ground_glass_ml + found.consolidation_ml
     more -= nothing.ground_glass_ml + nothing.consolidation_ml
     assert more == pytest.approx(truth, rel=0.25)
+
+
+def plate(hu: float, size: int = 30) -> tuple[Volume, np.ndarray]:
+    """Three slices of cells of one voxel, with lung of one HU that fills them but for a margin."""
+    lung = np.zeros((3, size, size), bool)
+    lung[:, 3:-3, 3:-3] = True
+    geometry = Geometry(lung.shape, (5.0, 1.5, 1.5), (0.0, 0.0, 0.0), AXES)
+    return Volume(np.where(lung, hu, 40).astype(np.float32), geometry), lung
+
+
+@pytest.mark.parametrize(
+    ("hu", "kind"),
+    [
+        (-701, AERATED),
+        (-700, GROUND_GLASS),
+        (-301, GROUND_GLASS),
+        (-300, CONSOLIDATION),
+        (99, CONSOLIDATION),
+        (100, VESSEL),
+    ],
+)
+def test_ranges_hold_their_lower_end(hu: float, kind: int) -> None:
+    found = find_opacity(*plate(hu))
+    assert found.cells.factor == (1, 1)
+    assert found.cells.origin == (3, 3)
+    middle = found.cells.kind[:, 1:-1, 1:-1]  # corners are what the disc does not reach
+    assert (middle == kind).all()
+
+
+@pytest.mark.parametrize(
+    ("hu", "cells", "kind"),
+    # 7 mm and 5 mm in cells of 1.5 mm are discs of 5 and 3 cells, the odd numbers nearest.
+    [
+        (-500, 4, VESSEL),
+        (-500, 5, GROUND_GLASS),
+        (0, 4, VESSEL),
+        (0, 5, CONSOLIDATION),
+    ],
+)
+@pytest.mark.parametrize("across", [False, True])
+def test_what_is_thinner_than_a_vessel_is_set_aside(
+    hu: float, cells: int, kind: int, across: bool
+) -> None:
+    volume, lung = plate(-850)
+    band = volume.hu.copy()
+    band[:, 12 : 12 + cells, 3:-3] = hu
+    if across:
+        band = band.transpose(0, 2, 1).copy()
+    kinds = find_opacity(Volume(band, volume.geometry), lung).cells.kind[1]
+    kinds = kinds.T if across else kinds
+    assert (kinds[9 : 9 + cells, 5:-5] == kind).all()
+    assert (kinds[:8] == AERATED).all()
+
+
+@pytest.mark.parametrize(("cells", "kind"), [(2, VESSEL), (3, CONSOLIDATION)])
+def test_dense_bands_in_ground_glass_are_vessels_up_to_their_own_width(
+    cells: int, kind: int
+) -> None:
+    volume, lung = plate(-500)
+    hu = volume.hu.copy()
+    hu[:, 12 : 12 + cells, 3:-3] = 0
+    kinds = find_opacity(Volume(hu, volume.geometry), lung).cells.kind[1]
+    assert (kinds[9 : 9 + cells, 5:-5] == kind).all()
+    assert (kinds[2:7, 5:-5] == GROUND_GLASS).all()
+
+
+@pytest.mark.parametrize("spacing", [(0.7, 0.5), (0.5, 0.7)])
+def test_cells_are_the_means_of_the_lung_in_them_at_the_image_s_edge_too(
+    spacing: tuple[float, float],
+) -> None:
+    rows, columns = (round(1.5 / mm) for mm in spacing)
+    assert {rows, columns} == {2, 3}
+    rng = np.random.default_rng(0)
+    lung = np.zeros((2, 40, 40), bool)
+    lung[:, 5:40, 7:40] = True
+    lung[:, 20:24, 20:24] = False
+    hu = np.where(lung, rng.choice([-900.0, 0.0], lung.shape), 3000).astype(np.float32)
+    geometry = Geometry(lung.shape, (5.0, *spacing), (0.0, 0.0, 0.0), AXES)
+    settings = OpacitySettings(vessel_mm=0.1, dense_vessel_mm=0.1)
+    found = find_opacity(Volume(hu, geometry), lung, settings)
+    assert found.cells.factor == (rows, columns)
+    assert found.cells.origin == (5, 7)
+    assert found.cells.kind.shape == (2, -(-35 // rows), -(-33 // columns))
+    for cell in np.ndindex(found.cells.kind.shape):
+        top, left = 5 + cell[1] * rows, 7 + cell[2] * columns
+        box = (cell[0], slice(top, top + rows), slice(left, left + columns))
+        inside = lung[box]
+        assert found.voxels[cell] == inside.sum()
+        if not inside.any():
+            assert found.cells.kind[cell] == 0
+        elif abs(hu[box][inside].mean() + 700) > 1:
+            dense = hu[box][inside].mean() >= -700
+            assert (found.cells.kind[cell] != AERATED) == dense
+
+
+@pytest.mark.parametrize(
+    ("slices", "thirds"),
+    [(3, (1, 1, 1)), (4, (1, 1, 2)), (5, (1, 2, 2)), (6, (2, 2, 2)), (2, (0, 1, 1))],
+)
+def test_thirds_are_between_a_lung_s_lowest_and_highest_slice(
+    slices: int, thirds: tuple[int, int, int]
+) -> None:
+    """Upper, middle and lower; each lung has its own."""
+    lung = np.zeros_like(LUNG)
+    lung[4 : 4 + slices] = RIGHT[5]
+    lung[10:22] |= LEFT[5]
+    burden = opacity_burden(as_volume(np.where(lung, -850.0, 40.0)), lung)
+    area = np.count_nonzero(RIGHT[5]) * ML
+    found = [burden.regions[LungSide.RIGHT, third].lung_ml for third in LungThird]
+    assert found == pytest.approx([area * count for count in thirds])
+    found = [burden.regions[LungSide.LEFT, third].lung_ml for third in LungThird]
+    assert found == pytest.approx([np.count_nonzero(LEFT[5]) * ML * 4] * 3)
+    assert list(LungThird) == [LungThird.UPPER, LungThird.MIDDLE, LungThird.LOWER]
+
+
+@pytest.mark.parametrize("slice_mm", [0.6, 2.0, 9.0])
+def test_sides_are_those_of_the_slice_whatever_the_slices_distance(slice_mm: float) -> None:
+    """A border that wanders from slice to slice is followed, of thin slices every 4 mm."""
+    count = max(4, round(48 / slice_mm))
+    lung, right = (np.zeros((count, 90, 120), bool) for _ in range(2))
+    for k in range(count):
+        shift = round(24 * k * slice_mm / 48)
+        right[k, 20:70, 10 + shift : 40 + shift] = True
+        lung[k, 20:70, 60 + shift : 85 + shift] = True
+    lung |= right
+    geometry = Geometry(lung.shape, (slice_mm, 0.8, 0.8), (0.0, 0.0, 0.0), AXES)
+    volume = Volume(np.where(lung, -850, 40).astype(np.int16), geometry)
+    burden = opacity_burden(volume, lung)
+    expected = np.count_nonzero(right) * geometry.voxel_ml
+    assert burden.of(LungSide.RIGHT).lung_ml == pytest.approx(expected, rel=1e-6)

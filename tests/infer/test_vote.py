@@ -32,6 +32,9 @@ CP, NCP, HEALTHY = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)
         ([CP, CP, NCP], "CP", False),
         ([HEALTHY, HEALTHY, CP], "healthy", False),
         ([CP, (0.2, 0.6, 0.2)], "CP", True),
+        ([(0.2, 0.6, 0.2), CP], "CP", True),
+        ([(0.6, 0.2, 0.2), NCP, HEALTHY], "NCP", True),
+        ([CP, CP, HEALTHY, HEALTHY, NCP], "CP", True),
     ],
 )
 def test_majority_and_ties(rows: list[tuple[float, float, float]], label: str, tie: bool) -> None:
@@ -51,6 +54,26 @@ def test_of_two_certain_groups_the_more_certain_one_decides_and_both_are_recorde
     verdict = vote(groups(*rows), "healthy", 0.9)
     assert verdict.label == "NCP"
     assert [firing.label for firing in verdict.rule_firings] == ["NCP", "CP"]
+
+
+def test_of_two_groups_alike_the_first_decides() -> None:
+    rows = [HEALTHY] * 3 + [(0.02, 0.95, 0.03), (0.95, 0.02, 0.03)]
+    verdict = vote(groups(*rows), "healthy", 0.9)
+    assert [firing.group_index for firing in verdict.rule_firings] == [3, 4]
+    assert verdict.label == "NCP"
+
+
+def test_the_rule_asks_groups_that_call_pneumonia_only() -> None:
+    verdict = vote(groups(HEALTHY, HEALTHY, (0.02, 0.02, 0.96)), "healthy", 0.3)
+    assert verdict.rule_firings == ()
+
+
+def test_votes_and_means_are_of_every_group() -> None:
+    verdict = vote(groups(CP, NCP, NCP, HEALTHY), "healthy", 0.9)
+    assert verdict.votes == {"CP": 1, "NCP": 2, "healthy": 1}
+    assert verdict.probabilities == pytest.approx(
+        {"CP": 1.1 / 4, "NCP": 1.8 / 4, "healthy": 1.1 / 4}
+    )
 
 
 def test_the_rule_needs_more_than_the_threshold() -> None:

@@ -10,6 +10,7 @@ from groundglass.infer import CpuEngine, Precision, Segmenter, load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import Phantom, PhantomSettings, make_phantom
 from groundglass.prepare import Recipe, fill_between, slices_to_segment
+from groundglass.prepare.between import BetweenSettings
 from groundglass.prepare.intensity import segmenter_window
 
 SIZE, SLICES = 96, 13
@@ -29,6 +30,30 @@ def test_thick_slices_are_all_segmented_and_thin_ones_every_4_mm() -> None:
     assert slices_to_segment(8, 1.0000004).tolist() == [0, 4, 7]
     assert slices_to_segment(17, 0.5).tolist() == [0, 8, 16]
     assert slices_to_segment(1, 1.0).tolist() == [0]
+
+
+def test_settings_say_how_far_apart() -> None:
+    assert slices_to_segment(7, 1.0, BetweenSettings(apart_mm=2.0)).tolist() == [0, 2, 4, 6]
+    assert slices_to_segment(4, 1.4, BetweenSettings(apart_mm=1.0)).tolist() == [0, 1, 2, 3]
+    assert slices_to_segment(4, 2.0, BetweenSettings(thin_mm=3.0)).tolist() == [0, 2, 3]
+    assert slices_to_segment(4, 3.1, BetweenSettings(thin_mm=3.0)).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("noise_hu", [25.0, 100.0])
+def test_a_pixel_lies_between_by_likeness_and_nearness(noise_hu: float) -> None:
+    """Weights are nearness times unlikeness, and unlikeness begins at the noise."""
+    recipe = Recipe(segmenter_low_hu=-1000, segmenter_high_hu=275)  # 5 HU a grey value
+    images = np.array([20, 60, 140, 90, 200], np.uint8).reshape(5, 1, 1)
+    segmented = np.array([10, 250], np.uint8).reshape(2, 1, 1)
+    settings = BetweenSettings(noise_hu=noise_hu)
+    found = fill_between(segmented, np.array([0, 4]), images, recipe, settings).ravel()
+    assert (found[0], found[4]) == (10, 250)
+    noise = noise_hu / 5
+    for k in (1, 2, 3):
+        grey = int(images[k, 0, 0])
+        unlike_one, unlike_other = k / 4 * (grey - 20 + noise), (1 - k / 4) * (200 - grey + noise)
+        expected = 10 + 240 * unlike_one / (unlike_one + unlike_other)
+        assert abs(int(found[k]) - expected) <= 0.5 + 1e-3
 
 
 def test_the_image_says_where_the_edge_is() -> None:

@@ -180,3 +180,108 @@ def test_what_is_told_is_a_setting() -> None:
     volume, lung = chest([0.1, 1.0, 0.5, 0.0])
     strict = Coverage.of(volume, lung, lung, CoverageSettings(partial_share=0.05))
     assert strict.partial
+
+
+WHOLE = Coverage(0.0, 0.0, 0.0, 0, 30, 0.5, pixel_mm=0.7, seen_pixel_mm=1.4)
+
+
+@pytest.mark.parametrize(
+    ("field", "just_told", "just_not", "kind"),
+    [
+        ("feet_share", 0.02, 0.0199, NoteKind.CUT_AT_FEET),
+        ("head_share", 0.02, 0.0199, NoteKind.CUT_AT_HEAD),
+        ("edge_ml", 1.5, 1.49, NoteKind.CUT_BY_FIELD),
+        ("right_share", 0.149, 0.15, NoteKind.ONE_LUNG),
+        ("right_share", 0.851, 0.85, NoteKind.ONE_LUNG),
+        ("pixel_mm", 1.48, 1.46, NoteKind.COARSE_PIXELS),
+    ],
+)
+def test_from_where_on_it_is_told(
+    field: str, just_told: float, just_not: float, kind: NoteKind
+) -> None:
+    assert WHOLE.notes == ()
+    assert [one.kind for one in replace(WHOLE, **{field: just_told}).notes] == [kind]
+    assert replace(WHOLE, **{field: just_not}).notes == ()
+
+
+@pytest.mark.parametrize("field", ["feet_share", "head_share"])
+def test_more_than_the_share_of_an_end_is_a_part(field: str) -> None:
+    assert not replace(WHOLE, **{field: 0.15}).partial
+    assert replace(WHOLE, **{field: 0.151}).partial
+
+
+@pytest.mark.parametrize(("right", "words"), [(0.1, "right side (10%"), (0.93, "left side (7%")])
+def test_the_side_with_less_air_is_named_with_its_share(right: float, words: str) -> None:
+    (note,) = replace(WHOLE, right_share=right).notes
+    assert words in note.text
+
+
+def test_figures_are_those_of_the_mask_in_the_patient() -> None:
+    volume, lung = chest()
+    hu, lung = volume.hu.copy(), lung.copy()
+    hu[:, :8, 50:70] = 40
+    lung[2, :4, 60] = True  # at the upper edge: four pixels, one of them within 3 mm of it
+    found = seen(volume_of(hu), lung)
+    assert found.edge_slices == 1
+    assert found.edge_ml == pytest.approx(1 * 8.0 * 3.0 * 3.0 / 1000)
+    assert found.lung_slices == 6
+    assert found.pixel_mm == 3.0
+    assert found.seen_pixel_mm == 3.0
+
+
+@pytest.mark.parametrize("reach_mm", [3.0, 7.0, 12.0])
+def test_the_edge_is_as_wide_as_said_on_pixels_that_are_not_square(reach_mm: float) -> None:
+    hu = np.full((3, 60, 90), 40.0)
+    geometry = Geometry(hu.shape, (5.0, 3.0, 1.0), (0.0, 0.0, 0.0), AXES)
+    volume = Volume(hu.astype(np.int16), geometry)
+    lung = np.zeros(hu.shape, bool)
+    settings = CoverageSettings(edge_mm=reach_mm)
+    for axis, mm, middle in ((1, 3.0, 45), (2, 1.0, 30)):
+        for side in (slice(None), slice(None, None, -1)):
+            along = lung[1, side, middle] if axis == 1 else lung[1, middle, side]
+            along[:20] = True
+            found = Coverage.of(volume, lung, lung, settings)
+            assert found.edge_ml == pytest.approx(round(reach_mm / mm) * 15e-3)
+            along[:20] = False
+
+
+def test_air_is_divided_at_the_trunk_s_middle_not_the_image_s() -> None:
+    volume, lung = chest(at_mm=-60.0)
+    assert seen(volume, lung).right_share == pytest.approx(0.5, abs=0.02)
+    hu = volume.hu.copy()
+    hu[:, 62:66, 118:] = 40  # an arm's edge, or the table
+    assert seen(volume_of(hu), lung).right_share == pytest.approx(0.5, abs=0.02)
+    half = lung.copy()
+    half[:, 64:, : 64 - 20] = False  # half of the right lung is no lung
+    found = seen(volume, half).right_share
+    right, left = half[:, ::4, :44].sum(), half[:, ::4, 44:].sum()
+    assert found == pytest.approx(right / (right + left), abs=0.01)
+    assert found < 0.4
+
+
+@pytest.mark.parametrize(("hu", "holds_air"), [(-301, True), (-300, False)])
+def test_lung_up_to_consolidation_holds_air(hu: int, holds_air: bool) -> None:
+    volume, lung = chest()
+    changed = volume.hu.copy()
+    right = lung.copy()
+    right[:, :, SIZE // 2 :] = False
+    changed[right] = hu
+    assert (seen(volume_of(changed), lung).right_share > 0.4) is holds_air
+
+
+def test_the_share_of_air_is_half_where_there_is_none() -> None:
+    volume, lung = chest()
+    assert seen(volume_of(np.where(lung, 40, volume.hu)), lung).right_share == 0.5
+    assert seen(volume_of(np.full(lung.shape, -900.0)), lung).right_share == 0.5
+
+
+@pytest.mark.parametrize(("pixels", "body"), [(11, True), (10, False)])
+def test_a_hundredth_of_the_pixels_is_a_body(pixels: int, body: bool) -> None:
+    """So that the lungs do not end with the scan where slices of it lie beyond them."""
+    volume, lung = chest([0.0, 0.5, 1.0, 0.6])
+    beyond = np.full((SIZE, SIZE), -1000)
+    looked_at = np.arange(1024).reshape(32, 32)  # every fourth row and column
+    beyond[::4, ::4] = np.where(looked_at < pixels, 40, -1000)
+    hu = np.concatenate([volume.hu, beyond[None]])
+    longer = np.concatenate([lung, np.zeros((1, SIZE, SIZE), bool)])
+    assert (end_shares(volume_of(hu), longer)[1] == 0.0) is body

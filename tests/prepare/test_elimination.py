@@ -50,3 +50,17 @@ def test_every_reason_names_share_and_limit() -> None:
     records = eliminate(AREA, POSITION, Recipe())
     assert records[2].reason == "0.89 of the largest lung area, under the feetward limit 0.90"
     assert records[0].reason == "no lung in this slice"
+
+
+def test_records_say_what_was_measured() -> None:
+    for order in (slice(None), slice(None, None, -1)):
+        records = eliminate(AREA[order], POSITION[order], Recipe())
+        assert [record.index for record in records] == list(range(9))
+        assert [record.position_mm for record in records] == POSITION[order].tolist()
+        assert [record.lung_area_mm2 for record in records] == AREA[order].tolist()
+        assert [record.relative_area for record in records] == (AREA[order] / 100).tolist()
+
+
+def test_without_any_lung_every_slice_says_so() -> None:
+    records = eliminate(np.zeros(3), np.arange(3.0), Recipe(headward_ratio=0, feetward_ratio=0))
+    assert {(record.fate, record.relative_area) for record in records} == {(SliceFate.NO_LUNG, 0.0)}

@@ -49,6 +49,17 @@ def test_sums_and_selections_are_by_region() -> None:
     assert np.array_equal(regions.mask(total == 24.0), large)
 
 
+def test_slices_too_large_for_16_bits_are_numbered_in_32() -> None:
+    mask = np.zeros((2, 512, 512), dtype=bool)
+    mask[:, ::2, ::2] = True  # 65,536 parts a slice, one more than 16 bits hold
+    regions = regions_of(mask)
+    assert regions.region.max() == 65536
+    assert np.array_equal(regions.mask(np.arange(len(regions.region)) > 0), mask)
+    assert (regions.sizes()[1:65537] == 2).all()
+    small = regions_of(mask[:, :256, :256])
+    assert small.labels.dtype == np.uint16  # half the memory, where they do
+
+
 def test_more_parts_than_a_table_holds_are_selected_too() -> None:
     mask = np.zeros((2, 64, 64), dtype=bool)
     mask[:, ::2, ::2] = True  # 1024 single pixels a slice

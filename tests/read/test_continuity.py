@@ -24,6 +24,44 @@ def test_scans_that_take_turns_are_refused(tmp_path: Path, scans: int) -> None:
         read_volume(chosen)
 
 
+def taking_turns(slices: int, scans: int) -> np.ndarray:
+    """Random images, each of which differs from the next of its scan by less than from others."""
+    rng = np.random.default_rng(3)
+    images = rng.uniform(-900, 100, (scans, 64, 64))
+    drift = rng.uniform(-50, 50, (slices, 64, 64))
+    return np.array([images[index % scans] for index in range(slices)]) + drift
+
+
+@pytest.mark.parametrize(
+    ("scans", "words"),
+    [(2, "the second next one"), (3, "the third next one"), (4, "the fourth next one")],
+)
+def test_how_many_scans_there_are_is_told(scans: int, words: str) -> None:
+    with pytest.raises(AssemblyError, match=f"{words}.*as where {scans} scans lie"):
+        refuse_alternating(taking_turns(24, scans).astype(np.float32))
+
+
+def test_of_fewer_than_eight_slices_nothing_is_said() -> None:
+    refuse_alternating(taking_turns(7, 2).astype(np.float32))
+    with pytest.raises(AssemblyError, match="take turns"):
+        refuse_alternating(taking_turns(8, 2).astype(np.float32))
+
+
+def test_metal_and_fill_do_not_hide_that_scans_take_turns() -> None:
+    """What lies beyond tissue and air counts no more than these."""
+    hu = taking_turns(24, 2)
+    hu[:, :32] = 3000 + 4000 * np.arange(24)[:, None, None]
+    hu[:, 32:40] = -2000 - 4000 * np.arange(24)[:, None, None]
+    with pytest.raises(AssemblyError, match="take turns"):
+        refuse_alternating(hu.astype(np.float32))
+
+
+def test_one_slice_that_moved_says_nothing_of_the_others() -> None:
+    hu = np.array(thorax(30), dtype=np.float32)
+    hu[11] = np.roll(hu[11], 20, axis=1)
+    refuse_alternating(hu)
+
+
 @pytest.mark.parametrize("noise", [0, 20, 300])
 @pytest.mark.parametrize("slices", [8, 30, 200])
 def test_one_scan_is_accepted_however_noisy(noise: int, slices: int) -> None:

@@ -181,6 +181,7 @@ def _input(series: Series | None, notes: tuple[str, ...]) -> JsonObject:
     Of the header only UIDs and the series' description go out; of the file system, the names of
     files set aside, relative to the input: without them a reason is of no use.
     """
+    rejected = series.rejected if series else ()
     return {
         "kind": series.kind if series else None,
         "modality": series.modality if series else None,
@@ -189,7 +190,7 @@ def _input(series: Series | None, notes: tuple[str, ...]) -> JsonObject:
         "study_instance_uid": series.study_instance_uid if series else None,
         "number_of_instances": len(series.instances) if series else None,
         "selection_reason": series.selection_reason if series else None,
-        "rejected": [asdict(rejection) for rejection in series.rejected] if series else [],
+        "rejected": [{"what": one.what, "reason": one.reason} for one in rejected],
         "notes": notes,
     }
 

@@ -78,11 +78,39 @@ def test_a_figure_rarely_undefined_says_how_often():
     assert "undefined left out" in found.intervals["class/healthy/sensitivity"].method
 
 
+@pytest.mark.parametrize(("undefined", "told"), [(5, True), (6, False)])
+def test_a_share_of_undefined_cohorts_up_to_the_limit_is_left_out(undefined, told):
+    calls = iter(range(101))  # the first is of the predictions themselves
+
+    def sometimes(_: Predictions) -> dict[str, float | None]:
+        call = next(calls)
+        return {"figure": None if 1 <= call <= undefined else float(call)}
+
+    found = bootstrap(made(), sometimes, BootstrapSettings(resamples=100, most_undefined=0.05))
+    assert ("figure" in found.intervals) == told
+
+
+def test_ends_are_quantiles_of_the_drawn_figures():
+    calls = iter(range(202))
+    found = bootstrap(
+        made(), lambda _: {"call": float(next(calls))}, BootstrapSettings(resamples=201, level=0.9)
+    ).intervals["call"]
+    # 1 to 201: 5 % of 200 steps from either end.
+    assert (found.low, found.high) == pytest.approx((11, 191))
+    assert found.level == 0.9
+    assert found.method == "percentile bootstrap, 201 resamples, patients drawn within each class"
+
+
 def test_a_class_without_patients_is_undefined_in_all():
     full = made()
     none_healthy = full.take(np.flatnonzero(full.truth != 2))
     found = bootstrap(none_healthy, settings=QUICK)
     assert found.undefined["class/healthy/auc"] == "undefined in 100 of 100 drawn cohorts"
+
+
+@pytest.mark.parametrize("least", [{"resamples": 1}, {"most_undefined": 0}])
+def test_settings_at_their_ends(least):
+    assert bootstrap(made(), accuracy, BootstrapSettings(**{"resamples": 2, **least})).intervals
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_predictions import LABELS, any_predictions, brief, made
 
-from groundglass.errors import InputError
+from groundglass.errors import InputError, SettingsError
 from groundglass.evaluate.statistics import (
     BootstrapSettings,
     Predictions,
+    auc,
     auc_interval,
     bootstrap,
     compare,
@@ -63,6 +64,10 @@ class TestShares:
         found = share_interval(np.ones(12, dtype=bool), np.arange(12) // 4)
         assert (found.low, found.high) == pytest.approx((wilson(3, 3).low, 1.0))
         assert "12 studies of 3 patients as 3.0" in found.method
+
+    def test_a_level_that_makes_no_sense(self):
+        with pytest.raises(SettingsError, match="confidence level of 95"):
+            share_interval(np.array([True, False]), np.zeros(2, dtype=np.int64), 95)
 
     def test_coverage_of_clustered_shares(self):
         # 30 patients with 4 studies, which agree: the plain interval misses often, this one seldom.
@@ -123,6 +128,41 @@ class TestAreas:
         assert width(found) == pytest.approx(width(drawn), rel=0.15)
         assert width(found) > 1.2 * width(auc_interval(probability, positive))
 
+    @pytest.mark.parametrize(
+        ("likeness", "least", "most"), [(0.8, 0.0, 0.6), (0.0, 0.9, 1.1), (-0.8, 1.4, 2.0)]
+    )
+    def test_variance_is_that_of_fresh_cohorts_however_a_patient_s_studies_hang_together(
+        self, likeness: float, least: float, most: float
+    ):
+        # A sick and a healthy study of each of 40 patients. Where their scores rise together the
+        # area varies less than DeLong's says, where one falls as the other rises it varies more.
+        rng = np.random.default_rng(11)
+        spread = np.array([[1, likeness], [likeness, 1]])
+        positive, patients = np.repeat([True, False], 40), np.tile(np.arange(40), 2)
+        areas, stated, strangers = [], [], []
+        for _ in range(400):
+            scores = rng.multivariate_normal([1, 0], spread, 40).T.ravel()
+            areas.append(auc(scores, positive))
+            stated.append(delong_variance(scores, positive, patients))
+            strangers.append(delong_variance(scores, positive))
+        assert np.mean(stated) == pytest.approx(np.var(areas), rel=0.2)  # 400 draws: ± 7 %
+        assert least < np.mean(stated) / np.mean(strangers) < most
+
+    @pytest.mark.parametrize("likeness", [2.0, -2.0])
+    def test_variance_is_what_leaving_each_patient_out_shows(self, likeness: float):
+        rng = np.random.default_rng(7)
+        patients = np.sort(rng.integers(0, 150, 500))  # 0 to 9 studies each, of either kind
+        positive = rng.random(500) < 0.4
+        own = rng.normal(size=150)[patients]
+        scores = positive + rng.normal(size=500) + own * np.where(positive, likeness, 1)
+        left = np.array(
+            [auc(scores[patients != one], positive[patients != one]) for one in np.unique(patients)]
+        )
+        # Efron and Tibshirani 1993, equation 11.5: the jackknife, of patients.
+        expected = (len(left) - 1) * np.var(left)
+        assert delong_variance(scores, positive, patients) == pytest.approx(expected, rel=0.03)
+        assert abs(delong_variance(scores, positive) / expected - 1) > 0.1
+
     def test_a_perfect_area_counts_patients(self):
         scores = np.repeat(np.arange(6.0), 3)
         found = auc_interval(scores, scores >= 3, patients=np.arange(18) // 3)
@@ -130,7 +170,8 @@ class TestAreas:
 
 
 class TestBootstrap:
-    def test_patients_are_drawn_whole(self):
+    @pytest.mark.parametrize("stratified", [True, False])
+    def test_patients_are_drawn_whole_and_as_many_as_there_are(self, stratified: bool):
         many = repeated(made(), 3)
         seen = []
 
@@ -138,8 +179,9 @@ class TestBootstrap:
             seen.append(np.unique(drawn.patients, return_counts=True)[1])
             return {"one": 1.0}
 
-        bootstrap(many, statistic, BootstrapSettings(resamples=5))
+        bootstrap(many, statistic, BootstrapSettings(resamples=5, stratified=stratified))
         assert all((counts % 3 == 0).all() for counts in seen)
+        assert {counts.sum() for counts in seen} == {len(many.truth)}
 
     def test_repeating_studies_changes_no_interval(self):
         once = made()

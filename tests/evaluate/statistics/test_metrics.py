@@ -71,9 +71,16 @@ class TestUndefined:
     def test_a_matrix_alone_has_no_probabilities(self):
         metrics = measure_confusion(np.array([[5, 1], [1, 5]]), ("A", "B"))
         assert metrics.brier is metrics.calibration_error is None
+        assert metrics.calibration_bins == 0
         assert metrics.undefined["brier"] == NO_PROBABILITIES
         assert metrics.classes[0].measures.undefined["auc"] == NO_PROBABILITIES
         assert NO_PROBABILITIES in metrics.averages[Averaging.MACRO].undefined["auc"]
+
+    def test_an_area_needs_patients_of_either_kind(self):
+        metrics = measure(made().take(np.flatnonzero(made().truth == 1)))
+        found = [one.measures.undefined.get("auc") for one in metrics.classes]
+        none = "no patient of this class"
+        assert found == [none, "no patient of another class", none]
 
     @brief
     @given(any_predictions())
@@ -196,11 +203,19 @@ class TestRefused:
         with pytest.raises(InputError, match="row 0"):
             Predictions.from_labels(("A", "B"), ["A"], ["A"], [{"A": 1.0}])
 
-    @pytest.mark.parametrize("row", [[0.7, 0.7], [-0.2, 1.2], [np.nan, 1.0], [np.nan, np.nan]])
+    @pytest.mark.parametrize(
+        "row",
+        [[0.7, 0.7], [0.4, 0.4], [-0.2, 1.2], [-0.005, 1], [1.005, 0], [np.nan, 1.0], [np.nan] * 2],
+    )
     def test_rows_that_are_no_probabilities(self, row):
+        two = np.zeros(2, dtype=np.int64)
+        with pytest.raises(InputError, match="row 1"):
+            Predictions(("A", "B"), two, two, np.array([[1.0, 0.0], row]))
+
+    @pytest.mark.parametrize("row", [[0.494, 0.5], [0.506, 0.5]])
+    def test_rounded_rows_are_probabilities(self, row):
         one = np.zeros(1, dtype=np.int64)
-        with pytest.raises(InputError, match="row 0"):
-            Predictions(("A", "B"), one, one, np.array([row]))
+        assert Predictions(("A", "B"), one, one, np.array([row])).probabilities.tolist() == [row]
 
     def test_no_patients(self):
         with pytest.raises(InputError, match="no patients"):
@@ -211,10 +226,12 @@ class TestRefused:
         with pytest.raises(InputError, match="one row per patient"):
             Predictions(("A", "B"), two, one, np.full((2, 2), 0.5))
 
-    def test_index_out_of_range(self):
-        one = np.ones(1, dtype=np.int64)
-        with pytest.raises(InputError, match="0 to 1"):
-            Predictions(("A", "B"), one, one * 2, np.full((1, 2), 0.5))
+    @pytest.mark.parametrize("wrong", [[0, 2], [2, 0], [-1, 0], [0, -1]])
+    def test_index_out_of_range(self, wrong):
+        fine, wrong = np.array([0, 1]), np.array(wrong)
+        for truth, predicted, which in ((fine, wrong, "predicted"), (wrong, fine, "true")):
+            with pytest.raises(InputError, match=f"{which} class indices.*0 to 1"):
+                Predictions(("A", "B"), truth, predicted, np.full((2, 2), 0.5))
 
 
 def test_words_and_indices_agree():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -143,15 +145,165 @@ def test_numbers_in_any_order_split_nothing_unless_in_two_whole_passes(order: li
 
 
 def _frames(**values: list[int]) -> list[Frame]:
+    return lying([10.0 * index for index in range(SLICES)], **values)
+
+
+def lying(places: Sequence[float], **values: Sequence[object]) -> list[Frame]:
+    """Axial frames at these heights, with a value of each keyword."""
     frames: list[Frame] = []
-    for index in range(SLICES):
+    for index, z in enumerate(places):
         header = {
-            "ImagePositionPatient": (0.0, 0.0, 10.0 * index),
+            "ImagePositionPatient": (0.0, 0.0, z),
             "ImageOrientationPatient": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
             **{keyword: numbers[index] for keyword, numbers in values.items()},
         }
         frames += frames_of(Instance(Path("x"), None, "1", f"1.{index}", header))
     return frames
+
+
+def told_apart(frames: Sequence[Frame]) -> list[list[int]]:
+    """Which frames each pass has, and after them those left out; by their place in the list."""
+    number = {id(frame): index for index, frame in enumerate(frames)}
+    passes = passes_of(frames)
+    kept = sorted(sorted(number[id(frame)] for frame in one.frames) for one in passes)
+    doubled = sorted(number[id(frame)] for one in passes for frame in one.doubled)
+    assert sorted([*chain(*kept), *doubled]) == list(range(len(frames)))
+    return [*kept, *([doubled] if doubled else [])]
+
+
+def pieces(*spans: tuple[float, int], step: float = 5.0) -> tuple[list[float], list[int]]:
+    """Places of pieces that begin at a height and have so many, and the number of their piece."""
+    places = [first + step * k for first, count in spans for k in range(count)]
+    return places, [number + 1 for number, (_, count) in enumerate(spans) for _ in range(count)]
+
+
+@pytest.mark.parametrize("keyword", ["AcquisitionNumber", "StackID", "FrameAcquisitionNumber"])
+@pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
+def test_acquisitions_that_follow_one_another_are_one_pass(
+    keyword: str, numbers: tuple[int, int]
+) -> None:
+    for gap in (0.02, 5.0, 30.0):
+        places, which = pieces((0.0, 12), (55.0 + gap, 8))
+        values = [numbers[one - 1] for one in which]
+        assert told_apart(lying(places, **{keyword: values})) == [list(range(20))]
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "overlap", "joined"),
+    # At most three places, and at most a quarter of the shorter piece.
+    [(12, 30, 3, True), (30, 30, 4, False), (30, 8, 2, True), (8, 30, 3, False), (30, 3, 1, False)],
+)
+def test_pieces_may_meet_in_a_few_places(
+    lower: int, upper: int, overlap: int, joined: bool
+) -> None:
+    places, which = pieces((0.0, lower), (5.0 * (lower - overlap), upper))
+    first, second = list(range(lower)), list(range(lower, lower + upper))
+    found = told_apart(lying(places, AcquisitionNumber=which))
+    if joined:
+        assert found == [first + second[overlap:], second[:overlap]]
+    else:
+        assert found == [first, second]
+    # Half a step off no place is taken: they meet, and no image is left out.
+    shifted = [z + 2.5 * (one == 2) for z, one in zip(places, which, strict=True)]
+    found = told_apart(lying(shifted, AcquisitionNumber=which))
+    assert found == [first + second]
+
+
+def test_what_joins_left_out_is_told_of_every_join() -> None:
+    places, which = pieces((0.0, 12), (55.0, 12), (110.0, 12))
+    found = told_apart(lying(places, AcquisitionNumber=which))
+    assert found == [[*range(12), *range(13, 24), *range(25, 36)], [12, 24]]
+
+
+def test_pieces_go_on_where_the_one_before_in_time_ended() -> None:
+    """Two passes of two helices each, the second a little higher; whatever order they come in."""
+    places, which = pieces((0.0, 12), (60.0, 12), (1.0, 12), (61.0, 12))
+    frames = lying(places, AcquisitionNumber=which)
+    assert told_apart(frames) == [list(range(24)), list(range(24, 48))]
+    assert told_apart(frames[::-1]) == [list(range(24)), list(range(24, 48))]
+    # From head to feet the lower helix is the later one.
+    turned = lying(places, AcquisitionNumber=[{1: 2, 2: 1, 3: 4, 4: 3}[one] for one in which])
+    assert [len(one) for one in told_apart(turned)] == [24, 24]
+
+
+def test_a_number_that_some_frames_lack_is_a_hint_only() -> None:
+    places = [5.0 * k for k in range(24)]
+    lower = [1] * 12 + [None] * 12
+    assert told_apart(lying(places, AcquisitionNumber=lower)) == [list(range(24))]
+    in_turn = [1, None] * 12
+    expected = [list(range(0, 24, 2)), list(range(1, 24, 2))]
+    assert told_apart(lying(places, AcquisitionNumber=in_turn)) == expected
+
+
+@pytest.mark.parametrize("passes", [2, 3, 8, 9])
+def test_hints_are_believed_of_up_to_eight_whole_passes(passes: int) -> None:
+    places = [1.0 * k for k in range(passes * 5)]
+    values = [100 + k % passes for k in range(passes * 5)]
+    found = told_apart(lying(places, Exposure=values))
+    assert len(found) == (passes if passes <= 8 else 1)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "whole"),
+    [([], True), ([0], True), ([0, 2], True), ([0, 2, 4], False), ([20, 22], False), ([10], False)],
+)
+def test_a_hint_is_believed_where_each_part_is_even_and_reaches_both_ends(
+    left_out: list[int], whole: bool
+) -> None:
+    kept = [k for k in range(24) if k not in left_out]
+    found = told_apart(lying([5.0 * k for k in kept], XRayTubeCurrent=[80 + k % 2 for k in kept]))
+    assert len(found) == (2 if whole else 1)
+
+
+def test_two_places_are_no_pass() -> None:
+    assert len(told_apart(lying([0.0, 1.0, 5.0, 6.0], Exposure=[1, 2, 1, 2]))) == 1
+    six = [0.0, 1.0, 5.0, 6.0, 10.0, 11.0]
+    assert len(told_apart(lying(six, Exposure=[1, 2, 1, 2, 1, 2]))) == 2
+    # Nor are frames that lie at one place twice.
+    assert len(told_apart(lying([0.0, 1.0] * 3, Exposure=[1, 2] * 3))) == 1
+
+
+@pytest.mark.parametrize(("off", "even"), [(0.9, True), (1.1, False)])
+@pytest.mark.parametrize("step", [5.0, 0.5])
+def test_steps_of_a_pass_are_equal_within_a_fifth_or_rounding(
+    off: float, even: bool, step: float
+) -> None:
+    places = [step * k for k in range(24)]
+    # An end further out makes one step that much longer: of 2 steps, or of 0.15 mm.
+    places[0] -= off * max(0.2 * 2 * step, 0.15)
+    found = told_apart(lying(places, Exposure=[80 + k % 2 for k in range(24)]))
+    assert len(found) == (2 if even else 1)
+
+
+@pytest.mark.parametrize("keyword", ["InstanceNumber", "AcquisitionTime", "AcquisitionDateTime"])
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize("overlap", [0.0, 2.5])
+def test_a_count_that_falls_back_begins_a_pass(keyword: str, down: bool, overlap: float) -> None:
+    heights = [5.0 * k for k in range(12)]
+    places = [*heights, *(z + overlap for z in heights)]
+    if down:
+        places = [-z for z in places]
+    found = told_apart(lying(places, **{keyword: list(range(24))}))
+    assert found == [list(range(12)), list(range(12, 24))]
+    # One count for the images of one moment, which lie beside one another.
+    twice = [k // 2 for k in range(24)]
+    assert told_apart(lying(places, **{keyword: twice})) == found
+
+
+def test_a_count_that_some_frames_lack_tells_nothing() -> None:
+    places = [5.0 * k for k in range(12)] * 2
+    assert len(told_apart(lying(places, InstanceNumber=[None, *range(1, 24)]))) == 1
+
+
+def test_a_count_that_turns_in_the_middle_is_one_pass() -> None:
+    places = [*(5.0 * k for k in range(12, 24)), *(5.0 * k for k in range(11, -1, -1))]
+    assert len(told_apart(lying(places, InstanceNumber=list(range(24))))) == 1
+
+
+def test_without_a_place_or_alone_frames_are_one_pass() -> None:
+    frames = lying([0.0, 5.0, 10.0], AcquisitionNumber=[1, 2, 3])
+    assert told_apart(frames[:1]) == [[0]]
+    assert told_apart([*frames, *lying([0.0], ImagePositionPatient=[None])]) == [[0, 1, 2, 3]]
 
 
 ANY_TAG = {
