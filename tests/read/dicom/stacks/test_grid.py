@@ -200,6 +200,12 @@ def test_up_to_four_spacings_of_three_steps_each_are_told_as_such(
     assert words in told(stepped([step for count, step in runs for _ in range(count)]))
 
 
+def test_steps_that_grow_little_by_little_are_no_spacings() -> None:
+    words = told(stepped([5.0 + 0.05 * k for k in range(24)]))
+    assert "irregular spacing" in words
+    assert "(steps from 5.00 to 6.15 mm)" in words
+
+
 @pytest.mark.parametrize(
     ("steps", "in_turn"),
     [

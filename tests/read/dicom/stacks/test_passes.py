@@ -247,11 +247,13 @@ def test_hints_are_believed_of_up_to_eight_whole_passes(passes: int) -> None:
     ("left_out", "whole"),
     [([], True), ([0], True), ([0, 2], True), ([0, 2, 4], False), ([20, 22], False), ([10], False)],
 )
+@pytest.mark.parametrize("lowest", [0.0, -700.0, 700.0])
 def test_a_hint_is_believed_where_each_part_is_even_and_reaches_both_ends(
-    left_out: list[int], whole: bool
+    left_out: list[int], whole: bool, lowest: float
 ) -> None:
     kept = [k for k in range(24) if k not in left_out]
-    found = told_apart(lying([5.0 * k for k in kept], XRayTubeCurrent=[80 + k % 2 for k in kept]))
+    places = [lowest + 5.0 * k for k in kept]
+    found = told_apart(lying(places, XRayTubeCurrent=[80 + k % 2 for k in kept]))
     assert len(found) == (2 if whole else 1)
 
 
