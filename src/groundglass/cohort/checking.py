@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from groundglass.cohort.opening import examine
 from groundglass.cohort.report import CohortReport, Finding, FindingKind, Severity
 from groundglass.cohort.table import PATH_COLUMNS
 from groundglass.core.cores import usable_cores
+from groundglass.core.quiet import quietly
 from groundglass.errors import SettingsError
 
 Progress = Callable[[int, int], None]
@@ -96,10 +96,7 @@ def _examine_all(
     there = [case for case in cohort.cases if case.study.exists()]
     examined: list[Examined] = []
     workers = settings.workers or len(usable_cores())
-    # Readers ignore pydicom's warnings, which may quote a header, each for itself. Filters belong
-    # to the process: from several threads each must find them as it would leave them.
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
-        warnings.simplefilter("ignore", UserWarning)
+    with quietly(), ThreadPoolExecutor(workers) as pool:
         for one in pool.map(examine, there):
             examined.append(one)
             if progress is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from groundglass.core.quiet import quietly
 from groundglass.core.study import Instance, Rejection
 from groundglass.errors import ReadError
 from groundglass.read.dicom.dataset import looks_like_dicom
@@ -96,8 +96,7 @@ def find_studies(
     ReadError
         An input cannot be read, or no file belongs to a study.
     """
-    with Sources() as sources, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # each damaged file has its reason
+    with Sources() as sources, quietly():  # each damaged file has its reason
         entries, rejected = _list_all(inputs, but)
         found: dict[str, tuple[str, list[Entry]]] = {}
         volumes: list[Instance] = []

@@ -42,9 +42,10 @@ _SAME_PLACE_MM = 0.01
 #: Where two pieces of a pass meet, so many places may have been scanned twice: helices that follow
 #: one another are joined with little overlap. More of it, and they are two scans.
 _JOIN_PLACES, _JOIN_SHARE = 3, 0.25
-#: A whole pass reaches both ends of all frames within so many of its own steps; its steps are
-#: equal within a part of them, or within what rounding of positions does.
-_END_STEPS, _EVEN, _ROUNDING_MM = 1.5, 0.2, 0.15
+#: A whole pass reaches both ends of all frames within so many of its own steps.
+_END_STEPS = 1.5
+#: Steps are equal within this part of them, or within what rounding of positions does.
+_EVEN, _ROUNDING_MM = 0.2, 0.15
 _LEAST_PLACES = 3
 
 
@@ -129,10 +130,20 @@ class _Piece:
         steps = np.diff(part.along)
         if len(part.along) < _LEAST_PLACES or steps.min() < _SAME_PLACE_MM:
             return False
-        step = float(np.median(steps))
-        even = float(steps.max() - steps.min()) <= max(_EVEN * step, _ROUNDING_MM)
-        reach = _END_STEPS * step
-        return even and part.low - self.low <= reach and self.high - part.high <= reach
+        reach = _END_STEPS * float(np.median(steps))
+        return (
+            even_steps(part.along)
+            and part.low - self.low <= reach
+            and self.high - part.high <= reach
+        )
+
+
+def even_steps(along: NDArray[np.float64]) -> bool:
+    """Whether places along a line, ascending, in mm, lie at equal steps; two at least."""
+    steps = np.diff(along)
+    if not len(steps):
+        return False
+    return float(np.ptp(steps)) <= max(_EVEN * float(np.median(steps)), _ROUNDING_MM)
 
 
 def passes_of(frames: Sequence[Frame]) -> tuple[Pass, ...]:

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from groundglass.core.study import ANY_SERIES, Rejection, Series
 from groundglass.read.dicom.frames import Frame, frames_of, slice_normal
 from groundglass.read.dicom.reconstructions import is_reconstruction
+from groundglass.read.dicom.stacks.passes import even_steps
 from groundglass.read.dicom.stacks.splitting import differences
 
 #: Cosine between normals from which stacks run the same way: 8°, between axial and anything else.
 _PARALLEL = 0.99
 #: A stack covers another up to this part of its own step; a missing slice is a whole step.
 _REACH = 0.75
-#: Steps of a stack are equal within this part of them, or within what rounding does (mm).
-_EVEN, _ROUNDING_MM = 0.2, 0.15
 #: Sideways shift in mm up to which slices of several series may be one stack's.
 _SIDEWAYS_MM = 1.0
 #: Fewest slices that several series must make together to be called one stack.
@@ -275,14 +274,7 @@ def _make_one(family: Sequence[_Extent]) -> bool:
     if len(every) < _LEAST_SLICES or np.linalg.norm(sideways, axis=1).max() > _SIDEWAYS_MM:
         return False
     own = [extent.along(normal) for extent in family]
-    return _even(every) and not any(_even(one) and _covers(one, every) for one in own)
-
-
-def _even(places: NDArray[np.float64]) -> bool:
-    steps = np.diff(places)
-    if not len(steps):
-        return False
-    return float(np.ptp(steps)) <= max(_EVEN * float(np.median(steps)), _ROUNDING_MM)
+    return even_steps(every) and not any(even_steps(one) and _covers(one, every) for one in own)
 
 
 def _which_uids(family: Sequence[_Extent]) -> str:
