@@ -16,7 +16,7 @@ from groundglass.analyse.batch.processes import Broken, in_processes, usual_work
 from groundglass.errors import GroundglassError
 from made_work import Working, alive, eventually
 
-TESTS = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parents[2]
 SOURCES = TESTS.parent / "src"
 
 

@@ -13,7 +13,7 @@ from groundglass.evaluate.run.model_card import model_card
 from groundglass.infer import load_bundle, shipped_bundles
 from groundglass.infer.bundle_facts import BundleFacts, Calibration, DecisionThreshold
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "demonstration-bundle.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "demonstration-bundle.md"
 HEADINGS = ["What the verdict means", "Data", "Figures", "Calibration and operating point",
             "Limits", "How to rebuild", "Recipe", "Files"]  # fmt: skip
 TRAINING = {
