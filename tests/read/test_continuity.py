@@ -41,6 +41,19 @@ def test_how_many_scans_there_are_is_told(scans: int, words: str) -> None:
         refuse_alternating(taking_turns(24, scans).astype(np.float32))
 
 
+def test_of_more_than_four_nothing_is_said() -> None:
+    refuse_alternating(taking_turns(25, 5).astype(np.float32))
+
+
+def test_a_few_slices_unlike_all_others_do_not_hide_it() -> None:
+    rng = np.random.default_rng(0)
+    hu = rng.uniform(-600, -400, (64, 64)) + rng.uniform(-30, 30, (24, 64, 64))
+    hu[::2] += rng.uniform(-120, 120, (64, 64))
+    hu[[5, 12, 19]] = 400
+    with pytest.raises(AssemblyError, match="take turns"):
+        refuse_alternating(hu.astype(np.float32))
+
+
 def test_of_fewer_than_eight_slices_nothing_is_said() -> None:
     refuse_alternating(taking_turns(7, 2).astype(np.float32))
     with pytest.raises(AssemblyError, match="take turns"):

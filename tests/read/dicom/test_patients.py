@@ -201,6 +201,14 @@ def test_images_of_several_patients_are_counted(patients: int, words: str) -> No
     assert "which differ in Patient ID, sex)" in str(caught.value)
 
 
+@pytest.mark.parametrize("keyword", PATIENT_KEYWORDS)
+def test_digests_rest_on_this_run_s_key(keyword: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it a list of names would tell whose they are."""
+    here = traits(**{keyword: WHO[keyword]})
+    monkeypatch.setattr("groundglass.read.dicom.patients._KEY", b"of another run")
+    assert traits(**{keyword: WHO[keyword]}).differences(here) != []
+
+
 def test_no_trait_can_be_read_or_compared_beyond_this_run(tmp_path: Path) -> None:
     (series,) = read_study(write(named(), tmp_path)).series
     (patient,) = by_patient(series.instances)

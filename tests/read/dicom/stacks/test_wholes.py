@@ -127,6 +127,17 @@ def test_a_scout_of_another_size_is_no_part_and_one_alike_is_judged_like_a_slice
     assert judged(*pair) == (["a", "b"], [])
 
 
+def test_a_scout_first_does_not_hide_that_slices_come_apart() -> None:
+    scout = stack([0.0], "scout", Rows=888, ImageType=("ORIGINAL", "PRIMARY", "LOCALIZER"))
+    found, (told,) = judged(scout, stack(steps(12), "a"), stack(steps(12, first=60.0), "b"))
+    assert found == ["scout"]
+    assert "comes apart into 2 stacks" in told
+
+
+def test_single_slices_at_one_place_are_no_parts_of_one_another() -> None:
+    assert judged(stack([5.0], "a"), stack([5.0], "b", ConvolutionKernel="x"))[0] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("keyword", "words"),
     [
@@ -164,6 +175,8 @@ def test_a_series_that_lost_images_is_not_judged_and_others_are() -> None:
     (told,) = judged(*stacks, lost=[one, Rejection("b", "worse", missing_from="1.1")])[1]
     assert "2 images that are or may be of it" in told
     assert judged(*stacks, lost=[Rejection("a", "b", missing_from=ANY_SERIES)])[0] == ["scout"]
+    nowhere = stack([0.0], "nowhere", ImagePositionPatient=None)
+    assert judged(nowhere, *stacks, lost=[one])[0] == ["nowhere", "scout", "other"]
     assert judged(*stacks, lost=[Rejection("a", "no image at all")])[0] == ["one", "scout", "other"]
 
 
