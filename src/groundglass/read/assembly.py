@@ -15,7 +15,7 @@ from groundglass.core.volume import Volume
 from groundglass.errors import AssemblyError, ReadError
 from groundglass.read.continuity import refuse_alternating
 from groundglass.read.dicom import uids
-from groundglass.read.dicom.frames import Frame, frames_of
+from groundglass.read.dicom.frames import Frame, frames_in
 from groundglass.read.dicom.patients import refuse_mixed_patients
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 from groundglass.read.dicom.pixels.padding import outside_the_field
@@ -85,7 +85,7 @@ def read_volume(
 
 def _read_frames(series: Series, settings: AssemblySettings, progress: Progress | None) -> Volume:
     refuse_mixed_patients(series.instances)
-    frames = [frame for instance in series.instances for frame in frames_of(instance)]
+    frames = frames_in(series.instances)
     for frame in frames:
         problem = problem_with_units(frame)
         if problem is not None:

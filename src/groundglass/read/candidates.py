@@ -14,7 +14,7 @@ from groundglass.core.study import Series, SourceKind
 from groundglass.errors import AssemblyError, ReadError
 from groundglass.read.assembly import problem_with_units
 from groundglass.read.dicom.content import lung_height_mm
-from groundglass.read.dicom.frames import Frame, frames_of, slice_normal
+from groundglass.read.dicom.frames import Frame, frames_in, slice_normal
 from groundglass.read.dicom.reconstructions import (
     computed_images,
     why_no_reconstruction,
@@ -136,7 +136,7 @@ def judge(series: Series, name: str, settings: SelectionSettings) -> Candidate |
         return _judge_volume_file(series, name, settings)
     if series.kind is SourceKind.IMAGE_STACK:
         return Candidate(series, name)
-    frames = tuple(frame for instance in series.instances for frame in frames_of(instance))
+    frames = tuple(frames_in(series.instances))
     for check in (_not_ct, _not_a_reconstruction, _not_usable):
         reason = check(frames, series)
         if reason is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from groundglass.core.study import Instance, Rejection, Series, Study
 from groundglass.errors import AssemblyError, InputError, NoChestCT
 from groundglass.read.candidates import Candidate, SelectionSettings, judge
-from groundglass.read.dicom.frames import frames_of
+from groundglass.read.dicom.frames import frames_in
 from groundglass.read.dicom.patients import refuse_mixed_patients
 from groundglass.read.dicom.stacks.splitting import split_stacks
 from groundglass.read.dicom.stacks.wholes import NamedStack, whole_stacks
@@ -167,7 +167,7 @@ def _name(series: Series) -> str:
     number = series.instances[0].attributes.get("SeriesNumber")
     label = "series" if number is None else f"series {number}"
     text = f" '{series.description}'" if series.description else ""
-    count = sum(len(frames_of(instance)) for instance in series.instances)
+    count = len(frames_in(series.instances))
     return f"{label}{text} ({count} image{'s' if count != 1 else ''})"
 
 

@@ -15,7 +15,7 @@ from groundglass.core.quiet import quietly
 from groundglass.core.study import Instance, Series
 from groundglass.core.volume import Volume
 from groundglass.errors import ReportError
-from groundglass.read.dicom.frames import Frame, frames_of
+from groundglass.read.dicom.frames import Frame, frames_in
 from groundglass.read.dicom.identification import read_identification
 from groundglass.read.dicom.uids import identified, is_valid, study_uid_of
 from groundglass.report.encoding import element, sequence
@@ -91,7 +91,7 @@ class SourceImages:
             Its files are no longer there.
         """
         series = cast(Series, volume.series)
-        frames = [frame for instance in series.instances for frame in frames_of(instance)]
+        frames = frames_in(series.instances)
         positions = [frame.position_mm for frame in frames]
         if len(frames) != volume.geometry.shape[0] or None in positions:
             raise ReportError(

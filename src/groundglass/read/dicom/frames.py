@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -127,3 +127,8 @@ def frames_of(instance: Instance) -> tuple[Frame, ...]:
     return tuple(
         Frame(instance, cast(int, group["FrameNumber"]), {**common, **group}) for group in groups
     )
+
+
+def frames_in(instances: Iterable[Instance]) -> list[Frame]:
+    """The planes of objects, one object after the other."""
+    return [frame for instance in instances for frame in frames_of(instance)]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from groundglass.errors import ReadError
 from groundglass.read.dicom.frames import Frame
-from groundglass.read.dicom.pixels.layout import layout_of
+from groundglass.read.dicom.pixels.layout import PixelLayout, layout_of
 from groundglass.read.hounsfield import HIGHEST_STORED_HU, LOWEST_HU
 
 _Value = TypeVar("_Value", bound=np.generic)
@@ -60,8 +60,9 @@ def outside_the_field(
     ReadError
         The values are negative numbers read as unsigned.
     """
-    declared, notes = _declared(frame, stored)
-    fill = _fill(frame, stored)
+    layout = layout_of(frame.instance)
+    declared, notes = _declared(frame, layout, stored)
+    fill = _fill(frame, layout, stored)
     if fill is None:
         outside = declared
     else:
@@ -72,9 +73,8 @@ def outside_the_field(
 
 
 def _declared(
-    frame: Frame, stored: NDArray[np.integer]
+    frame: Frame, layout: PixelLayout, stored: NDArray[np.integer]
 ) -> tuple[NDArray[np.bool_] | None, set[str]]:
-    layout = layout_of(frame.instance)
     padding = layout.padding
     if padding is None:
         return None, set()
@@ -87,13 +87,14 @@ def _declared(
     return None, {NOT_BELIEVED}
 
 
-def _fill(frame: Frame, stored: NDArray[np.integer]) -> NDArray[np.bool_] | None:
+def _fill(
+    frame: Frame, layout: PixelLayout, stored: NDArray[np.integer]
+) -> NDArray[np.bool_] | None:
     """Undeclared: regions of one value too high for tissue that begin at the image's edge.
 
     At all four corners, where a scanner has no data; or higher than any CT number. Or the declared
     padding, cut to Bits Stored by whoever wrote the pixels.
     """
-    layout = layout_of(frame.instance)
     edge = _edge(stored)
     wide = layout.has_wide_padding
     if not wide and _ends_hu(frame, edge.min(), edge.max())[1] <= _HIGHEST_USUAL_HU:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from groundglass.core.study import Instance, Rejection, Series
-from groundglass.read.dicom.frames import Frame, frames_of
+from groundglass.read.dicom.frames import Frame, frames_in
 from groundglass.read.dicom.stacks.passes import Pass, passes_of
 
 #: Direction cosines or pixel spacings (mm) within this are one stack's: coarser than rounding,
@@ -37,7 +37,7 @@ def split_stacks(series: Series) -> tuple[Series, ...]:
     """
     if not series.instances[0].sop_class_uid:
         return (series,)
-    frames = [frame for instance in series.instances for frame in frames_of(instance)]
+    frames = frames_in(series.instances)
     passes = [
         one
         for alike in _group(frames, kind).values()
@@ -46,10 +46,10 @@ def split_stacks(series: Series) -> tuple[Series, ...]:
     ]
     if len(passes) == 1 and not passes[0].doubled:
         return (series,)
-    stacks = [
+    passes.sort(key=lambda one: (-len(one.frames), _identity(one.frames)))
+    return tuple(
         replace(series, instances=_instances(one.frames), rejected=_left_out(one)) for one in passes
-    ]
-    return tuple(sorted(stacks, key=lambda stack: (-_length(stack), _first(stack))))
+    )
 
 
 def _left_out(one: Pass) -> tuple[Rejection, ...]:
@@ -58,14 +58,6 @@ def _left_out(one: Pass) -> tuple[Rejection, ...]:
     images = f"{len(one.doubled)} image{'s' if len(one.doubled) > 1 else ''}"
     what = f"{images} at the join of two acquisitions"
     return (Rejection(what, "of each place that both scanned, one image is used"),)
-
-
-def _length(stack: Series) -> int:
-    return sum(len(frames_of(instance)) for instance in stack.instances)
-
-
-def _first(stack: Series) -> tuple[str, int]:
-    return _identity([frame for instance in stack.instances for frame in frames_of(instance)])
 
 
 def _group(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.study import ANY_SERIES, Rejection, Series
-from groundglass.read.dicom.frames import Frame, frames_of, slice_normal
+from groundglass.read.dicom.frames import Frame, frames_in, slice_normal
 from groundglass.read.dicom.reconstructions import is_reconstruction
 from groundglass.read.dicom.stacks.passes import even_steps
 from groundglass.read.dicom.stacks.splitting import differences
@@ -57,7 +57,7 @@ class _Extent:
 
     @classmethod
     def of(cls, stack: NamedStack) -> _Extent | None:
-        frames = [frame for instance in stack.series.instances for frame in frames_of(instance)]
+        frames = frames_in(stack.series.instances)
         positions = [frame.position_mm for frame in frames]
         first = frames[0]
         if first.orientation is None or first.pixel_spacing_mm is None or None in positions:
@@ -103,17 +103,19 @@ def whole_stacks(
         without, or of several series that make one stack together.
     """
     rejections: dict[int, Rejection] = {}
+    extents = {id(stack): _Extent.of(stack) for stack in stacks}
     by_series: defaultdict[tuple[str, str], list[NamedStack]] = defaultdict(list)
     for stack in stacks:
         one = stack.series
         by_series[one.study_instance_uid, one.series_instance_uid].append(stack)
     for (_, uid), members in by_series.items():
+        placed = [extent for one in members if (extent := extents[id(one)]) is not None]
         lost = [one for one in set_aside if one.missing_from in {uid or ANY_SERIES, ANY_SERIES}]
         if lost:
-            rejections |= _without_images(members, lost)
+            rejections |= _without_images(members, placed, lost)
         elif len(members) > 1:
-            rejections |= _within_series(members)
-    left = [stack for stack in stacks if id(stack) not in rejections]
+            rejections |= _within_series(members, placed)
+    left = [extent for key, extent in extents.items() if extent and key not in rejections]
     rejections |= _across_series(left)
     whole = [stack for stack in stacks if id(stack) not in rejections]
     unique = {id(rejection): rejection for rejection in rejections.values()}
@@ -121,7 +123,7 @@ def whole_stacks(
 
 
 def _without_images(
-    members: Sequence[NamedStack], lost: Sequence[Rejection]
+    members: Sequence[NamedStack], placed: Sequence[_Extent], lost: Sequence[Rejection]
 ) -> dict[int, Rejection]:
     """That a series lacks images, for each of its stacks of CT slices."""
     count = len(lost)
@@ -130,16 +132,16 @@ def _without_images(
         f"{count} {'images that are' if count > 1 else 'image that is'} or may be of it cannot be "
         f"used, and a part is not judged; the first: {lost[0].reason}",
     )
-    extents = (extent for extent in map(_Extent.of, members) if extent is not None)
-    return {id(extent.stack): rejection for extent in extents if extent.is_image}
+    return {id(extent.stack): rejection for extent in placed if extent.is_image}
 
 
-def _within_series(members: Sequence[NamedStack]) -> dict[int, Rejection]:
+def _within_series(
+    members: Sequence[NamedStack], placed: Sequence[_Extent]
+) -> dict[int, Rejection]:
     """Why stacks of one series are no wholes, by the stack's id."""
-    extents = [extent for extent in map(_Extent.of, members) if extent is not None]
     unplaced = _unplaced(members)
     rejections: dict[int, Rejection] = {}
-    for group in _parallel(extents):
+    for group in _parallel(placed):
         if not any(extent.is_image for extent in group):
             continue  # no CT: whatever it is, it will be told why it is not taken
         if unplaced is not None:
@@ -209,8 +211,7 @@ def _unplaced(members: Sequence[NamedStack]) -> Rejection | None:
     frames = [
         frame
         for stack in members
-        for instance in stack.series.instances
-        for frame in frames_of(instance)
+        for frame in frames_in(stack.series.instances)
         if is_reconstruction(frame)
     ]
     missing = [
@@ -234,12 +235,11 @@ def _unplaced(members: Sequence[NamedStack]) -> Rejection | None:
     )
 
 
-def _across_series(stacks: Sequence[NamedStack]) -> dict[int, Rejection]:
+def _across_series(extents: Sequence[_Extent]) -> dict[int, Rejection]:
     """Why stacks of several series are no wholes: they make one only together."""
     alike: defaultdict[Hashable, list[_Extent]] = defaultdict(list)
-    for extent in map(_Extent.of, stacks):
-        if extent is not None:
-            alike[_look(extent)].append(extent)
+    for extent in extents:
+        alike[_look(extent)].append(extent)
     rejections: dict[int, Rejection] = {}
     for family in alike.values():
         if len(family) > 1 and any(one.is_image for one in family) and _make_one(family):
