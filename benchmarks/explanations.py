@@ -50,7 +50,7 @@ from groundglass.infer import (
 )
 from groundglass.infer.bundle import ENCODER, HEAD, SEGMENTER
 from groundglass.phantom import Phantom, make_phantom
-from groundglass.prepare import SquareFrame, gather, prepare, slice_positions_mm
+from groundglass.prepare import Letterbox, gather, prepare, slice_positions_mm
 
 Map = NDArray[np.float32]
 Figures = dict[str, list[float]]
@@ -132,7 +132,7 @@ def judged(networks: Networks, volume: Volume) -> tuple[str, dict[str, object]]:
     verdict = vote(
         [one.prediction for one in evidence], networks.bundle.healthy, recipe.vote_threshold
     )
-    frame = SquareFrame.of(axial.geometry, recipe.image_size)
+    frame = Letterbox.of(axial.geometry, recipe.image_size)
     place = slice_positions_mm(axial.geometry), frame.pixel_mm * frame.size
     found = {
         "label": networks.bundle.labels.index(verdict.label),
@@ -159,9 +159,9 @@ def patients(networks: Networks, count: int) -> Iterator[Patient]:
 
 
 def _lesions(phantom: Phantom, size: int) -> dict[int, NDArray[np.bool_]]:
-    frame = SquareFrame.of(phantom.volume.geometry, size)
+    frame = Letterbox.of(phantom.volume.geometry, size)
     return {
-        index: frame.into(image.astype(np.float32), 0) >= 0.5
+        index: frame.forward(image.astype(np.float32), 0) >= 0.5
         for index, image in enumerate(phantom.lesion)
     }
 

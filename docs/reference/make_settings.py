@@ -13,8 +13,8 @@ from pathlib import Path
 from groundglass.analyse.batch.analysing import BatchSettings
 from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
 from groundglass.phantom import PhantomSettings
-from groundglass.prepare import CoverageSettings, LungContext, Recipe
-from groundglass.prepare.between import BetweenSettings
+from groundglass.prepare import CoverageSettings, MaskCleanupSettings, Recipe
+from groundglass.prepare.mask_interpolation import MaskInterpolationSettings
 from groundglass.read.candidates import SelectionSettings
 from groundglass.read.dicom.stacks.grid import AssemblySettings
 from groundglass.read.image_stack.stack import ImageStackSettings
@@ -40,8 +40,8 @@ _SETTINGS: tuple[tuple[type, str], ...] = (
     (AssemblySettings, "`read_volume(series, settings=…)`"),
     (ImageStackSettings, "`read_study(folder, stack=…)`, or the options of `groundglass run`"),
     (ReadLimits, "fixed: they protect the machine"),
-    (BetweenSettings, "fixed"),
-    (LungContext, "`clean_lung_mask(…, context=…)`"),
+    (MaskInterpolationSettings, "fixed"),
+    (MaskCleanupSettings, "`clean_lung_mask(…, settings=…)`"),
     (CoverageSettings, "fixed"),
     (ExplainSettings, "`Triage.load(explaining=…)`"),
     (KeySlices, "`ExplainSettings(key=…)`"),

@@ -19,7 +19,7 @@ from groundglass.explain import (
     heatmaps,
 )
 from groundglass.infer import GroupEvidence, SliceDetail
-from groundglass.prepare import SquareFrame
+from groundglass.prepare import Letterbox
 
 FEATURES, CHANNELS, SIZE, HEALTHY = 6, 4, 10, 2
 WHAT = ("CP", HeatMethod.ALL_LAYERS)
@@ -229,7 +229,7 @@ def square_heat() -> SquareHeat:
 
 
 def test_maps_are_scaled_together_and_know_their_share_in_the_lung() -> None:
-    frame = SquareFrame((40, 40), 32, (32, 32), (0, 0), 1.0)
+    frame = Letterbox((40, 40), 32, (32, 32), (0, 0), 1.0)
     lung = np.zeros((10, 40, 40), bool)
     lung[:, :20] = True
     heat = square_heat()
@@ -245,7 +245,7 @@ def test_maps_are_scaled_together_and_know_their_share_in_the_lung() -> None:
 
 
 def test_coarse_maps_cover_a_slice_that_is_not_square_from_edge_to_edge() -> None:
-    frame = SquareFrame((32, 64), 32, (16, 32), (8, 0), 2.0)
+    frame = Letterbox((32, 64), 32, (16, 32), (8, 0), 2.0)
     image = np.zeros((8, 8), np.float32)
     image[2:6] = 1.0  # the rows of the square that the slice fills
     coarse = coarse_heat(SquareHeat({}, {0: image}), "CP", frame).heat[0]

@@ -22,7 +22,7 @@ from groundglass.explain.consistency import PERTURBATIONS
 from groundglass.infer import Classifier, CpuEngine, GroupEvidence, Precision, load_bundle
 from groundglass.infer.bundle import HEAD
 from groundglass.phantom import PhantomSettings, make_phantom
-from groundglass.prepare import SquareFrame, gather, prepare, slice_positions_mm
+from groundglass.prepare import Letterbox, gather, prepare, slice_positions_mm
 
 SETTINGS = ExplainSettings(consistency_slices=2)
 
@@ -57,7 +57,7 @@ def study(bundle: Path) -> Study:
     (group,) = prepared.groups
     evidence = classifier(group, gather(group, prepared.group_images(group)))
     heat = explainer.of_group(evidence)
-    frame = SquareFrame.of(phantom.volume.geometry, size)
+    frame = Letterbox.of(phantom.volume.geometry, size)
     question = Question(
         loaded.labels.index(evidence.prediction.label),
         [heat],

@@ -1,10 +1,10 @@
-"""Volume context: the room, bowel gas and the windpipe are not lung; consolidation is."""
+"""Volume context: background air, bowel gas and the windpipe are not lung; consolidation is."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from groundglass.prepare import Recipe, SquareFrame, clean_lung_mask, lungs_on_volume
+from groundglass.prepare import Letterbox, Recipe, clean_lung_mask, lungs_on_volume
 from groundglass.prepare.intensity import segmenter_window
 
 SIZE, SLICES = 128, 20
@@ -74,7 +74,7 @@ def test_nothing_found_is_nothing() -> None:
 
 def test_a_mask_survives_the_way_to_the_volume() -> None:
     _, truth = body()
-    frame = SquareFrame((256, 256), SIZE, (SIZE, SIZE), (0, 0), 3.0)
+    frame = Letterbox((256, 256), SIZE, (SIZE, SIZE), (0, 0), 3.0)
     found = lungs_on_volume((truth * 255).astype(np.uint8), truth, frame)
     assert found.shape == (SLICES, 256, 256)
     assert np.array_equal(found[:, 1::2, 1::2] | found[:, ::2, ::2], truth)

@@ -15,7 +15,7 @@ from groundglass.errors import ReadError
 from groundglass.infer import load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import PhantomSettings, make_phantom
-from groundglass.prepare import Recipe, SquareFrame, prepare
+from groundglass.prepare import Letterbox, Recipe, prepare
 from groundglass.train import cache as cache_module
 from groundglass.train.cache import CacheSettings, PreparedCohort, prepare_cohort
 from groundglass.train.preparing import Lungs
@@ -44,8 +44,8 @@ def test_images_are_what_service_prepares_and_lesions_lie_on_them(
     case = tiny_cohort.cases[0]
     (found,) = prepared((case,), lungs, tmp_path).cases
     phantom = make_phantom(PhantomSettings(**json.loads(case.study.read_text())))
-    frame = SquareFrame.of(phantom.volume.geometry, recipe().image_size)
-    square = np.stack([frame.into(m.astype(np.float32), 0.0) > 0.5 for m in phantom.lung])
+    frame = Letterbox.of(phantom.volume.geometry, recipe().image_size)
+    square = np.stack([frame.forward(m.astype(np.float32), 0.0) > 0.5 for m in phantom.lung])
     expected = prepare(phantom.volume, square, recipe()).images
     kept = sorted(expected)
     np.testing.assert_array_equal(found.images(), np.stack([expected[k] for k in kept]))
@@ -53,7 +53,7 @@ def test_images_are_what_service_prepares_and_lesions_lie_on_them(
     assert lesion is not None
     assert lesion.shape == found.images().shape
     assert set(np.unique(lesion)) <= {0, 1}
-    true = np.stack([frame.into(phantom.lesion[k].astype(np.float32), 0.0) > 0.5 for k in kept])
+    true = np.stack([frame.forward(phantom.lesion[k].astype(np.float32), 0.0) > 0.5 for k in kept])
     np.testing.assert_array_equal(lesion.astype(bool), true)
     assert isinstance(found.images(), np.memmap)
 

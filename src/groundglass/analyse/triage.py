@@ -56,12 +56,12 @@ from groundglass.infer import (
 from groundglass.infer.bundle import DEFAULT, HEAD, SEGMENTER
 from groundglass.prepare import (
     Coverage,
+    Letterbox,
     PreparedStudy,
     Recipe,
-    SquareFrame,
     clean_lung_mask,
-    fill_between,
     gather,
+    interpolate_masks,
     lungs_on_volume,
     prepare,
     segmenter_images,
@@ -226,7 +226,7 @@ class Triage:
             return run.without_verdict(Outcome.PART_OF_LUNGS, _not_called(seen), findings)
         with run.clock.stage("explain"):
             label = explain or verdict.label
-            frame = SquareFrame.of(axial.geometry, self.bundle.recipe.image_size)
+            frame = Letterbox.of(axial.geometry, self.bundle.recipe.image_size)
             explained = self._explainer.explain(self._question(label, heats, prepared, axial))
             findings = _Findings(
                 mask=lungs.volume,
@@ -258,7 +258,7 @@ class Triage:
     def _question(
         self, label: str, heats: tuple[GroupHeat, ...], prepared: PreparedStudy, axial: Volume
     ) -> Question:
-        frame = SquareFrame.of(axial.geometry, self.bundle.recipe.image_size)
+        frame = Letterbox.of(axial.geometry, self.bundle.recipe.image_size)
         return Question(
             self.bundle.labels.index(label),
             heats,
@@ -293,10 +293,10 @@ def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFoun
     recipe : Recipe
         Window, size and threshold.
     """
-    frame = SquareFrame.of(axial.geometry, recipe.image_size)
+    frame = Letterbox.of(axial.geometry, recipe.image_size)
     images = segmenter_images(axial, recipe)
     at = slices_to_segment(len(images), axial.geometry.spacing_mm[0])
-    probability = fill_between(segmenter(images[at]), at, images, recipe)
+    probability = interpolate_masks(segmenter(images[at]), at, images, recipe)
     square = clean_lung_mask(probability, images, frame.pixel_mm, recipe)
     mask = lungs_on_volume(probability, square, frame)
     voxels = int(np.count_nonzero(mask))

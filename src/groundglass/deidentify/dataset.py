@@ -44,7 +44,11 @@ from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.deidentify.confidentiality import DUMMIES, Treatment, is_registered, treatment
 from groundglass.deidentify.pseudonyms import SiteKey
 from groundglass.errors import InputError
-from groundglass.read.dicom.own_words import MANUFACTURER, MODEL, SERIES_DESCRIPTIONS
+from groundglass.read.dicom.result_series_descriptions import (
+    MANUFACTURER,
+    MODEL,
+    SERIES_DESCRIPTIONS,
+)
 
 #: Objects whose pixels come from a tomograph, or have none. Of everything else (ultrasound,
 #: radiographs, captures, documents, drawings) the pixels or the text may show a name.

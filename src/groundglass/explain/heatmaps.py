@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from groundglass.core.result import CoarseHeat, Heatmap, HeatMethod
 from groundglass.explain.settings import KeySlices
-from groundglass.prepare import SquareFrame
+from groundglass.prepare import Letterbox
 
 Float = NDArray[np.float32]
 
@@ -65,7 +65,7 @@ def choose_key_slices(
 def heatmaps(
     heat: SquareHeat,
     what: tuple[str, HeatMethod],
-    frame: SquareFrame,
+    frame: Letterbox,
     lung: NDArray[np.bool_],
 ) -> tuple[Heatmap, ...]:
     """Maps of the key slices on the axial volume's pixels.
@@ -76,7 +76,7 @@ def heatmaps(
         On the square.
     what : tuple of str and HeatMethod
         The class argued for, and how the maps were made.
-    frame : SquareFrame
+    frame : Letterbox
         Between the networks' square and the volume's pixels.
     lung : ndarray of bool, shape (slices, rows, columns)
         Lung mask of the axial volume.
@@ -98,7 +98,7 @@ def heatmaps(
     return tuple(maps)
 
 
-def coarse_heat(heat: SquareHeat, label: str, frame: SquareFrame) -> CoarseHeat:
+def coarse_heat(heat: SquareHeat, label: str, frame: Letterbox) -> CoarseHeat:
     """Maps of all classified slices, each from edge to edge of its slice, on the same scale.
 
     Where one layer alone is hotter than the sum of all in the key slices, it is 1.
@@ -115,7 +115,7 @@ def _scale(heat: SquareHeat) -> np.float32:
     return np.float32(1.0 / heat.hottest if heat.hottest > 0 else 0.0)
 
 
-def _edge_to_edge(image: Float, frame: SquareFrame) -> Float:
+def _edge_to_edge(image: Float, frame: Letterbox) -> Float:
     """The part of a coarse map that the slice fills, on as many cells."""
     if frame.inner_shape == (frame.size, frame.size):
         return image

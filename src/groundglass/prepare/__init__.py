@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from groundglass.prepare.between import fill_between, slices_to_segment
 from groundglass.prepare.coverage import Coverage, CoverageSettings
 from groundglass.prepare.grouping import gather, group_slices, sample_positions
-from groundglass.prepare.lungs import LungContext, clean_lung_mask, lungs_on_volume
+from groundglass.prepare.letterbox import Letterbox
+from groundglass.prepare.lungs import MaskCleanupSettings, clean_lung_mask, lungs_on_volume
+from groundglass.prepare.mask_interpolation import interpolate_masks, slices_to_segment
 from groundglass.prepare.plausibility import why_not_chest_ct
 from groundglass.prepare.preparing import (
     PreparedStudy,
@@ -16,21 +17,20 @@ from groundglass.prepare.preparing import (
 )
 from groundglass.prepare.recipe import Recipe
 from groundglass.prepare.regions import Regions
-from groundglass.prepare.spatial import SquareFrame
 
 __all__ = [
     "Coverage",
     "CoverageSettings",
-    "LungContext",
+    "Letterbox",
+    "MaskCleanupSettings",
     "PreparedStudy",
     "Recipe",
     "Regions",
-    "SquareFrame",
     "classifier_image",
     "clean_lung_mask",
-    "fill_between",
     "gather",
     "group_slices",
+    "interpolate_masks",
     "lungs_on_volume",
     "prepare",
     "sample_positions",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from groundglass.core.geometry import Geometry
 from groundglass.core.result import Note, NoteKind
 from groundglass.core.volume import Volume
-from groundglass.prepare.spatial import SquareFrame
+from groundglass.prepare.letterbox import Letterbox
 
 Mask = NDArray[np.bool_]
 
@@ -128,7 +128,7 @@ class Coverage:
         """
         feet, head = end_shares(axial, square)
         edge = _at_edge(axial, lung, settings)
-        frame = SquareFrame.of(axial.geometry, square.shape[1])
+        frame = Letterbox.of(axial.geometry, square.shape[1])
         return cls(
             feet_share=feet,
             head_share=head,

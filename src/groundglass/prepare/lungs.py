@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.prepare.letterbox import Letterbox
 from groundglass.prepare.recipe import Recipe
 from groundglass.prepare.regions import Regions
-from groundglass.prepare.spatial import SquareFrame
 from groundglass.prepare.threads import for_each
 
 Byte = NDArray[np.uint8]
@@ -22,17 +22,17 @@ _AERATED_BELOW_HU = -400.0
 
 
 @dataclass(frozen=True, slots=True)
-class LungContext:
-    """Settings of the volume context.
+class MaskCleanupSettings:
+    """How the mask of a volume is cleaned of what no slice by itself can tell from lung.
 
     Parameters
     ----------
     outside_air_hu : float
-        Blurred HU under which border-connected air is the room, not lung. Lung parenchyma lies
-        above even in deep inspiration (-860 on average); only large bullae lie below, and they
-        seldom reach the edge of the image.
+        Blurred HU under which border-connected air is background air, not lung. Lung parenchyma
+        lies above even in deep inspiration (-860 on average); only large bullae lie below, and
+        they seldom reach the edge of the image.
     outside_margin_px : int
-        Pixels by which the room grows, for the partial volume at the skin.
+        Pixels by which background air grows, for the partial volume at the skin.
     smallest_share : float
         A separate region smaller than this share of the largest one is not a lung: bowel gas,
         trachea, air under the arm. A shrunken lung is seldom under a tenth of the other.
@@ -64,7 +64,7 @@ def clean_lung_mask(
     images: NDArray[np.uint8],
     pixel_mm: float,
     recipe: Recipe,
-    context: LungContext | None = None,
+    settings: MaskCleanupSettings | None = None,
 ) -> NDArray[np.bool_]:
     """Lung mask of a study from the U-Net's probabilities and the volume around them.
 
@@ -78,7 +78,7 @@ def clean_lung_mask(
         Side of a pixel in mm.
     recipe : Recipe
         Threshold and window.
-    context : LungContext, optional
+    settings : MaskCleanupSettings, optional
         Settings of the cleaning.
 
     Returns
@@ -86,31 +86,33 @@ def clean_lung_mask(
     ndarray of bool, same shape
         All False where there is no lung.
     """
-    context = context or LungContext()
+    settings = settings or MaskCleanupSettings()
     blurred = np.empty_like(images)
 
     def blur(index: int) -> None:
         cv2.GaussianBlur(images[index], (5, 5), 0, dst=blurred[index])
 
     for_each(blur, range(len(images)))
-    candidate = _candidate(probability, blurred, recipe, context)
-    return _lungs(candidate, blurred, pixel_mm, recipe, context)
+    candidate = _candidate(probability, blurred, recipe, settings)
+    return _lungs(candidate, blurred, pixel_mm, recipe, settings)
 
 
-def _candidate(probability: Byte, blurred: Byte, recipe: Recipe, context: LungContext) -> Mask:
-    """What the U-Net takes for lung, without the room and what is mostly gas or fat."""
+def _candidate(
+    probability: Byte, blurred: Byte, recipe: Recipe, settings: MaskCleanupSettings
+) -> Mask:
+    """What the U-Net takes for lung, without background air and what is mostly gas or fat."""
     least = np.uint8(round(255 * recipe.lung_threshold))
     candidate = np.empty(blurred.shape, dtype=np.bool_)
-    room_of = _room(blurred, recipe, context)
-    foreign = _foreign_greys(recipe, context)
+    air_of = _background_air(blurred, recipe, settings)
+    foreign = _foreign_greys(recipe, settings)
 
     def choose(index: int) -> None:
         np.greater(probability[index], least, out=candidate[index])
         if candidate[index].any():
-            candidate[index] &= ~room_of(index)
+            candidate[index] &= ~air_of(index)
         if candidate[index].any():
             strange = np.asarray(cv2.LUT(blurred[index], foreign), dtype=np.bool_)
-            _drop_foreign(candidate[index], strange, context)
+            _drop_foreign(candidate[index], strange, settings)
 
     for_each(choose, range(len(blurred)))
     return candidate
@@ -122,46 +124,48 @@ def _grey(hu: float, recipe: Recipe) -> int:
     return round(255 * (hu - recipe.segmenter_low_hu) / span)
 
 
-def _foreign_greys(recipe: Recipe, context: LungContext) -> Byte:
+def _foreign_greys(recipe: Recipe, settings: MaskCleanupSettings) -> Byte:
     """For each blurred grey 1 where it is that of gas or fat, shape (256,)."""
     grey = np.arange(256)
-    low, high = (_grey(hu, recipe) for hu in context.fat_hu)
-    gas = grey < _grey(context.gas_below_hu, recipe)
+    low, high = (_grey(hu, recipe) for hu in settings.fat_hu)
+    gas = grey < _grey(settings.gas_below_hu, recipe)
     return (gas | ((grey > low) & (grey < high))).astype(np.uint8)
 
 
-def _aerated_greys(recipe: Recipe, context: LungContext) -> Byte:
+def _aerated_greys(recipe: Recipe, settings: MaskCleanupSettings) -> Byte:
     """For each blurred grey 1 where it is thin but no gas, shape (256,)."""
     grey = np.arange(256)
     thin = grey < _grey(_AERATED_BELOW_HU, recipe)
-    return (thin & (grey >= _grey(context.gas_below_hu, recipe))).astype(np.uint8)
+    return (thin & (grey >= _grey(settings.gas_below_hu, recipe))).astype(np.uint8)
 
 
-def _room(blurred: Byte, recipe: Recipe, context: LungContext) -> Callable[[int], Mask]:
+def _background_air(
+    blurred: Byte, recipe: Recipe, settings: MaskCleanupSettings
+) -> Callable[[int], Mask]:
     """Air outside the body: as thin as air and connected to the edge of the images in 3-D.
 
     Returns
     -------
     callable
-        Gives the room in one slice.
+        Gives that in one slice.
     """
-    thin = _grey(context.outside_air_hu, recipe)
+    thin = _grey(settings.outside_air_hu, recipe)
     regions = Regions.of(lambda index: blurred[index] < thin, blurred.shape)
     touches = np.zeros(len(regions.region), dtype=np.bool_)
     for index, labels in enumerate(regions.labels):
         edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
         touches[regions.region[regions.first[index] + np.unique(edge)]] = True
-    side = 2 * context.outside_margin_px + 1
+    side = 2 * settings.outside_margin_px + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
-    def room_of(index: int) -> Mask:
-        room = regions.where(touches, index)
-        return np.asarray(cv2.dilate(room.view(np.uint8), kernel)).view(np.bool_)
+    def air_of(index: int) -> Mask:
+        air = regions.where(touches, index)
+        return np.asarray(cv2.dilate(air.view(np.uint8), kernel)).view(np.bool_)
 
-    return room_of
+    return air_of
 
 
-def _drop_foreign(candidate: Mask, foreign: Mask, context: LungContext) -> None:
+def _drop_foreign(candidate: Mask, foreign: Mask, settings: MaskCleanupSettings) -> None:
     """Remove the regions of one slice that are mostly gas or fat, in place."""
     box = _box(candidate)
     part = candidate[box]
@@ -169,27 +173,27 @@ def _drop_foreign(candidate: Mask, foreign: Mask, context: LungContext) -> None:
     count, regions = cv2.connectedComponents(image, connectivity=4)
     size = np.bincount(regions.ravel(), minlength=count)
     strange = np.bincount(regions[foreign[box]], minlength=count)
-    drop = strange > context.largest_foreign_share * size
+    drop = strange > settings.largest_foreign_share * size
     drop[0] = False
     if drop.any():
         part[drop[regions]] = False
 
 
 def _lungs(
-    candidate: Mask, blurred: Byte, pixel_mm: float, recipe: Recipe, context: LungContext
+    candidate: Mask, blurred: Byte, pixel_mm: float, recipe: Recipe, settings: MaskCleanupSettings
 ) -> Mask:
     """The connected regions that hold air like a lung and are not small beside the largest.
 
     Small holes of their slices are filled.
     """
-    largest_px = context.smallest_hole_mm2 / pixel_mm**2
+    largest_px = settings.smallest_hole_mm2 / pixel_mm**2
     mask = np.zeros_like(candidate)
     somewhere: Mask = np.any(candidate, axis=0)
     if not somewhere.any():
         return mask
     box = _box(somewhere, margin=1 + int(np.sqrt(largest_px)))
     parts = np.ascontiguousarray(candidate[:, *box])
-    aerated = _aerated_greys(recipe, context)
+    aerated = _aerated_greys(recipe, settings)
     regions = Regions.of(lambda index: parts[index], parts.shape)
     size, air = np.zeros((2, len(regions.region)))
 
@@ -203,9 +207,9 @@ def _lungs(
 
     for_each(measure, range(len(parts)))
     total = regions.total(size)
-    total[regions.total(air) < context.least_aerated_share * total] = 0
+    total[regions.total(air) < settings.least_aerated_share * total] = 0
     total[0] = 0
-    keep = total >= max(1.0, context.smallest_share * total.max())
+    keep = total >= max(1.0, settings.smallest_share * total.max())
 
     def finish(index: int) -> None:
         lung = regions.where(keep, index)
@@ -237,7 +241,7 @@ def _fill_small_holes(mask: Mask, largest_px: float) -> None:
 
 
 def lungs_on_volume(
-    probability: NDArray[np.uint8], square: NDArray[np.bool_], frame: SquareFrame
+    probability: NDArray[np.uint8], square: NDArray[np.bool_], frame: Letterbox
 ) -> NDArray[np.bool_]:
     """The cleaned mask on the volume's own pixels, its edge where the U-Net drew it.
 
@@ -247,7 +251,7 @@ def lungs_on_volume(
         The U-Net's lung probability.
     square : ndarray of bool, same shape
         `clean_lung_mask`.
-    frame : SquareFrame
+    frame : Letterbox
         Between square and volume.
 
     Returns
@@ -263,7 +267,7 @@ def lungs_on_volume(
         # Probability decides the sub-pixel edge, the cleaned mask decides which edges exist.
         here = probability[index]
         soft = np.maximum(here, 129) * inside + np.minimum(here, 126) * rim
-        drawn = frame.back(soft) > 127
+        drawn = frame.inverse(soft) > 127
         # What lies outside is not written: memory that only reads as zero takes no room.
         box = _box(drawn)
         mask[index][box] = drawn[box]

@@ -14,8 +14,8 @@ from groundglass.core.volume import Volume
 from groundglass.prepare.elimination import eliminate
 from groundglass.prepare.grouping import group_slices
 from groundglass.prepare.intensity import lung_window, segmenter_window
+from groundglass.prepare.letterbox import Letterbox
 from groundglass.prepare.recipe import Recipe
-from groundglass.prepare.spatial import SquareFrame
 from groundglass.prepare.threads import for_each
 
 #: HU of what a slice does not cover in the square, and of air.
@@ -59,12 +59,12 @@ def segmenter_images(volume: Volume, recipe: Recipe) -> NDArray[np.uint8]:
     -------
     ndarray of uint8, shape (slices, size, size)
     """
-    frame = SquareFrame.of(volume.geometry, recipe.image_size)
+    frame = Letterbox.of(volume.geometry, recipe.image_size)
     size = recipe.image_size
     images = np.empty((len(volume.hu), size, size), dtype=np.uint8)
 
     def see(index: int) -> None:
-        images[index] = segmenter_window(frame.into(volume.hu[index], _AIR_HU), recipe)
+        images[index] = segmenter_window(frame.forward(volume.hu[index], _AIR_HU), recipe)
 
     for_each(see, range(len(volume.hu)))
     return images
@@ -73,7 +73,7 @@ def segmenter_images(volume: Volume, recipe: Recipe) -> NDArray[np.uint8]:
 def classifier_image(
     hu: NDArray[np.int16] | NDArray[np.float32],
     lung: NDArray[np.bool_],
-    frame: SquareFrame,
+    frame: Letterbox,
     recipe: Recipe,
 ) -> NDArray[np.uint8]:
     """One slice as the classifier sees it: windowed, equalised, in the square, lungs only.
@@ -84,7 +84,7 @@ def classifier_image(
         One axial slice in HU.
     lung : ndarray of bool, shape (size, size)
         Lung mask of the slice on the square.
-    frame : SquareFrame
+    frame : Letterbox
         Where the slice lies in the square.
     recipe : Recipe
         Every setting.
@@ -93,7 +93,7 @@ def classifier_image(
     -------
     ndarray of uint8, shape (size, size)
     """
-    image = frame.into(lung_window(hu, recipe), 0)
+    image = frame.forward(lung_window(hu, recipe), 0)
     side = 2 * recipe.mask_margin_px + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     seen = cv2.dilate(lung.astype(np.uint8), kernel)
@@ -116,7 +116,7 @@ def prepare(volume: Volume, lung: NDArray[np.bool_], recipe: Recipe) -> Prepared
     -------
     PreparedStudy
     """
-    frame = SquareFrame.of(volume.geometry, recipe.image_size)
+    frame = Letterbox.of(volume.geometry, recipe.image_size)
     area_mm2 = np.count_nonzero(lung, axis=(1, 2)) * frame.pixel_mm**2
     records = eliminate(area_mm2, slice_positions_mm(volume.geometry), recipe)
     kept = [record.index for record in records if record.fate is SliceFate.KEPT]

@@ -13,15 +13,7 @@ from groundglass.core.geometry import Geometry
 from groundglass.core.study import Series, SourceKind
 from groundglass.errors import AssemblyError, ReadError
 from groundglass.read.assembly import problem_with_units
-from groundglass.read.dicom.content import lung_height_mm
-from groundglass.read.dicom.frames import Frame, frames_in, slice_normal
-from groundglass.read.dicom.reconstructions import (
-    computed_images,
-    why_no_reconstruction,
-    why_not_ct,
-)
-from groundglass.read.dicom.stacks.grid import AssemblySettings, lay_out
-from groundglass.read.dicom.wording import (
+from groundglass.read.dicom.description_terms import (
     Kernel,
     Region,
     computed_by_text,
@@ -30,6 +22,14 @@ from groundglass.read.dicom.wording import (
     region_of,
     unusual_state,
 )
+from groundglass.read.dicom.frames import Frame, frames_in, slice_normal
+from groundglass.read.dicom.lung_presence import lung_height_mm
+from groundglass.read.dicom.reconstructions import (
+    computed_images,
+    why_no_reconstruction,
+    why_not_ct,
+)
+from groundglass.read.dicom.stacks.grid import AssemblySettings, lay_out
 from groundglass.read.metaimage import read_metaimage_geometry
 from groundglass.read.nifti.volume import read_nifti_geometry
 
@@ -120,7 +120,7 @@ class Candidate:
     field_mm: float = 0.0
 
 
-def judge(series: Series, name: str, settings: SelectionSettings) -> Candidate | str:
+def assess_series(series: Series, name: str, settings: SelectionSettings) -> Candidate | str:
     """The stack as a candidate, or why it is none.
 
     Parameters

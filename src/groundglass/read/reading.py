@@ -17,7 +17,7 @@ from groundglass.read.dicom.dataset import looks_like_dicom
 from groundglass.read.dicom.header import FIRST_LOOK, read_header
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 from groundglass.read.dicom.reconstructions import is_ct_class
-from groundglass.read.dicom.stacks.twins import drop_twins
+from groundglass.read.dicom.stacks.duplicates import drop_duplicates
 from groundglass.read.image_stack.pictures import IMAGE_SUFFIXES, is_picture
 from groundglass.read.image_stack.stack import ImageStackSettings, read_stack_header
 from groundglass.read.metaimage import is_metaimage, read_metaimage_header
@@ -112,8 +112,8 @@ def read_entries(
             if isinstance(read, ReadError)
         ]
         with FrameReader() as reader:
-            kept, twins = drop_twins(instances, reader)
-        rejected += twins
+            kept, duplicates = drop_duplicates(instances, reader)
+        rejected += duplicates
         rejected = without_voxel_files(rejected, kept, entries)
         series = _sort_into_series(kept)
         stacked, refused = _stack_images(entries, found, stack, sources)

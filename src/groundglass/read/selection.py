@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 from groundglass.core.study import Instance, Rejection, Series, Study
 from groundglass.errors import AssemblyError, InputError, NoChestCT
-from groundglass.read.candidates import Candidate, SelectionSettings, judge
+from groundglass.read.candidates import Candidate, SelectionSettings, assess_series
+from groundglass.read.dicom.description_terms import Kernel, Region
 from groundglass.read.dicom.frames import frames_in
 from groundglass.read.dicom.patients import refuse_mixed_patients
 from groundglass.read.dicom.stacks.splitting import split_stacks
 from groundglass.read.dicom.stacks.wholes import NamedStack, whole_stacks
-from groundglass.read.dicom.wording import Kernel, Region
 
 _DEFAULT = SelectionSettings()
 #: Limits in mm between classes of slice thickness: for pneumonia 1 mm is no better than 1.25 mm.
@@ -118,7 +118,7 @@ def select_chest_ct(study: Study, *, settings: SelectionSettings = _DEFAULT) -> 
     torn = len(rejected)
     candidates: list[Candidate] = []
     for stack in whole:
-        judged = judge(stack.series, stack.name, settings)
+        judged = assess_series(stack.series, stack.name, settings)
         if isinstance(judged, str):
             rejected.append(Rejection(stack.name, judged))
         else:

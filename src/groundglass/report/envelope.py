@@ -22,7 +22,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from groundglass.core.quiet import quietly
 from groundglass.read.dicom.identification import PATIENT_AND_STUDY
-from groundglass.read.dicom.own_words import MANUFACTURER, MODEL
+from groundglass.read.dicom.result_series_descriptions import MANUFACTURER, MODEL
 from groundglass.report.encoding import PIXEL_DATA, file_bytes
 from groundglass.report.identity import (
     SERIES_DESCRIPTION,

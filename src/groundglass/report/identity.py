@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from groundglass.core.result import TriageResult
-from groundglass.read.dicom import own_words
+from groundglass.read.dicom import result_series_descriptions
 
 #: Never changes: every UID ever given hangs on it.
 _NAMESPACE = uuid.UUID("6b1f7d0e-9c53-5a1b-8d44-3c0d5e1f7a92")
@@ -40,11 +40,11 @@ SERIES_NUMBER = {
 }
 #: Series Description of each kind.
 SERIES_DESCRIPTION = {
-    ResultKind.CAPTURE: own_words.CAPTURES,
-    ResultKind.REPORT: own_words.MEASUREMENTS,
-    ResultKind.SEGMENTATION: own_words.LUNGS,
-    ResultKind.SALIENCY: own_words.HEAT_MAP,
-    ResultKind.KEY_OBJECTS: own_words.KEY_SLICES,
+    ResultKind.CAPTURE: result_series_descriptions.CAPTURES,
+    ResultKind.REPORT: result_series_descriptions.MEASUREMENTS,
+    ResultKind.SEGMENTATION: result_series_descriptions.LUNGS,
+    ResultKind.SALIENCY: result_series_descriptions.HEAT_MAP,
+    ResultKind.KEY_OBJECTS: result_series_descriptions.KEY_SLICES,
 }
 
 

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import SegmentationStorage
 
-from groundglass.read.dicom.own_words import MODEL
+from groundglass.read.dicom.result_series_descriptions import MODEL
 from groundglass.report import codes
 from groundglass.report.envelope import DicomObject, Envelope
 from groundglass.report.frames import FrameContent, put_frames

@@ -36,7 +36,7 @@ from groundglass.core.result import (
     TriageResult,
     Verdict,
 )
-from groundglass.read.dicom.own_words import MODEL
+from groundglass.read.dicom.result_series_descriptions import MODEL
 from groundglass.report import codes
 from groundglass.report.documents import document
 from groundglass.report.envelope import DicomObject, Envelope

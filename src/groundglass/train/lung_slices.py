@@ -18,7 +18,7 @@ from groundglass.cohort import Case, StudyKind, open_study, study_kind
 from groundglass.cohort.phantoms import read_phantom_settings
 from groundglass.errors import GroundglassError, InputError
 from groundglass.phantom import training_slices
-from groundglass.prepare import Recipe, SquareFrame
+from groundglass.prepare import Letterbox, Recipe
 from groundglass.read import read_study, read_volume, select_chest_ct
 from groundglass.train.cache import CacheSettings, Progress, SetAside, reason_of
 from groundglass.train.lung_masks import read_annotated_slice
@@ -162,7 +162,7 @@ def _slice(job: _Job) -> _Pair:
     side = max(rows, columns)
     inner = (max(1, round(job.size * rows / side)), max(1, round(job.size * columns / side)))
     offset = ((job.size - inner[0]) // 2, (job.size - inner[1]) // 2)
-    frame = SquareFrame((rows, columns), job.size, inner, offset, 1.0)
+    frame = Letterbox((rows, columns), job.size, inner, offset, 1.0)
     return _squared(found.hu[None], found.lung[None], frame)
 
 
@@ -178,13 +178,13 @@ def _study(job: _Job) -> _Pair:
         )
     count = min(job.per_study, len(volume.hu))
     chosen = ((np.arange(count) + 0.5) * len(volume.hu) / count).astype(int)
-    frame = SquareFrame.of(volume.geometry, job.size)
+    frame = Letterbox.of(volume.geometry, job.size)
     return _squared(volume.hu[chosen], mask.hu[chosen] > 0, frame)
 
 
-def _squared(hu: NDArray[np.int16], lung: NDArray[np.bool_], frame: SquareFrame) -> _Pair:
-    square = [np.rint(frame.into(one, _AIR_HU)).astype(np.int16) for one in hu]
-    masks = [frame.into(one.astype(np.float32), 0.0) > 0.5 for one in lung]
+def _squared(hu: NDArray[np.int16], lung: NDArray[np.bool_], frame: Letterbox) -> _Pair:
+    square = [np.rint(frame.forward(one, _AIR_HU)).astype(np.int16) for one in hu]
+    masks = [frame.forward(one.astype(np.float32), 0.0) > 0.5 for one in lung]
     return np.stack(square), np.stack(masks)
 
 

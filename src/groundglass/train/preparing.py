@@ -20,9 +20,9 @@ from groundglass.infer import CpuEngine, Precision, Segmenter
 from groundglass.infer.bundle import sha256_of
 from groundglass.phantom import Phantom, make_phantom
 from groundglass.prepare import (
+    Letterbox,
     PreparedStudy,
     Recipe,
-    SquareFrame,
     classifier_image,
     prepare,
     why_not_chest_ct,
@@ -134,7 +134,7 @@ def _prepare_phantom(
     phantom: Phantom, lungs: Lungs, recipe: Recipe
 ) -> tuple[NDArray[np.uint8], Masks]:
     """Images and lesions of a made patient; its volume is axial already."""
-    frame = SquareFrame.of(phantom.volume.geometry, recipe.image_size)
+    frame = Letterbox.of(phantom.volume.geometry, recipe.image_size)
     if lungs.true_lungs:
         square = np.stack([_into(mask, frame) for mask in phantom.lung]).astype(np.bool_)
         volume_ml = int(np.count_nonzero(phantom.lung)) * phantom.volume.geometry.voxel_ml
@@ -196,15 +196,15 @@ def _laid(case: Case) -> LesionSettings | None:
 
 
 def _lay(found: RealSlice, laid: LesionSettings, recipe: Recipe) -> tuple[NDArray[np.uint8], Masks]:
-    lung = found.frame.back(found.lung.astype(np.float32)) > 0.5
+    lung = found.frame.inverse(found.lung.astype(np.float32)) > 0.5
     hu, lesion = lay_lesions(found.hu, lung, laid)
     image = classifier_image(hu, found.lung, found.frame, recipe)
     return image[None], _into(lesion, found.frame)[None]
 
 
-def _into(mask: NDArray[np.bool_], frame: SquareFrame) -> Masks:
+def _into(mask: NDArray[np.bool_], frame: Letterbox) -> Masks:
     """A mask on the square: 1 where more than half of a pixel is in it."""
-    return (frame.into(mask.astype(np.float32), 0.0) > 0.5).astype(np.uint8)
+    return (frame.forward(mask.astype(np.float32), 0.0) > 0.5).astype(np.uint8)
 
 
 def _unfit(found: str, expected: str) -> InputError:

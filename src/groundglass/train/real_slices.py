@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from groundglass.errors import ReadError
 from groundglass.infer import Segmenter
-from groundglass.prepare import Recipe, SquareFrame, classifier_image, clean_lung_mask
+from groundglass.prepare import Letterbox, Recipe, classifier_image, clean_lung_mask
 from groundglass.prepare.intensity import segmenter_window
 
 Grey = NDArray[np.uint8]
@@ -43,13 +43,13 @@ class RealSlice:
         Estimated Hounsfield units.
     lung : ndarray of bool, shape (size, size)
         Lung mask on the networks' square.
-    frame : SquareFrame
+    frame : Letterbox
         Where the slice lies in it.
     """
 
     hu: NDArray[np.float32]
     lung: Mask
-    frame: SquareFrame
+    frame: Letterbox
 
 
 def prepare_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> Grey:
@@ -174,21 +174,21 @@ def _room(grey: Grey, shown: Mask, split: float) -> float | None:
     return air if air > 8 else None
 
 
-def _frame(shape: tuple[int, ...], size: int) -> SquareFrame:
+def _frame(shape: tuple[int, ...], size: int) -> Letterbox:
     rows, columns = shape
     side = max(rows, columns)
     inner = (max(1, round(size * rows / side)), max(1, round(size * columns / side)))
     offset = ((size - inner[0]) // 2, (size - inner[1]) // 2)
-    return SquareFrame((rows, columns), size, inner, offset, _USUAL_FIELD_MM / size)
+    return Letterbox((rows, columns), size, inner, offset, _USUAL_FIELD_MM / size)
 
 
 def _find_lung(
-    hu: NDArray[np.float32], frame: SquareFrame, segmenter: Segmenter, recipe: Recipe
+    hu: NDArray[np.float32], frame: Letterbox, segmenter: Segmenter, recipe: Recipe
 ) -> Mask:
-    seen = segmenter_window(frame.into(hu, _AIR_HU), recipe)[None]
+    seen = segmenter_window(frame.forward(hu, _AIR_HU), recipe)[None]
     mask = clean_lung_mask(segmenter(seen), seen, frame.pixel_mm, recipe)[0]
     return np.asarray(mask, dtype=np.bool_)
 
 
-def _on_slice(lung: Mask, frame: SquareFrame) -> Mask:
-    return np.asarray(frame.back(lung.astype(np.float32)) > 0.5, dtype=np.bool_)
+def _on_slice(lung: Mask, frame: Letterbox) -> Mask:
+    return np.asarray(frame.inverse(lung.astype(np.float32)) > 0.5, dtype=np.bool_)

@@ -21,8 +21,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from groundglass.core.study import Series
 from groundglass.read import read_study
+from groundglass.read.dicom.description_terms import Region, region_of
 from groundglass.read.dicom.frames import frames_of
-from groundglass.read.dicom.wording import Region, region_of
 from made_ct import as_bytes, ct_series, enhanced_ct, thorax
 
 _LETTERS = {

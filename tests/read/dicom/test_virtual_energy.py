@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from groundglass.read import read_study, read_volume
-from groundglass.read.dicom.wording import virtual_energy
+from groundglass.read.dicom.description_terms import virtual_energy
 from made_ct import as_bytes, ct_series, enhanced_ct, thorax, write
 
 AXIAL = ("ORIGINAL", "PRIMARY", "AXIAL")

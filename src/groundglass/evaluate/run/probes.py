@@ -20,9 +20,9 @@ from groundglass.core.result import Verdict
 from groundglass.core.volume import Volume
 from groundglass.errors import SettingsError
 from groundglass.prepare import (
+    Letterbox,
     PreparedStudy,
     Recipe,
-    SquareFrame,
     classifier_image,
     prepare,
 )
@@ -197,7 +197,7 @@ class _Slice:
 
     study: ProbedStudy
     index: int
-    frame: SquareFrame
+    frame: Letterbox
 
     @property
     def lung(self) -> Lung:
@@ -240,7 +240,7 @@ def _redrawn(
     as_is: PreparedStudy, study: ProbedStudy, view: _View, settings: ProbeSettings
 ) -> PreparedStudy:
     """The study with the images of the slices that stayed drawn otherwise."""
-    frame = SquareFrame.of(study.axial.geometry, study.recipe.image_size)
+    frame = Letterbox.of(study.axial.geometry, study.recipe.image_size)
     images = {index: view(_Slice(study, index, frame), settings) for index in as_is.images}
     return replace(as_is, images=images)
 

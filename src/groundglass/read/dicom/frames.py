@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from groundglass.core.geometry import Vector
 from groundglass.core.study import Instance
-from groundglass.read.dicom.wording import virtual_energy
+from groundglass.read.dicom.description_terms import virtual_energy
 
 
 @dataclass(frozen=True, slots=True)

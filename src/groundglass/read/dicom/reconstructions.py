@@ -8,9 +8,9 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
 )
 
+from groundglass.read.dicom.description_terms import computed_by_type
 from groundglass.read.dicom.frames import Frame
 from groundglass.read.dicom.uids import named
-from groundglass.read.dicom.wording import computed_by_type
 
 _CT_CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 

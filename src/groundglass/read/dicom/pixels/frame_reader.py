@@ -27,7 +27,7 @@ from groundglass.read.dicom.pixels.codestream import (
     read_jpeg2000,
     read_jpeg_ls,
 )
-from groundglass.read.dicom.pixels.fragments import Fragments, list_fragments
+from groundglass.read.dicom.pixels.encapsulated_frames import Fragments, list_fragments
 from groundglass.read.dicom.pixels.layout import (
     JPEG,
     JPEG_2000,

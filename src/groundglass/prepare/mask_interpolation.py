@@ -21,7 +21,7 @@ Byte = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class BetweenSettings:
+class MaskInterpolationSettings:
     """How slices are left to their neighbours.
 
     Parameters
@@ -42,11 +42,11 @@ class BetweenSettings:
     noise_hu: float = 25.0
 
 
-BETWEEN = BetweenSettings()
+MASK_INTERPOLATION = MaskInterpolationSettings()
 
 
 def slices_to_segment(
-    count: int, spacing_mm: float, settings: BetweenSettings = BETWEEN
+    count: int, spacing_mm: float, settings: MaskInterpolationSettings = MASK_INTERPOLATION
 ) -> NDArray[np.intp]:
     """Which slices the U-Net has to see: evenly spread, the first and the last among them.
 
@@ -56,7 +56,7 @@ def slices_to_segment(
         Slices of the volume.
     spacing_mm : float
         Between their centres.
-    settings : BetweenSettings, optional
+    settings : MaskInterpolationSettings, optional
         How far apart.
 
     Returns
@@ -70,12 +70,12 @@ def slices_to_segment(
     return np.union1d(np.arange(0, count, step), [count - 1]).astype(np.intp)
 
 
-def fill_between(
+def interpolate_masks(
     segmented: Byte,
     at: NDArray[np.intp],
     images: Byte,
     recipe: Recipe,
-    settings: BetweenSettings = BETWEEN,
+    settings: MaskInterpolationSettings = MASK_INTERPOLATION,
 ) -> Byte:
     """Probability of every slice from that of some.
 
@@ -89,7 +89,7 @@ def fill_between(
         What the U-Net sees of every slice (`segmenter_images`).
     recipe : Recipe
         The images' window.
-    settings : BetweenSettings, optional
+    settings : MaskInterpolationSettings, optional
         What is noise.
 
     Returns

@@ -13,7 +13,7 @@ from groundglass.core.geometry import Geometry
 
 
 @dataclass(frozen=True, slots=True)
-class SquareFrame:
+class Letterbox:
     """Fits a slice into a square without changing its proportions.
 
     The longer side in mm fills the square; the shorter one is centred. Pixels that are not square
@@ -40,7 +40,7 @@ class SquareFrame:
     pixel_mm: float
 
     @classmethod
-    def of(cls, geometry: Geometry, size: int) -> SquareFrame:
+    def of(cls, geometry: Geometry, size: int) -> Letterbox:
         """The frame for a volume's slices."""
         rows, columns = geometry.shape[1:]
         height_mm, width_mm = rows * geometry.spacing_mm[1], columns * geometry.spacing_mm[2]
@@ -52,7 +52,7 @@ class SquareFrame:
         offset = ((size - inner[0]) // 2, (size - inner[1]) // 2)
         return cls((rows, columns), size, inner, offset, side_mm / size)
 
-    def into(self, image: NDArray[Any], fill: float) -> NDArray[Any]:
+    def forward(self, image: NDArray[Any], fill: float) -> NDArray[Any]:
         """A slice in the square; what it does not cover is `fill`. Shrinks by area averaging."""
         rows, columns = self.inner_shape
         shrinks = rows <= self.source_shape[0] and columns <= self.source_shape[1]
@@ -68,7 +68,7 @@ class SquareFrame:
         square[self.window] = inner
         return square
 
-    def back(self, square: NDArray[Any]) -> NDArray[Any]:
+    def inverse(self, square: NDArray[Any]) -> NDArray[Any]:
         """A map on the square back on the slice's own pixels, linearly interpolated.
 
         Parameters
@@ -97,7 +97,7 @@ class SquareFrame:
         ndarray of float32, shape `source_shape`
         """
         square = cv2.resize(grid, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(np.clip(self.back(square), 0.0, None), dtype=np.float32)
+        return np.asarray(np.clip(self.inverse(square), 0.0, None), dtype=np.float32)
 
     @property
     def window(self) -> tuple[slice, slice]:

@@ -9,9 +9,9 @@ from groundglass.analyse.triage import find_lungs
 from groundglass.infer import CpuEngine, Precision, Segmenter, load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import Phantom, PhantomSettings, make_phantom
-from groundglass.prepare import Recipe, fill_between, slices_to_segment
-from groundglass.prepare.between import BetweenSettings
+from groundglass.prepare import Recipe, interpolate_masks, slices_to_segment
 from groundglass.prepare.intensity import segmenter_window
+from groundglass.prepare.mask_interpolation import MaskInterpolationSettings
 
 SIZE, SLICES = 96, 13
 AT = np.array([0, 4, 8, 12])
@@ -33,10 +33,25 @@ def test_thick_slices_are_all_segmented_and_thin_ones_every_4_mm() -> None:
 
 
 def test_settings_say_how_far_apart() -> None:
-    assert slices_to_segment(7, 1.0, BetweenSettings(apart_mm=2.0)).tolist() == [0, 2, 4, 6]
-    assert slices_to_segment(4, 1.4, BetweenSettings(apart_mm=1.0)).tolist() == [0, 1, 2, 3]
-    assert slices_to_segment(4, 2.0, BetweenSettings(thin_mm=3.0)).tolist() == [0, 2, 3]
-    assert slices_to_segment(4, 3.1, BetweenSettings(thin_mm=3.0)).tolist() == [0, 1, 2, 3]
+    assert slices_to_segment(7, 1.0, MaskInterpolationSettings(apart_mm=2.0)).tolist() == [
+        0,
+        2,
+        4,
+        6,
+    ]
+    assert slices_to_segment(4, 1.4, MaskInterpolationSettings(apart_mm=1.0)).tolist() == [
+        0,
+        1,
+        2,
+        3,
+    ]
+    assert slices_to_segment(4, 2.0, MaskInterpolationSettings(thin_mm=3.0)).tolist() == [0, 2, 3]
+    assert slices_to_segment(4, 3.1, MaskInterpolationSettings(thin_mm=3.0)).tolist() == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
 @pytest.mark.parametrize("noise_hu", [25.0, 100.0])
@@ -45,8 +60,8 @@ def test_a_pixel_lies_between_by_likeness_and_nearness(noise_hu: float) -> None:
     recipe = Recipe(segmenter_low_hu=-1000, segmenter_high_hu=275)  # 5 HU a grey value
     images = np.array([20, 60, 140, 90, 200], np.uint8).reshape(5, 1, 1)
     segmented = np.array([10, 250], np.uint8).reshape(2, 1, 1)
-    settings = BetweenSettings(noise_hu=noise_hu)
-    found = fill_between(segmented, np.array([0, 4]), images, recipe, settings).ravel()
+    settings = MaskInterpolationSettings(noise_hu=noise_hu)
+    found = interpolate_masks(segmented, np.array([0, 4]), images, recipe, settings).ravel()
     assert (found[0], found[4]) == (10, 250)
     noise = noise_hu / 5
     for k in (1, 2, 3):
@@ -63,7 +78,7 @@ def test_the_image_says_where_the_edge_is() -> None:
     noise = np.random.default_rng(0).normal(0, 12, truth.shape)
     images = segmenter_window((np.where(truth, -850, 40) + noise).astype(np.float32), Recipe())
     segmented = (truth[AT] * 255).astype(np.uint8)
-    found = fill_between(segmented, AT, images, Recipe())
+    found = interpolate_masks(segmented, AT, images, Recipe())
     assert np.array_equal(found > 127, truth)
     assert np.array_equal(found[AT], segmented)
 
@@ -72,13 +87,13 @@ def test_where_the_image_does_not_tell_nearness_does() -> None:
     """Consolidation against the chest wall: grey in grey."""
     images = np.full((SLICES, SIZE, SIZE), 180, dtype=np.uint8)
     segmented = np.stack([disc(20), disc(30), disc(30), disc(30)]).astype(np.uint8) * 255
-    found = fill_between(segmented, AT, images, Recipe())
+    found = interpolate_masks(segmented, AT, images, Recipe())
     assert [int(found[k, 48, 48 + 25]) for k in range(5)] == [0, 64, 128, 191, 255]
 
 
 def test_all_slices_segmented_is_all_there_is() -> None:
     segmented = np.random.default_rng(1).integers(0, 256, (4, 8, 8), dtype=np.uint8)
-    found = fill_between(segmented, np.arange(4), np.zeros((4, 8, 8), np.uint8), Recipe())
+    found = interpolate_masks(segmented, np.arange(4), np.zeros((4, 8, 8), np.uint8), Recipe())
     assert np.array_equal(found, segmented)
 
 

@@ -22,7 +22,7 @@ _SAME = (
 )  # fmt: skip
 
 
-def drop_twins(
+def drop_duplicates(
     instances: Sequence[tuple[str, Instance]], reader: FrameReader
 ) -> tuple[list[Instance], list[Rejection]]:
     """Each SOP Instance once (PS3.3 C.12.1: the UID identifies it for ever).
@@ -35,7 +35,7 @@ def drop_twins(
     instances : sequence of (str, Instance)
         With the name messages use, sorted by it.
     reader : FrameReader
-        Reads the pixels of twins, to compare them.
+        Reads the pixels of duplicates, to compare them.
     """
     by_uid: defaultdict[object, list[tuple[str, Instance]]] = defaultdict(list)
     for name, instance in instances:
