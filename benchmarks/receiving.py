@@ -81,7 +81,7 @@ def _serve_pynetdicom(folder: Path, port: int) -> None:
     """The acceptor of pynetdicom at its best: not decoded, not logged, sent at once."""
     from pynetdicom import AE, _config, evt  # noqa: PLC0415
 
-    from groundglass.node.dimse.offers import IMAGE_SYNTAXES, TAKEN_CLASSES  # noqa: PLC0415
+    from groundglass.node.dimse.presentation_contexts import IMAGE_SYNTAXES, TAKEN_CLASSES  # noqa: PLC0415
 
     _config.LOG_HANDLER_LEVEL = "none"
 

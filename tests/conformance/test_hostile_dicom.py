@@ -240,7 +240,7 @@ def test_mutants_of_every_container(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_ten_thousand_mutants(folder: Path, name: str) -> None:
-    """Together with the others of its kind: 10 000 and more."""
+    """GroupCommit with the others of its kind: 10 000 and more."""
     each = -(-10_000 // len(WHOLE))
     for start in range(1_000, 1_000 + each, 50):
         for path in folder.glob("?????.*"):

@@ -18,7 +18,7 @@ from groundglass.node.outbound.delivery import Courier
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import JobSettings
 from groundglass.node.settings.rules import Rules
-from groundglass.node.worker.loop import Workbench, Worker, WorkerSettings
+from groundglass.node.worker.loop import Worker, WorkerContext, WorkerSettings
 from made_work import eventually
 from node.job_twins import MemoryPacs, SetClock, StubAnalyser
 
@@ -123,13 +123,13 @@ def analyser() -> StubAnalyser:
 
 
 @pytest.fixture
-def bench(quick_jobs: JobStore, spool: Spool, pacs: MemoryPacs) -> Workbench:
+def context(quick_jobs: JobStore, spool: Spool, pacs: MemoryPacs) -> WorkerContext:
     """What a worker works with, one PACS to deliver to."""
     metrics = Metrics(quick_jobs, spool)
     courier = Courier({pacs.name: pacs}, quick_jobs, metrics)
-    return Workbench(spool, quick_jobs, Rules((), (pacs.name,)), courier, metrics)
+    return WorkerContext(spool, quick_jobs, Rules((), (pacs.name,)), courier, metrics)
 
 
 @pytest.fixture
-def worker(bench: Workbench, analyser: StubAnalyser) -> Worker:
-    return Worker("w1", bench, analyser, WorkerSettings())
+def worker(context: WorkerContext, analyser: StubAnalyser) -> Worker:
+    return Worker("w1", context, analyser, WorkerSettings())

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ComprehensiveSRStorage, CTImageStorage, SecondaryCaptureImageStorage
 from pynetdicom import AE, evt
 
-from groundglass.node.dimse.offers import (
+from groundglass.node.dimse.presentation_contexts import (
     IMAGE_SYNTAXES,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,

@@ -12,7 +12,7 @@ from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import JobSettings
 from groundglass.node.settings.rules import Rules
 from groundglass.node.worker.analyser import Analysis, Work
-from groundglass.node.worker.loop import Workbench, Worker, WorkerSettings
+from groundglass.node.worker.loop import Worker, WorkerContext, WorkerSettings
 from node.job_twins import FolderPacs, SlowAnalyser
 
 #: Kills are no failures of the study here: it must not become a dead letter.
@@ -43,6 +43,6 @@ def work(url: str, root: Path, inbox: Path, name: str) -> None:
     spool, jobs = Spool(root, SpoolSettings(0)), JobStore(url, PATIENT)
     metrics = Metrics(jobs, spool)
     courier = Courier({"inbox": FolderPacs(inbox)}, jobs, metrics)
-    bench = Workbench(spool, jobs, Rules((), ("inbox",)), courier, metrics)
+    context = WorkerContext(spool, jobs, Rules((), ("inbox",)), courier, metrics)
     quick = WorkerSettings(lease_s=1.0, poll_s=0.02)
-    Worker(name, bench, HangsOnce(root), quick).run(threading.Event())
+    Worker(name, context, HangsOnce(root), quick).run(threading.Event())

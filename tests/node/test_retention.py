@@ -99,24 +99,24 @@ def test_a_purged_study_that_comes_again_is_whole(
 ) -> None:
     finish(spool, quick_jobs, "1.1")
     retention.purge("1.1")
-    booking = quick_jobs.arrived(spool.store("1.1", "1.1.1", b"1.1"), FROM_CT)
-    assert (booking.new, booking.revision) == (True, 1)
-    (file,) = quick_jobs.files_of(quick_jobs.get(booking.job_id))
+    receipt = quick_jobs.arrived(spool.store("1.1", "1.1.1", b"1.1"), FROM_CT)
+    assert (receipt.new, receipt.revision) == (True, 1)
+    (file,) = quick_jobs.files_of(quick_jobs.get(receipt.job_id))
     assert (spool.root / file).read_bytes() == b"1.1"
 
 
-def test_strays_go_a_day_later_and_only_strays(
+def test_orphans_go_a_day_later_and_only_orphans(
     spool: Spool, quick_jobs: JobStore, retention: Retention
 ) -> None:
     known = spool.store("1.1", "1.1.1", b"known")
     quick_jobs.arrived(known, FROM_CT)
-    stray, fresh = spool.store("1.1", "1.1.2", b"stray"), spool.store("1.1", "1.1.3", b"fresh")
+    orphan, fresh = spool.store("1.1", "1.1.2", b"orphan"), spool.store("1.1", "1.1.3", b"fresh")
     half: Path = spool.root / "incoming" / "half.part"
     half.write_bytes(b"half")
-    for path in (half, spool.root / known.file, spool.root / stray.file):
+    for path in (half, spool.root / known.file, spool.root / orphan.file):
         os.utime(path, (0, 0))
-    assert retention.clear_strays() == 2
-    there = [(spool.root / one.file).exists() for one in (known, stray, fresh)]
+    assert retention.clear_orphans() == 2
+    there = [(spool.root / one.file).exists() for one in (known, orphan, fresh)]
     assert there == [True, False, True]
     assert not half.exists()
 

@@ -18,8 +18,8 @@ from dicom_judges import dciodvfy, dsrdump
 from groundglass.node.assembled import Node
 from groundglass.node.dimse.clients import ClientSettings
 from groundglass.node.dimse.listener import ListenerSettings
-from groundglass.node.dimse.offers import RESULT_CLASSES
 from groundglass.node.dimse.peers import Peer
+from groundglass.node.dimse.presentation_contexts import RESULT_CLASSES
 from groundglass.node.dimse.send import send
 from groundglass.node.health import HttpSettings
 from groundglass.node.inbound.spool import SpoolSettings

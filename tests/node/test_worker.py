@@ -14,29 +14,29 @@ from groundglass.errors import SettingsError
 from groundglass.node.logs import JsonLines
 from groundglass.node.outbound.delivery import FileStatus
 from groundglass.node.queue.states import Job, State
-from groundglass.node.worker.loop import Workbench, Worker, WorkerSettings
+from groundglass.node.worker.loop import Worker, WorkerContext, WorkerSettings
 from made_work import eventually
 from node.job_twins import FROM_CT, MemoryPacs, SetClock, StubAnalyser
 
 
-def send(bench: Workbench, study: str = "1.2", instances: int = 3) -> None:
+def send(context: WorkerContext, study: str = "1.2", instances: int = 3) -> None:
     for number in range(instances):
-        stored = bench.spool.store(study, f"{study}.{number}", f"{study} {number}".encode())
-        bench.jobs.arrived(stored, FROM_CT)
-    bench.jobs.explicit_end(study)
+        stored = context.spool.store(study, f"{study}.{number}", f"{study} {number}".encode())
+        context.jobs.arrived(stored, FROM_CT)
+    context.jobs.explicit_end(study)
 
 
-def only(bench: Workbench) -> Job:
-    (job,) = bench.jobs.find()
+def only(context: WorkerContext) -> Job:
+    (job,) = context.jobs.find()
     return job
 
 
 def test_a_study_is_analysed_and_its_report_delivered(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser, pacs: MemoryPacs
+    context: WorkerContext, worker: Worker, analyser: StubAnalyser, pacs: MemoryPacs
 ) -> None:
-    send(bench)
+    send(context)
     assert worker.work_once()
-    job = only(bench)
+    job = only(context)
     assert (job.state, job.outcome, job.reason) == (
         State.DELIVERED,
         "verdict",
@@ -46,92 +46,104 @@ def test_a_study_is_analysed_and_its_report_delivered(
     (work,) = analyser.seen
     assert work.revision == 1
     assert not work.study.exists()  # links to the spool are of no more use
-    assert (bench.spool.root / job.report / "result.json").is_file()
+    assert (context.spool.root / job.report / "result.json").is_file()
     assert not worker.work_once()
 
 
 def test_a_study_without_a_verdict_is_delivered_too_and_refused_with_its_reason(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser, pacs: MemoryPacs
+    context: WorkerContext, worker: Worker, analyser: StubAnalyser, pacs: MemoryPacs
 ) -> None:
     analyser.outcome = Outcome.NO_LUNG
-    send(bench)
+    send(context)
     worker.work_once()
-    job = only(bench)
+    job = only(context)
     assert (job.state, job.outcome) == (State.REFUSED, "no-lung")
     assert job.reason == "because of no-lung"
     assert set(pacs.kept) == {"sr.dcm", "capture.dcm"}
 
 
 def test_a_late_instance_gives_a_second_report_of_all_of_them(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser, pacs: MemoryPacs
+    context: WorkerContext, worker: Worker, analyser: StubAnalyser, pacs: MemoryPacs
 ) -> None:
     seen: list[int] = []
     analyser.while_analysing = lambda: seen.append(len(list(analyser.seen[-1].study.iterdir())))
-    send(bench)
+    send(context)
     worker.work_once()
     first = pacs.kept["sr.dcm"]
-    bench.jobs.arrived(bench.spool.store("1.2", "1.2.99", b"late"), FROM_CT)
-    bench.jobs.explicit_end("1.2")
+    context.jobs.arrived(context.spool.store("1.2", "1.2.99", b"late"), FROM_CT)
+    context.jobs.explicit_end("1.2")
     worker.work_once()
     assert seen == [3, 4]
     assert analyser.seen[-1].revision == 2
     assert pacs.kept["sr.dcm"] != first
-    assert {job.state for job in bench.jobs.find()} == {State.DELIVERED}
+    assert {job.state for job in context.jobs.find()} == {State.DELIVERED}
 
 
 def test_a_failed_analysis_is_tried_again_and_leaves_one_report(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser, clock: SetClock
+    context: WorkerContext, worker: Worker, analyser: StubAnalyser, clock: SetClock
 ) -> None:
     analyser.failures = ["it broke"]
-    send(bench)
+    send(context)
     worker.work_once()
-    assert only(bench).state is State.READY
-    assert "it broke" in only(bench).reason
+    assert only(context).state is State.READY
+    assert "it broke" in only(context).reason
     clock.go(1000)
     worker.work_once()
-    job = only(bench)
+    job = only(context)
     assert job.state is State.DELIVERED
-    whole = bench.spool.job_folder("1.2", 1)
+    whole = context.spool.job_folder("1.2", 1)
     assert [path.name for path in whole.iterdir()] == ["attempt-2"]
 
 
 def test_a_study_that_always_fails_is_a_dead_letter_and_the_pacs_is_told(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser, clock: SetClock, pacs: MemoryPacs
+    context: WorkerContext,
+    worker: Worker,
+    analyser: StubAnalyser,
+    clock: SetClock,
+    pacs: MemoryPacs,
 ) -> None:
-    tries = bench.jobs.settings.analysis_tries
+    tries = context.jobs.settings.analysis_tries
     analyser.failures = ["it broke"] * tries
-    send(bench)
-    while only(bench).state is not State.FAILED:
+    send(context)
+    while only(context).state is not State.FAILED:
         assert not pacs.kept
         assert worker.work_once()
         clock.go(1000)
     assert [work.given_up for work in analyser.seen] == [*[""] * tries, "it broke"]
-    assert (only(bench).outcome, only(bench).reason) == ("given-up", "it broke")
+    assert (only(context).outcome, only(context).reason) == ("given-up", "it broke")
     assert set(pacs.kept) == {"sr.dcm", "capture.dcm"}
-    bench.jobs.retry(only(bench).id)
+    context.jobs.retry(only(context).id)
     worker.work_once()
-    assert (only(bench).state, only(bench).outcome) == (State.DELIVERED, "verdict")
+    assert (only(context).state, only(context).outcome) == (State.DELIVERED, "verdict")
 
 
 def test_a_study_of_which_nothing_can_be_told_is_a_dead_letter_too(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser, clock: SetClock, pacs: MemoryPacs
+    context: WorkerContext,
+    worker: Worker,
+    analyser: StubAnalyser,
+    clock: SetClock,
+    pacs: MemoryPacs,
 ) -> None:
     analyser.failures = ["it broke"] * 9
-    send(bench)
-    while only(bench).state is not State.FAILED:
+    send(context)
+    while only(context).state is not State.FAILED:
         assert worker.work_once()
         clock.go(1000)
-    assert "it broke" in only(bench).reason
+    assert "it broke" in only(context).reason
     assert not pacs.kept
 
 
 def test_a_pacs_that_is_down_refuses_or_warns(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser, clock: SetClock, pacs: MemoryPacs
+    context: WorkerContext,
+    worker: Worker,
+    analyser: StubAnalyser,
+    clock: SetClock,
+    pacs: MemoryPacs,
 ) -> None:
-    send(bench)
+    send(context)
     pacs.down = True
     worker.work_once()
-    assert (only(bench).state, only(bench).reason) == (
+    assert (only(context).state, only(context).reason) == (
         State.REPORTED,
         "pacs: a PACS that is down",
     )
@@ -139,38 +151,38 @@ def test_a_pacs_that_is_down_refuses_or_warns(
     pacs.statuses = {"sr.dcm": FileStatus.REFUSED, "capture.dcm": FileStatus.WARNING}
     clock.go(1000)
     worker.work_once()
-    assert only(bench).state is State.REPORTED
+    assert only(context).state is State.REPORTED
     pacs.statuses = {}
     clock.go(1000)
     worker.work_once()
-    assert only(bench).state is State.DELIVERED
+    assert only(context).state is State.DELIVERED
     assert len(analyser.seen) == 1
     assert pacs.offered == ["capture.dcm", "sr.dcm", "sr.dcm"]
 
 
 def test_a_file_taken_away_by_hand_is_a_reason_not_a_crash(
-    bench: Workbench, worker: Worker
+    context: WorkerContext, worker: Worker
 ) -> None:
-    send(bench)
-    (bench.spool.root / bench.jobs.files_of(only(bench))[0]).unlink()
+    send(context)
+    (context.spool.root / context.jobs.files_of(only(context))[0]).unlink()
     worker.work_once()
-    assert (only(bench).state, only(bench).failures) == (State.READY, 1)
-    assert os.strerror(errno.ENOENT) in only(bench).reason
+    assert (only(context).state, only(context).failures) == (State.READY, 1)
+    assert os.strerror(errno.ENOENT) in only(context).reason
 
 
 def test_a_defect_that_one_study_meets_does_not_stop_the_others(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser, caplog: pytest.LogCaptureFixture
+    context: WorkerContext, worker: Worker, analyser: StubAnalyser, caplog: pytest.LogCaptureFixture
 ) -> None:
     def break_on_the_first() -> None:
         if len(analyser.seen) == 1:
             raise KeyError("Doe^John")
 
     analyser.while_analysing = break_on_the_first
-    send(bench, "1.2")
-    send(bench, "1.3")
+    send(context, "1.2")
+    send(context, "1.3")
     assert worker.work_once()
     assert worker.work_once()
-    states = {job.study_instance_uid: job for job in bench.jobs.find()}
+    states = {job.study_instance_uid: job for job in context.jobs.find()}
     assert states["1.3"].state is State.DELIVERED
     assert (states["1.2"].state, states["1.2"].failures) == (State.READY, 1)
     assert states["1.2"].reason.startswith("KeyError, a defect")
@@ -179,78 +191,82 @@ def test_a_defect_that_one_study_meets_does_not_stop_the_others(
 
 
 def test_a_worker_whose_lease_was_taken_over_breaks_off_and_changes_nothing(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser, clock: SetClock, pacs: MemoryPacs
+    context: WorkerContext,
+    worker: Worker,
+    analyser: StubAnalyser,
+    clock: SetClock,
+    pacs: MemoryPacs,
 ) -> None:
     """The heartbeat finds out while the analysis still runs."""
-    quick = Worker("w1", bench, analyser, WorkerSettings(lease_s=0.05))
+    quick = Worker("w1", context, analyser, WorkerSettings(lease_s=0.05))
     taken: list[Job | None] = []
 
     def overtake() -> None:
         clock.go(3600)
-        taken.append(bench.jobs.lease("w2", 1e9))
+        taken.append(context.jobs.lease("w2", 1e9))
         analyser.wait_for_stop()
 
     analyser.while_analysing = overtake
-    send(bench)
+    send(context)
     assert quick.work_once()
-    assert taken == [only(bench)]
+    assert taken == [only(context)]
     assert not pacs.offered
 
 
 def test_halting_gives_a_running_analysis_back(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser
+    context: WorkerContext, worker: Worker, analyser: StubAnalyser
 ) -> None:
     analyser.while_analysing = lambda: (worker.halt(), None)[1]
-    send(bench)
+    send(context)
     worker.work_once()
-    job = only(bench)
+    job = only(context)
     assert (job.state, job.failures, job.reason) == (State.READY, 0, "the node stops")
 
 
 def test_halting_gives_a_running_delivery_back(
-    bench: Workbench, worker: Worker, analyser: StubAnalyser, pacs: MemoryPacs
+    context: WorkerContext, worker: Worker, analyser: StubAnalyser, pacs: MemoryPacs
 ) -> None:
     pacs.after_delivery = worker.halt
-    send(bench)
+    send(context)
     worker.work_once()
-    assert (only(bench).state, only(bench).failures) == (State.REPORTED, 0)
+    assert (only(context).state, only(context).failures) == (State.REPORTED, 0)
     pacs.after_delivery = lambda: None
-    Worker("w2", bench, analyser, WorkerSettings()).work_once()
-    assert only(bench).state is State.DELIVERED
+    Worker("w2", context, analyser, WorkerSettings()).work_once()
+    assert only(context).state is State.DELIVERED
     assert len(analyser.seen) == 1
 
 
 def test_running_ends_the_job_in_hand_and_closes_the_analyser(
-    bench: Workbench, analyser: StubAnalyser
+    context: WorkerContext, analyser: StubAnalyser
 ) -> None:
     stop = threading.Event()
     analyser.while_analysing = stop.set
-    worker = Worker("w1", bench, analyser, WorkerSettings(poll_s=0.01))
-    send(bench, "1.2")
-    send(bench, "1.3")
+    worker = Worker("w1", context, analyser, WorkerSettings(poll_s=0.01))
+    send(context, "1.2")
+    send(context, "1.3")
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     thread.join(30)
     assert not thread.is_alive()
     assert analyser.closed
-    assert sorted(job.state for job in bench.jobs.find()) == ["delivered", "ready"]
+    assert sorted(job.state for job in context.jobs.find()) == ["delivered", "ready"]
 
 
 def test_an_idle_worker_finds_work_that_comes_later(
-    bench: Workbench, analyser: StubAnalyser
+    context: WorkerContext, analyser: StubAnalyser
 ) -> None:
     stop = threading.Event()
-    worker = Worker("w1", bench, analyser, WorkerSettings(poll_s=0.01))
+    worker = Worker("w1", context, analyser, WorkerSettings(poll_s=0.01))
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
-    send(bench)
-    assert eventually(lambda: only(bench).state is State.DELIVERED)
+    send(context)
+    assert eventually(lambda: only(context).state is State.DELIVERED)
     stop.set()
     thread.join(30)
 
 
 def test_logs_and_metrics_say_what_happened_but_not_to_whom(
-    bench: Workbench,
+    context: WorkerContext,
     worker: Worker,
     analyser: StubAnalyser,
     caplog: pytest.LogCaptureFixture,
@@ -258,7 +274,7 @@ def test_logs_and_metrics_say_what_happened_but_not_to_whom(
 ) -> None:
     caplog.set_level("DEBUG", "groundglass.serve")
     analyser.failures = ["it broke"]
-    send(bench, "1.2.840.99999")
+    send(context, "1.2.840.99999")
     worker.work_once()
     clock.go(1000)
     worker.work_once()
@@ -266,8 +282,8 @@ def test_logs_and_metrics_say_what_happened_but_not_to_whom(
     assert events == ["analysing", "try failed", "analysing", "analysed", "delivered"]
     said = " ".join(str(record.__dict__) for record in caplog.records)
     assert "1.2.840.99999" not in said
-    assert bench.spool.pseudonyms.of("1.2.840.99999") in said
-    figures = bench.metrics.text().decode()
+    assert context.spool.pseudonyms.of("1.2.840.99999") in said
+    figures = context.metrics.text().decode()
     for line in (
         'groundglass_outcomes_total{outcome="verdict"} 1.0',
         'groundglass_failures_total{state="analysing"} 1.0',
@@ -291,15 +307,15 @@ def test_settings_without_sense_are_refused(wrong: dict[str, float]) -> None:
 
 
 def test_a_report_folder_of_a_dead_attempt_is_not_in_the_way(
-    bench: Workbench, worker: Worker, clock: SetClock
+    context: WorkerContext, worker: Worker, clock: SetClock
 ) -> None:
-    send(bench)
-    dead = bench.jobs.lease("dead", 1)
+    send(context)
+    dead = context.jobs.lease("dead", 1)
     assert dead is not None
-    half: Path = bench.spool.job_folder("1.2", 1) / "attempt-1" / "report"
+    half: Path = context.spool.job_folder("1.2", 1) / "attempt-1" / "report"
     half.mkdir(parents=True)
     (half / "half.dcm").write_text("half")
     clock.go(2)
     worker.work_once()
-    assert only(bench).state is State.DELIVERED
+    assert only(context).state is State.DELIVERED
     assert not half.exists()

@@ -121,17 +121,19 @@ def fetch_study(config: Path, study_instance_uid: str, name: str | None) -> None
         metrics = Metrics(stores.jobs, stores.spool)
         intake = Intake(stores.spool, stores.jobs, rules, metrics)
         with waiting(f"Fetching from {chosen.name}"):
-            haul = open_source(chosen).fetch(study_instance_uid, intake)
-        for reason, count in haul.passed_over.items():
+            result = open_source(chosen).fetch(study_instance_uid, intake)
+        for reason, count in result.passed_over.items():
             voice.say(f"{count} instances passed over: {reason}", "yellow")
-        if not haul.taken:
+        if not result.taken:
             raise ReadError(
                 f"no CT image of this study at {chosen.name}",
                 expected="a study with CT images",
                 action="Check the UID, and what our AE title may fetch there.",
             )
         intake.ended(study_instance_uid)
-        voice.say(f"{haul.taken} instances of the study are here; `groundglass jobs list` shows it")
+        voice.say(
+            f"{result.taken} instances of the study are here; `groundglass jobs list` shows it"
+        )
 
 
 def _source(settings: NodeSettings, name: str | None) -> SourceSettings:

@@ -34,12 +34,12 @@ from groundglass.node.retention import Retention
 from groundglass.node.settings.node import NodeSettings
 from groundglass.node.settings.rules import Rules
 from groundglass.node.worker.analyser import Analyser, AnalysisSettings, ProcessAnalyser
-from groundglass.node.worker.loop import Workbench, Worker
+from groundglass.node.worker.loop import Worker, WorkerContext
 
 _LOG = logging.getLogger(f"{LOGGER}.node")
 
 _RETENTION_EVERY_S = 60.0
-_STRAYS_EVERY_S = 86400.0
+_ORPHANS_EVERY_S = 86400.0
 #: How long threads get to see that they are to stop, once nothing holds them.
 _LAST_WAIT_S = 10.0
 
@@ -130,10 +130,10 @@ class Node:
         )
         self._retention = Retention(spool, jobs, settings.retention)
         courier = Courier(destinations, jobs, self.metrics)
-        bench = Workbench(spool, jobs, rules, courier, self.metrics)
+        context = WorkerContext(spool, jobs, rules, courier, self.metrics)
         here = f"{socket.gethostname()}:{os.getpid()}"
         self._workers = [
-            Worker(f"{here}:{n}", bench, make_analyser(settings.analysis), settings.worker)
+            Worker(f"{here}:{n}", context, make_analyser(settings.analysis), settings.worker)
             for n in range(1, settings.worker.count + 1)
         ]
         self.health = HealthServer(settings.http, self._checks(), self.metrics)
@@ -202,16 +202,16 @@ class Node:
             When we began to listen.
         """
         jobs = self.stores.jobs
-        next_retention = next_strays = time.monotonic()
+        next_retention = next_orphans = time.monotonic()
         while not self._stop.wait(self._settings.worker.poll_s):
             try:
                 jobs.complete_quiet(since)
                 if time.monotonic() >= next_retention:
                     next_retention = time.monotonic() + _RETENTION_EVERY_S
                     self._retention.sweep()
-                if time.monotonic() >= next_strays:
-                    next_strays = time.monotonic() + _STRAYS_EVERY_S
-                    self._retention.clear_strays()
+                if time.monotonic() >= next_orphans:
+                    next_orphans = time.monotonic() + _ORPHANS_EVERY_S
+                    self._retention.clear_orphans()
             except DatabaseDown as error:
                 _LOG.error("database down", extra={"fields": {"found": error.found}})
             except OSError as error:

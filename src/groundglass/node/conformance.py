@@ -17,7 +17,8 @@ from groundglass.node.dimse.associations import (
 from groundglass.node.dimse.clients import ClientSettings
 from groundglass.node.dimse.commands import Status
 from groundglass.node.dimse.listener import ListenerSettings
-from groundglass.node.dimse.offers import (
+from groundglass.node.dimse.pdus import PeerLimits
+from groundglass.node.dimse.presentation_contexts import (
     IMAGE_SYNTAXES,
     MESSAGE_SYNTAXES,
     RESULT_CLASSES,
@@ -30,7 +31,6 @@ from groundglass.node.dimse.offers import (
     VERIFICATION,
     listener_contexts,
 )
-from groundglass.node.dimse.pdus import PeerLimits
 from groundglass.node.inbound.incoming import IMPLEMENTATION_CLASS_UID
 
 _HEAD = """# DICOM conformance statement

@@ -109,20 +109,20 @@ class Retention:
         _LOG.info("study purged", extra={"fields": {"study": study, "files": len(purged.files)}})
         return True
 
-    def clear_strays(self) -> int:
+    def clear_orphans(self) -> int:
         """Delete files that were never entered, and halves of files; how many."""
         cleared = self._spool.clear_leftovers(_STRAY_S)
         before = time.time() - _STRAY_S
         for folder in (self._spool.root / "studies").glob("*/*"):
             name = folder.relative_to(self._spool.root).as_posix()
             known = self._jobs.known_files(name)
-            strays = [
+            orphans = [
                 f"{name}/{path.name}"
                 for path in folder.iterdir()
                 if f"{name}/{path.name}" not in known and path.stat().st_mtime < before
             ]
-            self._spool.remove(strays)
-            cleared += len(strays)
+            self._spool.remove(orphans)
+            cleared += len(orphans)
         if cleared:
             _LOG.warning("strays cleared", extra={"fields": {"files": cleared}})
         return cleared

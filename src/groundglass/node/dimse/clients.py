@@ -15,9 +15,9 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 
 from groundglass.errors import GroundglassError
-from groundglass.node.dimse.offers import MESSAGE_SYNTAXES, VERIFICATION
 from groundglass.node.dimse.pdus import PeerLimits
 from groundglass.node.dimse.peers import Peer, check_ae_title
+from groundglass.node.dimse.presentation_contexts import MESSAGE_SYNTAXES, VERIFICATION
 from groundglass.node.inbound.incoming import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 #: What is done when the other side sends something on an association of ours.

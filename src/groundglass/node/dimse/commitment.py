@@ -30,13 +30,13 @@ from pynetdicom.presentation import build_context, build_role
 from groundglass.node.dimse.associations import Association, Message
 from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, shown
 from groundglass.node.dimse.commands import CommandField, Status, event_report
-from groundglass.node.dimse.offers import (
+from groundglass.node.dimse.pdus import AbortReason, ProtocolBroken
+from groundglass.node.dimse.peers import KnownPeers, Peer
+from groundglass.node.dimse.presentation_contexts import (
     MESSAGE_SYNTAXES,
     STORAGE_COMMITMENT,
     STORAGE_COMMITMENT_INSTANCE,
 )
-from groundglass.node.dimse.pdus import AbortReason, ProtocolBroken
-from groundglass.node.dimse.peers import KnownPeers, Peer
 from groundglass.node.inbound.incoming import InstanceSink, is_uid
 from groundglass.node.logs import LOGGER
 

@@ -30,7 +30,6 @@ from groundglass.node.dimse.associations import (
 )
 from groundglass.node.dimse.commands import RESPONSE, CommandField, Status
 from groundglass.node.dimse.commitment import CommitmentService
-from groundglass.node.dimse.offers import listener_contexts
 from groundglass.node.dimse.pdus import (
     AbortReason,
     Connection,
@@ -40,6 +39,7 @@ from groundglass.node.dimse.pdus import (
     Stopping,
 )
 from groundglass.node.dimse.peers import KnownPeers, Peer, check_ae_title
+from groundglass.node.dimse.presentation_contexts import listener_contexts
 from groundglass.node.dimse.storing import store
 from groundglass.node.dimse.tls import TlsSettings
 from groundglass.node.inbound.incoming import InstanceSink

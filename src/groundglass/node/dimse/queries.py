@@ -9,8 +9,8 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
 from groundglass.node.dimse.clients import PeerError, shown
-from groundglass.node.dimse.offers import MESSAGE_SYNTAXES, STUDY_ROOT_FIND
 from groundglass.node.dimse.peers import Peer
+from groundglass.node.dimse.presentation_contexts import MESSAGE_SYNTAXES, STUDY_ROOT_FIND
 
 _PENDING = frozenset((0xFF00, 0xFF01))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from groundglass.node.inbound.group_commit import GroupCommit
 from groundglass.node.inbound.incoming import IncomingInstance
 from groundglass.node.inbound.spool import Spool, SpoolFull
-from groundglass.node.inbound.together import Together
 from groundglass.node.logs import LOGGER
 from groundglass.node.metrics import Metrics
 from groundglass.node.queue.jobs import JobStore
@@ -35,7 +35,7 @@ class Intake:
     def __init__(self, spool: Spool, jobs: JobStore, rules: Rules, metrics: Metrics) -> None:
         self._spool = spool
         self._jobs = jobs
-        self._enter = Together(jobs.arrived_together)
+        self._enter = GroupCommit(jobs.arrived_together)
         self._rules = rules
         self._metrics = metrics
 
@@ -56,19 +56,19 @@ class Intake:
             # Retention must not delete a file between its storing and its entry.
             with self._spool.holding(study):
                 stored = self._spool.store(study, incoming.sop_instance_uid, content)
-                booking = self._enter((stored, facts))
+                receipt = self._enter((stored, facts))
         except SpoolFull:
             self._metrics.instance("no-room")
             raise
-        self._metrics.instance("new" if booking.new else "again", stored.bytes)
-        if booking.opened:
+        self._metrics.instance("new" if receipt.new else "again", stored.bytes)
+        if receipt.opened:
             _LOG.info(
-                "study reopened" if booking.revision > 1 else "study begun",
+                "study reopened" if receipt.revision > 1 else "study begun",
                 extra={
                     "fields": {
                         "study": self._spool.pseudonyms.of(study),
-                        "revision": booking.revision,
-                        "job": booking.job_id,
+                        "revision": receipt.revision,
+                        "job": receipt.job_id,
                         "source": incoming.source_ae,
                         "priority": priority.name.lower(),
                     }

@@ -23,19 +23,19 @@ from groundglass.errors import GroundglassError, SettingsError
 from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, shown
 from groundglass.node.dimse.commands import Status
 from groundglass.node.dimse.commitment import Reference
-from groundglass.node.dimse.offers import (
+from groundglass.node.dimse.peers import Peer
+from groundglass.node.dimse.presentation_contexts import (
     IMAGE_SYNTAXES,
     MESSAGE_SYNTAXES,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
     TAKEN_CLASSES,
 )
-from groundglass.node.dimse.peers import Peer
 from groundglass.node.dimse.queries import find, find_context
 from groundglass.node.dimse.tls import TlsSettings
+from groundglass.node.inbound.importing import NO_CT, TransferResult, import_bytes, import_instance
 from groundglass.node.inbound.incoming import InstanceSink, Unfit, is_uid
 from groundglass.node.inbound.spool import SpoolFull
-from groundglass.node.inbound.taking import NO_CT, Haul, take, take_bytes
 from groundglass.node.logs import LOGGER
 from groundglass.node.outbound.dicomweb import DicomwebServer, first_value
 from groundglass.node.outbound.http import HttpAccess
@@ -183,7 +183,7 @@ class Source(Protocol):
             It cannot be asked.
         """
 
-    def fetch(self, study_instance_uid: str, sink: InstanceSink) -> Haul:
+    def fetch(self, study_instance_uid: str, sink: InstanceSink) -> TransferResult:
         """Fetch a study's CT images.
 
         Raises
@@ -229,10 +229,10 @@ class PacsSource:
             for answer in answers
         ]
 
-    def fetch(self, study_instance_uid: str, sink: InstanceSink) -> Haul:
+    def fetch(self, study_instance_uid: str, sink: InstanceSink) -> TransferResult:
         """Fetch its CT series by C-GET or C-MOVE, as the settings say; then see what is here."""
         _check_uid(study_instance_uid)
-        haul = Haul(studies={study_instance_uid})
+        result = TransferResult(studies={study_instance_uid})
         full: list[SpoolFull] = []
         moving = self._settings.method == "move"
         model = STUDY_ROOT_MOVE if moving else STUDY_ROOT_GET
@@ -240,7 +240,7 @@ class PacsSource:
             [find_context(), build_context(model, list(MESSAGE_SYNTAXES))]
             + ([] if moving else _storage_contexts()),
             roles=[] if moving else [build_role(uid, scp_role=True) for uid in TAKEN_CLASSES],
-            handlers=[(evt.EVT_C_STORE, self._keep, [sink, haul, full])],
+            handlers=[(evt.EVT_C_STORE, self._keep, [sink, result, full])],
         )
         with associated(self._peer, wanted, self._client) as association:
             images = self._list(association, study_instance_uid)
@@ -257,16 +257,18 @@ class PacsSource:
                 _wait_for_end(answers, self._peer)
         if full:
             raise full[0]
-        return self._compare(images, sink, haul)
+        return self._compare(images, sink, result)
 
-    def _keep(self, event: evt.Event, sink: InstanceSink, haul: Haul, full: list[SpoolFull]) -> int:
+    def _keep(
+        self, event: evt.Event, sink: InstanceSink, result: TransferResult, full: list[SpoolFull]
+    ) -> int:
         """Answer the C-STORE of an image that comes over our own association."""
         try:
             syntax = str(event.context.transfer_syntax)
             data = event.encoded_dataset(include_meta=False)
-            take(iter((data,)), syntax, self._settings.name, sink)
+            import_instance(iter((data,)), syntax, self._settings.name, sink)
         except Unfit as error:
-            haul.pass_over(str(error))
+            result.pass_over(str(error))
             return Status.CANNOT_UNDERSTAND
         except SpoolFull as error:
             full.append(error)
@@ -288,7 +290,9 @@ class PacsSource:
                 ]
         return images
 
-    def _compare(self, images: dict[str, list[Reference]], sink: InstanceSink, haul: Haul) -> Haul:
+    def _compare(
+        self, images: dict[str, list[Reference]], sink: InstanceSink, result: TransferResult
+    ) -> TransferResult:
         """Count what is here of what the archive has.
 
         Raises
@@ -299,9 +303,9 @@ class PacsSource:
         missing = 0
         for sop_class, sop_instance in (image for series in images.values() for image in series):
             if sop_class and sop_class not in TAKEN_CLASSES:
-                haul.pass_over(NO_CT)
+                result.pass_over(NO_CT)
             elif any(sink.holds(uid, sop_instance) for uid in TAKEN_CLASSES):
-                haul.taken += 1
+                result.taken += 1
             else:
                 missing += 1
         if missing:
@@ -310,7 +314,7 @@ class PacsSource:
                 expected="every CT image that it lists",
                 action="Look into its log; it is tried again.",
             )
-        return haul
+        return result
 
 
 class DicomwebSource:
@@ -338,21 +342,21 @@ class DicomwebSource:
             for one in self._server.studies(filters)
         ]
 
-    def fetch(self, study_instance_uid: str, sink: InstanceSink) -> Haul:
+    def fetch(self, study_instance_uid: str, sink: InstanceSink) -> TransferResult:
         """Fetch image after image by WADO-RS."""
         _check_uid(study_instance_uid)
-        haul = Haul()
+        result = TransferResult()
         for instance in self._server.instances(study_instance_uid):
             if instance.sop_class_uid not in TAKEN_CLASSES:
-                haul.pass_over(NO_CT)
+                result.pass_over(NO_CT)
                 continue
             try:
-                haul.studies.add(take_bytes(self._server.retrieve(instance), self._name, sink))
+                result.studies.add(import_bytes(self._server.retrieve(instance), self._name, sink))
             except Unfit as error:
-                haul.pass_over(str(error))
+                result.pass_over(str(error))
             else:
-                haul.taken += 1
-        return haul
+                result.taken += 1
+        return result
 
 
 def open_source(settings: SourceSettings) -> Source:
@@ -484,14 +488,14 @@ class Retriever:
 
     def _fetch(self, study: RemoteStudy) -> None:
         try:
-            haul = self._source.fetch(study.study_instance_uid, self._sink)
+            result = self._source.fetch(study.study_instance_uid, self._sink)
         except PeerError as error:  # it is tried again at the next look
             _LOG.warning("study not fetched", extra={"fields": {"reason": error.found}})
             return
         self._fetched.enter(study)
-        for uid in haul.studies:
+        for uid in result.studies:
             self._sink.ended(uid)
-        fields = {"instances": haul.taken, "passed_over": sum(haul.passed_over.values())}
+        fields = {"instances": result.taken, "passed_over": sum(result.passed_over.values())}
         _LOG.info("study fetched", extra={"fields": fields})
 
     def _run(self) -> None:

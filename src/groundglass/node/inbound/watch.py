@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundglass.errors import GroundglassError, SettingsError
+from groundglass.node.inbound.importing import import_file
 from groundglass.node.inbound.incoming import InstanceSink, Unfit
-from groundglass.node.inbound.taking import take_file
 from groundglass.node.logs import LOGGER
 
 _LOG = logging.getLogger(f"{LOGGER}.watch")
@@ -171,7 +171,7 @@ class FolderWatch:
         """Take one file in that was moved aside; whether it was fit."""
         try:
             with path.open("rb") as file:
-                take_file(file, self._settings.source, self._sink)
+                import_file(file, self._settings.source, self._sink)
         except Unfit as error:
             path.rename(self._refused / path.name)
             (self._refused / f"{path.name}.txt").write_text(f"{error}\n", "utf-8")

@@ -202,8 +202,10 @@ class Courier:
         problems = []
         for name in names:
             try:
-                errand = _Errand(job, folder, self._destinations[name], self._jobs, self._metrics)
-                missing = errand.run()
+                task = _DeliveryTask(
+                    job, folder, self._destinations[name], self._jobs, self._metrics
+                )
+                missing = task.run()
             except (LeaseLost, DatabaseDown):
                 raise
             except GroundglassError as error:
@@ -219,7 +221,7 @@ class Courier:
 
 
 @dataclass(frozen=True, slots=True)
-class _Errand:
+class _DeliveryTask:
     """One report to one destination."""
 
     job: Job

@@ -12,8 +12,8 @@ from pynetdicom.presentation import build_context
 
 from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, echo
 from groundglass.node.dimse.commitment import CommitmentInbox, request_commitment
-from groundglass.node.dimse.offers import MESSAGE_SYNTAXES, STORAGE_COMMITMENT
 from groundglass.node.dimse.peers import Peer
+from groundglass.node.dimse.presentation_contexts import MESSAGE_SYNTAXES, STORAGE_COMMITMENT
 from groundglass.node.dimse.queries import find, find_context
 from groundglass.node.dimse.send import send
 from groundglass.node.dimse.tls import TlsSettings

@@ -27,7 +27,7 @@ AHEAD = (State.ANALYSING, State.READY, State.RECEIVED)
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class PendingJob:
     """A study whose analysis has not ended.
 
     Parameters
@@ -66,12 +66,12 @@ def results_expected(jobs: JobStore, spool_root: Path, workers: int) -> dict[int
         Only of jobs that wait for their analysis or are in it, and whose files can be read.
     """
     model = learnt(jobs, spool_root)
-    ahead = []
+    pending = []
     for job in jobs.find(AHEAD):
         size = size_of([spool_root / name for name in jobs.files_of(job)])
         if size is not None:
-            ahead.append(_ahead(job, model.predict(size), jobs.settings.quiet_s))
-    return played_through(ahead, jobs.clock.now(), workers)
+            pending.append(_pending(job, model.predict(size), jobs.settings.quiet_s))
+    return simulate_queue(pending, jobs.clock.now(), workers)
 
 
 def learnt(jobs: JobStore, spool_root: Path) -> CostModel:
@@ -129,21 +129,21 @@ def _headers(files: Iterable[Path]) -> Iterable[Instance]:
                 continue
 
 
-def _ahead(job: Job, seconds: float, quiet_s: float) -> Ahead:
+def _pending(job: Job, seconds: float, quiet_s: float) -> PendingJob:
     """From where it is on its way: complete after the quiet time, waiting, or begun."""
     if job.state is State.RECEIVED:
-        return Ahead(job.id, seconds, job.arrived_at + quiet_s, begun=False)
+        return PendingJob(job.id, seconds, job.arrived_at + quiet_s, begun=False)
     if job.state is State.READY:
-        return Ahead(job.id, seconds, job.not_before, begun=False)
-    return Ahead(job.id, seconds, job.changed_at, begun=True)
+        return PendingJob(job.id, seconds, job.not_before, begun=False)
+    return PendingJob(job.id, seconds, job.changed_at, begun=True)
 
 
-def played_through(ahead: Iterable[Ahead], now: float, workers: int) -> dict[int, float]:
+def simulate_queue(pending: Iterable[PendingJob], now: float, workers: int) -> dict[int, float]:
     """When each analysis ends, if the workers take them as they come.
 
     Parameters
     ----------
-    ahead : iterable of Ahead
+    pending : iterable of PendingJob
         The most urgent first, as `JobStore.find` gives them.
     now : float
         s since 1970-01-01 UTC.
@@ -155,11 +155,11 @@ def played_through(ahead: Iterable[Ahead], now: float, workers: int) -> dict[int
     dict of int to float
         By job; never before now, however long an analysis takes already.
     """
-    ahead = list(ahead)
-    ends = {one.job_id: max(one.ready_at + one.seconds, now) for one in ahead if one.begun}
+    pending = list(pending)
+    ends = {one.job_id: max(one.ready_at + one.seconds, now) for one in pending if one.begun}
     free = sorted([*ends.values(), *[now] * max(0, workers - len(ends))])
     heapq.heapify(free)
-    waiting = [one for one in ahead if not one.begun]
+    waiting = [one for one in pending if not one.begun]
     while waiting:
         at = heapq.heappop(free)
         # What is not complete yet lets what is go first, however urgent it is.

@@ -24,12 +24,12 @@ from groundglass.node.inbound.spool import StoredInstance
 from groundglass.node.queue.database import make_tables, open_engine
 from groundglass.node.queue.schema import audit, deliveries, instances, jobs
 from groundglass.node.queue.states import (
-    BACK,
     ENDED,
     LEASED_INTO,
-    MOVES,
+    ROLLBACK,
+    TRANSITIONS,
+    ArrivalReceipt,
     AuditEntry,
-    Booking,
     DatabaseDown,
     Facts,
     FileRecord,
@@ -118,7 +118,7 @@ class JobStore:
 
     # In -----------------------------------------------------------------------------------------
 
-    def arrived(self, stored: StoredInstance, facts: Facts) -> Booking:
+    def arrived(self, stored: StoredInstance, facts: Facts) -> ArrivalReceipt:
         """Enter an instance that is on disk; afterwards it may be acknowledged.
 
         The same bytes again change nothing, but hold the quiet time off. An instance for a study
@@ -128,15 +128,15 @@ class JobStore:
 
     def arrived_together(
         self, arrivals: Sequence[tuple[StoredInstance, Facts]]
-    ) -> tuple[Booking, ...]:
+    ) -> tuple[ArrivalReceipt, ...]:
         """Enter several instances, all or none, at the cost of one being made durable.
 
         Returns
         -------
-        tuple of Booking
+        tuple of ArrivalReceipt
             In the order of the arrivals.
         """
-        booked: dict[int, Booking] = {}
+        receipts: dict[int, ArrivalReceipt] = {}
         # In one order everywhere, so that two nodes on one database never wait for each other.
         order = sorted(
             range(len(arrivals)),
@@ -144,8 +144,8 @@ class JobStore:
         )
         with self._writing() as connection:
             for n in order:
-                booked[n] = self._arrive(connection, *arrivals[n])
-        return tuple(booked[n] for n in range(len(arrivals)))
+                receipts[n] = self._arrive(connection, *arrivals[n])
+        return tuple(receipts[n] for n in range(len(arrivals)))
 
     def complete_quiet(self, since: float = 0.0) -> int:
         """Make ready every study for which nothing came for the quiet time; how many.
@@ -290,7 +290,7 @@ class JobStore:
         """
         with self._writing() as connection:
             held = self._held(connection, job)
-            return self._move(connection, held, BACK[held.state], reason, lease_until=0)
+            return self._move(connection, held, ROLLBACK[held.state], reason, lease_until=0)
 
     def record_delivery(self, job: Job, destination: str, files: Iterable[FileRecord]) -> None:
         """Enter what a destination said of each file.
@@ -535,7 +535,9 @@ class JobStore:
         with _answering(), self._engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
-    def _arrive(self, connection: Connection, stored: StoredInstance, facts: Facts) -> Booking:
+    def _arrive(
+        self, connection: Connection, stored: StoredInstance, facts: Facts
+    ) -> ArrivalReceipt:
         """Enter one instance: nearly always of a study that is still coming in."""
         now = self.clock.now()
         row = {
@@ -556,7 +558,7 @@ class JobStore:
         if taking is None:
             return self._arrive_late(connection, stored, facts, row, count)
         if self._new(connection, {**row, "revision": taking.revision}):
-            return Booking(taking.id, taking.revision, new=True, opened=False)
+            return ArrivalReceipt(taking.id, taking.revision, new=True, opened=False)
         connection.execute(_COUNT_BACK, {"job_id": taking.id})
         return self._again(connection, stored)
 
@@ -567,7 +569,7 @@ class JobStore:
         facts: Facts,
         row: Mapping[str, object],
         count: Mapping[str, object],
-    ) -> Booking:
+    ) -> ArrivalReceipt:
         """Enter one instance of a study that is new, or thought complete."""
         if connection.execute(_KNOWN_AS, _key(stored)).scalar_one_or_none() is not None:
             return self._again(connection, stored)
@@ -577,13 +579,13 @@ class JobStore:
         if job.state is State.READY:
             self._move(connection, job, State.RECEIVED, "another instance came")
         connection.execute(_COUNT_FOR_JOB, {**count, "job_id": job.id})
-        return Booking(job.id, job.revision, new=True, opened=opened)
+        return ArrivalReceipt(job.id, job.revision, new=True, opened=opened)
 
     def _new(self, connection: Connection, row: Mapping[str, object]) -> bool:
         """Enter an instance's row, unless it is there."""
         return connection.execute(self._enter_instance, row).scalar_one_or_none() is not None
 
-    def _again(self, connection: Connection, stored: StoredInstance) -> Booking:
+    def _again(self, connection: Connection, stored: StoredInstance) -> ArrivalReceipt:
         """The same instance again: its sender is still at it."""
         revision = connection.execute(_KNOWN_AS, _key(stored)).scalar_one()
         of_study = jobs.c.study_instance_uid == stored.study_instance_uid
@@ -593,7 +595,9 @@ class JobStore:
             .values(arrived_at=self.clock.now())
         )
         same = sa.select(jobs.c.id).where(of_study, jobs.c.revision == revision)
-        return Booking(connection.execute(same).scalar_one(), revision, new=False, opened=False)
+        return ArrivalReceipt(
+            connection.execute(same).scalar_one(), revision, new=False, opened=False
+        )
 
     def _open_job(
         self, connection: Connection, study_instance_uid: str, facts: Facts
@@ -680,7 +684,7 @@ class JobStore:
             return self._move(connection, job, State.FAILED, last, **change)
         not_before = self.clock.now() + self.settings.delay_s(failures)
         change = {"failures": failures, "not_before": not_before, "lease_until": 0}
-        return self._move(connection, job, BACK[job.state], reason, **change)
+        return self._move(connection, job, ROLLBACK[job.state], reason, **change)
 
     def _held(self, connection: Connection, job: Job) -> Job:
         """The row as it is now, locked, if this attempt still holds it."""
@@ -702,10 +706,10 @@ class JobStore:
         self, connection: Connection, job: Job, to: State, reason: str, **change: object
     ) -> Job:
         """Change a locked row's state, if there is such a change, and enter it into the audit."""
-        if to not in MOVES[job.state]:
+        if to not in TRANSITIONS[job.state]:
             raise SettingsError(
                 f"job {job.id} {job.state} to become {to}",
-                expected=f"one of {', '.join(sorted(MOVES[job.state]))}",
+                expected=f"one of {', '.join(sorted(TRANSITIONS[job.state]))}",
                 action="This is a defect in groundglass; please report it.",
             )
         return self._change(connection, job, to, reason, change)

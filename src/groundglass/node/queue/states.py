@@ -31,7 +31,7 @@ class State(StrEnum):
 
 
 #: The only changes of state there are. Work on a job stays in a state when it is taken over.
-MOVES: Mapping[State, frozenset[State]] = {
+TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.RECEIVED: frozenset({State.READY}),
     State.READY: frozenset({State.RECEIVED, State.ANALYSING, State.SUPERSEDED}),
     State.ANALYSING: frozenset({State.ANALYSING, State.READY, State.REPORTED, State.FAILED}),
@@ -49,7 +49,7 @@ ENDED = frozenset({State.DELIVERED, State.REFUSED, State.SUPERSEDED, State.FAILE
 #: A job waiting here is leased into the state after it.
 LEASED_INTO = {State.READY: State.ANALYSING, State.REPORTED: State.DELIVERING}
 #: Where work that stops midway goes back to.
-BACK = {State.ANALYSING: State.READY, State.DELIVERING: State.REPORTED}
+ROLLBACK = {State.ANALYSING: State.READY, State.DELIVERING: State.REPORTED}
 
 
 class Priority(IntEnum):
@@ -128,7 +128,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
+class ArrivalReceipt:
     """What an instance meant for its study.
 
     Parameters

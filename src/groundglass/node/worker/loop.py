@@ -69,7 +69,7 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Workbench:
+class WorkerContext:
     """What workers of one process share.
 
     Parameters
@@ -100,7 +100,7 @@ class Worker:
     ----------
     name : str
         Unique among all workers on the database, for the record.
-    bench : Workbench
+    context : WorkerContext
         What it works with.
     analyser : Analyser
         Its own.
@@ -109,10 +109,10 @@ class Worker:
     """
 
     def __init__(
-        self, name: str, bench: Workbench, analyser: Analyser, settings: WorkerSettings
+        self, name: str, context: WorkerContext, analyser: Analyser, settings: WorkerSettings
     ) -> None:
         self.name = name
-        self._bench = bench
+        self._context = context
         self._analyser = analyser
         self._settings = settings
         self._halted = threading.Event()
@@ -146,7 +146,7 @@ class Worker:
         job = self._job
         if job is not None and job.state is State.DELIVERING:
             with suppress(LeaseLost, DatabaseDown):  # what it records from now on does not count
-                self._bench.jobs.release(job, "the node stops")
+                self._context.jobs.release(job, "the node stops")
 
     def work_once(self) -> bool:
         """Take one job as far as it goes; whether there was one.
@@ -156,7 +156,7 @@ class Worker:
         DatabaseDown
             What was being done is done again when the lease has run out.
         """
-        job = self._bench.jobs.lease(self.name, self._settings.lease_s)
+        job = self._context.jobs.lease(self.name, self._settings.lease_s)
         if job is None:
             return False
         self._job = job
@@ -177,7 +177,7 @@ class Worker:
                 self._deliver(job)
         except AnalysisStopped:  # on halting, or because the lease is lost
             if self._halted.is_set():
-                self._bench.jobs.release(job, "the node stops")
+                self._context.jobs.release(job, "the node stops")
                 self._log("released", job)
         except (AnalysisFailed, DeliveryError) as error:
             self._fail(job, error.found)
@@ -190,16 +190,16 @@ class Worker:
             self._fail(job, f"{type(error).__name__}, a defect in groundglass: please report it")
 
     def _fail(self, job: Job, reason: str) -> None:
-        self._bench.metrics.failure(job.state)
-        failed = self._bench.jobs.fail(job, reason)
+        self._context.metrics.failure(job.state)
+        failed = self._context.jobs.fail(job, reason)
         self._log("dead letter" if failed.state is State.FAILED else "try failed", failed)
 
     def _analyse(self, job: Job) -> Job:
         """Have it analysed; the job, delivering."""
-        bench = self._bench
-        whole = bench.spool.job_folder(job.study_instance_uid, job.revision)
+        context = self._context
+        whole = context.spool.job_folder(job.study_instance_uid, job.revision)
         folder = whole / f"attempt-{job.attempt}"
-        study = bench.spool.gather(bench.jobs.files_of(job), folder / "study")
+        study = context.spool.gather(context.jobs.files_of(job), folder / "study")
         report = folder / "report"
         report.mkdir()
         self._log("analysing", job)
@@ -207,34 +207,34 @@ class Worker:
         try:
             analysis = self._analyser.analyse(work)
         except AnalysisFailed as error:
-            if job.failures + 1 < bench.jobs.settings.tries(job.state):
+            if job.failures + 1 < context.jobs.settings.tries(job.state):
                 raise
             report = folder / "given-up"  # in the other one the analysis may have left something
             report.mkdir()
-            bench.metrics.failure(job.state)
+            context.metrics.failure(job.state)
             analysis = self._analyser.analyse(replace(work, out=report, given_up=error.found))
         shutil.rmtree(study)
-        place = report.relative_to(bench.spool.root).as_posix()
-        job = bench.jobs.report(job, place, analysis.outcome, analysis.reason)
+        place = report.relative_to(context.spool.root).as_posix()
+        job = context.jobs.report(job, place, analysis.outcome, analysis.reason)
         for earlier in whole.iterdir():
             if earlier != folder:
                 shutil.rmtree(earlier, ignore_errors=True)
-        bench.metrics.outcome(analysis.outcome)
-        bench.metrics.stages(analysis.seconds)
+        context.metrics.outcome(analysis.outcome)
+        context.metrics.stages(analysis.seconds)
         seconds = sum(analysis.seconds.values())
         self._log("analysed", job, outcome=analysis.outcome, seconds=seconds)
         return job
 
     def _deliver(self, job: Job) -> None:
-        bench = self._bench
-        names = bench.rules.destinations(job.source_ae, job.study_description)
-        begin = bench.jobs.clock.now()
-        bench.courier.deliver(job, bench.spool.root / job.report, names)
-        now = bench.jobs.clock.now()
+        context = self._context
+        names = context.rules.destinations(job.source_ae, job.study_description)
+        begin = context.jobs.clock.now()
+        context.courier.deliver(job, context.spool.root / job.report, names)
+        now = context.jobs.clock.now()
         state = _END.get(job.outcome, State.REFUSED)
-        job = bench.jobs.finish(job, state, job.reason)
-        bench.metrics.stages({"deliver": now - begin})
-        bench.metrics.ended(now - job.arrived_at)
+        job = context.jobs.finish(job, state, job.reason)
+        context.metrics.stages({"deliver": now - begin})
+        context.metrics.ended(now - job.arrived_at)
         self._log(state.value, job, destinations=names, seconds=now - begin)
 
     @contextmanager
@@ -247,7 +247,7 @@ class Worker:
                 job = self._job
                 try:
                     if job is not None:
-                        self._bench.jobs.heartbeat(job, self._settings.lease_s)
+                        self._context.jobs.heartbeat(job, self._settings.lease_s)
                 except LeaseLost:
                     self._analyser.stop()
                     return
@@ -266,7 +266,7 @@ class Worker:
         """One line on a job; its reason stays in the table, as it may quote a description."""
         fields = {
             "job": job.id,
-            "study": self._bench.spool.pseudonyms.of(job.study_instance_uid),
+            "study": self._context.spool.pseudonyms.of(job.study_instance_uid),
             "revision": job.revision,
             "attempt": job.attempt,
             "state": job.state.value,

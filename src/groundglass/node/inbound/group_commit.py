@@ -21,7 +21,7 @@ class _Turn(Generic[Given, Got]):
     over: bool = False
 
 
-class Together(Generic[Given, Got]):
+class GroupCommit(Generic[Given, Got]):
     """Group commit: what comes while one go is under way, goes together in the next.
 
     Nobody waits for company: a thread that comes alone goes at once.

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from groundglass.errors import SettingsError
 from groundglass.node.queue.jobs import JobStore
-from groundglass.node.queue.states import ENDED, MOVES, Job, JobSettings, LeaseLost, State
+from groundglass.node.queue.states import ENDED, TRANSITIONS, Job, JobSettings, LeaseLost, State
 from node.job_twins import FROM_CT, SetClock, on_disk
 
 LEASE_S = 10.0
@@ -37,8 +37,8 @@ class TheJobTable(RuleBasedStateMachine):
     def send(self, study: str, number: int) -> None:
         stored = on_disk(study, f"{study}.{number}")
         known = (study, stored.file) in self.acknowledged
-        booking = self.jobs.arrived(stored, FROM_CT)
-        assert booking.new is not known
+        receipt = self.jobs.arrived(stored, FROM_CT)
+        assert receipt.new is not known
         self.acknowledged.add((study, stored.file))
 
     @rule(study=STUDIES)
@@ -155,7 +155,7 @@ class TheJobTable(RuleBasedStateMachine):
             for one, other in pairwise(trail):
                 assert one.after == other.before
                 step = (State(other.before), State(other.after))
-                assert step[0] is step[1] or step[1] in MOVES[step[0]]
+                assert step[0] is step[1] or step[1] in TRANSITIONS[step[0]]
 
     @invariant()
     def one_revision_at_most_still_takes_instances(self) -> None:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from groundglass.node.dimse.offers import TAKEN_CLASSES
+from groundglass.node.dimse.presentation_contexts import TAKEN_CLASSES
 from groundglass.node.inbound.incoming import InstanceSink, Unfit, admit, read_file_meta
 
 _CHUNK = 2**18
@@ -17,7 +17,7 @@ NO_CT = "no CT image"
 
 
 @dataclass(slots=True)
-class Haul:
+class TransferResult:
     """What came of fetching.
 
     Parameters
@@ -39,7 +39,7 @@ class Haul:
         self.passed_over[reason] = self.passed_over.get(reason, 0) + 1
 
 
-def take(pieces: Iterator[bytes], syntax: str, source: str, sink: InstanceSink) -> str:
+def import_instance(pieces: Iterator[bytes], syntax: str, source: str, sink: InstanceSink) -> str:
     """Give one data set to the sink.
 
     Parameters
@@ -74,12 +74,12 @@ def take(pieces: Iterator[bytes], syntax: str, source: str, sink: InstanceSink) 
     return incoming.study_instance_uid
 
 
-def take_file(file: BinaryIO, source: str, sink: InstanceSink) -> str:
-    """Give one file (PS3.10) to the sink; as `take`."""
+def import_file(file: BinaryIO, source: str, sink: InstanceSink) -> str:
+    """Give one file (PS3.10) to the sink; as `import_instance`."""
     syntax = read_file_meta(file)
-    return take(iter(lambda: file.read(_CHUNK), b""), syntax, source, sink)
+    return import_instance(iter(lambda: file.read(_CHUNK), b""), syntax, source, sink)
 
 
-def take_bytes(data: bytes, source: str, sink: InstanceSink) -> str:
-    """Give the bytes of a file (PS3.10) to the sink; as `take`."""
-    return take_file(io.BytesIO(data), source, sink)
+def import_bytes(data: bytes, source: str, sink: InstanceSink) -> str:
+    """Give the bytes of a file (PS3.10) to the sink; as `import_instance`."""
+    return import_file(io.BytesIO(data), source, sink)

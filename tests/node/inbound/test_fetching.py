@@ -20,6 +20,7 @@ from groundglass.errors import SettingsError
 from groundglass.node.dimse.clients import ClientSettings, PeerError
 from groundglass.node.dimse.peers import Peer
 from groundglass.node.dimse.send import send
+from groundglass.node.inbound.importing import TransferResult
 from groundglass.node.inbound.incoming import InstanceSink
 from groundglass.node.inbound.retrieve import (
     Fetched,
@@ -30,7 +31,6 @@ from groundglass.node.inbound.retrieve import (
     Schedule,
 )
 from groundglass.node.inbound.spool import SpoolFull
-from groundglass.node.inbound.taking import Haul
 from groundglass.node.inbound.watch import FolderWatch, WatchSettings
 from made_ct import STUDY_UID, as_bytes, ct_series, write
 from made_work import eventually
@@ -71,8 +71,8 @@ def source(archive: FakeArchive, **how: str) -> PacsSource:
 def test_a_named_study_comes_whole_and_as_it_is_kept(
     archive: FakeArchive, sink: MemorySink
 ) -> None:
-    haul = source(archive).fetch(STUDY_UID, sink)
-    assert haul.taken == 3
+    result = source(archive).fetch(STUDY_UID, sink)
+    assert result.taken == 3
     images = {uid: raw for uid, raw in archive.raw.items() if ".7." not in uid}
     assert set(sink.files) == set(images)
     for uid, (syntax, data) in images.items():
@@ -115,10 +115,10 @@ class TwinSource:
         self.asked.append((first, last))
         return self.held
 
-    def fetch(self, study_instance_uid: str, sink: InstanceSink) -> Haul:
+    def fetch(self, study_instance_uid: str, sink: InstanceSink) -> TransferResult:
         if self.fails:
             raise PeerError("a fault", expected="none", action="Wait.")
-        return Haul(taken=1, studies={study_instance_uid})
+        return TransferResult(taken=1, studies={study_instance_uid})
 
 
 @pytest.fixture

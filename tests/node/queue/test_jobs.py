@@ -10,7 +10,7 @@ import pytest
 from groundglass.errors import SettingsError
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import (
-    Booking,
+    ArrivalReceipt,
     DatabaseDown,
     Facts,
     FileRecord,
@@ -25,10 +25,10 @@ from node.job_twins import CT, FROM_CT, SetClock, on_disk
 LEASE_S = 60.0
 
 
-def ready(jobs: JobStore, study: str, facts: Facts = FROM_CT) -> Booking:
-    booking = jobs.arrived(on_disk(study, f"{study}.1"), facts)
+def ready(jobs: JobStore, study: str, facts: Facts = FROM_CT) -> ArrivalReceipt:
+    receipt = jobs.arrived(on_disk(study, f"{study}.1"), facts)
     assert jobs.explicit_end(study)
-    return booking
+    return receipt
 
 
 def leased(jobs: JobStore, worker: str = "w1") -> Job:
@@ -71,10 +71,10 @@ def test_the_same_bytes_again_are_harmless_and_hold_the_quiet_time_off(
 
 
 def test_the_same_bytes_after_the_end_change_nothing(jobs: JobStore) -> None:
-    booking = ready(jobs, "1.2")
+    receipt = ready(jobs, "1.2")
     done = delivered(jobs)
     assert not jobs.arrived(on_disk("1.2", "1.2.1"), FROM_CT).new
-    assert jobs.get(booking.job_id) == done
+    assert jobs.get(receipt.job_id) == done
     assert len(jobs.find()) == 1
 
 
@@ -83,9 +83,9 @@ def test_other_bytes_under_a_uid_already_known_count_as_new_and_the_last_ones_ar
 ) -> None:
     jobs.arrived(on_disk("1.2", "1.2.1", b"first"), FROM_CT)
     clock.go(1)
-    booking = jobs.arrived(on_disk("1.2", "1.2.1", b"second"), FROM_CT)
-    assert booking.new
-    assert jobs.files_of(jobs.get(booking.job_id)) == (on_disk("1.2", "1.2.1", b"second").file,)
+    receipt = jobs.arrived(on_disk("1.2", "1.2.1", b"second"), FROM_CT)
+    assert receipt.new
+    assert jobs.files_of(jobs.get(receipt.job_id)) == (on_disk("1.2", "1.2.1", b"second").file,)
 
 
 def test_an_instance_for_a_ready_study_makes_it_wait_again(jobs: JobStore) -> None:
@@ -110,9 +110,9 @@ def test_a_late_instance_opens_a_revision_and_leaves_the_running_one_alone(jobs:
 def test_many_at_once_lose_and_double_nothing(jobs: JobStore) -> None:
     everything = [(f"1.{s}", f"1.{s}.{i}") for i in range(6) for s in range(4)] * 2
     with ThreadPoolExecutor(8) as pool:
-        booked = list(pool.map(lambda uids: jobs.arrived(on_disk(*uids), FROM_CT), everything))
-    assert sum(booking.new for booking in booked) == 24
-    assert sum(booking.opened for booking in booked) == 4
+        receipts = list(pool.map(lambda uids: jobs.arrived(on_disk(*uids), FROM_CT), everything))
+    assert sum(receipt.new for receipt in receipts) == 24
+    assert sum(receipt.opened for receipt in receipts) == 4
     found = jobs.find()
     assert sorted(job.instances for job in found) == [6, 6, 6, 6]
     assert all(len(jobs.files_of(job)) == 6 for job in found)
@@ -128,7 +128,7 @@ def test_what_was_received_is_known_by_its_class(jobs: JobStore) -> None:
 
 
 def test_the_way_of_a_job_is_its_audit_trail(jobs: JobStore, clock: SetClock) -> None:
-    booking = ready(jobs, "1.2")
+    receipt = ready(jobs, "1.2")
     clock.go(5)
     done = delivered(jobs)
     assert done.state is State.DELIVERED
@@ -139,7 +139,7 @@ def test_the_way_of_a_job_is_its_audit_trail(jobs: JobStore, clock: SetClock) ->
     assert [entry.before for entry in trail[1:]] == [entry.after for entry in trail[:-1]]
     assert {entry.worker for entry in trail[2:]} == {"w1"}
     assert trail[-1].at == clock.now() == trail[0].at + 5
-    assert jobs.get(booking.job_id) == done
+    assert jobs.get(receipt.job_id) == done
 
 
 def test_emergencies_go_first_then_who_came_first(jobs: JobStore, clock: SetClock) -> None:
@@ -158,8 +158,8 @@ def test_emergencies_go_first_then_who_came_first(jobs: JobStore, clock: SetCloc
 
 def test_a_study_has_the_highest_priority_of_its_instances(jobs: JobStore) -> None:
     jobs.arrived(on_disk("1.2", "1.2.1"), Facts(CT, "CT1", "", Priority.EMERGENCY))
-    booking = jobs.arrived(on_disk("1.2", "1.2.2"), FROM_CT)
-    assert jobs.get(booking.job_id).priority == Priority.EMERGENCY
+    receipt = jobs.arrived(on_disk("1.2", "1.2.2"), FROM_CT)
+    assert jobs.get(receipt.job_id).priority == Priority.EMERGENCY
 
 
 def test_a_bump_overtakes(jobs: JobStore, clock: SetClock) -> None:
@@ -252,13 +252,13 @@ def test_a_failure_waits_longer_each_time_and_ends_as_a_dead_letter(
 def test_a_study_that_kills_its_workers_ends_as_a_dead_letter(
     jobs: JobStore, clock: SetClock
 ) -> None:
-    booking = ready(jobs, "1.2")
+    receipt = ready(jobs, "1.2")
     ready(jobs, "1.3")
     for _ in range(jobs.settings.analysis_tries):
-        assert leased(jobs).id == booking.job_id
+        assert leased(jobs).id == receipt.job_id
         clock.go(LEASE_S)
     assert leased(jobs).study_instance_uid == "1.3"
-    dead = jobs.get(booking.job_id)
+    dead = jobs.get(receipt.job_id)
     assert dead.state is State.FAILED
     assert "ran out" in dead.reason
 
@@ -315,11 +315,11 @@ def test_delivery_records_are_kept_by_file_and_replaced(jobs: JobStore) -> None:
 
 
 def test_a_new_report_is_delivered_anew(jobs: JobStore) -> None:
-    booking = ready(jobs, "1.2")
+    receipt = ready(jobs, "1.2")
     job = jobs.report(leased(jobs), "jobs/x", "verdict", "")
     jobs.record_delivery(job, "pacs", [FileRecord("a", "confirmed")])
     jobs.finish(job, State.DELIVERED, "")
-    jobs.retry(booking.job_id)
+    jobs.retry(receipt.job_id)
     assert jobs.deliveries_of(jobs.report(leased(jobs), "jobs/y", "verdict", "")) == {}
 
 
@@ -347,9 +347,9 @@ def test_a_dead_delivery_is_retried_with_its_report_a_dead_analysis_from_its_beg
 
 
 def test_what_has_not_ended_cannot_be_retried_or_purged(jobs: JobStore) -> None:
-    booking = ready(jobs, "1.2")
+    receipt = ready(jobs, "1.2")
     with pytest.raises(SettingsError, match="ready"):
-        jobs.retry(booking.job_id)
+        jobs.retry(receipt.job_id)
     with pytest.raises(SettingsError, match="ready"):
         jobs.purge("1.2")
 
@@ -429,7 +429,7 @@ def test_no_time_is_quiet_before_we_listened(jobs: JobStore, clock: SetClock) ->
 
 
 def test_a_purge_forgets_the_files_and_keeps_the_record(jobs: JobStore) -> None:
-    booking = ready(jobs, "1.2")
+    receipt = ready(jobs, "1.2")
     delivered(jobs)
     jobs.arrived(on_disk("1.2", "1.2.2"), FROM_CT)
     jobs.explicit_end("1.2")
@@ -437,13 +437,13 @@ def test_a_purge_forgets_the_files_and_keeps_the_record(jobs: JobStore) -> None:
     purged = jobs.purge("1.2")
     assert sorted(purged.files) == [on_disk("1.2", f"1.2.{n}").file for n in (1, 2)]
     assert purged.revisions == (1, 2)
-    record = jobs.get(booking.job_id)
+    record = jobs.get(receipt.job_id)
     assert (record.state, record.files_purged) == (State.DELIVERED, True)
     assert jobs.audit_of(record)[-1].reason == "files purged"
     assert jobs.files_of(record) == ()
     assert jobs.holds("1.2.1") == {}
     with pytest.raises(SettingsError, match="without its files"):
-        jobs.retry(booking.job_id)
+        jobs.retry(receipt.job_id)
 
 
 def test_a_purged_study_that_comes_again_counts_from_the_beginning(jobs: JobStore) -> None:
@@ -499,10 +499,10 @@ def test_counts_and_ages(jobs: JobStore, clock: SetClock) -> None:
 
 def test_everything_is_there_after_a_restart(database_url: str, clock: SetClock) -> None:
     first = JobStore(database_url, JobSettings(), clock)
-    booking = ready(first, "1.2")
+    receipt = ready(first, "1.2")
     first.close()
     second = JobStore(database_url, JobSettings(), clock)
-    assert second.get(booking.job_id).state is State.READY
+    assert second.get(receipt.job_id).state is State.READY
     second.close()
 
 

@@ -11,11 +11,11 @@ from pydicom.uid import JPEGLosslessSV1
 
 from groundglass.node.queue.estimate import TWO_CORES, StudySize
 from groundglass.node.queue.forecast import (
-    Ahead,
+    PendingJob,
     analysis_seconds,
     learnt,
-    played_through,
     results_expected,
+    simulate_queue,
     size_of,
 )
 from groundglass.node.queue.jobs import JobStore
@@ -53,31 +53,31 @@ def arrive(store: JobStore, root: Path, study: str, series: list[Path]) -> None:
 
 
 def test_one_worker_takes_one_after_the_other() -> None:
-    ahead = [Ahead(1, 10, 0, begun=False), Ahead(2, 5, 0, begun=False)]
-    assert played_through(ahead, 100, 1) == {1: 110, 2: 115}
+    pending = [PendingJob(1, 10, 0, begun=False), PendingJob(2, 5, 0, begun=False)]
+    assert simulate_queue(pending, 100, 1) == {1: 110, 2: 115}
 
 
 def test_two_workers_take_two_at_once() -> None:
-    ahead = [Ahead(k, 10, 0, begun=False) for k in (1, 2, 3)]
-    assert played_through(ahead, 100, 2) == {1: 110, 2: 110, 3: 120}
+    pending = [PendingJob(k, 10, 0, begun=False) for k in (1, 2, 3)]
+    assert simulate_queue(pending, 100, 2) == {1: 110, 2: 110, 3: 120}
 
 
 def test_what_has_begun_ends_when_its_time_is_over_and_holds_its_worker() -> None:
-    ahead = [Ahead(1, 30, 90, begun=True), Ahead(2, 5, 0, begun=False)]
-    assert played_through(ahead, 100, 1) == {1: 120, 2: 125}
+    pending = [PendingJob(1, 30, 90, begun=True), PendingJob(2, 5, 0, begun=False)]
+    assert simulate_queue(pending, 100, 1) == {1: 120, 2: 125}
 
 
 def test_what_takes_longer_than_expected_is_expected_now() -> None:
-    assert played_through([Ahead(1, 30, 0, begun=True)], 100, 1) == {1: 100}
+    assert simulate_queue([PendingJob(1, 30, 0, begun=True)], 100, 1) == {1: 100}
 
 
 def test_what_is_not_complete_lets_others_go_first() -> None:
-    ahead = [Ahead(1, 10, 130, begun=False), Ahead(2, 10, 0, begun=False)]
-    assert played_through(ahead, 100, 1) == {2: 110, 1: 140}
+    pending = [PendingJob(1, 10, 130, begun=False), PendingJob(2, 10, 0, begun=False)]
+    assert simulate_queue(pending, 100, 1) == {2: 110, 1: 140}
 
 
 def test_nothing_ahead_gives_nothing() -> None:
-    assert played_through([], 100, 2) == {}
+    assert simulate_queue([], 100, 2) == {}
 
 
 def entry(at: float, before: str, after: State) -> AuditEntry:

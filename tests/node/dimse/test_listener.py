@@ -26,8 +26,8 @@ from pynetdicom.association import Association
 
 from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
 from groundglass.node.dimse.listener import Listener, ListenerSettings
-from groundglass.node.dimse.offers import IMAGE_SYNTAXES, TAKEN_CLASSES
 from groundglass.node.dimse.peers import KnownPeers, Peer
+from groundglass.node.dimse.presentation_contexts import IMAGE_SYNTAXES, TAKEN_CLASSES
 from groundglass.node.inbound.incoming import is_uid
 from groundglass.read import read_study
 from groundglass.read.dicom.pixels.frame_reader import FrameReader

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from groundglass.node.inbound.together import Together
+from groundglass.node.inbound.group_commit import GroupCommit
 from made_work import eventually
 
 
@@ -31,18 +31,18 @@ class Slow:
 def test_one_alone_goes_at_once() -> None:
     slow = Slow()
     slow.go_on.set()
-    assert Together(slow)(1) == 10
+    assert GroupCommit(slow)(1) == 10
     assert slow.goes == [[1]]
 
 
 def test_what_comes_meanwhile_goes_together_and_each_gets_its_own() -> None:
     slow = Slow()
-    together = Together(slow)
+    commit = GroupCommit(slow)
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(together, 0)
+        first = pool.submit(commit, 0)
         assert eventually(lambda: slow.goes)
-        others = [pool.submit(together, n) for n in range(1, 8)]
-        assert eventually(lambda: len(together._waiting) == 7)
+        others = [pool.submit(commit, n) for n in range(1, 8)]
+        assert eventually(lambda: len(commit._waiting) == 7)
         slow.go_on.set()
         assert first.result(30) == 0
         assert [one.result(30) for one in others] == [10 * n for n in range(1, 8)]
@@ -52,21 +52,21 @@ def test_what_comes_meanwhile_goes_together_and_each_gets_its_own() -> None:
 def test_a_failure_is_everybodys_and_the_next_go_is_another() -> None:
     slow = Slow()
     slow.broken = OSError("a broken disk")
-    together = Together(slow)
+    commit = GroupCommit(slow)
     with ThreadPoolExecutor(4) as pool:
-        pending = [pool.submit(together, n) for n in range(4)]
+        pending = [pool.submit(commit, n) for n in range(4)]
         slow.go_on.set()
         for one in pending:
             with pytest.raises(OSError, match="a broken disk"):
                 one.result(30)
     slow.broken = None
-    assert together(5) == 50
+    assert commit(5) == 50
 
 
 def test_nobody_is_forgotten_under_load() -> None:
     slow = Slow()
     slow.go_on.set()
-    together = Together(slow)
+    commit = GroupCommit(slow)
     with ThreadPoolExecutor(16) as pool:
-        assert list(pool.map(together, range(2000))) == [10 * n for n in range(2000)]
+        assert list(pool.map(commit, range(2000))) == [10 * n for n in range(2000)]
     assert sorted(one for go in slow.goes for one in go) == list(range(2000))
