@@ -127,11 +127,7 @@ class CostModel:
         scaled = CostModel(*(scale * value for value in astuple(self)))
         # What took too long by far misses by less than its whole, so it cannot bend this fit much.
         first = scaled._through(observations)
-        sound = [
-            one
-            for one in observations
-            if 1 / _DISTURBED <= one.seconds / first.predict(one.size) <= _DISTURBED
-        ]
+        sound = [one for one in observations if _near(one.seconds, first.predict(one.size))]
         return scaled._through(sound)
 
     def _through(self, observations: Sequence[Observation]) -> CostModel:
@@ -147,6 +143,11 @@ class CostModel:
         known = np.concatenate([np.ones(len(rows)), np.diag(weight)])
         factors, _ = nnls(np.concatenate([rows, weight]), known)
         return CostModel(*(float(value) for value in factors * belief))
+
+
+def _near(one: float, other: float) -> bool:
+    """Whether neither is `_DISTURBED` times the other, nor one of them none."""
+    return one <= _DISTURBED * other and other <= _DISTURBED * one
 
 
 def left_out_errors(model: CostModel, observations: Sequence[Observation]) -> tuple[float, ...]:
