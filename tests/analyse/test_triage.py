@@ -10,7 +10,7 @@ import pytest
 
 from groundglass.analyse.triage import Triage
 from groundglass.core.geometry import AxialTurn, Geometry
-from groundglass.core.result import HeatMethod, NoteKind, Outcome, SliceFate, TriageResult
+from groundglass.core.result import HeatMethod, NoteKind, Outcome, SliceStatus, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.errors import SettingsError
 from groundglass.explain import ExplainSettings
@@ -43,7 +43,7 @@ def made_volume(hu: np.ndarray) -> Volume:
     return Volume(hu.astype(np.int16), geometry)
 
 
-def fates(result: TriageResult) -> dict[float, tuple[SliceFate, float | None]]:
+def fates(result: TriageResult) -> dict[float, tuple[SliceStatus, float | None]]:
     return {round(r.position_mm, 6): (r.fate, r.contribution) for r in result.slices}
 
 
@@ -53,7 +53,7 @@ def test_a_chest_ct_gets_a_verdict_with_its_evidence(result: TriageResult, volum
     assert sum(result.verdict.probabilities.values()) == pytest.approx(1.0)
     assert result.mask.shape == volume.hu.shape
     assert [record.index for record in result.slices] == list(range(len(volume.hu)))
-    kept = {r.index for r in result.slices if r.fate is SliceFate.KEPT}
+    kept = {r.index for r in result.slices if r.fate is SliceStatus.KEPT}
     assert kept == {index for group in result.groups for index in group.group.slice_indices}
     assert all((r.contribution is not None) == (r.index in kept) for r in result.slices)
     assert {heatmap.slice_index for heatmap in result.heatmaps} <= kept

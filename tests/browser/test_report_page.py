@@ -14,8 +14,8 @@ from groundglass.core.result import (
     Heatmap,
     Outcome,
     Provenance,
-    SliceFate,
     SliceRecord,
+    SliceStatus,
     TriageResult,
 )
 from groundglass.core.study import Series, SourceKind
@@ -46,7 +46,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         verdict=None,
         groups=(),
         slices=tuple(
-            SliceRecord(k, -300.0 + 8 * k, 1e4, 1.0, SliceFate.KEPT, HOSTILE) for k in range(SLICES)
+            SliceRecord(k, -300.0 + 8 * k, 1e4, 1.0, SliceStatus.KEPT, HOSTILE)
+            for k in range(SLICES)
         ),
         mask=np.repeat(lung[None], SLICES, axis=0),
         heatmaps=(Heatmap(HOT, "CP", heat, 0.9),),

@@ -19,7 +19,7 @@ from groundglass.cli import evaluating
 from groundglass.cohort import patient_hash, study_fingerprint
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.core.result import Outcome
-from groundglass.evaluate.run import running
+from groundglass.evaluate.run import predict
 from groundglass.evaluate.run.document import evaluation_schema
 from groundglass.evaluate.run.probes import Probe
 from groundglass.evaluate.statistics import BootstrapSettings
@@ -257,7 +257,7 @@ def test_a_broken_run_goes_on_and_ends_as_an_unbroken_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = Path(str(command[3]))
-    really, asked = running.open_study, []
+    really, asked = predict.open_study, []
 
     def killed_at_the_fourth(case):
         asked.append(case.row)
@@ -265,7 +265,7 @@ def test_a_broken_run_goes_on_and_ends_as_an_unbroken_one(
             raise Killed
         return really(case)
 
-    monkeypatch.setattr(running, "open_study", killed_at_the_fourth)
+    monkeypatch.setattr(predict, "open_study", killed_at_the_fourth)
     with pytest.raises(Killed):
         invoke(*command)
     assert not out.exists()
@@ -289,7 +289,7 @@ def test_a_broken_run_of_something_else_is_not_mixed_in(
     def killed(_case):
         raise Killed
 
-    monkeypatch.setattr(running, "open_study", killed)
+    monkeypatch.setattr(predict, "open_study", killed)
     with pytest.raises(Killed):
         invoke(*command)
     done = invoke(*command, "--split", "all", "--resume")
@@ -305,7 +305,7 @@ def test_a_run_does_not_go_on_in_another_number_format(
     def killed(_case):
         raise Killed
 
-    monkeypatch.setattr(running, "open_study", killed)
+    monkeypatch.setattr(predict, "open_study", killed)
     monkeypatch.setattr(ov.Core, "get_property", lambda *_: ["FP32"])
     with pytest.raises(Killed):
         invoke(*command)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundglass.core.result import SliceFate
+from groundglass.core.result import SliceStatus
 from groundglass.prepare import Recipe
 from groundglass.prepare.elimination import eliminate
 
@@ -16,8 +16,9 @@ POSITION = np.arange(9) * 5.0
 
 def test_paper_ratios_decide_towards_head_and_feet() -> None:
     fates = [record.fate for record in eliminate(AREA, POSITION, Recipe())]
-    kept, head, feet = SliceFate.KEPT, SliceFate.ELIMINATED_HEADWARD, SliceFate.ELIMINATED_FEETWARD
-    none = SliceFate.NO_LUNG
+    kept = SliceStatus.KEPT
+    head, feet = SliceStatus.ELIMINATED_HEADWARD, SliceStatus.ELIMINATED_FEETWARD
+    none = SliceStatus.NO_LUNG
     assert fates == [none, feet, feet, kept, kept, kept, kept, head, none]
 
 
@@ -39,8 +40,8 @@ def test_the_largest_slice_stays_and_stricter_ratios_never_keep_more(
     area, position = np.array(areas), np.arange(len(areas)) * 2.0
     loose = eliminate(area, position, Recipe(headward_ratio=low, feetward_ratio=low))
     strict = eliminate(area, position, Recipe(headward_ratio=high, feetward_ratio=high))
-    kept_loose = {r.index for r in loose if r.fate is SliceFate.KEPT}
-    kept_strict = {r.index for r in strict if r.fate is SliceFate.KEPT}
+    kept_loose = {r.index for r in loose if r.fate is SliceStatus.KEPT}
+    kept_strict = {r.index for r in strict if r.fate is SliceStatus.KEPT}
     assert kept_strict <= kept_loose
     if area.max() > 0:
         assert int(area.argmax()) in kept_strict
@@ -63,4 +64,5 @@ def test_records_say_what_was_measured() -> None:
 
 def test_without_any_lung_every_slice_says_so() -> None:
     records = eliminate(np.zeros(3), np.arange(3.0), Recipe(headward_ratio=0, feetward_ratio=0))
-    assert {(record.fate, record.relative_area) for record in records} == {(SliceFate.NO_LUNG, 0.0)}
+    found = {(record.fate, record.relative_area) for record in records}
+    assert found == {(SliceStatus.NO_LUNG, 0.0)}

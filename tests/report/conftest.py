@@ -25,9 +25,9 @@ from groundglass.core.result import (
     Provenance,
     RegionBurden,
     RuleFiring,
-    SliceFate,
     SliceGroup,
     SliceRecord,
+    SliceStatus,
     TriageResult,
     Verdict,
 )
@@ -94,11 +94,11 @@ def _records(lungs: np.ndarray, geometry: Geometry) -> tuple[SliceRecord, ...]:
     peak = int(area.argmax())
     records = []
     for k in range(len(lungs)):
-        fate, reason, groups = SliceFate.KEPT, f"{share[k]:.2f} of the largest", (k // 6,)
+        fate, reason, groups = SliceStatus.KEPT, f"{share[k]:.2f} of the largest", (k // 6,)
         if area[k] == 0:
-            fate, reason, groups = SliceFate.NO_LUNG, "no lung in the mask", ()
+            fate, reason, groups = SliceStatus.NO_LUNG, "no lung in the mask", ()
         elif k > peak and share[k] < 0.4:
-            fate, reason, groups = SliceFate.ELIMINATED_HEADWARD, "under the limit 0.40", ()
+            fate, reason, groups = SliceStatus.ELIMINATED_HEADWARD, "under the limit 0.40", ()
         records.append(
             SliceRecord(
                 index=k,
@@ -115,7 +115,7 @@ def _records(lungs: np.ndarray, geometry: Geometry) -> tuple[SliceRecord, ...]:
 
 
 def _groups(records: tuple[SliceRecord, ...]) -> tuple[GroupPrediction, ...]:
-    kept = [r.index for r in records if r.fate is SliceFate.KEPT]
+    kept = [r.index for r in records if r.fate is SliceStatus.KEPT]
     cuts = [0, len(kept) // 3, 2 * len(kept) // 3, len(kept)]
     answers = ((0.1, 0.2, 0.7), (0.93, 0.05, 0.02), (0.1, 0.15, 0.75))
     predictions = []

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from groundglass.core.result import SliceFate, TriageResult
+from groundglass.core.result import SliceStatus, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.report.figures import FIGURES, browse_slices, key_slices
 from groundglass.report.overview import coronal_grey, coronal_heat, overview
@@ -46,7 +46,7 @@ def test_groups_that_share_slices_stand_side_by_side(volume: Volume, result: Tri
 def test_zones_are_the_slices_left_out(scene: Scene, result: TriageResult) -> None:
     view = overview(scene)
     step = view.rows[0].height
-    out = sum(record.fate is not SliceFate.KEPT for record in result.slices)
+    out = sum(record.fate is not SliceStatus.KEPT for record in result.slices)
     assert sum(zone.height for zone in view.zones) == pytest.approx(out * step)
 
 
@@ -96,7 +96,7 @@ def test_without_heat_three_slices_through_the_lungs_are_shown(
 ) -> None:
     keys = key_slices(Scene(replace(result, heatmaps=()), volume))
     assert len(keys) == 3
-    kept = {r.index for r in result.slices if r.fate is SliceFate.KEPT}
+    kept = {r.index for r in result.slices if r.fate is SliceStatus.KEPT}
     for key in keys:
         assert key.heatmap is None
         assert key.figure.frame.record is not None

@@ -20,7 +20,7 @@ from groundglass.core.result import (
     Outcome,
     Provenance,
     RuleFiring,
-    SliceFate,
+    SliceStatus,
     TriageResult,
 )
 from groundglass.core.study import Rejection
@@ -185,7 +185,7 @@ def test_everything_left_out_is_told(page: Page, volume: Volume, result: TriageR
         assert rejection.what in page.text
         assert rejection.reason in page.text
     assert volume.series.selection_reason in page.text
-    gone = [r for r in result.slices if r.fate is SliceFate.ELIMINATED_HEADWARD]
+    gone = [r for r in result.slices if r.fate is SliceStatus.ELIMINATED_HEADWARD]
     assert f"{len(gone)} slices (z " in page.text
     assert "0.4 of the largest lung area" in page.text
 

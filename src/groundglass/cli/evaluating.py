@@ -11,18 +11,18 @@ from groundglass.cli.failures import ExitCode
 from groundglass.cohort import Cohort, read_cohort
 from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.errors import InputError
+from groundglass.evaluate.run.case_prediction import CasePrediction
+from groundglass.evaluate.run.checkpoint import Checkpoint, Table
 from groundglass.evaluate.run.evaluation import (
     CohortFacts,
     Evaluation,
     compared_with,
     evaluate,
 )
-from groundglass.evaluate.run.journal import Journal, Table
-from groundglass.evaluate.run.judged import Judged
-from groundglass.evaluate.run.leaks import refuse_leaks, rows_in_words
+from groundglass.evaluate.run.predict import RunSettings, predict_cohort
 from groundglass.evaluate.run.probes import ProbeSettings
 from groundglass.evaluate.run.reporting import MANIFEST, PAGE, write_evaluation
-from groundglass.evaluate.run.running import RunSettings, judge_cohort
+from groundglass.evaluate.run.training_overlap import refuse_leaks, rows_in_words
 from groundglass.evaluate.statistics import Interval
 from groundglass.evaluate.statistics.plots import figure_class
 from groundglass.infer import Bundle, CpuEngine, Precision, load_bundle
@@ -99,9 +99,9 @@ def run(request: Request) -> ExitCode:
         voice.say(checks[-1].words, "" if checks[-1].looked_for else "yellow")
     partial = request.out.with_name(f"{request.out.name}.partial")
     first = _Answers(request, cohort, facts, bundle, partial / "bundle")
-    judged = first.judge(probe=request.probe)
-    evaluation = evaluate(judged, bundle, facts, checks[0])
-    tables = {"predictions.csv": first.table(probe=request.probe).content(judged)}
+    cases = first.judge(probe=request.probe)
+    evaluation = evaluate(cases, bundle, facts, checks[0])
+    tables = {"predictions.csv": first.table(probe=request.probe).content(cases)}
     if second is not None:
         other = _Answers(request, cohort, facts, second, partial / "compared")
         theirs = other.judge(probe=False)
@@ -109,7 +109,7 @@ def run(request: Request) -> ExitCode:
         tables["predictions-compared.csv"] = other.table(probe=False).content(theirs)
     with waiting("Writing the report"):
         write_evaluation(evaluation, request.precision, tables, request.out)
-    Journal.end(partial)
+    Checkpoint.end(partial)
     _tell(evaluation, request.out, voice)
     return ExitCode.DONE
 
@@ -142,7 +142,7 @@ def _refuse_labels(cohort: Cohort, bundle: Bundle) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """One bundle's answers, with the journal that keeps them."""
+    """One bundle's answers, with the checkpoint that keeps them."""
 
     request: Request
     cohort: Cohort
@@ -161,9 +161,9 @@ class _Answers:
     def table(self, *, probe: bool) -> Table:
         return Table(self.bundle.labels, self.settings(probe=probe).images)
 
-    def judge(self, *, probe: bool) -> tuple[Judged, ...]:
+    def judge(self, *, probe: bool) -> tuple[CasePrediction, ...]:
         settings = self.settings(probe=probe)
-        journal = Journal(self.folder, self.table(probe=probe))
+        checkpoint = Checkpoint(self.folder, self.table(probe=probe))
         identity = {
             "groundglass": groundglass.__version__,
             "cohort": asdict(self.facts),
@@ -171,14 +171,14 @@ class _Answers:
             "precision": settings.precision.value,
             "images": list(settings.images),
         }
-        done = journal.begin(identity, resume=self.request.resume)
+        done = checkpoint.begin(identity, resume=self.request.resume)
         with counting(f"Judging with {self.bundle.name}") as progress:
-            return judge_cohort(self.cohort.cases, settings, journal, done, progress)
+            return predict_cohort(self.cohort.cases, settings, checkpoint, done, progress)
 
 
 def _tell(evaluation: Evaluation, out: Path, voice: Voice) -> None:
     metrics, intervals = evaluation.figures.metrics, evaluation.figures.intervals
-    cases, verdicts = len(evaluation.judged), len(evaluation.predictions.truth)
+    cases, verdicts = len(evaluation.cases), len(evaluation.predictions.truth)
     voice.heading(f"{evaluation.bundle.name} {evaluation.bundle.version}")
     voice.say(f"  {cases} studies of {evaluation.patients} patients, {verdicts} with a verdict")
     whole = evaluation.accuracy_of_all

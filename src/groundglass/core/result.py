@@ -54,7 +54,7 @@ class Note:
     text: str
 
 
-class SliceFate(StrEnum):
+class SliceStatus(StrEnum):
     """What happened to a slice on its way to the networks (paper section 2.2)."""
 
     KEPT = "kept"
@@ -77,7 +77,7 @@ class SliceRecord:
         Area of the lung mask in mm².
     relative_area : float
         That area over the largest of the study, 0 to 1.
-    fate : SliceFate
+    fate : SliceStatus
         Whether it went on.
     reason : str
         Why, in words.
@@ -94,7 +94,7 @@ class SliceRecord:
     position_mm: float
     lung_area_mm2: float
     relative_area: float
-    fate: SliceFate
+    fate: SliceStatus
     reason: str
     groups: tuple[int, ...] = ()
     contribution: float | None = None

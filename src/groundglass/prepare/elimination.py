@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import SliceFate, SliceRecord
+from groundglass.core.result import SliceRecord, SliceStatus
 from groundglass.prepare.recipe import Recipe
 
 
@@ -43,13 +43,13 @@ def eliminate(
     return tuple(records)
 
 
-def _fate(relative: float, *, headward: bool, recipe: Recipe) -> tuple[SliceFate, str]:
+def _fate(relative: float, *, headward: bool, recipe: Recipe) -> tuple[SliceStatus, str]:
     if relative == 0.0:
-        return SliceFate.NO_LUNG, "no lung in this slice"
+        return SliceStatus.NO_LUNG, "no lung in this slice"
     ratio = recipe.headward_ratio if headward else recipe.feetward_ratio
     side = "headward" if headward else "feetward"
     share = f"{relative:.2f} of the largest lung area"
     if relative >= ratio:
-        return SliceFate.KEPT, f"{share}, {side} limit {ratio:.2f}"
-    fate = SliceFate.ELIMINATED_HEADWARD if headward else SliceFate.ELIMINATED_FEETWARD
+        return SliceStatus.KEPT, f"{share}, {side} limit {ratio:.2f}"
+    fate = SliceStatus.ELIMINATED_HEADWARD if headward else SliceStatus.ELIMINATED_FEETWARD
     return fate, f"{share}, under the {side} limit {ratio:.2f}"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.geometry import Geometry
-from groundglass.core.result import SliceFate, SliceGroup, SliceRecord
+from groundglass.core.result import SliceGroup, SliceRecord, SliceStatus
 from groundglass.core.volume import Volume
 from groundglass.prepare.elimination import eliminate
 from groundglass.prepare.grouping import group_slices
@@ -119,7 +119,7 @@ def prepare(volume: Volume, lung: NDArray[np.bool_], recipe: Recipe) -> Prepared
     frame = Letterbox.of(volume.geometry, recipe.image_size)
     area_mm2 = np.count_nonzero(lung, axis=(1, 2)) * frame.pixel_mm**2
     records = eliminate(area_mm2, slice_positions_mm(volume.geometry), recipe)
-    kept = [record.index for record in records if record.fate is SliceFate.KEPT]
+    kept = [record.index for record in records if record.fate is SliceStatus.KEPT]
     groups = group_slices(kept, recipe.group_size)
     images = dict.fromkeys(kept, np.empty((0, 0), dtype=np.uint8))
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import Heatmap, SliceFate
+from groundglass.core.result import Heatmap, SliceStatus
 from groundglass.prepare.threads import for_each
 from groundglass.report.overlay import (
     encode_heat,
@@ -226,7 +226,7 @@ def _affordable_edge(scene: Scene, settings: FigureSettings) -> int:
 
 def _orientation_frames(scene: Scene) -> Sequence[Frame]:
     """Three slices: through what was used, else through the lungs, else through the volume."""
-    used = [f for f in scene.frames if f.record and f.record.fate is SliceFate.KEPT]
+    used = [f for f in scene.frames if f.record and f.record.fate is SliceStatus.KEPT]
     lung = [f for f in scene.frames if scene.mask[f.axial_index].any()]
     frames = used or lung or list(scene.frames)
     return _spread(frames, 5)[1:-1] if len(frames) >= 5 else _spread(frames, 3)

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import GroupPrediction, SliceFate
+from groundglass.core.result import GroupPrediction, SliceStatus
 from groundglass.report.figures import data_uri, layer_uri, outline_path
 from groundglass.report.overlay import encode_heat, encode_jpeg
 from groundglass.report.resampling import fitted, fitted_shape
@@ -54,7 +54,7 @@ class Zone:
 
     y: float
     height: float
-    fate: SliceFate
+    fate: SliceStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ def _zones(rows: Sequence[Row]) -> tuple[Zone, ...]:
     zones = []
     for fate, run in groupby(rows, key=lambda r: r.frame.record.fate if r.frame.record else None):
         stretch = list(run)
-        if fate is not None and fate is not SliceFate.KEPT:
+        if fate is not None and fate is not SliceStatus.KEPT:
             end = stretch[-1].y + stretch[-1].height
             zones.append(Zone(stretch[0].y, end - stretch[0].y, fate))
     return tuple(zones)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from groundglass.core.result import HeatMethod, SliceFate, SliceRecord, TriageResult
+from groundglass.core.result import HeatMethod, SliceRecord, SliceStatus, TriageResult
 from groundglass.report.words import FATE_WORDS, class_name
 
 #: What the methods are called for a reader.
@@ -83,7 +83,7 @@ def left_out(records: Sequence[SliceRecord], recipe: Mapping[str, object]) -> li
     lines = []
     for fate, run in groupby(records, key=lambda record: record.fate):
         stretch = list(run)
-        if fate is not SliceFate.KEPT:
+        if fate is not SliceStatus.KEPT:
             where = range_words([record.position_mm for record in stretch])
             words = FATE_WORDS[fate]
             limit = recipe.get(words.limit)

@@ -13,8 +13,8 @@ from groundglass.core.result import (
     LungThird,
     OpacityBurden,
     RegionBurden,
-    SliceFate,
     SliceRecord,
+    SliceStatus,
     TriageResult,
 )
 from groundglass.core.volume import Volume
@@ -115,7 +115,7 @@ def _table_row(record: SliceRecord, number: int) -> Context:
         "area": f"{record.lung_area_mm2 / 100:.1f}",
         "share": f"{record.relative_area:.0%}",
         "fate": FATE_WORDS[record.fate].short,
-        "used": record.fate is SliceFate.KEPT,
+        "used": record.fate is SliceStatus.KEPT,
         "reason": record.reason,
         "groups": group_numbers(record.groups),
         "contribution": _signed(record.contribution),

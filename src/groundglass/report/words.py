@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from groundglass.core.result import Outcome, SliceFate
+from groundglass.core.result import Outcome, SliceStatus
 
 #: Class labels of the paper (section 2.1) in full; a bundle's other labels are shown as they are.
 _CLASS_NAMES: Mapping[str, str] = MappingProxyType(
@@ -93,19 +93,19 @@ class FateWords:
     limit: str = ""
 
 
-FATE_WORDS: Mapping[SliceFate, FateWords] = MappingProxyType(
+FATE_WORDS: Mapping[SliceStatus, FateWords] = MappingProxyType(
     {
-        SliceFate.KEPT: FateWords("used", "went to the classifier."),
-        SliceFate.NO_LUNG: FateWords(
+        SliceStatus.KEPT: FateWords("used", "went to the classifier."),
+        SliceStatus.NO_LUNG: FateWords(
             "no lung", "hold no lung in the segmentation and were left out."
         ),
-        SliceFate.ELIMINATED_HEADWARD: FateWords(
+        SliceStatus.ELIMINATED_HEADWARD: FateWords(
             "left out, head side",
             "above the largest lung area were left out: they show less lung than the recipe asks "
             "for on the head side{limit}.",
             "headward_ratio",
         ),
-        SliceFate.ELIMINATED_FEETWARD: FateWords(
+        SliceStatus.ELIMINATED_FEETWARD: FateWords(
             "left out, feet side",
             "below the largest lung area were left out: they show less lung than the recipe asks "
             "for on the feet side{limit}. Disease confined to the lung bases can be missed here.",

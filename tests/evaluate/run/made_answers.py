@@ -7,9 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from groundglass.evaluate.run.case_prediction import (
+    AS_IN_SERVICE,
+    UNREADABLE,
+    Answer,
+    CasePrediction,
+    Strata,
+)
 from groundglass.evaluate.run.evaluation import CohortFacts
-from groundglass.evaluate.run.judged import AS_IN_SERVICE, UNREADABLE, Answer, Judged, Traits
-from groundglass.evaluate.run.leaks import LeakCheck
+from groundglass.evaluate.run.training_overlap import LeakCheck
 from groundglass.evaluate.statistics import BootstrapSettings
 from groundglass.infer import Bundle
 from groundglass.infer.bundle_facts import BundleFacts
@@ -49,27 +55,27 @@ def no_verdict(outcome: str = UNREADABLE, reason: str = "no file of that name") 
     return Answer(outcome, reason)
 
 
-def made_judged(
+def made_cases(
     seed: int = 1, *, counts: Sequence[int] = (12, 14, 10), skill: float = 1.6, missing: int = 0
-) -> tuple[Judged, ...]:
+) -> tuple[CasePrediction, ...]:
     """Cases of a classifier of some skill, a few scanners and ages; the last have no verdict."""
     rng = np.random.default_rng(seed)
     truth = np.repeat(np.arange(len(counts)), counts)
-    judged = []
+    cases = []
     for number, k in enumerate(truth):
         logits = rng.normal(size=len(LABELS))
         logits[k] += skill
         odds = np.exp(logits)
         given = number >= len(truth) - missing
         answer = no_verdict() if given else verdict(odds / odds.sum())
-        traits = Traits(
+        strata = Strata(
             source=("here", "there")[number % 2],
             scanner=("Maker A", "Maker B", "")[number % 3],
             thickness_mm=(1.0, 2.5, 5.0, None)[number % 4],
             sex=("F", "M")[number % 2],
             age_years=float(20 + 3 * number),
         )
-        judged.append(
-            Judged(number + 2, number + 1, LABELS[k], traits, {AS_IN_SERVICE: answer}, 0.5)
+        cases.append(
+            CasePrediction(number + 2, number + 1, LABELS[k], strata, {AS_IN_SERVICE: answer}, 0.5)
         )
-    return tuple(judged)
+    return tuple(cases)

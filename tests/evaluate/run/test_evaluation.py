@@ -6,36 +6,36 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, made_judged, no_verdict
+from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, made_cases, no_verdict
 
 from groundglass.errors import InputError
+from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction, Strata
 from groundglass.evaluate.run.evaluation import Evaluation, compared_with, evaluate
 from groundglass.evaluate.run.findings import probe_finding
-from groundglass.evaluate.run.groups import UNKNOWN, age_group, thickness_group
-from groundglass.evaluate.run.judged import AS_IN_SERVICE, Judged, Traits
 from groundglass.evaluate.run.predicting import predictions_of
+from groundglass.evaluate.run.subgroups import UNKNOWN, age_group, thickness_group
 from groundglass.evaluate.statistics import measure, wilson
 from groundglass.infer.bundle_facts import BundleFacts, DecisionThreshold
 
 
-def evaluated(judged: tuple[Judged, ...], facts: BundleFacts | None = None) -> Evaluation:
-    return evaluate(judged, made_bundle(facts), COHORT, NO_LEAK, QUICK)
+def evaluated(cases: tuple[CasePrediction, ...], facts: BundleFacts | None = None) -> Evaluation:
+    return evaluate(cases, made_bundle(facts), COHORT, NO_LEAK, QUICK)
 
 
 @pytest.fixture(scope="module")
-def judged() -> tuple[Judged, ...]:
-    return made_judged(missing=4)
+def cases() -> tuple[CasePrediction, ...]:
+    return made_cases(missing=4)
 
 
 @pytest.fixture(scope="module")
-def one(judged: tuple[Judged, ...]) -> Evaluation:
-    return evaluated(judged)
+def one(cases: tuple[CasePrediction, ...]) -> Evaluation:
+    return evaluated(cases)
 
 
 def test_a_case_without_verdict_is_counted_and_counts_as_not_right(
-    one: Evaluation, judged: tuple[Judged, ...]
+    one: Evaluation, cases: tuple[CasePrediction, ...]
 ) -> None:
-    right = sum(x.answer.label == x.truth for x in judged)
+    right = sum(x.answer.label == x.truth for x in cases)
     assert [x.row for x in one.without_verdict] == [34, 35, 36, 37]
     assert len(one.predictions.truth) == 32
     assert one.figures.metrics.accuracy == right / 32
@@ -43,15 +43,17 @@ def test_a_case_without_verdict_is_counted_and_counts_as_not_right(
     assert one.accuracy_of_all.interval == wilson(right, 36)
 
 
-def test_without_any_verdict_there_is_nothing_to_measure(judged: tuple[Judged, ...]) -> None:
-    none = tuple(replace(x, answers={AS_IN_SERVICE: no_verdict("no-lung")}) for x in judged)
+def test_without_any_verdict_there_is_nothing_to_measure(cases: tuple[CasePrediction, ...]) -> None:
+    none = tuple(replace(x, answers={AS_IN_SERVICE: no_verdict("no-lung")}) for x in cases)
     with pytest.raises(InputError, match=r"no verdict for any of 36 cases \(no-lung\)"):
         evaluated(none)
 
 
-def test_several_studies_of_a_patient_widen_the_intervals(judged: tuple[Judged, ...]) -> None:
-    alone = evaluated(judged[:30]).accuracy_of_all
-    together = evaluated(tuple(replace(x, patient=x.row // 5) for x in judged[:30]))
+def test_several_studies_of_a_patient_widen_the_intervals(
+    cases: tuple[CasePrediction, ...],
+) -> None:
+    alone = evaluated(cases[:30]).accuracy_of_all
+    together = evaluated(tuple(replace(x, patient=x.row // 5) for x in cases[:30]))
     assert together.patients == 7
     assert together.accuracy_of_all.value == alone.value
     assert together.accuracy_of_all.interval.high - together.accuracy_of_all.interval.low > (
@@ -63,13 +65,13 @@ class TestGroups:
     def test_each_grouping_holds_every_case(self, one: Evaluation) -> None:
         assert list(one.groups) == ["source", "scanner", "slice thickness", "sex", "age"]
         for groups in one.groups.values():
-            assert sum(group.cases for group in groups) == len(one.judged)
+            assert sum(group.cases for group in groups) == len(one.cases)
             assert sum(group.without_verdict for group in groups) == 4
             for group in groups:
                 assert sum(group.classes.values()) == group.cases
 
     def test_a_group_is_measured_as_a_cohort_of_its_own(self, one: Evaluation) -> None:
-        here = [x for x in one.judged if x.traits.source == "here"]
+        here = [x for x in one.cases if x.strata.source == "here"]
         group = one.groups["source"][0]
         alone = predictions_of(here, LABELS)
         assert group.accuracy == measure(alone).accuracy
@@ -85,23 +87,23 @@ class TestGroups:
         ]  # fmt: skip
 
     def test_a_grouping_of_which_nothing_is_known_is_left_out(self) -> None:
-        bare = tuple(replace(x, traits=Traits("here")) for x in made_judged())
+        bare = tuple(replace(x, strata=Strata("here")) for x in made_cases())
         assert list(evaluated(bare).groups) == ["source"]
 
     def test_ends_of_groups(self) -> None:
         def thick(mm: float) -> str:
-            return thickness_group(Traits("", thickness_mm=mm))
+            return thickness_group(Strata("", thickness_mm=mm))
 
         assert [thick(x) for x in (1.5, 1.51, 5.0, 5.01)] == [
             "up to 1.5 mm", "above 1.5 to 3 mm", "above 3 to 5 mm", "above 5 mm",
         ]  # fmt: skip
-        assert age_group(Traits("", age_years=39.9)) == "under 40 years"
-        assert age_group(Traits("", age_years=40)) == "40 to 59 years"
+        assert age_group(Strata("", age_years=39.9)) == "under 40 years"
+        assert age_group(Strata("", age_years=40)) == "40 to 59 years"
 
     def test_a_group_without_any_verdict_has_no_figures(self) -> None:
-        cases = made_judged(missing=2)
+        cases = made_cases(missing=2)
         last = tuple(
-            replace(x, traits=replace(x.traits, source="nowhere")) if x.row > 35 else x
+            replace(x, strata=replace(x.strata, source="nowhere")) if x.row > 35 else x
             for x in cases
         )
         group = evaluated(last).groups["source"][1]
@@ -116,9 +118,9 @@ class TestFacts:
         healthy = one.figures.metrics.classes[2].measures.auc
         assert one.positive_auc.value == pytest.approx(healthy)
 
-    def test_the_operating_point_is_judged_here(self, judged: tuple[Judged, ...]) -> None:
+    def test_the_operating_point_is_judged_here(self, cases: tuple[CasePrediction, ...]) -> None:
         point = DecisionThreshold(("CP",), 0.5, 0.9, 0.8, "validation", 30)
-        found = evaluated(judged, BundleFacts(operating_point=point))
+        found = evaluated(cases, BundleFacts(operating_point=point))
         assert found.positive == ("CP",)
         scores = found.predictions.probabilities[:, 0]
         truth = found.predictions.truth == 0
@@ -128,7 +130,7 @@ class TestFacts:
 
 class TestCompared:
     def test_only_cases_both_have_a_verdict_for_count(self, one: Evaluation) -> None:
-        second = list(made_judged(2))
+        second = list(made_cases(2))
         second[0] = replace(second[0], answers={AS_IN_SERVICE: no_verdict()})
         found = compared_with(
             one, tuple(second), made_bundle(name="other"), NO_LEAK, QUICK
@@ -139,18 +141,18 @@ class TestCompared:
 
     def test_labels_in_another_order_are_the_same_classes(self, one: Evaluation) -> None:
         other = made_bundle(labels=("healthy", "CP", "NCP"))
-        same = compared_with(one, made_judged(missing=4), other, NO_LEAK, QUICK).compared
+        same = compared_with(one, made_cases(missing=4), other, NO_LEAK, QUICK).compared
         assert (same.figures.metrics.confusion == one.figures.metrics.confusion).all()
         assert (same.tests.mcnemar.only_first, same.tests.mcnemar.only_second) == (0, 0)
 
     def test_other_classes_are_refused(self, one: Evaluation) -> None:
         other = made_bundle(labels=("CP", "healthy"))
         with pytest.raises(InputError, match="second bundle with the classes CP, healthy"):
-            compared_with(one, made_judged(), other, NO_LEAK, QUICK)
+            compared_with(one, made_cases(), other, NO_LEAK, QUICK)
 
     def test_a_better_one_is_seen(self, one: Evaluation) -> None:
         found = compared_with(
-            one, made_judged(1, skill=6.0), made_bundle(name="other"), NO_LEAK, QUICK
+            one, made_cases(1, skill=6.0), made_bundle(name="other"), NO_LEAK, QUICK
         )
         tests = found.compared.tests
         assert tests.mcnemar.only_second > tests.mcnemar.only_first
@@ -160,8 +162,8 @@ class TestCompared:
 def test_probes_are_about_the_cases_service_has_a_verdict_for() -> None:
     rng = np.random.default_rng(8)
     cases = []
-    for case, other in zip(made_judged(missing=3), rng.permutation(36), strict=True):
-        shuffled = made_judged()[other].answer
+    for case, other in zip(made_cases(missing=3), rng.permutation(36), strict=True):
+        shuffled = made_cases()[other].answer
         black = shuffled if case.answer.has_verdict else case.answer
         cases.append(replace(case, answers={**case.answers, "lungs-black": black}))
     found = evaluated(tuple(cases)).probed
@@ -173,14 +175,14 @@ def test_probes_are_about_the_cases_service_has_a_verdict_for() -> None:
 
 
 def test_an_honest_model_is_seldom_accused() -> None:
-    judged = made_judged()
+    cases = made_cases()
     accused = 0
     for seed in range(100):
-        order = np.random.default_rng(seed).permutation(len(judged))
+        order = np.random.default_rng(seed).permutation(len(cases))
         shuffled = [
-            replace(case, answers=judged[other].answers)
-            for case, other in zip(judged, order, strict=True)
+            replace(case, answers=cases[other].answers)
+            for case, other in zip(cases, order, strict=True)
         ]
         predictions = predictions_of(shuffled, LABELS)
-        accused += probe_finding("lungs-black", predictions, len(judged)).knows
+        accused += probe_finding("lungs-black", predictions, len(cases)).knows
     assert accused <= 6

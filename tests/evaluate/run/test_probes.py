@@ -21,7 +21,7 @@ from groundglass.evaluate.run.probes import (
     Probe,
     ProbedStudy,
     ProbeSettings,
-    grown,
+    dilate,
     probe_slices,
     probe_study,
 )
@@ -63,7 +63,7 @@ class TestWhatIsShown:
 
     def test_lungs_black_leaves_the_rim(self, study: ProbedStudy, shown) -> None:
         service = prepare(study.axial, study.lungs, RECIPE)
-        rim = grown(LUNGS, RECIPE.mask_margin_px)[0] & ~LUNGS[0]
+        rim = dilate(LUNGS, RECIPE.mask_margin_px)[0] & ~LUNGS[0]
         for index, image in shown[Probe.LUNGS_BLACK].images.items():
             assert not image[LUNGS[0]].any()
             assert (image[rim] == service.images[index][rim]).all()
@@ -82,7 +82,7 @@ class TestWhatIsShown:
             assert (image[LUNGS[0]] == service.images[index][LUNGS[0]]).all()
 
     def test_the_silhouette_is_one_grey(self, shown) -> None:
-        seen = grown(LUNGS, RECIPE.mask_margin_px)[0]
+        seen = dilate(LUNGS, RECIPE.mask_margin_px)[0]
         for image in shown[Probe.SILHOUETTE].images.values():
             assert len(np.unique(image[seen])) == 1
             assert image[seen].all()

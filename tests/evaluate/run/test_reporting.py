@@ -12,17 +12,17 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, made_judged
+from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, made_cases
 
 from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.errors import ReportError
+from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction
 from groundglass.evaluate.run.document import evaluation_document, evaluation_schema
 from groundglass.evaluate.run.evaluation import Evaluation, compared_with, evaluate
-from groundglass.evaluate.run.judged import AS_IN_SERVICE, Judged
-from groundglass.evaluate.run.leaks import LeakCheck
-from groundglass.evaluate.run.page import figure, p_value
+from groundglass.evaluate.run.html import figure, p_value
 from groundglass.evaluate.run.pictures import about
 from groundglass.evaluate.run.reporting import MANIFEST, PAGE, write_evaluation
+from groundglass.evaluate.run.training_overlap import LeakCheck
 from groundglass.infer.bundle_facts import BundleFacts, Calibration, DecisionThreshold
 
 FACTS = BundleFacts(
@@ -32,24 +32,24 @@ FACTS = BundleFacts(
 pytest.importorskip("matplotlib")
 
 
-def probed(judged: tuple[Judged, ...]) -> tuple[Judged, ...]:
+def probed(cases: tuple[CasePrediction, ...]) -> tuple[CasePrediction, ...]:
     """With answers to one probe that know as much as service does."""
     return tuple(
         replace(one, answers={AS_IN_SERVICE: one.answer, "lungs-black": one.answer})
-        for one in judged
+        for one in cases
     )
 
 
 def full() -> Evaluation:
     """With everything an evaluation can have."""
-    one = evaluate(probed(made_judged(missing=2)), made_bundle(FACTS), COHORT, NO_LEAK, QUICK)
+    one = evaluate(probed(made_cases(missing=2)), made_bundle(FACTS), COHORT, NO_LEAK, QUICK)
     unknown = LeakCheck(looked_for=False, words="It cannot be known.")
-    return compared_with(one, made_judged(2), made_bundle(name="other"), unknown, QUICK)
+    return compared_with(one, made_cases(2), made_bundle(name="other"), unknown, QUICK)
 
 
 def bare() -> Evaluation:
     """Two classes of three, no facts, no probes, no second bundle."""
-    return evaluate(made_judged(counts=(9, 0, 8)), made_bundle(), COHORT, NO_LEAK, QUICK)
+    return evaluate(made_cases(counts=(9, 0, 8)), made_bundle(), COHORT, NO_LEAK, QUICK)
 
 
 @pytest.fixture(scope="module", params=[full, bare], ids=["full", "bare"])
@@ -169,15 +169,15 @@ class TestPage:
 
     def test_leaks_that_cannot_be_known_are_said(self) -> None:
         unknown = LeakCheck(looked_for=False, words="It cannot be known.")
-        one = evaluate(made_judged(), made_bundle(), COHORT, unknown, QUICK)
+        one = evaluate(made_cases(), made_bundle(), COHORT, unknown, QUICK)
         assert evaluation_document(one, "f32")["leaks"]["looked_for"] is False
 
 
 def test_what_a_table_holds_cannot_become_part_of_the_page(tmp_path: Path) -> None:
-    judged = made_judged()
+    cases = made_cases()
     nasty = "<script>alert(1)</script>"
-    judged = tuple(replace(x, traits=replace(x.traits, source=nasty)) for x in judged)
-    one = evaluate(judged, made_bundle(), replace(COHORT, table=nasty), NO_LEAK, QUICK)
+    cases = tuple(replace(x, strata=replace(x.strata, source=nasty)) for x in cases)
+    one = evaluate(cases, made_bundle(), replace(COHORT, table=nasty), NO_LEAK, QUICK)
     write_evaluation(one, "f32", {}, tmp_path / "out")
     text = (tmp_path / "out" / PAGE).read_text("utf-8")
     assert "<script" not in text
@@ -185,7 +185,7 @@ def test_what_a_table_holds_cannot_become_part_of_the_page(tmp_path: Path) -> No
 
 
 def test_figures_say_data_split_and_number() -> None:
-    words = about(evaluate(made_judged(missing=2), made_bundle(), COHORT, NO_LEAK, QUICK))
+    words = about(evaluate(made_cases(missing=2), made_bundle(), COHORT, NO_LEAK, QUICK))
     for part in ("here, there", "split: test", "n = 34 studies", "of 36", "36 patients", "made 1"):
         assert part in words
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import groundglass
 from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.evaluate.run.case_prediction import CasePrediction
 from groundglass.evaluate.run.evaluation import (
     AtThreshold,
     Compared,
@@ -21,8 +22,7 @@ from groundglass.evaluate.run.evaluation import (
     Share,
 )
 from groundglass.evaluate.run.findings import ProbeFigure, ProbeFinding
-from groundglass.evaluate.run.groups import GroupFigures
-from groundglass.evaluate.run.judged import Judged
+from groundglass.evaluate.run.subgroups import SubgroupFigures
 from groundglass.evaluate.statistics import (
     Comparison,
     Figures,
@@ -67,7 +67,7 @@ def evaluation_document(evaluation: Evaluation, precision: str) -> Json:
         "bundle": {**_bundle(one.bundle), "precision": precision},
         "cohort": _cohort(one),
         "leaks": {"looked_for": one.leaks.looked_for, "words": one.leaks.words},
-        "without_verdict": [_told(judged) for judged in one.without_verdict],
+        "without_verdict": [_told(case) for case in one.without_verdict],
         "accuracy_of_all_cases": _share(one.accuracy_of_all),
         "positive": list(one.positive),
         "positive_auc": _share(one.positive_auc),
@@ -86,7 +86,7 @@ def evaluation_document(evaluation: Evaluation, precision: str) -> Json:
         },
         "compared": _compared(one.compared),
         "probes": _probed(one.probed),
-        "seconds_per_case": _seconds(one.judged),
+        "seconds_per_case": _seconds(one.cases),
     }
 
 
@@ -108,22 +108,22 @@ def _bundle(bundle: Bundle) -> Json:
 
 def _cohort(evaluation: Evaluation) -> Json:
     labels = evaluation.bundle.labels
-    judged = evaluation.judged
+    cases = evaluation.cases
     return {
         "table": evaluation.cohort.table,
         "sha256": evaluation.cohort.sha256,
         "split": evaluation.cohort.split,
-        "cases": len(judged),
+        "cases": len(cases),
         "patients": evaluation.patients,
         "cases_with_verdict": len(evaluation.predictions.truth),
-        "cases_per_class": {label: sum(one.truth == label for one in judged) for label in labels},
-        "sources": sorted({one.traits.source for one in judged}),
+        "cases_per_class": {label: sum(one.truth == label for one in cases) for label in labels},
+        "sources": sorted({one.strata.source for one in cases}),
     }
 
 
-def _told(judged: Judged) -> Json:
-    answer = judged.answer
-    return {"row": judged.row, "outcome": answer.outcome, "reason": answer.reason}
+def _told(case: CasePrediction) -> Json:
+    answer = case.answer
+    return {"row": case.row, "outcome": answer.outcome, "reason": answer.reason}
 
 
 def _figures(figures: Figures) -> Json:
@@ -214,7 +214,7 @@ def _reached(point: OperatingPoint) -> Json:
     }
 
 
-def _group(group: GroupFigures) -> Json:
+def _group(group: SubgroupFigures) -> Json:
     return {
         "name": group.name,
         "cases": group.cases,
@@ -292,6 +292,6 @@ def _probe_figure(figure: ProbeFigure) -> Json:
     return {"value": figure.value, **_interval(figure.interval), "knows": figure.knows}
 
 
-def _seconds(judged: Sequence[Judged]) -> Mapping[str, float]:
-    seconds = sorted(one.seconds for one in judged)
+def _seconds(cases: Sequence[CasePrediction]) -> Mapping[str, float]:
+    seconds = sorted(one.seconds for one in cases)
     return {"median": seconds[len(seconds) // 2], "longest": seconds[-1]}

@@ -9,16 +9,16 @@ import numpy as np
 
 from groundglass.core.result import Outcome
 from groundglass.errors import InputError
+from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction
 from groundglass.evaluate.run.findings import (
     ProbeFinding,
     SourceVerdict,
     probe_finding,
     source_verdict,
 )
-from groundglass.evaluate.run.groups import GroupFigures, group_figures, positive_area
-from groundglass.evaluate.run.judged import AS_IN_SERVICE, Judged
-from groundglass.evaluate.run.leaks import LeakCheck
 from groundglass.evaluate.run.predicting import predictions_of
+from groundglass.evaluate.run.subgroups import SubgroupFigures, positive_area, subgroup_figures
+from groundglass.evaluate.run.training_overlap import LeakCheck
 from groundglass.evaluate.statistics import (
     BootstrapSettings,
     Comparison,
@@ -141,7 +141,7 @@ class Evaluation:
         With what.
     leaks : LeakCheck
         Whether the bundle may have seen it.
-    judged : tuple of Judged
+    cases : tuple of CasePrediction
         Every case.
     predictions : Predictions
         Those with a verdict.
@@ -157,7 +157,7 @@ class Evaluation:
         Of the probability given to the class called.
     threshold : AtThreshold or None
         Where the bundle has an operating point.
-    groups : mapping of str to tuple of GroupFigures
+    groups : mapping of str to tuple of SubgroupFigures
         By source, scanner, …
     compared : Compared or None
         With a second bundle.
@@ -168,7 +168,7 @@ class Evaluation:
     cohort: CohortFacts
     bundle: Bundle
     leaks: LeakCheck
-    judged: tuple[Judged, ...]
+    cases: tuple[CasePrediction, ...]
     predictions: Predictions
     figures: Figures
     accuracy_of_all: Share
@@ -176,23 +176,23 @@ class Evaluation:
     positive_auc: Share | None
     calibration: tuple[ReliabilityBin, ...]
     threshold: AtThreshold | None
-    groups: Mapping[str, tuple[GroupFigures, ...]]
+    groups: Mapping[str, tuple[SubgroupFigures, ...]]
     compared: Compared | None = None
     probed: Probed | None = None
 
     @property
     def patients(self) -> int:
         """How many people were evaluated."""
-        return len({one.patient for one in self.judged})
+        return len({one.patient for one in self.cases})
 
     @property
-    def without_verdict(self) -> tuple[Judged, ...]:
+    def without_verdict(self) -> tuple[CasePrediction, ...]:
         """The cases without one."""
-        return tuple(one for one in self.judged if not one.answer.has_verdict)
+        return tuple(one for one in self.cases if not one.answer.has_verdict)
 
 
 def evaluate(
-    judged: Sequence[Judged],
+    cases: Sequence[CasePrediction],
     bundle: Bundle,
     cohort: CohortFacts,
     leaks: LeakCheck,
@@ -202,7 +202,7 @@ def evaluate(
 
     Parameters
     ----------
-    judged : sequence of Judged
+    cases : sequence of CasePrediction
         Every case.
     bundle : Bundle
         What judged them.
@@ -218,11 +218,11 @@ def evaluate(
     InputError
         Not one case has a verdict.
     """
-    predictions = predictions_of(judged, bundle.labels)
+    predictions = predictions_of(cases, bundle.labels)
     if predictions is None:
-        reasons = sorted({one.answer.outcome for one in judged})
+        reasons = sorted({one.answer.outcome for one in cases})
         raise InputError(
-            f"no verdict for any of {len(judged)} cases ({', '.join(reasons)})",
+            f"no verdict for any of {len(cases)} cases ({', '.join(reasons)})",
             expected="studies this bundle can judge",
             action="See predictions.csv in the folder of the broken run for each row's reason.",
         )
@@ -235,22 +235,22 @@ def evaluate(
         cohort=cohort,
         bundle=bundle,
         leaks=leaks,
-        judged=tuple(judged),
+        cases=tuple(cases),
         predictions=predictions,
         figures=measure_with_intervals(predictions, draws),
-        accuracy_of_all=_of_all(judged),
+        accuracy_of_all=_of_all(cases),
         positive=positive,
         positive_auc=None if area is None else Share(area, area_interval),
         calibration=reliability(called, right, bins=CALIBRATION_BINS),
         threshold=_at_threshold(predictions, point) if point else None,
-        groups=group_figures(judged, bundle.labels, positive),
-        probed=_probed(judged, bundle.labels),
+        groups=subgroup_figures(cases, bundle.labels, positive),
+        probed=_probed(cases, bundle.labels),
     )
 
 
 def compared_with(
     first: Evaluation,
-    judged: Sequence[Judged],
+    cases: Sequence[CasePrediction],
     bundle: Bundle,
     leaks: LeakCheck,
     draws: BootstrapSettings | None = None,
@@ -261,7 +261,7 @@ def compared_with(
     ----------
     first : Evaluation
         Of the first bundle.
-    judged : sequence of Judged
+    cases : sequence of CasePrediction
         The second bundle's answers to the same cases.
     bundle : Bundle
         The second.
@@ -281,11 +281,11 @@ def compared_with(
             expected=f"those of the first: {', '.join(first.bundle.labels)}",
             action="Compare bundles that name the same classes.",
         )
-    answered = {one.row for one in first.judged if one.answer.has_verdict}
-    both = answered & {one.row for one in judged if one.answer.has_verdict}
+    answered = {one.row for one in first.cases if one.answer.has_verdict}
+    both = answered & {one.row for one in cases if one.answer.has_verdict}
     labels = first.bundle.labels
-    ours = predictions_of([one for one in first.judged if one.row in both], labels)
-    theirs = predictions_of([one for one in judged if one.row in both], labels)
+    ours = predictions_of([one for one in first.cases if one.row in both], labels)
+    theirs = predictions_of([one for one in cases if one.row in both], labels)
     if ours is None or theirs is None:
         raise InputError(
             "no case with a verdict of both bundles",
@@ -297,16 +297,16 @@ def compared_with(
         figures=measure_with_intervals(theirs, draws),
         first_metrics=measure(ours),
         tests=compare(ours, theirs),
-        left_out=len(judged) - len(both),
+        left_out=len(cases) - len(both),
         leaks=leaks,
     )
     return replace(first, compared=compared)
 
 
-def _of_all(judged: Sequence[Judged]) -> Share:
-    right = np.array([one.answer.label == one.truth for one in judged])
+def _of_all(cases: Sequence[CasePrediction]) -> Share:
+    right = np.array([one.answer.label == one.truth for one in cases])
     return Share(
-        float(right.mean()), share_interval(right, np.array([one.patient for one in judged]))
+        float(right.mean()), share_interval(right, np.array([one.patient for one in cases]))
     )
 
 
@@ -321,13 +321,13 @@ def _at_threshold(predictions: Predictions, point: DecisionThreshold) -> AtThres
     return AtThreshold(point, judge_threshold(scores, truth, point.threshold))
 
 
-def _probed(judged: Sequence[Judged], labels: tuple[str, ...]) -> Probed | None:
+def _probed(cases: Sequence[CasePrediction], labels: tuple[str, ...]) -> Probed | None:
     """Findings of every kind of images that was asked about, service first; None without."""
-    images = tuple(judged[0].answers)
+    images = tuple(cases[0].answers)
     if images == (AS_IN_SERVICE,):
         return None
     findings = {}
-    asked = [one for one in judged if one.answer.outcome == Outcome.VERDICT]
+    asked = [one for one in cases if one.answer.outcome == Outcome.VERDICT]
     for name in images:
         answered = [one for one in asked if one.answers[name].has_verdict]
         predictions = predictions_of(answered, labels, name)

@@ -23,11 +23,11 @@ OPERATING_POINT, GROUPS, PROBES = "operating-point.png", "groups.png", "probes.p
 
 def about(evaluation: Evaluation) -> str:
     """Whose figures these are: data, split, how many, which bundle."""
-    sources = ", ".join(sorted({one.traits.source for one in evaluation.judged}))
+    sources = ", ".join(sorted({one.strata.source for one in evaluation.cases}))
     with_verdict = len(evaluation.predictions.truth)
     return (
         f"{sources}; split: {evaluation.cohort.split}; n = {with_verdict} studies with a verdict "
-        f"of {len(evaluation.judged)}, {evaluation.patients} patients; "
+        f"of {len(evaluation.cases)}, {evaluation.patients} patients; "
         f"{evaluation.bundle.name} {evaluation.bundle.version}. Research use only."
     )
 

@@ -6,25 +6,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from groundglass.evaluate.run.judged import AS_IN_SERVICE, Judged
+from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction
 from groundglass.evaluate.statistics import Predictions
 
 
 def predictions_of(
-    judged: Sequence[Judged], labels: tuple[str, ...], images: str = AS_IN_SERVICE
+    cases: Sequence[CasePrediction], labels: tuple[str, ...], images: str = AS_IN_SERVICE
 ) -> Predictions | None:
     """The cases that have a verdict on some images, in their order; None without any.
 
     Parameters
     ----------
-    judged : sequence of Judged
+    cases : sequence of CasePrediction
         Cases; those without a verdict are left out.
     labels : tuple of str
         The bundle's classes, in the order of the columns wanted.
     images : str
         AS_IN_SERVICE, or a probe's name.
     """
-    rows = [one for one in judged if one.answers[images].has_verdict]
+    rows = [one for one in cases if one.answers[images].has_verdict]
     if not rows:
         return None
     given = [one.answers[images].probabilities or {} for one in rows]

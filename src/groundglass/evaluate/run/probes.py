@@ -174,7 +174,7 @@ def probe_slices(
     dict of str to ndarray of float64, shape (slices, classes)
         By "as-in-service" and by the probes LUNGS_BLACK, BACKGROUND_ONLY, SILHOUETTE, LUNGS_ONLY.
     """
-    seen = np.ones_like(lungs) if margin_px is None else grown(lungs, margin_px)
+    seen = np.ones_like(lungs) if margin_px is None else dilate(lungs, margin_px)
     views = {
         "as-in-service": images * seen,
         Probe.LUNGS_BLACK.value: images * (seen & ~lungs),
@@ -185,7 +185,7 @@ def probe_slices(
     return {name: predict(np.ascontiguousarray(view)) for name, view in views.items()}
 
 
-def grown(lungs: Lung, margin_px: int) -> Lung:
+def dilate(lungs: Lung, margin_px: int) -> Lung:
     """Masks of shape (slices, size, size) with a rim, as preparing lets the classifier see it."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin_px + 1, 2 * margin_px + 1))
     return np.stack([cv2.dilate(lung.astype(np.uint8), kernel) > 0 for lung in lungs])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from groundglass.evaluate.run.document import encode, evaluation_document
 from groundglass.evaluate.run.evaluation import Evaluation
-from groundglass.evaluate.run.page import evaluation_page
+from groundglass.evaluate.run.html import evaluation_page
 from groundglass.evaluate.run.pictures import draw_all
 from groundglass.report.writing import write_all
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from groundglass.evaluate.run.judged import Judged, Traits
+from groundglass.evaluate.run.case_prediction import CasePrediction, Strata
 from groundglass.evaluate.run.predicting import predictions_of
 from groundglass.evaluate.statistics import Interval, Predictions, auc_interval, share_interval
 from groundglass.evaluate.statistics.roc import auc
@@ -20,7 +20,7 @@ _AGES = (40, 60, 80)
 
 
 @dataclass(frozen=True, slots=True)
-class GroupFigures:
+class SubgroupFigures:
     """The cases of one group.
 
     Parameters
@@ -52,9 +52,9 @@ class GroupFigures:
     auc_interval: Interval | None
 
 
-def thickness_group(traits: Traits) -> str:
+def thickness_group(strata: Strata) -> str:
     """The thickness group in words."""
-    thickness = traits.thickness_mm
+    thickness = strata.thickness_mm
     if thickness is None:
         return UNKNOWN
     low = 0.0
@@ -65,9 +65,9 @@ def thickness_group(traits: Traits) -> str:
     return f"above {low:g} mm"
 
 
-def age_group(traits: Traits) -> str:
+def age_group(strata: Strata) -> str:
     """The age group in words."""
-    age = traits.age_years
+    age = strata.age_years
     if age is None:
         return UNKNOWN
     low = 0
@@ -79,23 +79,23 @@ def age_group(traits: Traits) -> str:
 
 
 #: What figures are told apart by: heading, and the group of a study.
-GROUPINGS: Mapping[str, Callable[[Traits], str]] = {
-    "source": lambda traits: traits.source,
-    "scanner": lambda traits: traits.scanner or UNKNOWN,
+GROUPINGS: Mapping[str, Callable[[Strata], str]] = {
+    "source": lambda strata: strata.source,
+    "scanner": lambda strata: strata.scanner or UNKNOWN,
     "slice thickness": thickness_group,
-    "sex": lambda traits: traits.sex or UNKNOWN,
+    "sex": lambda strata: strata.sex or UNKNOWN,
     "age": age_group,
 }
 
 
-def group_figures(
-    judged: Sequence[Judged], labels: tuple[str, ...], positive: Sequence[str]
-) -> dict[str, tuple[GroupFigures, ...]]:
+def subgroup_figures(
+    cases: Sequence[CasePrediction], labels: tuple[str, ...], positive: Sequence[str]
+) -> dict[str, tuple[SubgroupFigures, ...]]:
     """A table per grouping of which anything is known.
 
     Parameters
     ----------
-    judged : sequence of Judged
+    cases : sequence of CasePrediction
         All cases.
     labels : tuple of str
         The bundle's classes.
@@ -104,9 +104,9 @@ def group_figures(
     """
     tables = {}
     for heading, group_of in GROUPINGS.items():
-        members: dict[str, list[Judged]] = {}
-        for one in judged:
-            members.setdefault(group_of(one.traits), []).append(one)
+        members: dict[str, list[CasePrediction]] = {}
+        for one in cases:
+            members.setdefault(group_of(one.strata), []).append(one)
         if set(members) != {UNKNOWN}:
             tables[heading] = tuple(
                 _figures(name, members[name], labels, positive)
@@ -127,15 +127,15 @@ def _number_in(name: str) -> float:
 
 
 def _figures(
-    name: str, members: Sequence[Judged], labels: tuple[str, ...], positive: Sequence[str]
-) -> GroupFigures:
+    name: str, members: Sequence[CasePrediction], labels: tuple[str, ...], positive: Sequence[str]
+) -> SubgroupFigures:
     with_verdict = [one for one in members if one.answer.has_verdict]
     predictions = predictions_of(with_verdict, labels)
     right, area, area_interval = None, None, None
     if predictions is not None:
         right = predictions.predicted == predictions.truth
         area, area_interval = positive_area(predictions, positive)
-    return GroupFigures(
+    return SubgroupFigures(
         name=name,
         cases=len(members),
         patients=len({one.patient for one in members}),

@@ -41,7 +41,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class Strata:
     """What figures are told apart by; empty or None where it is not known.
 
     Parameters
@@ -66,7 +66,7 @@ class Traits:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CasePrediction:
     """One case of a cohort and what a bundle said of it.
 
     Parameters
@@ -77,7 +77,7 @@ class Judged:
         Number of the patient within what is evaluated, by first appearance, from 1.
     truth : str
         The class the table says.
-    traits : Traits
+    strata : Strata
         What is known of the study.
     answers : mapping of str to Answer
         By AS_IN_SERVICE, and by the name of each probe.
@@ -88,7 +88,7 @@ class Judged:
     row: int
     patient: int
     truth: str
-    traits: Traits
+    strata: Strata
     answers: Mapping[str, Answer]
     seconds: float
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from groundglass.core.result import Outcome
 from groundglass.errors import InputError, ReportError
-from groundglass.evaluate.run.judged import AS_IN_SERVICE, Answer, Judged, Traits
+from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, Answer, CasePrediction, Strata
 from groundglass.report.writing import refusing_unwritable
 
 _RUN, _ANSWERS = "run.json", "predictions.csv"
@@ -42,27 +42,27 @@ class Table:
         """Names of the columns."""
         return (*_ABOUT, *_SAID, *(f"p_{label}" for label in self.labels), "reason", "seconds")
 
-    def lines(self, judged: Judged) -> str:
+    def lines(self, case: CasePrediction) -> str:
         """A case as lines of CSV; numbers are written so that reading gives the same bits."""
-        traits = judged.traits
+        strata = case.strata
         rows: list[tuple[object, ...]] = []
-        about = (judged.row, judged.patient, judged.truth, traits.source, traits.scanner,
-                 _text(traits.thickness_mm), traits.sex, _text(traits.age_years))  # fmt: skip
+        about = (case.row, case.patient, case.truth, strata.source, strata.scanner,
+                 _text(strata.thickness_mm), strata.sex, _text(strata.age_years))  # fmt: skip
         for images in self.images:
-            answer = judged.answers[images]
+            answer = case.answers[images]
             given = answer.probabilities or {}
             rows.append((
                 *about, images, answer.outcome, answer.label,
                 *(_text(given.get(label)) for label in self.labels),
-                answer.reason, f"{judged.seconds:.3f}",
+                answer.reason, f"{case.seconds:.3f}",
             ))  # fmt: skip
         return _csv(rows)
 
-    def content(self, judged: Sequence[Judged]) -> bytes:
+    def content(self, cases: Sequence[CasePrediction]) -> bytes:
         """A whole table, UTF-8."""
-        return "".join([_csv([self.header]), *map(self.lines, judged)]).encode()
+        return "".join([_csv([self.header]), *map(self.lines, cases)]).encode()
 
-    def read(self, text: str) -> Iterator[Judged]:
+    def read(self, text: str) -> Iterator[CasePrediction]:
         """The cases whose every line is whole; a line cut short ends the table.
 
         Raises
@@ -79,23 +79,23 @@ class Table:
             )
         step = len(self.images)
         for start in range(1, len(records) - step + 1, step):
-            yield self._judged([dict(zip(self.header, record, strict=True))
+            yield self._case([dict(zip(self.header, record, strict=True))
                                 for record in records[start : start + step]])  # fmt: skip
 
-    def _judged(self, lines: Sequence[Mapping[str, str]]) -> Judged:
+    def _case(self, lines: Sequence[Mapping[str, str]]) -> CasePrediction:
         first = lines[0]
-        traits = Traits(
+        strata = Strata(
             first["source"],
             first["scanner"],
             _number(first["thickness_mm"]),
             first["sex"],
             _number(first["age_years"]),
         )
-        return Judged(
+        return CasePrediction(
             row=int(first["row"]),
             patient=int(first["patient"]),
             truth=first["truth"],
-            traits=traits,
+            strata=strata,
             answers={line["images"]: self._answer(line) for line in lines},
             seconds=float(first["seconds"]),
         )
@@ -120,7 +120,7 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-class Journal:
+class Checkpoint:
     """A folder beside the report's: what is evaluated, and the answers so far.
 
     Parameters
@@ -135,7 +135,7 @@ class Journal:
         self.folder = folder
         self._table = table
 
-    def begin(self, identity: Mapping[str, Any], *, resume: bool) -> tuple[Judged, ...]:
+    def begin(self, identity: Mapping[str, Any], *, resume: bool) -> tuple[CasePrediction, ...]:
         """Start, or go on with a broken run.
 
         Parameters
@@ -147,7 +147,7 @@ class Journal:
 
         Returns
         -------
-        tuple of Judged
+        tuple of CasePrediction
             The answers that are there.
 
         Raises
@@ -179,19 +179,19 @@ class Journal:
             (self.folder / _ANSWERS).write_bytes(self._table.content(done))
             return done
 
-    def add(self, judged: Judged) -> None:
+    def add(self, case: CasePrediction) -> None:
         """Write a case's answers, whole and synced, before the next."""
         with (
             refusing_unwritable(self.folder),
             (self.folder / _ANSWERS).open("a", encoding="utf-8", newline="") as file,
         ):
-            file.write(self._table.lines(judged))
+            file.write(self._table.lines(case))
             file.flush()
             os.fsync(file.fileno())
 
     @staticmethod
     def end(folder: Path) -> None:
-        """Remove the journals in a folder: a finished run needs them no more."""
+        """Remove the checkpoints in a folder: a finished run needs them no more."""
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -15,10 +15,15 @@ from groundglass.cohort import Case, open_study
 from groundglass.core.result import TriageResult, Verdict
 from groundglass.core.volume import Volume
 from groundglass.errors import GroundglassError, InputError, SettingsError
-from groundglass.evaluate.run.journal import Journal
-from groundglass.evaluate.run.judged import AS_IN_SERVICE, UNREADABLE, Answer, Judged
+from groundglass.evaluate.run.case_prediction import (
+    AS_IN_SERVICE,
+    UNREADABLE,
+    Answer,
+    CasePrediction,
+)
+from groundglass.evaluate.run.checkpoint import Checkpoint
 from groundglass.evaluate.run.probes import Probe, ProbedStudy, ProbeSettings, probe_study
-from groundglass.evaluate.run.traits import known_of, known_of_row
+from groundglass.evaluate.run.strata import strata_of, strata_of_row
 from groundglass.explain import ExplainSettings
 from groundglass.infer import (
     Bundle,
@@ -93,7 +98,7 @@ class BundleJudge:
         return vote(predictions, self._bundle.healthy, self._bundle.recipe.vote_threshold)
 
 
-class CaseJudge:
+class CasePredictor:
     """Opens a case and asks a bundle.
 
     Parameters
@@ -110,7 +115,7 @@ class CaseJudge:
         self._judge = BundleJudge(self._bundle, engine) if settings.probes else None
         self._settings = settings
 
-    def __call__(self, case: Case, patient: int) -> Judged:
+    def __call__(self, case: Case, patient: int) -> CasePrediction:
         """Judge one case; one that cannot be opened gets an answer that says why.
 
         Parameters
@@ -123,15 +128,15 @@ class CaseJudge:
         begin = time.perf_counter()
         try:
             volume = open_study(case)
-            traits = known_of(case, volume)
+            strata = strata_of(case, volume)
         except InputError as error:
             told = Answer(UNREADABLE, _one_line(f"{error.found}; expected {error.expected}"))
             answers = dict.fromkeys(self._settings.images, told)
-            traits = known_of_row(case)
+            strata = strata_of_row(case)
         else:
             answers = dict(self._answers(volume))
         seconds = time.perf_counter() - begin
-        return Judged(case.row, patient, case.label, traits, answers, seconds)
+        return CasePrediction(case.row, patient, case.label, strata, answers, seconds)
 
     def _answers(self, volume: Volume) -> Iterator[tuple[str, Answer]]:
         result = self._triage(volume)
@@ -165,10 +170,13 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def judge_cohort(
-    cases: Sequence[Case], settings: RunSettings, journal: Journal, done: Sequence[Judged],
+def predict_cohort(
+    cases: Sequence[Case],
+    settings: RunSettings,
+    checkpoint: Checkpoint,
+    done: Sequence[CasePrediction],
     progress: Progress,
-) -> tuple[Judged, ...]:  # fmt: skip
+) -> tuple[CasePrediction, ...]:
     """Judge every case that is not done yet, and write each down as it comes.
 
     Parameters
@@ -177,32 +185,32 @@ def judge_cohort(
         What is evaluated.
     settings : RunSettings
         Which bundle, and how.
-    journal : Journal
+    checkpoint : Checkpoint
         Where answers go.
-    done : sequence of Judged
+    done : sequence of CasePrediction
         What a broken run left.
     progress : callable
         Told (done, in all).
 
     Returns
     -------
-    tuple of Judged
+    tuple of CasePrediction
         One per case, in the cohort's order.
 
     Raises
     ------
     GroundglassError
-        The bundle cannot be used, the journal cannot be written, or a worker was killed. What was
-        judged is in the journal.
+        The bundle cannot be used, the checkpoint cannot be written, or a worker was killed. What
+        was judged is in the checkpoint.
     """
     numbers = {name: k for k, name in enumerate(dict.fromkeys(case.patient for case in cases), 1)}
-    found = {judged.row: judged for judged in done}
+    found = {case.row: case for case in done}
     left = [(case, numbers[case.patient]) for case in cases if case.row not in found]
     progress(len(found), len(cases))
     judge = _here if settings.workers == 1 or len(left) < 2 else _in_processes
-    for judged in judge(left, settings):
-        journal.add(judged)
-        found[judged.row] = judged
+    for case in judge(left, settings):
+        checkpoint.add(case)
+        found[case.row] = case
         progress(len(found), len(cases))
     return tuple(found[case.row] for case in cases)
 
@@ -210,30 +218,30 @@ def judge_cohort(
 _Work = Sequence[tuple[Case, int]]
 
 
-def _here(work: _Work, settings: RunSettings) -> Iterator[Judged]:
+def _here(work: _Work, settings: RunSettings) -> Iterator[CasePrediction]:
     if work:
-        judge = CaseJudge(settings)
+        judge = CasePredictor(settings)
         for case, patient in work:
             yield judge(case, patient)
 
 
-def _in_processes(work: _Work, settings: RunSettings) -> Iterator[Judged]:
+def _in_processes(work: _Work, settings: RunSettings) -> Iterator[CasePrediction]:
     with closing(in_processes(partial(_Worker, settings), work, settings.workers)) as ended:
-        for _, judged in ended:
-            if isinstance(judged, Broken):
+        for _, case in ended:
+            if isinstance(case, Broken):
                 raise GroundglassError(
-                    f"a case whose judging did not end: {judged.how}",
+                    f"a case whose judging did not end: {case.how}",
                     expected="an answer, or the reason why there is none",
                     action="Go on with --resume; give fewer --workers if memory is short.",
                 )
-            yield judged
+            yield case
 
 
 class _Worker:
-    """A `CaseJudge` in a process of its own."""
+    """A `CasePredictor` in a process of its own."""
 
     def __init__(self, settings: RunSettings) -> None:
-        self._judge = CaseJudge(settings)
+        self._judge = CasePredictor(settings)
 
-    def __call__(self, work: tuple[Case, int]) -> Judged:
+    def __call__(self, work: tuple[Case, int]) -> CasePrediction:
         return self._judge(*work)

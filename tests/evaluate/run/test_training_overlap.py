@@ -10,7 +10,7 @@ from made_answers import made_bundle
 from groundglass.cohort import Case, Cohort, patient_hash, study_fingerprint
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.errors import InputError
-from groundglass.evaluate.run.leaks import refuse_leaks
+from groundglass.evaluate.run.training_overlap import refuse_leaks
 from groundglass.infer.bundle_facts import BundleFacts, TrainingHashes
 from groundglass.phantom import PhantomSettings
 

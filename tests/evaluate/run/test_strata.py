@@ -11,7 +11,7 @@ import pytest
 from groundglass.cohort import Case, open_study
 from groundglass.core.geometry import Geometry
 from groundglass.core.volume import Volume
-from groundglass.evaluate.run.traits import known_of, known_of_row
+from groundglass.evaluate.run.strata import strata_of, strata_of_row
 
 
 def case(study: Path = Path("/study"), **extra: str) -> Case:
@@ -30,7 +30,7 @@ def volume(spacing_mm: float) -> Volume:
      ("old", None), ("-5", None), ("60-", None), ("1-2-3", None), ("nan", None)],
 )  # fmt: skip
 def test_ages(cell: str, years: float | None) -> None:
-    assert known_of_row(case(age=cell)).age_years == (
+    assert strata_of_row(case(age=cell)).age_years == (
         None if years is None else pytest.approx(years)
     )
 
@@ -40,29 +40,29 @@ def test_ages(cell: str, years: float | None) -> None:
     [("F", "F"), ("female", "F"), ("m", "M"), ("Other", "O"), ("", ""), ("?", ""), ("1", "")],
 )
 def test_sexes(cell: str, sex: str) -> None:
-    assert known_of_row(case(sex=cell)).sex == sex
+    assert strata_of_row(case(sex=cell)).sex == sex
 
 
 def test_columns_are_understood_as_people_and_dicom_write_them() -> None:
     named = {"Manufacturer": "Maker", "ManufacturerModelName": "One", "Slice_Thickness_mm": "1.25"}
-    found = known_of_row(case(**named))
+    found = strata_of_row(case(**named))
     assert (found.scanner, found.thickness_mm) == ("Maker One", 1.25)
-    assert known_of_row(case(scanner="The big one", **named)).scanner == "The big one"
+    assert strata_of_row(case(scanner="The big one", **named)).scanner == "The big one"
 
 
 def test_without_any_word_the_distance_of_slices_stands_for_their_thickness() -> None:
-    assert known_of(case(), volume(4.0)).thickness_mm == 4.0
-    assert known_of(case(thickness_mm="2"), volume(4.0)).thickness_mm == 2.0
-    assert known_of_row(case()).thickness_mm is None
+    assert strata_of(case(), volume(4.0)).thickness_mm == 4.0
+    assert strata_of(case(thickness_mm="2"), volume(4.0)).thickness_mm == 2.0
+    assert strata_of_row(case()).thickness_mm is None
 
 
 def test_a_dicom_header_is_read_and_the_table_has_the_last_word(phantom_study: Path) -> None:
     header = pydicom.dcmread(next(p for p in phantom_study.rglob("*") if p.is_file()))
     opened = open_study(case(phantom_study))
-    found = known_of(case(phantom_study), opened)
+    found = strata_of(case(phantom_study), opened)
     assert found.scanner == f"{header.Manufacturer} {header.ManufacturerModelName}"
     assert found.thickness_mm == float(header.SliceThickness)
     assert found.sex == header.PatientSex
     assert found.age_years == int(header.PatientAge[:3])
-    said = known_of(case(phantom_study, sex="O", age="99"), opened)
+    said = strata_of(case(phantom_study, sex="O", age="99"), opened)
     assert (said.sex, said.age_years) == ("O", 99.0)

@@ -9,7 +9,7 @@ from typing import cast
 from groundglass.cohort import Case
 from groundglass.core.study import SourceKind
 from groundglass.core.volume import Volume
-from groundglass.evaluate.run.judged import Traits
+from groundglass.evaluate.run.case_prediction import Strata
 from groundglass.read.dicom.identification import read_identification
 
 #: Columns of a table that say it, in the order in which they are looked for; capitals and
@@ -28,12 +28,12 @@ _AGE_UNITS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _SEXES = {"f": "F", "female": "F", "w": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
 
 
-def known_of_row(case: Case) -> Traits:
+def strata_of_row(case: Case) -> Strata:
     """What the table alone says: all there is of a study that cannot be opened."""
     return _traits(case, {}, None)
 
 
-def known_of(case: Case, volume: Volume) -> Traits:
+def strata_of(case: Case, volume: Volume) -> Strata:
     """What table and header say; the table has the last word.
 
     Parameters
@@ -59,7 +59,7 @@ def known_of(case: Case, volume: Volume) -> Traits:
     return _traits(case, header, axial.spacing_mm[0])
 
 
-def _traits(case: Case, header: Mapping[str, str], spacing_mm: float | None) -> Traits:
+def _traits(case: Case, header: Mapping[str, str], spacing_mm: float | None) -> Strata:
     cells = {name.replace("_", "").lower(): cell.strip() for name, cell in case.extra.items()}
 
     def said(what: str) -> str:
@@ -68,7 +68,7 @@ def _traits(case: Case, header: Mapping[str, str], spacing_mm: float | None) -> 
 
     made_by = " ".join(part for part in (said("manufacturer"), said("model")) if part)
     thickness = _positive(said("thickness"))
-    return Traits(
+    return Strata(
         source=case.source,
         scanner=said("scanner") or made_by,
         thickness_mm=thickness if thickness is not None else spacing_mm,

@@ -1,4 +1,4 @@
-"""The journal: what is written is read back, and a broken run goes on where it stopped."""
+"""The checkpoint: what is written is read back, and a broken run goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_answers import LABELS, made_judged, no_verdict, verdict
+from made_answers import LABELS, made_cases, no_verdict, verdict
 
 from groundglass.errors import InputError, ReportError
-from groundglass.evaluate.run.journal import Journal, Table
-from groundglass.evaluate.run.judged import AS_IN_SERVICE, Judged, Traits
+from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction, Strata
+from groundglass.evaluate.run.checkpoint import Checkpoint, Table
 
 TABLE = Table(LABELS)
 PROBED = Table(LABELS, (AS_IN_SERVICE, "lungs-black"))
@@ -23,7 +23,7 @@ number = st.none() | st.floats(0.1, 120)
 
 
 @st.composite
-def any_judged(draw: st.DrawFn) -> Judged:
+def any_case(draw: st.DrawFn) -> CasePrediction:
     odds = draw(st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(any))
     answers = {
         images: verdict([x / sum(odds) for x in odds])
@@ -31,61 +31,61 @@ def any_judged(draw: st.DrawFn) -> Judged:
         else no_verdict("no-lung", draw(text))
         for images in PROBED.images
     }
-    traits = Traits(draw(text), draw(text), draw(number), draw(text), draw(number))
+    strata = Strata(draw(text), draw(text), draw(number), draw(text), draw(number))
     row, patient = draw(st.integers(2, 9999)), draw(st.integers(1, 9999))
-    return Judged(row, patient, draw(st.sampled_from(LABELS)), traits, answers, 1.25)
+    return CasePrediction(row, patient, draw(st.sampled_from(LABELS)), strata, answers, 1.25)
 
 
-@given(st.lists(any_judged(), max_size=4))
+@given(st.lists(any_case(), max_size=4))
 @settings(max_examples=60)
-def test_what_is_written_is_read_back_to_the_bit(judged: list[Judged]) -> None:
-    assert list(PROBED.read(PROBED.content(judged).decode())) == judged
+def test_what_is_written_is_read_back_to_the_bit(cases: list[CasePrediction]) -> None:
+    assert list(PROBED.read(PROBED.content(cases).decode())) == cases
 
 
-@given(st.lists(any_judged(), min_size=1, max_size=3), st.data())
+@given(st.lists(any_case(), min_size=1, max_size=3), st.data())
 @settings(max_examples=60)
 def test_a_table_cut_anywhere_gives_its_whole_cases(
-    judged: list[Judged], data: st.DataObject
+    cases: list[CasePrediction], data: st.DataObject
 ) -> None:
-    whole = PROBED.content(judged).decode()
+    whole = PROBED.content(cases).decode()
     start = len(PROBED.content(()).decode())
     cut = data.draw(st.integers(start, len(whole)))
     read = list(PROBED.read(whole[:cut]))
-    assert read == judged[: len(read)]
+    assert read == cases[: len(read)]
     assert len(read) >= sum(
-        len(PROBED.content(judged[:k]).decode()) <= cut for k in range(1, len(judged) + 1)
+        len(PROBED.content(cases[:k]).decode()) <= cut for k in range(1, len(cases) + 1)
     )
 
 
 def test_a_broken_run_goes_on(tmp_path: Path) -> None:
-    judged = made_judged(missing=2)
-    journal = Journal(tmp_path / "j", TABLE)
-    assert journal.begin(IDENTITY, resume=False) == ()
-    for one in judged[:5]:
-        journal.add(one)
+    cases = made_cases(missing=2)
+    checkpoint = Checkpoint(tmp_path / "j", TABLE)
+    assert checkpoint.begin(IDENTITY, resume=False) == ()
+    for one in cases[:5]:
+        checkpoint.add(one)
     with (tmp_path / "j" / "predictions.csv").open("a") as file:
         file.write("7,7,CP,her")  # killed here
-    again = Journal(tmp_path / "j", TABLE)
-    assert again.begin(IDENTITY, resume=True) == judged[:5]
-    for one in judged[5:]:
+    again = Checkpoint(tmp_path / "j", TABLE)
+    assert again.begin(IDENTITY, resume=True) == cases[:5]
+    for one in cases[5:]:
         again.add(one)
-    assert Journal(tmp_path / "j", TABLE).begin(IDENTITY, resume=True) == judged
-    assert (tmp_path / "j" / "predictions.csv").read_bytes() == TABLE.content(judged)
+    assert Checkpoint(tmp_path / "j", TABLE).begin(IDENTITY, resume=True) == cases
+    assert (tmp_path / "j" / "predictions.csv").read_bytes() == TABLE.content(cases)
 
 
 def test_resume_without_a_broken_run_begins(tmp_path: Path) -> None:
-    assert Journal(tmp_path / "j", TABLE).begin(IDENTITY, resume=True) == ()
+    assert Checkpoint(tmp_path / "j", TABLE).begin(IDENTITY, resume=True) == ()
 
 
 def test_a_broken_run_is_neither_overwritten_nor_mixed_with_another(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j", TABLE)
-    journal.begin(IDENTITY, resume=False)
-    journal.add(made_judged()[0])
+    checkpoint = Checkpoint(tmp_path / "j", TABLE)
+    checkpoint.begin(IDENTITY, resume=False)
+    checkpoint.add(made_cases()[0])
     before = (tmp_path / "j" / "predictions.csv").read_bytes()
     with pytest.raises(ReportError, match="Add --resume"):
-        journal.begin(IDENTITY, resume=False)
+        checkpoint.begin(IDENTITY, resume=False)
     with pytest.raises(ReportError, match="something else"):
-        journal.begin({**IDENTITY, "bundle": "c"}, resume=True)
+        checkpoint.begin({**IDENTITY, "bundle": "c"}, resume=True)
     assert (tmp_path / "j" / "predictions.csv").read_bytes() == before
 
 
@@ -96,7 +96,7 @@ def test_other_columns_are_refused() -> None:
 
 def test_a_label_with_a_comma_is_one_column() -> None:
     table = Table(("a,b", "c"))
-    one = made_judged()[0]
+    one = made_cases()[0]
     answer = {AS_IN_SERVICE: verdict((0.25, 0.75), ("a,b", "c"))}
     odd = replace(one, truth="a,b", answers=answer)
     assert list(table.read(table.content([odd]).decode())) == [odd]
@@ -105,4 +105,4 @@ def test_a_label_with_a_comma_is_one_column() -> None:
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="not writable"):
-        Journal(tmp_path / "file" / "j", TABLE).begin(IDENTITY, resume=False)
+        Checkpoint(tmp_path / "file" / "j", TABLE).begin(IDENTITY, resume=False)
