@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from groundglass.analyse.triage import Triage
-from groundglass.cli.console import Voice, stages, waiting
+from groundglass.cli.console import Terminal, spinner, stage_bar
 from groundglass.cli.failures import ExitCode
 from groundglass.cli.reading import read
 from groundglass.cli.telling import tell_result
@@ -80,16 +80,16 @@ def analyse(request: Request) -> ExitCode:
         The input, the weights or the report's place are not usable; no report was written.
     """
     refuse_unusable(request.out)
-    voice = Voice(aside=request.machine)
-    with waiting("Loading the networks"):
+    terminal = Terminal(stderr=request.machine)
+    with spinner("Loading the networks"):
         triage = Triage.load(request.bundle, Precision(request.precision))
     triage.bundle.refuse_unknown(request.explain)
-    volume = read(request.source, request.stack, voice)
-    with stages(_STAGES) as begin:
+    volume = read(request.source, request.stack, terminal)
+    with stage_bar(_STAGES) as begin:
         result = triage(volume, begin, request.explain)
         begin(_REPORT)
         directory = write_report(result, volume, request.out)
-    tell_result(result, directory, voice)
+    tell_result(result, directory, terminal)
     if request.machine:
         typer.echo((directory / MANIFEST).read_bytes(), nl=False)
     return ExitCode.DONE if result.outcome is Outcome.VERDICT else ExitCode.CANNOT

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from groundglass.analyse.batch.analysing import Analysed, BatchSettings, analyse_each
 from groundglass.analyse.batch.outcomes import TABLE, Conditions, Outcomes
-from groundglass.cli.console import Voice, counting
+from groundglass.cli.console import Terminal, progress_bar
 from groundglass.cli.failures import ExitCode
 from groundglass.cli.reading import tell_files
 from groundglass.core.result import RESEARCH_USE_ONLY, Outcome
@@ -68,21 +68,21 @@ def analyse(request: Request) -> ExitCode:
     GroundglassError
         The inputs, the weights or the reports' place are not usable, or are no longer.
     """
-    voice = Voice()
+    terminal = Terminal()
     bundle = load_bundle(request.bundle)
     bundle.refuse_unknown(request.explain)
     precision = Precision(request.precision)
     settings = BatchSettings(str(bundle.folder), precision, request.explain, request.workers)
     with Outcomes.opened(request.out, Conditions(bundle, precision, request.explain)) as outcomes:
-        with counting("Looking through the files") as progress:
+        with progress_bar("Looking through the files") as progress:
             studies, set_aside = find_studies(request.inputs, but=request.out, progress=progress)
-        tell_files(set_aside, voice)
+        tell_files(set_aside, terminal)
         left = [study for study in studies if not outcomes.has(study)]
         done = len(studies) - len(left)
-        _tell_found(len(studies), done, voice)
+        _tell_found(len(studies), done, terminal)
         outcomes.write(studies)
         with (
-            counting("Analysing") as progress,
+            progress_bar("Analysing") as progress,
             closing(analyse_each(left, request.out, settings)) as ended,
         ):
             progress(done, len(studies))
@@ -90,16 +90,16 @@ def analyse(request: Request) -> ExitCode:
                 outcomes.add(analysed)
                 done += 1
                 progress(done, len(studies))
-                with progress.aside():
-                    voice.say(f"  {done:>{len(str(len(studies)))}}  {_line(analysed)}")
+                with progress.paused():
+                    terminal.print(f"  {done:>{len(str(len(studies)))}}  {_line(analysed)}")
         outcomes.write(studies)
-        return _tell_all(outcomes, studies, voice)
+        return _tell_all(outcomes, studies, terminal)
 
 
-def _tell_found(studies: int, done: int, voice: Voice) -> None:
-    voice.heading(f"Studies: {studies}")
+def _tell_found(studies: int, done: int, terminal: Terminal) -> None:
+    terminal.heading(f"Studies: {studies}")
     if done:
-        voice.say(f"  {done} with a report already, left as they are")
+        terminal.print(f"  {done} with a report already, left as they are")
 
 
 def _line(analysed: Analysed) -> str:
@@ -112,25 +112,25 @@ def _line(analysed: Analysed) -> str:
     return f"{analysed.study.name}  {analysed.seconds:5.1f} s  {ended}"
 
 
-def _tell_all(outcomes: Outcomes, studies: Sequence[StudyFiles], voice: Voice) -> ExitCode:
+def _tell_all(outcomes: Outcomes, studies: Sequence[StudyFiles], terminal: Terminal) -> ExitCode:
     """How the studies ended, those of earlier runs included."""
     rows = [outcomes.rows[study.name] for study in studies]
     without = [row for row in rows if row["outcome"] != Outcome.VERDICT]
     bundle = outcomes.conditions.bundle
-    voice.heading("Verdicts")
+    terminal.heading("Verdicts")
     counts = Counter(row["verdict"] for row in rows)
     for label in bundle.labels:
-        voice.say(f"  {label:<{max(map(len, bundle.labels))}}  {counts[label]}")
+        terminal.print(f"  {label:<{max(map(len, bundle.labels))}}  {counts[label]}")
     if without:
-        voice.heading(f"Without a verdict: {len(without)}")
+        terminal.heading(f"Without a verdict: {len(without)}")
         for row in without[:_SHOWN]:
-            voice.say(f"  {row['study']}  {row['outcome']}: {row['reason']}")
+            terminal.print(f"  {row['study']}  {row['outcome']}: {row['reason']}")
         if len(without) > _SHOWN:
-            voice.say(f"  and {len(without) - _SHOWN} more, in the table")
-    voice.heading("Reports")
-    voice.say(f"  {outcomes.folder / TABLE}  a line a study")
-    voice.say(f"  {outcomes.folder / 'study-…' / PAGE}  to read in a browser")
-    voice.say()
-    voice.say(bundle.statement, "yellow")
-    voice.say(RESEARCH_USE_ONLY, "bold yellow")
+            terminal.print(f"  and {len(without) - _SHOWN} more, in the table")
+    terminal.heading("Reports")
+    terminal.print(f"  {outcomes.folder / TABLE}  a line a study")
+    terminal.print(f"  {outcomes.folder / 'study-…' / PAGE}  to read in a browser")
+    terminal.print()
+    terminal.print(bundle.statement, "yellow")
+    terminal.print(RESEARCH_USE_ONLY, "bold yellow")
     return ExitCode.CANNOT if without else ExitCode.DONE

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from groundglass.cli.console import Voice, waiting
+from groundglass.cli.console import Terminal, spinner
 from groundglass.cli.failures import ExitCode
 from groundglass.errors import BundleError
 from groundglass.evaluate.run.model_card import model_card
@@ -21,28 +21,28 @@ from groundglass.infer.self_test import refuse_other_answers, run_self_test
 
 def list_known() -> None:
     """Say which bundles a name finds, and whether each is whole."""
-    voice = Voice()
+    terminal = Terminal()
     names = known_bundles()
     if not names:
-        voice.say("No bundle ships with this copy; `--bundle ./folder` takes one of yours.")
+        terminal.print("No bundle ships with this copy; `--bundle ./folder` takes one of yours.")
     for name in names:
         try:
             bundle = load_bundle(name)
-            voice.heading(name + (" (used when none is named)" if name == DEFAULT else ""))
-            _tell_briefly(bundle, voice)
+            terminal.heading(name + (" (used when none is named)" if name == DEFAULT else ""))
+            _tell_briefly(bundle, terminal)
         except BundleError as error:
-            voice.heading(name)
-            voice.say(f"  not usable: found {error.found}; expected {error.expected}", "red")
+            terminal.heading(name)
+            terminal.print(f"  not usable: found {error.found}; expected {error.expected}", "red")
 
 
-def _tell_briefly(bundle: Bundle, voice: Voice) -> None:
+def _tell_briefly(bundle: Bundle, terminal: Terminal) -> None:
     places = {shipped_folder(): "ships with the program", store_folder(): "added by you"}
-    voice.say(f"  version    {bundle.version}")
-    voice.say(f"  classes    {', '.join(bundle.labels)}")
-    voice.say(f"  size       {_megabytes(bundle):.1f} MB")
-    voice.say(f"  place      {places.get(bundle.folder.parent, bundle.folder)}")
-    voice.say("  state      every file has its SHA-256", "green")
-    voice.say(f"  statement  {bundle.statement}")
+    terminal.print(f"  version    {bundle.version}")
+    terminal.print(f"  classes    {', '.join(bundle.labels)}")
+    terminal.print(f"  size       {_megabytes(bundle):.1f} MB")
+    terminal.print(f"  place      {places.get(bundle.folder.parent, bundle.folder)}")
+    terminal.print("  state      every file has its SHA-256", "green")
+    terminal.print(f"  statement  {bundle.statement}")
 
 
 def _megabytes(bundle: Bundle) -> float:
@@ -69,12 +69,12 @@ def show(source: str, *, machine: bool) -> None:
     if machine:
         typer.echo(json.dumps(parts, indent=2, ensure_ascii=False))
         return
-    voice = Voice()
-    voice.heading(bundle.name)
-    _tell_briefly(bundle, voice)
+    terminal = Terminal()
+    terminal.heading(bundle.name)
+    _tell_briefly(bundle, terminal)
     for heading in ("recipe", "sha256", "calibration", "operating_point", "learnt_from"):
-        _tell_part(heading, parts[heading], voice)
-    _tell_part("training", parts["training"], voice)
+        _tell_part(heading, parts[heading], terminal)
+    _tell_part("training", parts["training"], terminal)
 
 
 def _parts(bundle: Bundle) -> dict[str, object]:
@@ -111,14 +111,14 @@ _HEADINGS = {
 }
 
 
-def _tell_part(name: str, values: object, voice: Voice) -> None:
+def _tell_part(name: str, values: object, terminal: Terminal) -> None:
     heading, missing = _HEADINGS[name]
-    voice.heading(heading)
+    terminal.heading(heading)
     if values is None:
-        voice.say(f"  {missing}")
+        terminal.print(f"  {missing}")
         return
     for line in json.dumps(values, indent=2, ensure_ascii=False).splitlines():
-        voice.say(f"  {line}")
+        terminal.print(f"  {line}")
 
 
 def verify(source: str | None) -> ExitCode:
@@ -134,7 +134,7 @@ def verify(source: str | None) -> ExitCode:
     ExitCode
         CANNOT if one is missing, altered or answers otherwise, or there is none.
     """
-    voice = Voice()
+    terminal = Terminal()
     names = (source,) if source is not None else known_bundles()
     whole = 0
     for name in names:
@@ -142,20 +142,20 @@ def verify(source: str | None) -> ExitCode:
             bundle = load_bundle(name)
             tested = _tested(bundle)
         except BundleError as error:
-            voice.say(f"{name}: found {error.found}; expected {error.expected}", "red")
-            voice.say(f"  {error.action}")
+            terminal.print(f"{name}: found {error.found}; expected {error.expected}", "red")
+            terminal.print(f"  {error.action}")
             continue
         whole += 1
         for file, digest in sorted(bundle.sha256.items()):
-            voice.say(f"{name}: {file} {digest}")
-        voice.say(f"{name}: {tested}")
-    voice.say(f"{whole} of {len(names)} bundle{'s' if len(names) != 1 else ''} whole")
+            terminal.print(f"{name}: {file} {digest}")
+        terminal.print(f"{name}: {tested}")
+    terminal.print(f"{whole} of {len(names)} bundle{'s' if len(names) != 1 else ''} whole")
     return ExitCode.DONE if whole == len(names) > 0 else ExitCode.CANNOT
 
 
 def _tested(bundle: Bundle) -> str:
     """Run the networks on this machine; what was seen, in words."""
-    with waiting(f"Running the networks of {bundle.name}"):
+    with spinner(f"Running the networks of {bundle.name}"):
         engine = CpuEngine(Precision.AUTO)
         found = run_self_test(bundle, engine)
         refuse_other_answers(bundle, found, engine.precision)
@@ -179,12 +179,12 @@ def add(folder: Path, *, replace: bool) -> None:
     BundleError
         It is not whole or may not be added; nothing was changed.
     """
-    voice = Voice()
+    terminal = Terminal()
     tested = _tested(load_bundle(folder))
     bundle = add_bundle(folder, replace=replace)
-    voice.say(f"{bundle.name} {bundle.version}: {tested}")
-    voice.say(f"added as {bundle.folder}; use it with --bundle {bundle.name}")
-    voice.say(bundle.statement, "yellow")
+    terminal.print(f"{bundle.name} {bundle.version}: {tested}")
+    terminal.print(f"added as {bundle.folder}; use it with --bundle {bundle.name}")
+    terminal.print(bundle.statement, "yellow")
 
 
 def card(source: str) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from groundglass.cli.cohort_making import refuse_taken
 from groundglass.cli.cohort_tables import tell_counts
-from groundglass.cli.console import Voice, counting
+from groundglass.cli.console import Terminal, progress_bar
 from groundglass.cli.failures import ExitCode
 from groundglass.cohort import (
     CheckSettings,
@@ -63,47 +63,49 @@ def check(table: Path, wish: Check) -> ExitCode:
     """
     if wish.usable is not None:
         refuse_taken(wish.usable)
-    voice = Voice(aside=wish.as_json)
+    terminal = Terminal(stderr=wish.as_json)
     cohort = read_cohort(table)
     settings = CheckSettings(wish.labels, open_studies=wish.opened, workers=wish.workers)
-    with counting("Opening studies") as progress:
+    with progress_bar("Opening studies") as progress:
         report = check_cohort(cohort, settings, progress)
-    _tell(report, voice)
+    _tell(report, terminal)
     if wish.usable is not None:
         usable = report.usable(cohort)
         write_cohort(usable, wish.usable)
-        voice.say(f"{len(usable.cases)} usable rows of {len(cohort.cases)} in {wish.usable}")
+        terminal.print(f"{len(usable.cases)} usable rows of {len(cohort.cases)} in {wish.usable}")
     if wish.as_json:
         typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
     return ExitCode.DONE if report.ok else ExitCode.CANNOT
 
 
-def _tell(report: CohortReport, voice: Voice) -> None:
-    voice.say(f"{report.cases} rows, {report.patients} patients")
-    voice.heading("Splits and classes")
-    tell_counts(report.counts, "split", voice)
-    voice.heading("Sources and classes")
-    tell_counts(report.sources, "source", voice)
+def _tell(report: CohortReport, terminal: Terminal) -> None:
+    terminal.print(f"{report.cases} rows, {report.patients} patients")
+    terminal.heading("Splits and classes")
+    tell_counts(report.counts, "split", terminal)
+    terminal.heading("Sources and classes")
+    tell_counts(report.sources, "source", terminal)
     for severity, title in ((Severity.ERROR, "Errors"), (Severity.WARNING, "To be judged")):
         found = [f for f in report.findings if f.severity is severity]
         if found:
-            voice.heading(f"{title}: {len(found)}")
-            _tell_findings(found, voice)
-    voice.say()
+            terminal.heading(f"{title}: {len(found)}")
+            _tell_findings(found, terminal)
+    terminal.print()
     if not report.opened:
-        voice.say("Studies were not opened: nothing is known of their pixels.")
-    voice.say("No errors." if report.ok else "This cohort has errors; see above.", "bold")
+        terminal.print("Studies were not opened: nothing is known of their pixels.")
+    terminal.print("No errors." if report.ok else "This cohort has errors; see above.", "bold")
 
 
-def _tell_findings(findings: Sequence[Finding], voice: Voice) -> None:
+def _tell_findings(findings: Sequence[Finding], terminal: Terminal) -> None:
     told: dict[str, int] = {}
     for finding in findings:
         told[finding.kind] = told.get(finding.kind, 0) + 1
         if told[finding.kind] <= _SHOWN:
-            voice.say(f"  {_rows(finding.rows)}{finding.words}")
+            terminal.print(f"  {_rows(finding.rows)}{finding.words}")
     for kind, count in told.items():
         if count > _SHOWN:
-            voice.say(f"  and {count - _SHOWN} more of the kind {kind}; --json has all of them")
+            terminal.print(
+                f"  and {count - _SHOWN} more of the kind {kind}; --json has all of them"
+            )
 
 
 def _rows(rows: Sequence[int]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundglass.cli.cohort_tables import tell_counts
-from groundglass.cli.console import Voice, waiting
+from groundglass.cli.console import Terminal, spinner
 from groundglass.cohort import (
     Cohort,
     PhantomCohortSettings,
@@ -67,18 +67,18 @@ def split(table: Path, out: Path, settings: SplitSettings) -> None:
 def import_folder(name: str, folder: Path, out: Path, wish: Wish) -> None:
     """Make a table of a data set; say whose it is and what was left out."""
     refuse_taken(out)
-    with waiting("Listing studies"):
+    with spinner("Listing studies"):
         settings = ImportSettings(wish.source, wish.stated)
         imported = import_dataset(name, folder, out, settings)
         cohort = slices_of(imported.cohort) if wish.slices else imported.cohort
-    voice = _write(cohort, out)
+    terminal = _write(cohort, out)
     for note in imported.notes:
-        voice.say(note)
+        terminal.print(note)
     dataset = imported.dataset
-    voice.heading(dataset.title)
-    voice.say(f"  Licence: {dataset.licence}")
+    terminal.heading(dataset.title)
+    terminal.print(f"  Licence: {dataset.licence}")
     if dataset.citation:
-        voice.say(f"  Cite: {dataset.citation}")
+        terminal.print(f"  Cite: {dataset.citation}")
 
 
 def join(tables: Sequence[Path], out: Path) -> None:
@@ -89,18 +89,18 @@ def join(tables: Sequence[Path], out: Path) -> None:
 
 def phantom(settings: PhantomCohortSettings, folder: Path) -> None:
     """Make patients and their table."""
-    with waiting("Drawing patients"):
+    with spinner("Drawing patients"):
         cohort = write_phantom_cohort(settings, folder)
     _tell(cohort, cohort.path)
 
 
-def _write(cohort: Cohort, out: Path) -> Voice:
+def _write(cohort: Cohort, out: Path) -> Terminal:
     write_cohort(cohort, out)
     return _tell(cohort, out)
 
 
-def _tell(cohort: Cohort, out: Path) -> Voice:
-    voice = Voice()
-    voice.say(f"{len(cohort.cases)} rows, {len(cohort.patients)} patients in {out}")
-    tell_counts(cohort.counts(), "split", voice)
-    return voice
+def _tell(cohort: Cohort, out: Path) -> Terminal:
+    terminal = Terminal()
+    terminal.print(f"{len(cohort.cases)} rows, {len(cohort.patients)} patients in {out}")
+    tell_counts(cohort.counts(), "split", terminal)
+    return terminal

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from groundglass.cli.console import Voice
+from groundglass.cli.console import Terminal
 
 
-def tell_counts(counts: Mapping[str, Mapping[str, int]], corner: str, voice: Voice) -> None:
+def tell_counts(counts: Mapping[str, Mapping[str, int]], corner: str, terminal: Terminal) -> None:
     """A table of patients: one line a split or source, one column a class, and their sums.
 
     Parameters
@@ -16,7 +16,7 @@ def tell_counts(counts: Mapping[str, Mapping[str, int]], corner: str, voice: Voi
         Patients per line and column.
     corner : str
         What the lines are.
-    voice : Voice
+    terminal : Terminal
         Who says it.
     """
     labels = list(next(iter(counts.values()), {}))
@@ -30,4 +30,4 @@ def tell_counts(counts: Mapping[str, Mapping[str, int]], corner: str, voice: Voi
             cell.ljust(width) if k == 0 else cell.rjust(width)
             for k, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        voice.say("  " + "  ".join(cells))
+        terminal.print("  " + "  ".join(cells))

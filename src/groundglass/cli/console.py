@@ -18,29 +18,29 @@ from rich.progress import (
 from groundglass.cli.failures import plain
 
 
-class Voice:
-    """What a command says to people.
+class Terminal:
+    """Where a command prints for people.
 
     Parameters
     ----------
-    aside : bool
-        Speak on standard error, because standard output carries something for machines.
+    stderr : bool
+        Print on standard error, because standard output carries something for machines.
     """
 
-    def __init__(self, *, aside: bool = False) -> None:
-        self._console = Console(stderr=aside, markup=False, highlight=False, soft_wrap=True)
+    def __init__(self, *, stderr: bool = False) -> None:
+        self._console = Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
 
-    def say(self, text: str = "", style: str = "") -> None:
+    def print(self, text: str = "", style: str = "") -> None:
         """One line; what could steer the terminal is taken out."""
         self._console.print(plain(text), style=style)
 
     def heading(self, text: str) -> None:
         """A line that begins something new."""
-        self.say()
-        self.say(text, "bold")
+        self.print()
+        self.print(text, "bold")
 
 
-class Count:
+class ProgressBar:
     """A bar that is told (done, in all).
 
     Parameters
@@ -60,7 +60,7 @@ class Count:
         self._bars.update(self._task, completed=done, total=total)
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def paused(self) -> Iterator[None]:
         """Within, the bar makes room for something to be said, wherever that goes."""
         if self._bars.disable:
             yield
@@ -71,14 +71,14 @@ class Count:
 
 
 @contextmanager
-def counting(words: str) -> Iterator[Count]:
+def progress_bar(words: str) -> Iterator[ProgressBar]:
     """A bar for work that tells (done, in all)."""
     with _bars(MofNCompleteColumn()) as bars:
-        yield Count(bars, words)
+        yield ProgressBar(bars, words)
 
 
 @contextmanager
-def stages(words: Mapping[str, str]) -> Iterator[Callable[[str], None]]:
+def stage_bar(words: Mapping[str, str]) -> Iterator[Callable[[str], None]]:
     """A bar for work that tells the name of each stage as it begins; `words` names them all."""
     with _bars() as bars:
         task = bars.add_task("Beginning", total=len(words))
@@ -91,7 +91,7 @@ def stages(words: Mapping[str, str]) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def waiting(words: str) -> Iterator[None]:
+def spinner(words: str) -> Iterator[None]:
     """A moving sign for work that cannot say how far it is."""
     with _bars() as bars:
         bars.add_task(words, total=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from groundglass.cli.console import Voice, counting
+from groundglass.cli.console import Terminal, progress_bar
 from groundglass.cli.writing import filling
 from groundglass.deidentify.export import Export, export_deidentified
 from groundglass.deidentify.pseudonyms import SiteKey
@@ -29,18 +29,20 @@ def write_deidentified(source: Path, out: Path, key_file: Path) -> None:
         The key is too short, the folder not usable, or no file can be de-identified.
     """
     key = SiteKey.read(key_file)
-    with filling(out), counting("Writing copies") as progress:
+    with filling(out), progress_bar("Writing copies") as progress:
         export = export_deidentified(source, out, key, progress)
-    _tell(export, out, Voice())
+    _tell(export, out, Terminal())
 
 
-def _tell(export: Export, out: Path, voice: Voice) -> None:
+def _tell(export: Export, out: Path, terminal: Terminal) -> None:
     """How much was written and what was left out; by reason, as file names may tell who it is."""
     studies = f"{export.studies} stud{'y' if export.studies == 1 else 'ies'}"
-    voice.say(f"{export.written} files of {studies} in {out}")
+    terminal.print(f"{export.written} files of {studies} in {out}")
     if export.refused:
-        voice.heading(f"Left out: {len(export.refused)} files")
+        terminal.heading(f"Left out: {len(export.refused)} files")
         for reason, count in Counter(r.reason for r in export.refused).most_common():
-            voice.say(f"  {count} × {reason}")
-    voice.say()
-    voice.say("Nothing looked at the pixels: look through the images before they leave.", "yellow")
+            terminal.print(f"  {count} × {reason}")
+    terminal.print()
+    terminal.print(
+        "Nothing looked at the pixels: look through the images before they leave.", "yellow"
+    )

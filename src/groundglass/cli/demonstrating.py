@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from groundglass.cli.analysing import Request, analyse
-from groundglass.cli.console import Voice, waiting
+from groundglass.cli.console import Terminal, spinner
 from groundglass.cli.failures import ExitCode
 from groundglass.cli.writing import filling
 from groundglass.errors import ReportError
@@ -40,12 +40,12 @@ def demonstrate(out: Path, seed: int, bundle: str) -> ExitCode:
     GroundglassError
         The folder is not usable, or the weights are not.
     """
-    voice = Voice()
+    terminal = Terminal()
     study, report = out / "study", out / "report"
     _clear_earlier(out)
     with filling(out):
         (out / _MARK).write_text(_MARK_TEXT, encoding="utf-8")
-        with waiting("Making a synthetic patient"):
+        with spinner("Making a synthetic patient"):
             settings = PhantomSettings(
                 label="CP",
                 severity=0.6,
@@ -55,12 +55,14 @@ def demonstrate(out: Path, seed: int, bundle: str) -> ExitCode:
                 slice_spacing_mm=_SPACING_MM,
             )
             files = write_dicom_series(make_phantom(settings), study)
-    voice.say(f"{len(files)} DICOM files of a synthetic patient with COVID-19 pneumonia: {study}")
-    voice.say(f"Analysed as `groundglass run {study} --out {report}` does:")
+    terminal.print(
+        f"{len(files)} DICOM files of a synthetic patient with COVID-19 pneumonia: {study}"
+    )
+    terminal.print(f"Analysed as `groundglass run {study} --out {report}` does:")
     code = analyse(Request(study, report, bundle, "auto"))
-    voice.say()
-    voice.say("This study is SYNTHETIC: drawn by the program, of nobody.", "bold")
-    voice.say(f"Open {(report / PAGE).resolve().as_uri()} in a browser.")
+    terminal.print()
+    terminal.print("This study is SYNTHETIC: drawn by the program, of nobody.", "bold")
+    terminal.print(f"Open {(report / PAGE).resolve().as_uri()} in a browser.")
     return code
 
 

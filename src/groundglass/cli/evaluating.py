@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import groundglass
-from groundglass.cli.console import Voice, counting, waiting
+from groundglass.cli.console import Terminal, progress_bar, spinner
 from groundglass.cli.failures import ExitCode
 from groundglass.cohort import Cohort, read_cohort
 from groundglass.core.result import RESEARCH_USE_ONLY
@@ -83,7 +83,7 @@ def run(request: Request) -> ExitCode:
     """
     figure_class()
     refuse_unusable(request.out, MANIFEST)
-    voice = Voice()
+    terminal = Terminal()
     cohort = _chosen(read_cohort(request.cohort), request.split)
     facts = CohortFacts(cohort.path.name, sha256_of(cohort.path), request.split)
     bundle = load_bundle(request.bundle)
@@ -94,9 +94,9 @@ def run(request: Request) -> ExitCode:
     checks = []
     for one in filter(None, (bundle, second)):
         _refuse_labels(cohort, one)
-        with counting(f"Looking for what {one.name} was trained on") as progress:
+        with progress_bar(f"Looking for what {one.name} was trained on") as progress:
             checks.append(refuse_leaks(cohort, one, progress))
-        voice.say(checks[-1].words, "" if checks[-1].looked_for else "yellow")
+        terminal.print(checks[-1].words, "" if checks[-1].looked_for else "yellow")
     partial = request.out.with_name(f"{request.out.name}.partial")
     first = _Answers(request, cohort, facts, bundle, partial / "bundle")
     cases = first.judge(probe=request.probe)
@@ -107,10 +107,10 @@ def run(request: Request) -> ExitCode:
         theirs = other.judge(probe=False)
         evaluation = compared_with(evaluation, theirs, second, checks[1])
         tables["predictions-compared.csv"] = other.table(probe=False).content(theirs)
-    with waiting("Writing the report"):
+    with spinner("Writing the report"):
         write_evaluation(evaluation, request.precision, tables, request.out)
     Checkpoint.end(partial)
-    _tell(evaluation, request.out, voice)
+    _tell(evaluation, request.out, terminal)
     return ExitCode.DONE
 
 
@@ -172,15 +172,17 @@ class _Answers:
             "images": list(settings.images),
         }
         done = checkpoint.begin(identity, resume=self.request.resume)
-        with counting(f"Judging with {self.bundle.name}") as progress:
+        with progress_bar(f"Judging with {self.bundle.name}") as progress:
             return predict_cohort(self.cohort.cases, settings, checkpoint, done, progress)
 
 
-def _tell(evaluation: Evaluation, out: Path, voice: Voice) -> None:
+def _tell(evaluation: Evaluation, out: Path, terminal: Terminal) -> None:
     metrics, intervals = evaluation.figures.metrics, evaluation.figures.intervals
     cases, verdicts = len(evaluation.cases), len(evaluation.predictions.truth)
-    voice.heading(f"{evaluation.bundle.name} {evaluation.bundle.version}")
-    voice.say(f"  {cases} studies of {evaluation.patients} patients, {verdicts} with a verdict")
+    terminal.heading(f"{evaluation.bundle.name} {evaluation.bundle.version}")
+    terminal.print(
+        f"  {cases} studies of {evaluation.patients} patients, {verdicts} with a verdict"
+    )
     whole = evaluation.accuracy_of_all
     lines: list[tuple[str, float | None, Interval | None]] = [
         ("right, of the verdicts", metrics.accuracy, intervals.get("accuracy")),
@@ -191,29 +193,29 @@ def _tell(evaluation: Evaluation, out: Path, voice: Voice) -> None:
             value = getattr(one.measures, name)
             lines.append((f"{one.label} {name}", value, intervals.get(f"class/{one.label}/{name}")))
     for name, value, interval in lines:
-        voice.say(f"  {name:<24}{_figure(value, interval)}")
-    _tell_missing(evaluation, voice)
+        terminal.print(f"  {name:<24}{_figure(value, interval)}")
+    _tell_missing(evaluation, terminal)
     if evaluation.probed is not None:
-        voice.heading("Source-shift probe")
+        terminal.heading("Source-shift probe")
         caught = evaluation.probed.source.learnt_source
-        voice.say(f"  {evaluation.probed.source.words}", "bold red" if caught else "")
-    voice.heading("Report")
-    voice.say(f"  {out / PAGE}  to read in a browser")
-    voice.say(f"  {out / MANIFEST}  for machines")
-    voice.say()
-    voice.say(evaluation.bundle.statement, "yellow")
-    voice.say(RESEARCH_USE_ONLY, "bold yellow")
+        terminal.print(f"  {evaluation.probed.source.words}", "bold red" if caught else "")
+    terminal.heading("Report")
+    terminal.print(f"  {out / PAGE}  to read in a browser")
+    terminal.print(f"  {out / MANIFEST}  for machines")
+    terminal.print()
+    terminal.print(evaluation.bundle.statement, "yellow")
+    terminal.print(RESEARCH_USE_ONLY, "bold yellow")
 
 
-def _tell_missing(evaluation: Evaluation, voice: Voice) -> None:
+def _tell_missing(evaluation: Evaluation, terminal: Terminal) -> None:
     missing = evaluation.without_verdict
     if not missing:
         return
-    voice.heading(f"Without a verdict: {len(missing)}")
+    terminal.heading(f"Without a verdict: {len(missing)}")
     for one in missing[:_SHOWN]:
-        voice.say(f"  row {one.row}: {one.answer.reason}")
+        terminal.print(f"  row {one.row}: {one.answer.reason}")
     if len(missing) > _SHOWN:
-        voice.say(f"  and {len(missing) - _SHOWN} more, in the report")
+        terminal.print(f"  and {len(missing) - _SHOWN} more, in the report")
 
 
 def _figure(value: float | None, interval: Interval | None) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from groundglass.cli.console import Voice, waiting
+from groundglass.cli.console import Terminal, spinner
 from groundglass.cli.failures import ExitCode
 from groundglass.errors import ReadError, SettingsError
 from groundglass.node.assembled import Stores
@@ -37,16 +37,16 @@ def list_jobs(config: Path, state: str | None, limit: int) -> None:
     limit : int
         At most so many.
     """
-    voice = Voice()
+    terminal = Terminal()
     with _stores(config) as (stores, settings):
         wanted = tuple(State) if state is None else (State(state),)
         found = stores.jobs.find(wanted, limit)
         expected = _expected(found, stores, settings)
         for job in found:
-            voice.say(_line(job, stores, expected.get(job.id)), _STYLES.get(job.state, ""))
+            terminal.print(_line(job, stores, expected.get(job.id)), _STYLES.get(job.state, ""))
         counts = stores.jobs.counts()
     shown = f"{len(found)} of {sum(counts[one] for one in wanted)} jobs"
-    voice.say(f"{shown}; all: " + ", ".join(f"{n} {name}" for name, n in counts.items() if n))
+    terminal.print(f"{shown}; all: " + ", ".join(f"{n} {name}" for name, n in counts.items() if n))
 
 
 def show_job(config: Path, job_id: int) -> None:
@@ -57,22 +57,22 @@ def show_job(config: Path, job_id: int) -> None:
     SettingsError
         There is no such job.
     """
-    voice = Voice()
+    terminal = Terminal()
     with _stores(config) as (stores, settings):
         job = stores.jobs.get(job_id)
-        voice.heading(f"Job {job.id}: {job.state}")
+        terminal.heading(f"Job {job.id}: {job.state}")
         for name, value in _facts(job, stores):
-            voice.say(f"  {name:<12} {value}")
+            terminal.print(f"  {name:<12} {value}")
         for at in _expected([job], stores, settings).values():
-            voice.say(f"  {'result':<12} expected {_time(at)}")
-        voice.heading("Way")
+            terminal.print(f"  {'result':<12} expected {_time(at)}")
+        terminal.heading("Way")
         for entry in stores.jobs.audit_of(job):
             who = f"attempt {entry.attempt}, {entry.worker}: " if entry.attempt else ""
-            voice.say(f"  {_time(entry.at)}  {entry.after:<10} {who}{entry.reason}")
+            terminal.print(f"  {_time(entry.at)}  {entry.after:<10} {who}{entry.reason}")
         for destination, files in stores.jobs.deliveries_of(job).items():
-            voice.heading(f"Destination {destination}")
+            terminal.heading(f"Destination {destination}")
             for record in files:
-                voice.say(f"  {record.status:<10} {record.file}  {record.detail}".rstrip())
+                terminal.print(f"  {record.status:<10} {record.file}  {record.detail}".rstrip())
 
 
 def retry_jobs(config: Path, job_ids: Sequence[int]) -> None:
@@ -83,10 +83,10 @@ def retry_jobs(config: Path, job_ids: Sequence[int]) -> None:
     SettingsError
         One is not there, has not ended, or has no files any more; those before it begin again.
     """
-    voice = Voice()
+    terminal = Terminal()
     with _stores(config) as (stores, _):
         for job_id in job_ids:
-            voice.say(f"job {job_id} {stores.jobs.retry(job_id).state}")
+            terminal.print(f"job {job_id} {stores.jobs.retry(job_id).state}")
 
 
 def bump_jobs(config: Path, job_ids: Sequence[int], priority: str) -> None:
@@ -97,11 +97,11 @@ def bump_jobs(config: Path, job_ids: Sequence[int], priority: str) -> None:
     SettingsError
         One is not there; those before it have it.
     """
-    voice = Voice()
+    terminal = Terminal()
     with _stores(config) as (stores, _):
         for job_id in job_ids:
             stores.jobs.bump(job_id, Priority[priority.upper()])
-            voice.say(f"job {job_id} {priority}")
+            terminal.print(f"job {job_id} {priority}")
 
 
 def fetch_study(config: Path, study_instance_uid: str, name: str | None) -> None:
@@ -114,16 +114,16 @@ def fetch_study(config: Path, study_instance_uid: str, name: str | None) -> None
     GroundglassError
         The archive cannot be asked, has no CT images of it, or not all came.
     """
-    voice = Voice()
+    terminal = Terminal()
     with _stores(config) as (stores, settings):
         chosen = _source(settings, name)
         rules = Rules(settings.rules, tuple(one.name for one in settings.destinations))
         metrics = Metrics(stores.jobs, stores.spool)
         intake = Intake(stores.spool, stores.jobs, rules, metrics)
-        with waiting(f"Fetching from {chosen.name}"):
+        with spinner(f"Fetching from {chosen.name}"):
             result = open_source(chosen).fetch(study_instance_uid, intake)
         for reason, count in result.passed_over.items():
-            voice.say(f"{count} instances passed over: {reason}", "yellow")
+            terminal.print(f"{count} instances passed over: {reason}", "yellow")
         if not result.taken:
             raise ReadError(
                 f"no CT image of this study at {chosen.name}",
@@ -131,7 +131,7 @@ def fetch_study(config: Path, study_instance_uid: str, name: str | None) -> None
                 action="Check the UID, and what our AE title may fetch there.",
             )
         intake.ended(study_instance_uid)
-        voice.say(
+        terminal.print(
             f"{result.taken} instances of the study are here; `groundglass jobs list` shows it"
         )
 
@@ -161,15 +161,17 @@ def purge_jobs(config: Path, job_ids: Sequence[int]) -> ExitCode:
     SettingsError
         One is not there, or has not ended; those before it are purged.
     """
-    voice = Voice()
+    terminal = Terminal()
     code = ExitCode.DONE
     with _stores(config) as (stores, settings):
         retention = Retention(stores.spool, stores.jobs, settings.retention)
         for job_id in job_ids:
             if retention.purge(stores.jobs.get(job_id).study_instance_uid):
-                voice.say(f"job {job_id}: the files of its study are deleted")
+                terminal.print(f"job {job_id}: the files of its study are deleted")
             else:
-                voice.say(f"job {job_id}: instances are coming in for its study; try again", "red")
+                terminal.print(
+                    f"job {job_id}: instances are coming in for its study; try again", "red"
+                )
                 code = ExitCode.CANNOT
     return code
 

@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.cli.console import Voice, waiting
+from groundglass.cli.console import Terminal, spinner
 from groundglass.cli.writing import filling
 from groundglass.core.geometry import Geometry
 from groundglass.phantom import Phantom, PhantomSettings, make_phantom, write_dicom_series
@@ -35,18 +35,18 @@ def make(settings: PhantomSettings, out: Path, truth: Path | None) -> None:
         A folder is not empty or cannot be written.
     """
     with filling(out):
-        with waiting("Making a synthetic patient"):
+        with spinner("Making a synthetic patient"):
             phantom = make_phantom(settings)
             files = write_dicom_series(phantom, out)
         if truth is not None:
             with filling(truth):
                 write_truth(phantom, truth)
-    voice = Voice()
+    terminal = Terminal()
     what = settings.label + ("" if settings.label == "healthy" else f" of {settings.severity:g}")
-    voice.say(f"{len(files)} DICOM files of a synthetic study in {out}")
-    voice.say(f"{phantom.volume!r}: {what}, seed {settings.seed}")
+    terminal.print(f"{len(files)} DICOM files of a synthetic study in {out}")
+    terminal.print(f"{phantom.volume!r}: {what}, seed {settings.seed}")
     if truth is not None:
-        voice.say(f"True masks in {truth}")
+        terminal.print(f"True masks in {truth}")
 
 
 def write_truth(phantom: Phantom, directory: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from groundglass.analyse.triage import Triage
 from groundglass.cli.analysing import Request
-from groundglass.cli.console import Voice, stages, waiting
+from groundglass.cli.console import Terminal, spinner, stage_bar
 from groundglass.cli.reading import read
 from groundglass.cli.writing import filling
 from groundglass.core.geometry import AxialTurn
@@ -71,12 +71,12 @@ def write_prepared(request: Request) -> None:
     GroundglassError
         The input, the weights or the folder are not usable, or there is no lung.
     """
-    voice = Voice()
+    terminal = Terminal()
     with filling(request.out):
-        with waiting("Loading the networks"):
+        with spinner("Loading the networks"):
             triage = Triage.load(request.bundle, Precision(request.precision))
-        volume = read(request.source, request.stack, voice)
-        with stages(_STAGES) as begin:
+        volume = read(request.source, request.stack, terminal)
+        with stage_bar(_STAGES) as begin:
             begin("segment")
             axial, turn = volume.to_axial()
             lungs = _lungs(triage, axial)
@@ -87,13 +87,13 @@ def write_prepared(request: Request) -> None:
             )
             begin("write")
             _write(seen, request.out)
-    voice.heading("Prepared")
+    terminal.heading("Prepared")
     for fate, count in Counter(record.fate for record in seen.study.slices).items():
-        voice.say(f"  {count} slices: {FATE_WORDS[fate].short}")
+        terminal.print(f"  {count} slices: {FATE_WORDS[fate].short}")
     groups = len(seen.study.groups)
-    voice.say(f"  {groups} group{'s' if groups > 1 else ''} of {recipe.group_size}")
-    voice.say(f"  {request.out / _TABLE} says what became of each slice and why")
-    voice.say(RESEARCH_USE_ONLY, "bold yellow")
+    terminal.print(f"  {groups} group{'s' if groups > 1 else ''} of {recipe.group_size}")
+    terminal.print(f"  {request.out / _TABLE} says what became of each slice and why")
+    terminal.print(RESEARCH_USE_ONLY, "bold yellow")
 
 
 def _lungs(triage: Triage, axial: Volume) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from groundglass.cli.console import Voice, counting
+from groundglass.cli.console import Terminal, progress_bar
 from groundglass.core.study import Rejection, Series, Study
 from groundglass.core.volume import Volume
 from groundglass.errors import ReadError
@@ -18,7 +18,7 @@ _SHOWN_REASONS = 10
 _STACK_OPTIONS = "--hu-scale or --window, --spacing, --first-slice, --first-row and --first-column"
 
 
-def read(source: Path, stack: ImageStackSettings | None, voice: Voice) -> Volume:
+def read(source: Path, stack: ImageStackSettings | None, terminal: Terminal) -> Volume:
     """Read, choose and decode.
 
     Parameters
@@ -27,7 +27,7 @@ def read(source: Path, stack: ImageStackSettings | None, voice: Voice) -> Volume
         Folder, archive or file.
     stack : ImageStackSettings or None
         What PNG, JPEG or TIFF images mean.
-    voice : Voice
+    terminal : Terminal
         Told each choice with its reason.
 
     Raises
@@ -35,17 +35,17 @@ def read(source: Path, stack: ImageStackSettings | None, voice: Voice) -> Volume
     InputError
         There is no chest CT in it that can be analysed.
     """
-    with counting("Reading headers") as progress:
+    with progress_bar("Reading headers") as progress:
         study = _read_study(source, stack, progress)
-    tell_files(study.rejected, voice)
+    tell_files(study.rejected, terminal)
     series = select_chest_ct(study)
-    _tell_choice(study, series, voice)
-    with counting("Decoding slices") as progress:
+    _tell_choice(study, series, terminal)
+    with progress_bar("Decoding slices") as progress:
         volume = read_volume(series, progress=progress)
-    voice.heading("Volume")
-    voice.say(f"  {_in_mm(volume)}")
+    terminal.heading("Volume")
+    terminal.print(f"  {_in_mm(volume)}")
     for note in volume.notes:
-        voice.say(f"  {note}")
+        terminal.print(f"  {note}")
     return volume
 
 
@@ -60,27 +60,27 @@ def _read_study(source: Path, stack: ImageStackSettings | None, progress: Progre
         raise ReadError(error.found, expected=error.expected, action=action) from error
 
 
-def _tell_choice(study: Study, series: Series, voice: Voice) -> None:
-    voice.heading("Chosen")
-    voice.say(f"  {series.selection_reason}")
+def _tell_choice(study: Study, series: Series, terminal: Terminal) -> None:
+    terminal.heading("Chosen")
+    terminal.print(f"  {series.selection_reason}")
     passed_over = series.rejected[: len(series.rejected) - len(study.rejected)]
     if passed_over:
-        voice.heading("Series not taken")
+        terminal.heading("Series not taken")
         for rejection in passed_over:
-            voice.say(f"  {rejection.what}: {rejection.reason}")
+            terminal.print(f"  {rejection.what}: {rejection.reason}")
 
 
-def tell_files(rejected: Sequence[Rejection], voice: Voice) -> None:
+def tell_files(rejected: Sequence[Rejection], terminal: Terminal) -> None:
     """How many files were set aside for which reason, if any were; not their names."""
     if not rejected:
         return
     reasons = Counter(rejection.reason for rejection in rejected).most_common()
-    voice.heading(f"Files set aside: {len(rejected)}")
+    terminal.heading(f"Files set aside: {len(rejected)}")
     for reason, count in reasons[:_SHOWN_REASONS]:
-        voice.say(f"  {count} × {reason}")
+        terminal.print(f"  {count} × {reason}")
     if len(reasons) > _SHOWN_REASONS:
         rest = sum(count for _, count in reasons[_SHOWN_REASONS:])
-        voice.say(f"  {rest} × other reasons")
+        terminal.print(f"  {rest} × other reasons")
 
 
 def _in_mm(volume: Volume) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from groundglass.cli.console import Voice, counting
+from groundglass.cli.console import Terminal, progress_bar
 from groundglass.cli.failures import ExitCode
 from groundglass.errors import ReadError
 from groundglass.node.dimse.clients import ClientSettings
@@ -29,7 +29,7 @@ def send_all(source: Path, peer: Peer, client: ClientSettings) -> ExitCode:
     PeerError
         The other system could not be reached or refused us.
     """
-    voice = Voice()
+    terminal = Terminal()
     files = [source] if source.is_file() else sorted(filter(_is_dicom, source.rglob("*")))
     if not files:
         raise ReadError(
@@ -37,9 +37,9 @@ def send_all(source: Path, peer: Peer, client: ClientSettings) -> ExitCode:
             expected="files as a PACS exports them, or a report of `groundglass run`",
             action="Give the folder that holds them.",
         )
-    with counting(f"Sending to {peer}") as progress:
+    with progress_bar(f"Sending to {peer}") as progress:
         receipts = send(files, peer, client, progress)
-    return _tell(receipts, source, voice, peer)
+    return _tell(receipts, source, terminal, peer)
 
 
 def _is_dicom(path: Path) -> bool:
@@ -49,15 +49,17 @@ def _is_dicom(path: Path) -> bool:
         return looks_like_dicom(file.read(_LOOK))
 
 
-def _tell(receipts: tuple[FileReceipt, ...], source: Path, voice: Voice, peer: Peer) -> ExitCode:
+def _tell(
+    receipts: tuple[FileReceipt, ...], source: Path, terminal: Terminal, peer: Peer
+) -> ExitCode:
     counts = Counter(receipt.status for receipt in receipts)
     taken = sum(counts[status] for status in TAKEN)
-    voice.say(f"{taken} of {len(receipts)} files taken by {peer}", "bold")
+    terminal.print(f"{taken} of {len(receipts)} files taken by {peer}", "bold")
     remarks = [r for r in receipts if r.status in (FileStatus.WARNING, FileStatus.REFUSED)]
     for receipt in remarks[:_SHOWN]:
         name = receipt.path.relative_to(source) if receipt.path != source else receipt.path.name
         words = "taken with a warning" if receipt.status is FileStatus.WARNING else "not taken"
-        voice.say(f"  {name}: {words}, {receipt.detail}")
+        terminal.print(f"  {name}: {words}, {receipt.detail}")
     if len(remarks) > _SHOWN:
-        voice.say(f"  … and {len(remarks) - _SHOWN} more")
+        terminal.print(f"  … and {len(remarks) - _SHOWN} more")
     return ExitCode.DONE if taken == len(receipts) else ExitCode.CANNOT

@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from groundglass.cli.console import Voice, waiting
+from groundglass.cli.console import Terminal, spinner
 from groundglass.cli.failures import ExitCode
 from groundglass.node.assembled import Node, check_node
 from groundglass.node.logs import LOGGER, JsonLines, LogSettings
@@ -63,14 +63,14 @@ def check_settings(config: Path) -> ExitCode:
         The settings make no sense.
     """
     settings = load_settings(config)
-    with waiting("Trying disk, database, weights and destinations"):
+    with spinner("Trying disk, database, weights and destinations"):
         findings = check_node(settings, open_destinations(settings))
-    voice = Voice()
+    terminal = Terminal()
     for finding in findings:
         sign, style = ("works", "green") if finding.works else ("FAILS", "bold red")
-        voice.say(f"{sign}  {finding.what}: {finding.detail}", style)
+        terminal.print(f"{sign}  {finding.what}: {finding.detail}", style)
     failing = sum(not finding.works for finding in findings)
-    voice.say(f"{len(findings) - failing} of {len(findings)} work")
+    terminal.print(f"{len(findings) - failing} of {len(findings)} work")
     return ExitCode.CANNOT if failing else ExitCode.DONE
 
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundglass.cli.console import Voice, counting
+from groundglass.cli.console import Terminal, progress_bar
 from groundglass.cohort import read_cohort
 from groundglass.errors import SettingsError, install_extra
 
@@ -68,20 +68,20 @@ def train(stage: str, request: Request) -> None:
 
     task = _task(request)
     told = running.STAGES[stage](task)
-    voice = Voice()
-    voice.heading(told.title)
+    terminal = Terminal()
+    terminal.heading(told.title)
     for name, value in told.facts:
-        voice.say(f"  {name:<12} {value}")
-    voice.heading("Next")
+        terminal.print(f"  {name:<12} {value}")
+    terminal.heading("Next")
     tested = any(case.split == "test" for case in task.cohort.cases)
-    voice.say(f"  {shlex.join(_next(stage, request, tested=tested))}")
+    terminal.print(f"  {shlex.join(_next(stage, request, tested=tested))}")
     if _AFTER.get(stage) == "sequence":
-        voice.say("  It needs studies of many slices; single slices end here.")
+        terminal.print("  It needs studies of many slices; single slices end here.")
 
 
 def say(line: str) -> None:
     """One line on standard error; a function of a module, so that other processes can call it."""
-    Voice(aside=True).say(line)
+    Terminal(stderr=True).print(line)
 
 
 def _task(request: Request) -> Task:
@@ -98,7 +98,7 @@ def _task(request: Request) -> Task:
         cache=CacheSettings(request.cache or out / PREPARED_FOLDER, request.processes),
         resume=request.resume,
         tell=say,
-        counting=counting,
+        counting=progress_bar,
         bar=sys.stderr.isatty(),
     )
 
