@@ -17,8 +17,8 @@ from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import LABELS, PhantomSettings, make_phantom
 from groundglass.prepare import clean_lung_mask
 from groundglass.prepare.intensity import segmenter_window
-from groundglass.train.lung_augment import add_consolidation
-from groundglass.train.lung_masks import AnnotatedSlice, read_annotated_slices
+from groundglass.train.data.annotated_slices import AnnotatedSlice, read_annotated_slices
+from groundglass.train.segmenter.augment import add_consolidation
 
 #: Millimetres per pixel are not stored with the slices; 400 mm over 256 pixels is the usual view.
 _PIXEL_MM = 400 / 256

@@ -38,15 +38,19 @@ from groundglass.evaluate.statistics import auc, auc_interval
 from groundglass.infer import load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.prepare import classifier_image
-from groundglass.train.cache import CacheSettings, PreparedCase, prepare_cohort
-from groundglass.train.encoder_stage import predict_slices, train_encoder, trained_encoder
+from groundglass.train.classifier.encoder_stage import (
+    predict_slices,
+    train_encoder,
+    trained_encoder,
+)
+from groundglass.train.data.cache import CacheSettings, PreparedCase, prepare_cohort
+from groundglass.train.data.prepare_case import Lungs, segmenter_of
+from groundglass.train.data.real_slices import read_slice
+from groundglass.train.data.tensors import to_tensor
 from groundglass.train.experiment import read_experiment
 from groundglass.train.mixed_cohort import MixedSettings, mixed_cohort
 from groundglass.train.networks import SliceEncoder
-from groundglass.train.preparing import Lungs, segmenter_of
-from groundglass.train.real_slices import read_slice
-from groundglass.train.task import Task
-from groundglass.train.tensors import to_tensor
+from groundglass.train.run import TrainingRun
 
 FOLDS = 5
 BY_PATIENT, BY_SLICE = 1, 2
@@ -102,10 +106,10 @@ def train(word: str, data: Path, work: Path, folds: Sequence[int]) -> None:
         if (out / "test.csv").exists():
             continue
         name, cohort = make(data, work, fold)
-        task = _task(name, cohort, out, work)
-        result = train_encoder(task)
+        run = _run_of(name, cohort, out, work)
+        result = train_encoder(run)
         test = [case for case in result.prepared.cases if case.case.split == "test"]
-        _write(test, predict_slices(result.net, test, task.labels, 1).probabilities, task, out)
+        _write(test, predict_slices(result.net, test, run.labels, 1).probabilities, run, out)
 
 
 def cross(data: Path, work: Path) -> None:
@@ -117,10 +121,10 @@ def cross(data: Path, work: Path) -> None:
         lungs = Lungs.of(bundle.path(SEGMENTER))
         cache = CacheSettings(work / "cache", 2)
         found = prepare_cohort(cases, lungs, bundle.recipe, cache, lambda *_: None)
-        task = _task("best" if word == "mixed" else word, cohort, work / f"{word}-1", work)
-        net = trained_encoder(task)
-        rows = predict_slices(net, found.cases, task.labels, 1).probabilities
-        _write(found.cases, rows, task, task.out, f"on-{on}.csv")
+        run = _run_of("best" if word == "mixed" else word, cohort, work / f"{word}-1", work)
+        net = trained_encoder(run)
+        rows = predict_slices(net, found.cases, run.labels, 1).probabilities
+        _write(found.cases, rows, run, run.out, f"on-{on}.csv")
 
 
 def probe(data: Path, work: Path) -> None:
@@ -129,8 +133,8 @@ def probe(data: Path, work: Path) -> None:
     segmenter = segmenter_of(bundle.path(SEGMENTER))
     for fold in range(1, FOLDS + 1):
         name, cohort = mixed(data, work, fold)
-        task = _task(name, cohort, work / f"mixed-{fold}", work)
-        net = trained_encoder(task)
+        run = _run_of(name, cohort, work / f"mixed-{fold}", work)
+        net = trained_encoder(run)
         cases = [one for one in cohort.cases if one.split == "test" and one.source == "mosmed"]
         kept, shown, lungs = [], [], []
         for case in cases:
@@ -146,7 +150,7 @@ def probe(data: Path, work: Path) -> None:
             np.stack(shown), np.stack(lungs), partial(_answers, net), bundle.recipe.mask_margin_px
         )
         for view, rows in answers.items():
-            _write_cases(kept, rows, task, task.out / f"probe-{view}.csv")
+            _write_cases(kept, rows, run, run.out / f"probe-{view}.csv")
         say(f"  mixed {fold}: {len(kept)} slices")
 
 
@@ -157,14 +161,14 @@ def _answers(net: SliceEncoder, images: NDArray[np.uint8]) -> NDArray[np.float64
     return found
 
 
-def _task(name: str, cohort: Cohort, out: Path, work: Path) -> Task:
+def _run_of(name: str, cohort: Cohort, out: Path, work: Path) -> TrainingRun:
     experiment = read_experiment(_EXPERIMENTS / f"{name}.toml")
     if experiment.encoder.init_from:
         begin = str(work / "synthetic" / "encoder" / "best.ckpt")
         experiment = replace(experiment, encoder=replace(experiment.encoder, init_from=begin))
     cache = CacheSettings(work / "cache", 2)
     resume = (out / "encoder" / "last.ckpt").exists()
-    return Task(experiment, cohort, None, out, cache, resume, say, _counting)
+    return TrainingRun(experiment, cohort, None, out, cache, resume, say, _counting)
 
 
 def say(line: str) -> None:
@@ -181,23 +185,25 @@ def _counting(words: str) -> Iterator[Callable[[int, int], None]]:
 def _write(
     cases: Sequence[PreparedCase],
     rows: NDArray[np.float64],
-    task: Task,
+    run: TrainingRun,
     out: Path,
     name: str = "test.csv",
 ) -> None:
-    _write_cases([one.case for one in cases], rows, task, out / name)
+    _write_cases([one.case for one in cases], rows, run, out / name)
 
 
-def _write_cases(cases: Sequence[Case], rows: NDArray[np.float64], task: Task, path: Path) -> None:
+def _write_cases(
+    cases: Sequence[Case], rows: NDArray[np.float64], run: TrainingRun, path: Path
+) -> None:
     """Predictions with what the report needs; patients as numbers."""
     number = {p: k for k, p in enumerate(sorted({case.patient for case in cases}))}
-    healthy = task.labels.index(task.experiment.healthy)
+    healthy = run.labels.index(run.experiment.healthy)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["patient", "label", "severity", "source", "p_ill", "p_cp"])
         for case, row in zip(cases, rows, strict=True):
             known = (number[case.patient], case.label, case.extra.get("severity", ""), case.source)
-            ill, cp = 1 - row[healthy], row[task.labels.index("CP")]
+            ill, cp = 1 - row[healthy], row[run.labels.index("CP")]
             writer.writerow([*known, f"{ill:.6f}", f"{cp:.6f}"])
 
 

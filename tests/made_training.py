@@ -13,10 +13,10 @@ from groundglass.cohort import Case, Cohort, write_cohort
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.phantom import LABELS, PhantomSettings
 from groundglass.prepare import Recipe
-from groundglass.train.cache import CacheSettings, Progress
+from groundglass.train.data.cache import CacheSettings, Progress
 from groundglass.train.experiment import build
+from groundglass.train.run import TrainingRun
 from groundglass.train.settings import Experiment
-from groundglass.train.task import Task
 
 SIZE = 64
 #: A segmenter has to find nothing here: phantoms bring their true lungs.
@@ -100,11 +100,11 @@ def uncounted(_words: str) -> Iterator[Progress]:
     yield lambda _done, _total: None
 
 
-def make_task(
+def make_run(
     cohort: Cohort, experiment: Experiment, out: Path, *, resume: bool = False, cut_at: str = ""
-) -> Task:
+) -> TrainingRun:
     """A run on a cohort, its slices kept beside the table."""
-    return Task(
+    return TrainingRun(
         experiment=experiment,
         cohort=cohort,
         lung_cohort=None,

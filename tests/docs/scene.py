@@ -21,7 +21,7 @@ from groundglass.cohort import Case, Cohort, write_cohort
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.infer import load_bundle
 from groundglass.infer.bundle import DEFAULT
-from groundglass.infer.places import MANIFEST
+from groundglass.infer.bundle_paths import MANIFEST
 from groundglass.phantom import LABELS, PhantomSettings, make_phantom, write_dicom_series
 from groundglass.prepare.intensity import window_to_uint8
 from made_work import alive, eventually

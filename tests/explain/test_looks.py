@@ -12,7 +12,7 @@ from groundglass.explain.consistency import similarity
 from groundglass.explain.layers import averaged, standing_out
 from groundglass.explain.looks import VIEWS
 from groundglass.explain.moves import Move
-from groundglass.infer import SliceDetail, seen_cells
+from groundglass.infer import SliceDetail, foreground_mask
 
 WIDTHS, CELLS = (3, 4), (32, 16)
 SIDE_MM = 320.0
@@ -90,7 +90,7 @@ class OnAGrid:
     def detail(self, images: np.ndarray) -> SliceDetail:
         cells = images.reshape(len(images), 1, 32, 8, 32, 8).max(axis=(3, 5)) / np.float32(255)
         return SliceDetail(
-            cells.max(axis=(2, 3)), (cells.astype(np.float32),), (seen_cells(images, 32),)
+            cells.max(axis=(2, 3)), (cells.astype(np.float32),), (foreground_mask(images, 32),)
         )
 
 
@@ -143,7 +143,7 @@ def test_features_are_the_mean_over_the_views() -> None:
             number = np.arange(self.seen, self.seen + len(images), dtype=np.float32)
             self.seen += len(images)
             features = number[:, None] * np.array([1, 10, 100], np.float32)
-            return SliceDetail(features, found.maps, found.seen)
+            return SliceDetail(features, found.maps, found.foreground)
 
     images = [spotted(60, 100)] * 5
     for settings, views in ((NARROW, 2), (ExplainSettings(method=HeatMethod.GRAD_CAM), 1)):

@@ -11,7 +11,7 @@ import pytest
 from groundglass.errors import BundleError
 from groundglass.infer import Bundle, CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import ENCODER, HEAD, SEGMENTER
-from groundglass.infer.bundle_facts import BundleFacts, SelfTest
+from groundglass.infer.bundle_metadata import BundleMetadata, SelfTest
 from groundglass.infer.self_test import ramp_images, refuse_other_answers, run_self_test
 
 
@@ -33,7 +33,7 @@ def test_the_images_are_a_formula() -> None:
 
 def test_the_same_networks_answer_the_same(loaded: Bundle, found: SelfTest) -> None:
     assert sum(found.probabilities.values()) == pytest.approx(1)
-    stored = replace(loaded, facts=replace(loaded.facts, self_test=found))
+    stored = replace(loaded, metadata=replace(loaded.metadata, self_test=found))
     refuse_other_answers(stored, run_self_test(stored, CpuEngine(Precision.F32)), Precision.F32)
 
 
@@ -41,17 +41,17 @@ def test_other_answers_are_refused(loaded: Bundle, found: SelfTest) -> None:
     first, second, *_ = loaded.labels
     moved = {**found.probabilities}
     moved[first], moved[second] = moved[first] + 0.2, moved[second] - 0.2
-    stored = replace(loaded, facts=BundleFacts(self_test=SelfTest(moved, found.lung_share)))
+    stored = replace(loaded, metadata=BundleMetadata(self_test=SelfTest(moved, found.lung_share)))
     with pytest.raises(BundleError, match=r"self-test that differs by 0\.2"):
         refuse_other_answers(stored, found, Precision.F32)
     other_lungs = SelfTest(found.probabilities, found.lung_share + 0.5)
-    stored = replace(loaded, facts=BundleFacts(self_test=other_lungs))
+    stored = replace(loaded, metadata=BundleMetadata(self_test=other_lungs))
     with pytest.raises(BundleError, match=r"differs by 0\.5"):
         refuse_other_answers(stored, found, Precision.F32)
 
 
 def test_without_stored_answers_nothing_is_compared(loaded: Bundle, found: SelfTest) -> None:
-    refuse_other_answers(replace(loaded, facts=BundleFacts()), found, Precision.F32)
+    refuse_other_answers(replace(loaded, metadata=BundleMetadata()), found, Precision.F32)
 
 
 def test_networks_that_do_not_load_are_told(loaded: Bundle, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from groundglass.core.result import SliceGroup
 from groundglass.infer import Classifier, CpuEngine, Precision, load_bundle
-from groundglass.infer.classify import seen_cells
+from groundglass.infer.classify import foreground_mask
 
 _SIZE = 50
 
@@ -30,7 +30,7 @@ def test_a_cell_is_seen_where_half_of_it_or_more_is_not_black() -> None:
     images = np.zeros((2, 16, 16), np.uint8)
     images[1, :8, :] = 1  # as dark as lung can be, not black
     images[1, 8:10, :] = 200  # half of the next row of cells
-    seen = seen_cells(images, 4)
+    seen = foreground_mask(images, 4)
     assert seen.shape == (2, 4, 4)
     assert not seen[0].any()
     assert seen[1, :3].all()

@@ -11,8 +11,8 @@ import pytest
 from groundglass.errors import BundleError
 from groundglass.infer import load_bundle, shipped_bundles
 from groundglass.infer.bundle import ENCODER, known_bundles
+from groundglass.infer.bundle_paths import MANIFEST, store_folder
 from groundglass.infer.model_store import add_bundle
-from groundglass.infer.places import MANIFEST, store_folder
 
 
 @pytest.fixture(autouse=True)

@@ -17,13 +17,13 @@ from groundglass.errors import ReadError, SettingsError
 from groundglass.infer import CpuEngine, Precision
 from groundglass.infer.self_test import refuse_other_answers, run_self_test
 from groundglass.phantom import LABELS
-from groundglass.train.bundle_stage import make_bundle
-from groundglass.train.encoder_stage import train_encoder
+from groundglass.train.classifier.encoder_stage import train_encoder
+from groundglass.train.classifier.sequence_stage import train_sequence
 from groundglass.train.experiment import read_experiment
-from groundglass.train.segmenter_stage import train_segmenter
-from groundglass.train.sequence_stage import train_sequence
+from groundglass.train.export.bundle import make_bundle
+from groundglass.train.segmenter.stage import train_segmenter
 from groundglass.train.settings import Experiment
-from made_training import SIZE, make_cohort, make_task, tiny
+from made_training import SIZE, make_cohort, make_run, tiny
 
 DOCS = Path(__file__).parents[2] / "docs"
 FILES = sorted((DOCS.parent / "experiments").glob("*.toml"))
@@ -51,10 +51,10 @@ def test_two_steps_of_every_stage_end_in_a_bundle_that_runs(
     experiment = shortened(read_experiment(path))
     labels = experiment.labels or LABELS
     cohort = tiny_cohort if labels == LABELS else make_cohort(tmp_path, labels=labels)
-    task = make_task(cohort, experiment, tmp_path / "run")
-    assert train_segmenter(task).path.exists()
-    prepared = train_encoder(task).prepared
-    made = make_bundle(task, train_sequence(task, prepared), prepared)
+    run = make_run(cohort, experiment, tmp_path / "run")
+    assert train_segmenter(run).path.exists()
+    prepared = train_encoder(run).prepared
+    made = make_bundle(run, train_sequence(run, prepared), prepared)
     assert made.bundle.labels == labels
     assert made.parity["f32"]["largest_difference"] <= 1e-4
     engine = CpuEngine(Precision.F32)
@@ -155,18 +155,18 @@ def test_a_run_with_four_classes_needs_no_code(tmp_path: Path) -> None:
         encoder=few,
         sequence=few,
     )
-    task = make_task(make_cohort(tmp_path, each=1, labels=labels), experiment, tmp_path / "run")
-    train_segmenter(task)
-    prepared = train_encoder(task).prepared
-    made = make_bundle(task, train_sequence(task, prepared), prepared)
+    run = make_run(make_cohort(tmp_path, each=1, labels=labels), experiment, tmp_path / "run")
+    train_segmenter(run)
+    prepared = train_encoder(run).prepared
+    made = make_bundle(run, train_sequence(run, prepared), prepared)
     assert made.bundle.labels == labels
     assert [one["stage"] for one in made.bundle.training["data"]] == [
         "slice encoder",
         "sequence head",
     ]
-    hashes = made.bundle.facts.training_hashes
+    hashes = made.bundle.metadata.training_hashes
     assert hashes is not None
     assert len(hashes.patients) == 8  # one of each class to train on, one to validate on
-    point = made.bundle.facts.operating_point
+    point = made.bundle.metadata.operating_point
     assert point is not None
     assert point.positive == ("CP", "viral", "bacterial")

@@ -14,8 +14,8 @@ from groundglass.errors import BundleError
 from groundglass.evaluate.run.model_card import model_card
 from groundglass.infer import Bundle, CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import DEFAULT, known_bundles
+from groundglass.infer.bundle_paths import shipped_folder, store_folder
 from groundglass.infer.model_store import add_bundle
-from groundglass.infer.places import shipped_folder, store_folder
 from groundglass.infer.self_test import refuse_other_answers, run_self_test
 
 
@@ -79,8 +79,8 @@ def show(source: str, *, machine: bool) -> None:
 
 def _parts(bundle: Bundle) -> dict[str, object]:
     """The manifest's parts; of the patients it learnt from only how many there are."""
-    facts = bundle.facts
-    hashes = facts.training_hashes
+    metadata = bundle.metadata
+    hashes = metadata.training_hashes
     return {
         "name": bundle.name,
         "version": bundle.version,
@@ -90,12 +90,12 @@ def _parts(bundle: Bundle) -> dict[str, object]:
         "statement": bundle.statement,
         "recipe": bundle.recipe.to_dict(),
         "sha256": dict(bundle.sha256),
-        "calibration": asdict(facts.calibration) if facts.calibration else None,
-        "operating_point": asdict(facts.operating_point) if facts.operating_point else None,
+        "calibration": asdict(metadata.calibration) if metadata.calibration else None,
+        "operating_point": asdict(metadata.operating_point) if metadata.operating_point else None,
         "learnt_from": {"patients": len(hashes.patients), "studies": len(hashes.studies)}
         if hashes
         else None,
-        "self_test": asdict(facts.self_test) if facts.self_test else None,
+        "self_test": asdict(metadata.self_test) if metadata.self_test else None,
         "training": dict(bundle.training),
     }
 
@@ -159,7 +159,7 @@ def _tested(bundle: Bundle) -> str:
         engine = CpuEngine(Precision.AUTO)
         found = run_self_test(bundle, engine)
         refuse_other_answers(bundle, found, engine.precision)
-    if bundle.facts.self_test is None:
+    if bundle.metadata.self_test is None:
         return f"the networks run in {engine.precision.value}; no self-test is stored"
     return f"the networks run in {engine.precision.value} and answer as where they were exported"
 

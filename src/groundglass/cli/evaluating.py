@@ -27,7 +27,7 @@ from groundglass.evaluate.statistics import Interval
 from groundglass.evaluate.statistics.plots import figure_class
 from groundglass.infer import Bundle, CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import sha256_of
-from groundglass.infer.places import MANIFEST as BUNDLE_MANIFEST
+from groundglass.infer.bundle_paths import MANIFEST as BUNDLE_MANIFEST
 from groundglass.report.writing import refuse_unusable
 
 _SHOWN = 10

@@ -14,7 +14,7 @@ from groundglass.cohort import read_cohort
 from groundglass.errors import SettingsError, install_extra
 
 if TYPE_CHECKING:
-    from groundglass.train.task import Task
+    from groundglass.train.run import TrainingRun
 
 #: Which stage comes after which; `all` then makes the bundle of what is trained.
 _AFTER = {"segmenter": "encoder", "encoder": "sequence", "sequence": "all"}
@@ -64,16 +64,16 @@ def train(stage: str, request: Request) -> None:
         Something asked for is not there or makes no sense.
     """
     _refuse_without_extra()
-    from groundglass.train import running  # noqa: PLC0415  (slow: PyTorch)
+    from groundglass.train import stages  # noqa: PLC0415  (slow: PyTorch)
 
-    task = _task(request)
-    told = running.STAGES[stage](task)
+    run = _run_of(request)
+    told = stages.STAGES[stage](run)
     terminal = Terminal()
     terminal.heading(told.title)
     for name, value in told.facts:
         terminal.print(f"  {name:<12} {value}")
     terminal.heading("Next")
-    tested = any(case.split == "test" for case in task.cohort.cases)
+    tested = any(case.split == "test" for case in run.cohort.cases)
     terminal.print(f"  {shlex.join(_next(stage, request, tested=tested))}")
     if _AFTER.get(stage) == "sequence":
         terminal.print("  It needs studies of many slices; single slices end here.")
@@ -84,13 +84,13 @@ def say(line: str) -> None:
     Terminal(stderr=True).print(line)
 
 
-def _task(request: Request) -> Task:
-    from groundglass.train.cache import CacheSettings  # noqa: PLC0415  (slow)
+def _run_of(request: Request) -> TrainingRun:
+    from groundglass.train.data.cache import CacheSettings  # noqa: PLC0415  (slow)
     from groundglass.train.experiment import read_experiment  # noqa: PLC0415
-    from groundglass.train.task import PREPARED_FOLDER, Task  # noqa: PLC0415
+    from groundglass.train.run import PREPARED_FOLDER, TrainingRun  # noqa: PLC0415
 
     out = request.out.resolve()
-    return Task(
+    return TrainingRun(
         experiment=read_experiment(request.experiment),
         cohort=read_cohort(request.cohort),
         lung_cohort=read_cohort(request.lungs) if request.lungs else None,
@@ -109,7 +109,7 @@ def _next(stage: str, request: Request, *, tested: bool) -> list[str]:
         after = _AFTER[stage]
         resumed = ["--resume"] if after == "all" else []
         return ["groundglass", "train", after, *_options(request), *resumed]
-    from groundglass.train.task import BUNDLE_FOLDER  # noqa: PLC0415  (slow)
+    from groundglass.train.run import BUNDLE_FOLDER  # noqa: PLC0415  (slow)
 
     bundle = f"{request.out / BUNDLE_FOLDER}/"
     if not tested:

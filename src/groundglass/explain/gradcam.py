@@ -152,7 +152,7 @@ def _last_layer_heat(evidence: GroupEvidence, gradient: Float, scores: Scores) -
     maps = evidence.maps
     weight = gradient[:, :, -maps.shape[1] :]
     heat = np.empty((*weight.shape[:2], *maps.shape[2:]), dtype=np.float32)
-    for index, (layer, seen) in enumerate(zip(maps, evidence.seen, strict=True)):
+    for index, (layer, seen) in enumerate(zip(maps, evidence.foreground, strict=True)):
         counted = response(layer, seen, scores.method)
         np.maximum(counted.weighted(weight[:, index]), 0, out=heat[:, index])
     return heat

@@ -61,7 +61,7 @@ class HeadWeights:
             raise BundleError(
                 f"a sequence head without {', '.join(missing)}",
                 expected=f"weights named {', '.join(_NAMES)}",
-                action="Export the bundle with groundglass.train.export.",
+                action="Export the bundle with groundglass.train.export.onnx_files.",
             )
         return cls(*(constants[name] for name in _NAMES))
 

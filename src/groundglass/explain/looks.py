@@ -19,7 +19,7 @@ from groundglass.core.result import HeatMethod
 from groundglass.explain.layers import Response, response
 from groundglass.explain.moves import PAPER_SIZE, Move
 from groundglass.explain.settings import ExplainSettings
-from groundglass.infer import Classifier, SliceDetail, seen_cells
+from groundglass.infer import Classifier, SliceDetail, foreground_mask
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -111,7 +111,7 @@ def look(
     parts = (slice(at, at + len(views)) for at in range(0, len(moved), len(views)))
     return [
         Look(np.mean(features[part], axis=0), views, layers[part], seen)
-        for part, seen in zip(parts, seen_cells(np.stack(images), cells), strict=True)
+        for part, seen in zip(parts, foreground_mask(np.stack(images), cells), strict=True)
     ]
 
 
@@ -125,7 +125,7 @@ def _responses(detail: SliceDetail, index: int, method: HeatMethod) -> tuple[Res
     first = -1 if method is HeatMethod.GRAD_CAM else 0
     return tuple(
         response(layer[index], seen[index], method)
-        for layer, seen in zip(detail.maps[first:], detail.seen[first:], strict=True)
+        for layer, seen in zip(detail.maps[first:], detail.foreground[first:], strict=True)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groundglass.infer.bundle import Bundle, load_bundle, shipped_bundles
-from groundglass.infer.classify import Classifier, GroupEvidence, SliceDetail, seen_cells
+from groundglass.infer.classify import Classifier, GroupEvidence, SliceDetail, foreground_mask
 from groundglass.infer.engine import CpuEngine, Engine, Network, Precision
 from groundglass.infer.segment import Segmenter
 from groundglass.infer.vote import vote
@@ -18,8 +18,8 @@ __all__ = [
     "Precision",
     "Segmenter",
     "SliceDetail",
+    "foreground_mask",
     "load_bundle",
-    "seen_cells",
     "shipped_bundles",
     "vote",
 ]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from groundglass.errors import BundleError, SettingsError
-from groundglass.infer.bundle_facts import BundleFacts, parse_facts
-from groundglass.infer.places import MANIFEST as MANIFEST  # noqa: PLC0414  (part of the form below)
-from groundglass.infer.places import bundles_in, folder_of, shipped_folder, store_folder
+from groundglass.infer.bundle_metadata import BundleMetadata, parse_metadata
+from groundglass.infer.bundle_paths import MANIFEST as MANIFEST  # noqa: PLC0414  (part of the form below)
+from groundglass.infer.bundle_paths import bundles_in, folder_of, shipped_folder, store_folder
 from groundglass.prepare import Recipe
 
 SEGMENTER, ENCODER, HEAD = "segmenter.onnx", "encoder.onnx", "head.onnx"
@@ -51,7 +51,7 @@ class Bundle:
         Hash of each of `FILES`.
     training : mapping
         Data, licences, settings and metrics, as written by training.
-    facts : BundleFacts
+    metadata : BundleMetadata
         Calibration, operating point, hashes of whom it learnt from, self-test: where it has them.
     """
 
@@ -64,7 +64,7 @@ class Bundle:
     recipe: Recipe
     sha256: Mapping[str, str]
     training: Mapping[str, Any]
-    facts: BundleFacts = field(default_factory=BundleFacts)
+    metadata: BundleMetadata = field(default_factory=BundleMetadata)
 
     def path(self, file: str) -> Path:
         """Where one of the bundle's files lies."""
@@ -160,7 +160,7 @@ def _parse(folder: Path) -> Bundle:
             recipe=Recipe.from_dict(values["recipe"]),
             sha256=dict(values["sha256"]),
             training=values["training"],
-            facts=parse_facts(values, labels),
+            metadata=parse_metadata(values, labels),
         )
     except SettingsError as error:
         raise BundleError(error.found, expected=error.expected, action=_ANOTHER) from error

@@ -29,14 +29,14 @@ class GroupEvidence:
         Pooled features per image of the group, feet to head.
     maps : ndarray of float32, shape (size, channels, rows, columns)
         Activations of the encoder's last layer, from the same pass.
-    seen : ndarray of bool, shape (size, rows, columns)
+    foreground : ndarray of bool, shape (size, rows, columns)
         Which of its cells are not black in the image.
     """
 
     prediction: GroupPrediction
     features: NDArray[np.float32]
     maps: NDArray[np.float32]
-    seen: NDArray[np.bool_]
+    foreground: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,13 +50,13 @@ class SliceDetail:
     maps : tuple of ndarray of float32, shapes (slices, channels, rows, columns)
         Activations of each layer, the finest first, averaged where they are finer than a quarter
         of the image; their channels are the features, in order.
-    seen : tuple of ndarray of bool, shapes (slices, rows, columns)
+    foreground : tuple of ndarray of bool, shapes (slices, rows, columns)
         Which cells of each layer are not black in the image.
     """
 
     features: NDArray[np.float32]
     maps: tuple[NDArray[np.float32], ...]
-    seen: tuple[NDArray[np.bool_], ...]
+    foreground: tuple[NDArray[np.bool_], ...]
 
 
 class Classifier:
@@ -72,7 +72,7 @@ class Classifier:
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._labels = bundle.labels
-        calibration = bundle.facts.calibration
+        calibration = bundle.metadata.calibration
         self._temperature = calibration.temperature if calibration else 1.0
         encoder = bundle.path(ENCODER)
         layers = tuple(name for name in engine.outputs(encoder) if name != FEATURES)
@@ -100,7 +100,7 @@ class Classifier:
         features, maps = self._encoded(images)
         probabilities = softmax(self.logits(features) / np.float32(self._temperature))
         prediction = GroupPrediction.of(group, self._labels, probabilities.tolist())
-        return GroupEvidence(prediction, features, maps, seen_cells(images, maps.shape[-1]))
+        return GroupEvidence(prediction, features, maps, foreground_mask(images, maps.shape[-1]))
 
     def _encoded(
         self, images: NDArray[np.uint8]
@@ -131,11 +131,13 @@ class Classifier:
         """
         features, *maps = self._detail(images[:, None])
         # Several layers share a grid.
-        seen = {cells: seen_cells(images, cells) for cells in {one.shape[-1] for one in maps}}
-        return SliceDetail(features, tuple(maps), tuple(seen[one.shape[-1]] for one in maps))
+        foreground = {
+            cells: foreground_mask(images, cells) for cells in {one.shape[-1] for one in maps}
+        }
+        return SliceDetail(features, tuple(maps), tuple(foreground[one.shape[-1]] for one in maps))
 
 
-def seen_cells(images: NDArray[np.uint8], cells: int) -> NDArray[np.bool_]:
+def foreground_mask(images: NDArray[np.uint8], cells: int) -> NDArray[np.bool_]:
     """Which cells of a coarser grid are not black in half of their pixels or more.
 
     Parameters

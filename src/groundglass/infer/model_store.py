@@ -10,7 +10,7 @@ from pathlib import Path
 
 from groundglass.errors import BundleError
 from groundglass.infer.bundle import Bundle, load_bundle, sha256_of
-from groundglass.infer.places import MANIFEST, is_name, shipped_folder, store_folder
+from groundglass.infer.bundle_paths import MANIFEST, is_name, shipped_folder, store_folder
 
 #: What a name may be made of, so that it is a folder's name on every file system.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from groundglass.core.result import SliceGroup
 from groundglass.errors import BundleError
 from groundglass.infer.bundle import SEGMENTER, Bundle
-from groundglass.infer.bundle_facts import SelfTest
+from groundglass.infer.bundle_metadata import SelfTest
 from groundglass.infer.classify import Classifier
 from groundglass.infer.engine import Engine, Precision
 from groundglass.infer.segment import Segmenter
@@ -66,7 +66,7 @@ def refuse_other_answers(bundle: Bundle, found: SelfTest, precision: Precision) 
     Parameters
     ----------
     bundle : Bundle
-        With the answers in its facts; without them nothing is compared.
+        With the answers in its metadata; without them nothing is compared.
     found : SelfTest
         Of this machine.
     precision : Precision
@@ -77,7 +77,7 @@ def refuse_other_answers(bundle: Bundle, found: SelfTest, precision: Precision) 
     BundleError
         An answer differs by more than the precision explains.
     """
-    stored = bundle.facts.self_test
+    stored = bundle.metadata.self_test
     if stored is None:
         return
     far = max(

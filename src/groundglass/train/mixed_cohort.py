@@ -36,8 +36,8 @@ from groundglass.cohort.importers import import_dataset
 from groundglass.phantom import LABELS
 from groundglass.prepare import Recipe
 from groundglass.prepare.intensity import segmenter_window
-from groundglass.train.lung_masks import read_annotated_slices
-from groundglass.train.preparing import LAID_COLUMNS
+from groundglass.train.data.annotated_slices import read_annotated_slices
+from groundglass.train.data.prepare_case import INSERTED_COLUMNS
 
 HEALTHY = "healthy"
 #: Too little lung to lay lesions into: slices at the very top and bottom.
@@ -96,12 +96,12 @@ def mixed_cohort(data: Path, phantoms: Cohort | None, out: Path, settings: Mixed
     if settings.course == "synthetic":
         tested = [replace(case, split="test") for case in real]
         lungs = _lung_slices(data / "lung-masks", out / "slices")
-        cases = [*tested, *lungs, *laid(lungs, settings)]
+        cases = [*tested, *lungs, *with_inserted_lesions(lungs, settings)]
     else:
         kept = [case for case in real if _trains(case, settings)]
         healthy = [case for case in kept if case.label == HEALTHY and case.split != "test"]
         again = [case for case in healthy if case.split == "train"] * (settings.repeats - 1)
-        cases = [*kept, *again, *laid(healthy, settings)]
+        cases = [*kept, *again, *with_inserted_lesions(healthy, settings)]
     cases += phantoms.cases if phantoms else []
     numbered = tuple(replace(case, row=row) for row, case in enumerate(cases, start=2))
     return Cohort(out / "cohort.csv", numbered)
@@ -141,7 +141,7 @@ def _number(case: Case, settings: MixedSettings) -> list[int]:
     return [settings.seed, zlib.crc32(case.patient.encode())]
 
 
-def laid(cases: Sequence[Case], settings: MixedSettings) -> list[Case]:
+def with_inserted_lesions(cases: Sequence[Case], settings: MixedSettings) -> list[Case]:
     """Copies of healthy slice cases into which findings of every class are laid.
 
     What is laid depends on the patient alone, so that folds share prepared slices.
@@ -152,7 +152,7 @@ def laid(cases: Sequence[Case], settings: MixedSettings) -> list[Case]:
         for label in LABELS:
             for _ in range(settings.copies):
                 values = (label, f"{rng.uniform(0.05, 1.0):.3f}", str(rng.integers(1 << 30)))
-                extra = {**case.extra, **dict(zip(LAID_COLUMNS, values, strict=True))}
+                extra = {**case.extra, **dict(zip(INSERTED_COLUMNS, values, strict=True))}
                 rows.append(replace(case, label=label, extra=extra))
     return rows
 

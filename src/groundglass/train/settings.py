@@ -8,7 +8,7 @@ from typing import Literal
 from groundglass.errors import SettingsError
 from groundglass.prepare import Recipe
 
-#: Changes that augmentation knows; `groundglass.train.augment` makes them.
+#: Changes that augmentation knows; `groundglass.train.data.augment` makes them.
 CHANGES = ("flip", "rotate", "move", "blur", "brighten", "contrast", "noise")
 
 

@@ -18,7 +18,7 @@ from groundglass.evaluate.run.evaluation import CohortFacts
 from groundglass.evaluate.run.training_overlap import LeakCheck
 from groundglass.evaluate.statistics import BootstrapSettings
 from groundglass.infer import Bundle
-from groundglass.infer.bundle_facts import BundleFacts
+from groundglass.infer.bundle_metadata import BundleMetadata
 from groundglass.prepare import Recipe
 
 #: Few draws, to be quick.
@@ -28,7 +28,7 @@ COHORT = CohortFacts("cohort.csv", "0" * 64, "test")
 NO_LEAK = LeakCheck(looked_for=True, words="None of them was seen.")
 
 
-def made_bundle(facts: BundleFacts | None = None, **values: object) -> Bundle:
+def made_bundle(metadata: BundleMetadata | None = None, **values: object) -> Bundle:
     """A bundle without files, for what only reads its words."""
     given = {
         "folder": Path("nowhere"),
@@ -40,7 +40,7 @@ def made_bundle(facts: BundleFacts | None = None, **values: object) -> Bundle:
         "recipe": Recipe(),
         "sha256": {"encoder.onnx": "1" * 64, "head.onnx": "2" * 64, "segmenter.onnx": "3" * 64},
         "training": {},
-        "facts": facts or BundleFacts(),
+        "metadata": metadata or BundleMetadata(),
     }
     return Bundle(**{**given, **values})  # type: ignore[arg-type]
 

@@ -15,11 +15,13 @@ from groundglass.evaluate.run.findings import probe_finding
 from groundglass.evaluate.run.predicting import predictions_of
 from groundglass.evaluate.run.subgroups import UNKNOWN, age_group, thickness_group
 from groundglass.evaluate.statistics import measure, wilson
-from groundglass.infer.bundle_facts import BundleFacts, DecisionThreshold
+from groundglass.infer.bundle_metadata import BundleMetadata, DecisionThreshold
 
 
-def evaluated(cases: tuple[CasePrediction, ...], facts: BundleFacts | None = None) -> Evaluation:
-    return evaluate(cases, made_bundle(facts), COHORT, NO_LEAK, QUICK)
+def evaluated(
+    cases: tuple[CasePrediction, ...], metadata: BundleMetadata | None = None
+) -> Evaluation:
+    return evaluate(cases, made_bundle(metadata), COHORT, NO_LEAK, QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +122,7 @@ class TestFacts:
 
     def test_the_operating_point_is_judged_here(self, cases: tuple[CasePrediction, ...]) -> None:
         point = DecisionThreshold(("CP",), 0.5, 0.9, 0.8, "validation", 30)
-        found = evaluated(cases, BundleFacts(operating_point=point))
+        found = evaluated(cases, BundleMetadata(operating_point=point))
         assert found.positive == ("CP",)
         scores = found.predictions.probabilities[:, 0]
         truth = found.predictions.truth == 0

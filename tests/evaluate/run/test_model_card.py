@@ -11,7 +11,7 @@ from made_answers import made_bundle
 from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.evaluate.run.model_card import model_card
 from groundglass.infer import load_bundle, shipped_bundles
-from groundglass.infer.bundle_facts import BundleFacts, Calibration, DecisionThreshold
+from groundglass.infer.bundle_metadata import BundleMetadata, Calibration, DecisionThreshold
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "demonstration-bundle.md"
 HEADINGS = ["What the verdict means", "Data", "Figures", "Calibration and operating point",
@@ -81,11 +81,11 @@ def test_the_verdict_is_explained_with_the_bundles_own_classes_and_rule() -> Non
 
 
 def test_what_was_fitted_is_told_with_where() -> None:
-    facts = BundleFacts(
+    metadata = BundleMetadata(
         calibration=Calibration(1.5, "validation", 28),
         operating_point=DecisionThreshold(("CP",), 0.3125, 0.95, 0.7, "validation", 28),
     )
-    words = section(model_card(made_bundle(facts)), "Calibration and operating point")
+    words = section(model_card(made_bundle(metadata)), "Calibration and operating point")
     for part in ("1.500", "0.3125", "0.950", "0.700", "28 patients", "(validation)"):
         assert part in words
     none = section(model_card(made_bundle()), "Calibration and operating point")

@@ -23,9 +23,9 @@ from groundglass.evaluate.run.html import figure, p_value
 from groundglass.evaluate.run.pictures import about
 from groundglass.evaluate.run.reporting import MANIFEST, PAGE, write_evaluation
 from groundglass.evaluate.run.training_overlap import LeakCheck
-from groundglass.infer.bundle_facts import BundleFacts, Calibration, DecisionThreshold
+from groundglass.infer.bundle_metadata import BundleMetadata, Calibration, DecisionThreshold
 
-FACTS = BundleFacts(
+FACTS = BundleMetadata(
     calibration=Calibration(1.4, "validation", 30),
     operating_point=DecisionThreshold(("CP", "NCP"), 0.5, 0.9, 0.8, "validation", 30),
 )

@@ -11,7 +11,7 @@ from groundglass.cohort import Case, Cohort, patient_hash, study_fingerprint
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.errors import InputError
 from groundglass.evaluate.run.training_overlap import refuse_leaks
-from groundglass.infer.bundle_facts import BundleFacts, TrainingHashes
+from groundglass.infer.bundle_metadata import BundleMetadata, TrainingHashes
 from groundglass.phantom import PhantomSettings
 
 SALT = "some salt"
@@ -35,7 +35,7 @@ def trained_on(patients: list[str], studies: list[str]):
     hashes = TrainingHashes(
         SALT, frozenset(patient_hash(one, SALT) for one in patients), frozenset(studies)
     )
-    return made_bundle(BundleFacts(training_hashes=hashes))
+    return made_bundle(BundleMetadata(training_hashes=hashes))
 
 
 def test_strangers_are_welcome(cohort: Cohort) -> None:

@@ -76,8 +76,8 @@ def evaluation_document(evaluation: Evaluation, precision: str) -> Json:
         "confusion": metrics.confusion.tolist(),
         "calibration": {
             "bins": [_bin(row) for row in one.calibration],
-            "temperature": one.bundle.facts.calibration.temperature
-            if one.bundle.facts.calibration
+            "temperature": one.bundle.metadata.calibration.temperature
+            if one.bundle.metadata.calibration
             else None,
         },
         "operating_point": _threshold(one.threshold),

@@ -36,7 +36,7 @@ from groundglass.evaluate.statistics import (
     share_interval,
 )
 from groundglass.infer import Bundle
-from groundglass.infer.bundle_facts import DecisionThreshold
+from groundglass.infer.bundle_metadata import DecisionThreshold
 
 #: Bins of the calibration plot: with few patients more would hold one or two each.
 CALIBRATION_BINS = 10
@@ -228,7 +228,7 @@ def evaluate(
         )
     right = predictions.predicted == predictions.truth
     called = predictions.probabilities[np.arange(len(right)), predictions.predicted]
-    point = bundle.facts.operating_point
+    point = bundle.metadata.operating_point
     positive = point.positive if point else _all_but(bundle.labels, bundle.healthy)
     area, area_interval = positive_area(predictions, positive)
     return Evaluation(

@@ -180,7 +180,7 @@ def _number(value: object) -> str:
 
 
 def _fitted(bundle: Bundle) -> Lines:
-    calibration, point = bundle.facts.calibration, bundle.facts.operating_point
+    calibration, point = bundle.metadata.calibration, bundle.metadata.operating_point
     lines = [
         f"Each group's logits are divided by {calibration.temperature:.3f}, fitted on "
         f"{calibration.n} patients ({calibration.fitted_on})."

@@ -52,7 +52,7 @@ def refuse_leaks(cohort: Cohort, bundle: Bundle, progress: Progress) -> LeakChec
     InputError
         Something is shared; the rows are named.
     """
-    seen = bundle.facts.training_hashes
+    seen = bundle.metadata.training_hashes
     if seen is None:
         return LeakCheck(
             looked_for=False,

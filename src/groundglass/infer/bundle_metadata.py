@@ -1,0 +1,207 @@
+"""What training may add to a bundle: calibration, threshold, whom it learnt from, a self-test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from groundglass.errors import BundleError
+
+_RESTORE = "Restore the bundle from where it came, or export it again."
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """One number that makes the groups' probabilities honest (Guo et al. 2017).
+
+    Parameters
+    ----------
+    temperature : float
+        The logits of each group are divided by it before the vote; above 0.
+    fitted_on : str
+        On which split it was fitted.
+    n : int
+        How many patients that had.
+    """
+
+    temperature: float
+    fitted_on: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionThreshold:
+    """From which summed probability a patient is called positive.
+
+    Parameters
+    ----------
+    positive : tuple of str
+        Classes that count as positive; their probabilities are added.
+    threshold : float
+        Called positive at or above it, 0 to 1.
+    sensitivity, specificity : float
+        What it reached where it was fitted: a promise too good for other patients.
+    fitted_on : str
+        On which split it was fitted.
+    n : int
+        How many patients that had.
+    """
+
+    positive: tuple[str, ...]
+    threshold: float
+    sensitivity: float
+    specificity: float
+    fitted_on: str
+    n: int
+
+    def score(self, probabilities: Mapping[str, float]) -> float:
+        """A patient's summed probability of the positive classes."""
+        return sum(probabilities[label] for label in self.positive)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingHashes:
+    """Whom the networks have seen, without naming them.
+
+    Parameters
+    ----------
+    salt : str
+        What the patients' hashes were made with.
+    patients, studies : frozenset of str
+        Hashes of the patients, and of the studies' pixels.
+    """
+
+    salt: str
+    patients: frozenset[str]
+    studies: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """What the networks answered where they were exported, to images anyone can make.
+
+    Parameters
+    ----------
+    probabilities : mapping of str to float
+        Per class, of one group of `self_test.ramp_images`.
+    lung_share : float
+        Mean lung probability of the same images, 0 to 1.
+    """
+
+    probabilities: Mapping[str, float]
+    lung_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class BundleMetadata:
+    """What training may add; None for what it did not.
+
+    Parameters
+    ----------
+    calibration : Calibration or None
+        What the groups' logits are divided by.
+    operating_point : DecisionThreshold or None
+        The threshold chosen on validation.
+    training_hashes : TrainingHashes or None
+        Whom the networks have seen.
+    self_test : SelfTest or None
+        What the networks must answer.
+    """
+
+    calibration: Calibration | None = None
+    operating_point: DecisionThreshold | None = None
+    training_hashes: TrainingHashes | None = None
+    self_test: SelfTest | None = None
+
+
+def parse_metadata(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> BundleMetadata:
+    """The optional parts of a manifest, each checked.
+
+    Parameters
+    ----------
+    manifest : mapping
+        `bundle.json`.
+    labels : tuple of str
+        The bundle's classes.
+
+    Raises
+    ------
+    BundleError
+        A part is there and its values make no sense.
+    """
+    readers: dict[str, Callable[[Any], Any]] = {
+        "calibration": _calibration,
+        "operating_point": partial(_threshold, labels=labels),
+        "training_hashes": _hashes,
+        "self_test": partial(_self_test, labels=labels),
+    }
+    found: dict[str, Any] = {}
+    for name, read in readers.items():
+        part = manifest.get(name)
+        if part is None:
+            continue
+        try:
+            found[name] = read(part)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(
+                f"a {name} in bundle.json that makes no sense ({error})",
+                expected=_EXPECTED[name],
+                action=_RESTORE,
+            ) from error
+    return BundleMetadata(**found)
+
+
+_EXPECTED = {
+    "calibration": "method 'temperature', a temperature above 0, fitted_on and n",
+    "operating_point": "classes of the bundle as positive, a threshold from 0 to 1, sensitivity, "
+    "specificity, fitted_on and n",
+    "training_hashes": "a salt and lists of patients' and studies' hashes",
+    "self_test": "a probability for each class and lung_share",
+}
+
+
+def _calibration(part: Mapping[str, Any]) -> Calibration:
+    if part["method"] != "temperature":
+        raise ValueError(f"method {part['method']!r}")
+    temperature = float(part["temperature"])
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"temperature {temperature}")
+    return Calibration(temperature, str(part["fitted_on"]), int(part["n"]))
+
+
+def _threshold(part: Mapping[str, Any], labels: tuple[str, ...]) -> DecisionThreshold:
+    positive = tuple(part["positive"])
+    if not positive or len(set(positive)) != len(positive) or not set(positive) < set(labels):
+        raise ValueError(f"positive classes {list(positive)}")
+    return DecisionThreshold(
+        positive,
+        _share(part, "threshold"),
+        _share(part, "sensitivity"),
+        _share(part, "specificity"),
+        str(part["fitted_on"]),
+        int(part["n"]),
+    )
+
+
+def _hashes(part: Mapping[str, Any]) -> TrainingHashes:
+    for name in ("patients", "studies"):
+        if not isinstance(part[name], list) or not all(isinstance(x, str) for x in part[name]):
+            raise TypeError(f"{name} are no list of hashes")
+    return TrainingHashes(
+        str(part["salt"]), frozenset(part["patients"]), frozenset(part["studies"])
+    )
+
+
+def _self_test(part: Mapping[str, Any], labels: tuple[str, ...]) -> SelfTest:
+    probabilities = {label: _share(part["probabilities"], label) for label in labels}
+    return SelfTest(probabilities, _share(part, "lung_share"))
+
+
+def _share(part: Mapping[str, Any], name: str) -> float:
+    value = float(part[name])
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} {value}")
+    return value

@@ -1,0 +1,291 @@
+"""What an epoch consists of, and the items it gives: functions of (seed, epoch, item) alone.
+
+No generator is carried from epoch to epoch. So a run that was cut off and goes on sees the same
+slices, in the same order, changed in the same way, as one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
+
+from groundglass.train.data.augment import draw
+from groundglass.train.data.cache import PreparedCase
+from groundglass.train.settings import AugmentSettings, EncoderSettings, StageSettings
+
+Item = dict[str, Tensor]
+#: (case, slice) pairs.
+Plan = NDArray[np.int64]
+
+
+class EpochData(Protocol):
+    """What a stage learns from and is watched on."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in every epoch."""
+        ...
+
+    def train(self, epoch: int) -> Dataset[Item]:
+        """The items of one epoch, in their order."""
+        ...
+
+    def validation(self) -> Dataset[Item]:
+        """The items of every validation, in their order."""
+        ...
+
+
+class StageData(LightningDataModule):
+    """Loaders of a stage; made anew for each epoch.
+
+    Parameters
+    ----------
+    data : EpochData
+        The items.
+    settings : StageSettings
+        Batch and processes.
+    devices : int
+        Over how many devices a batch is spread.
+    """
+
+    def __init__(self, data: EpochData, settings: StageSettings, devices: int) -> None:
+        super().__init__()
+        self.data, self.settings, self.devices = data, settings, devices
+
+    def train_dataloader(self) -> DataLoader[Item]:
+        """The loader of the epoch that the trainer has come to."""
+        epoch = self.trainer.current_epoch if self.trainer is not None else 0
+        return self._loader(self.data.train(epoch))
+
+    def val_dataloader(self) -> DataLoader[Item]:
+        """The loader of the validation."""
+        return self._loader(self.data.validation())
+
+    def _loader(self, items: Dataset[Item]) -> DataLoader[Item]:
+        return DataLoader(
+            items,
+            sampler=self._dealer(items),
+            batch_size=max(1, self.settings.batch // self.devices),
+            num_workers=self.settings.loader_processes,
+            # A loader draws a number when it begins. Not from the generator that dropout uses:
+            # a resumed run begins once more often.
+            generator=torch.Generator(),
+        )
+
+    def _dealer(self, items: Dataset[Item]) -> Sampler[int] | None:
+        """Deals items out to several devices in turn; Lightning's own would shuffle them again."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return None
+        return DistributedSampler(
+            items, self.trainer.world_size, self.trainer.global_rank, shuffle=False
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RandomStream:
+    """Where the randomness of a stage comes from.
+
+    Parameters
+    ----------
+    seed : int
+        Of the experiment.
+    epoch : int
+        Number of the epoch; -1 where nothing is random.
+    """
+
+    seed: int
+    epoch: int
+
+    def of(self, *item: int) -> np.random.Generator:
+        """The generator of one item of the epoch."""
+        return np.random.default_rng([self.seed, self.epoch, *item])
+
+
+def plan_epoch(
+    slices: Sequence[int], targets: Sequence[int], settings: EncoderSettings, stream: RandomStream
+) -> Plan:
+    """Which slices an epoch of the encoder sees, in which order.
+
+    Parameters
+    ----------
+    slices : sequence of int
+        How many slices each case has.
+    targets : sequence of int
+        Class of each case.
+    settings : EncoderSettings
+        Slices per patient, balance and batch.
+    stream : RandomStream
+        Of the epoch.
+
+    Returns
+    -------
+    ndarray of int64, shape (items, 2)
+        Case and slice; whole batches only, unless there is less than one.
+    """
+    rng = stream.of()
+    chosen = balanced(targets, rng) if settings.balance == "sampling" else range(len(slices))
+    drawn = []
+    for case in chosen:
+        count = settings.slices_per_patient or slices[case]
+        picked = rng.choice(slices[case], count, replace=slices[case] < count)
+        drawn.append(np.stack([np.full(count, case), picked], axis=1))
+    plan = rng.permutation(np.concatenate(drawn))
+    whole = len(plan) // settings.batch * settings.batch
+    return plan[: whole or len(plan)]
+
+
+def balanced(targets: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """Cases with as many of each class as of the largest one; the smaller ones repeat."""
+    by_class = [np.flatnonzero(np.asarray(targets) == one) for one in sorted(set(targets))]
+    most = max(map(len, by_class))
+    chosen: list[int] = []
+    for members in by_class:
+        times, rest = divmod(most, len(members))
+        chosen += np.tile(members, times).tolist() + rng.permutation(members)[:rest].tolist()
+    return chosen
+
+
+def plan_validation(slices: Sequence[int], most: int) -> Plan:
+    """Evenly spaced slices of every case, `most` of each; 0 takes all."""
+    pairs = []
+    for case, count in enumerate(slices):
+        taken = count if most == 0 else min(most, count)
+        picked = (np.arange(taken) + 0.5) * count / taken
+        pairs += [(case, int(k)) for k in picked]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+class SliceItems(Dataset[Item]):
+    """Slices of prepared cases with their patient's label.
+
+    Parameters
+    ----------
+    cases : sequence of PreparedCase
+        Patients.
+    targets : sequence of int
+        Class of each.
+    plan : ndarray of int64, shape (items, 2)
+        Case and slice of each item.
+    view : SliceView
+        How they are looked at.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[PreparedCase],
+        targets: Sequence[int],
+        plan: Plan,
+        view: SliceView,
+    ) -> None:
+        self.cases, self.targets, self.plan, self.view = cases, targets, plan, view
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __getitem__(self, index: int) -> Item:
+        place, number = map(int, self.plan[index])
+        case, target = self.cases[place], self.targets[place]
+        change = draw(self.view.augment, self.view.stream.of(index)) if self.view.augment else None
+        image = np.array(case.images()[number])[None]
+        item = {
+            "image": torch.from_numpy(change.images(image) if change else image),
+            "target": torch.tensor(target),
+            "index": torch.tensor(index),
+        }
+        if self.view.with_lesions:
+            mask = self._lesion(case, number, image)
+            item["lesion"] = torch.from_numpy(change.masks(mask) if change else mask)
+        return item
+
+    def _lesion(self, case: PreparedCase, number: int, image: NDArray[Any]) -> NDArray[np.uint8]:
+        """Lesions of a slice; the healthy have none, of others without masks nobody knows."""
+        masks = case.lesion()
+        if masks is not None:
+            return np.array(masks[number])[None]
+        healthy = case.case.label == self.view.healthy
+        return np.full(image.shape, 0 if healthy else 255, dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceView:
+    """How slices become items.
+
+    Parameters
+    ----------
+    stream : RandomStream
+        Of the epoch.
+    healthy : str
+        The class without lesions.
+    augment : AugmentSettings or None
+        Random changes, if any.
+    with_lesions : bool
+        Whether the lesion masks are given too.
+    """
+
+    stream: RandomStream
+    healthy: str
+    augment: AugmentSettings | None = None
+    with_lesions: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncoderData:
+    """The encoder's epochs.
+
+    Parameters
+    ----------
+    train_cases, validation_cases : tuple of PreparedCase
+        Patients.
+    labels : tuple of str
+        Classes in the networks' order.
+    healthy : str
+        The class without lesions.
+    settings : EncoderSettings
+        How an epoch is made.
+    seed : int
+        Of the experiment.
+    """
+
+    train_cases: tuple[PreparedCase, ...]
+    validation_cases: tuple[PreparedCase, ...]
+    labels: tuple[str, ...]
+    healthy: str
+    settings: EncoderSettings
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in every epoch."""
+        return -(-len(self._plan(RandomStream(self.seed, 0))) // self.settings.batch)
+
+    def train(self, epoch: int) -> Dataset[Item]:
+        """The slices of one epoch, drawn, ordered and changed by (seed, epoch)."""
+        stream = RandomStream(self.seed, epoch)
+        lesions = self.settings.lesion_weight > 0
+        view = SliceView(stream, self.healthy, self.settings.augment, lesions)
+        cases = self.train_cases
+        return SliceItems(cases, targets_of(cases, self.labels), self._plan(stream), view)
+
+    def validation(self) -> Dataset[Item]:
+        """Evenly spaced slices of every validation patient, unchanged."""
+        cases = self.validation_cases
+        plan = plan_validation([case.slices for case in cases], self.settings.validation_slices)
+        view = SliceView(RandomStream(self.seed, -1), self.healthy)
+        return SliceItems(cases, targets_of(cases, self.labels), plan, view)
+
+    def _plan(self, stream: RandomStream) -> Plan:
+        slices = [case.slices for case in self.train_cases]
+        return plan_epoch(slices, targets_of(self.train_cases, self.labels), self.settings, stream)
+
+
+def targets_of(cases: Sequence[PreparedCase], labels: Sequence[str]) -> list[int]:
+    """Class index of each case."""
+    return [labels.index(case.case.label) for case in cases]

@@ -1,0 +1,1 @@
+"""From the cohort's cases to the slices that training sees."""

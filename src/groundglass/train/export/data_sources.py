@@ -1,0 +1,128 @@
+"""What a bundle says of the data behind its weights: sources, licences, whom, how many."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from groundglass.cohort import patient_hash
+from groundglass.cohort.importers import DATASETS
+from groundglass.infer import load_bundle
+from groundglass.train.classifier.predictions import HELD_OUT
+from groundglass.train.data.cache import PreparedCohort
+from groundglass.train.data.training_cases import (
+    ENCODER_STAGE,
+    SEQUENCE_STAGE,
+    TrainingCase,
+    read_training_cases,
+    training_case,
+)
+from groundglass.train.fit.callbacks import TABLE, read_table
+from groundglass.train.run import ENCODER_FOLDER, SEGMENTER_FOLDER, SEQUENCE_FOLDER, TrainingRun
+
+
+def classifier_data(run: TrainingRun, prepared: PreparedCohort) -> list[dict[str, Any]]:
+    """Per stage, source and form: licence, citation, patients per split and class.
+
+    Parameters
+    ----------
+    run : TrainingRun
+        The run; the folders of its stages say what those have seen.
+    prepared : PreparedCohort
+        All cases of its cohort: those it is tested on stand beside.
+    """
+    tested = prepared.of_split("test")
+    return tabulate(
+        [
+            *_seen(run),
+            *(training_case(case, ENCODER_STAGE) for case in tested),
+            *(training_case(case, SEQUENCE_STAGE) for case in tested if case.is_volume),
+        ]
+    )
+
+
+def _seen(run: TrainingRun) -> list[TrainingCase]:
+    """Whom encoder and sequence head were fitted or chosen on."""
+    return [
+        row
+        for one in (ENCODER_FOLDER, SEQUENCE_FOLDER)
+        for row in read_training_cases(run.out / one)
+    ]
+
+
+def tabulate(rows: Sequence[TrainingCase]) -> list[dict[str, Any]]:
+    """Rows as they stand in a manifest, patients counted once per split and class."""
+    stages = list(dict.fromkeys(row.stage for row in rows))
+    patients: dict[tuple[str, str, str], dict[str, dict[str, set[str]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(set))
+    )
+    for row in rows:
+        patients[row.stage, row.source, row.form][row.split][row.label].add(row.patient)
+    return [
+        {
+            "stage": stage,
+            "source": source,
+            "form": form,
+            **_origin(source),
+            "patients": {
+                split: {label: len(who) for label, who in sorted(of_split.items())}
+                for split, of_split in sorted(patients[stage, source, form].items())
+            },
+        }
+        for stage, source, form in sorted(
+            patients, key=lambda key: (stages.index(key[0]), *key[1:])
+        )
+    ]
+
+
+def training_hashes(run: TrainingRun) -> dict[str, Any]:
+    """Whom the classifier has seen; the salt follows from them, so that a rebuild is the same."""
+    rows = _seen(run)
+    studies = sorted({row.fingerprint for row in rows})
+    salt = hashlib.sha256("".join([run.experiment.name, *studies]).encode()).hexdigest()[:32]
+    return {
+        "salt": salt,
+        "patients": sorted({patient_hash(row.patient, salt) for row in rows}),
+        "studies": studies,
+    }
+
+
+def segmenter_facts(run: TrainingRun) -> dict[str, Any]:
+    """Data, settings, figures and time of the lung U-Net: this run's, or its lender's."""
+    lender = run.experiment.segmenter.bundle
+    if lender:
+        bundle = load_bundle(lender)
+        theirs: dict[str, Any] = dict(bundle.training.get("segmenter") or {})
+        return theirs | {"taken_from": f"{bundle.name} {bundle.version}"}
+    folder = run.out / SEGMENTER_FOLDER
+    facts: dict[str, Any] = {
+        "data": tabulate(read_training_cases(folder)),
+        "settings": asdict(run.experiment.segmenter),
+        "wall_time_s": round(stage_seconds(run, [SEGMENTER_FOLDER])),
+    }
+    if (folder / HELD_OUT).exists():
+        dice = json.loads((folder / HELD_OUT).read_text(encoding="utf-8"))
+        facts["metrics"] = {"lung masks, mean Dice per slice": dice}
+    return facts
+
+
+def stage_seconds(run: TrainingRun, folders: Sequence[str]) -> float:
+    """Training time of some stages, as their tables have it."""
+    tables = [run.out / one / TABLE for one in folders]
+    return sum(float(row["seconds"]) for one in tables for row in read_table(one))
+
+
+def _origin(source: str) -> dict[str, str]:
+    if source == "phantom":
+        return {
+            "licence": "Apache-2.0",
+            "citation": "synthetic patients drawn by groundglass; nobody's data",
+        }
+    known = DATASETS.get(source)
+    if known is None:
+        return {"licence": "as its owner states", "citation": "a cohort of the user's own"}
+    return {"licence": known.licence, "citation": known.citation}

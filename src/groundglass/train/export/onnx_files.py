@@ -1,0 +1,185 @@
+"""From trained networks to a bundle: ONNX files and their manifest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from groundglass.infer.bundle import (
+    ENCODER,
+    FEATURES,
+    HEAD,
+    MANIFEST,
+    SCHEMA,
+    SEGMENTER,
+    map_names,
+    sha256_of,
+)
+from groundglass.prepare import Recipe
+from groundglass.train.networks import LeanUNet, LungUNet, SequenceHead, SliceEncoder
+
+#: ONNX names of the head's weights that explaining reads, by operator and input position.
+_LSTM_INPUTS = {1: "lstm.w", 2: "lstm.r", 3: "lstm.b"}
+_OPSET = 17
+
+
+@dataclass(frozen=True, slots=True)
+class BundleDescription:
+    """What a bundle says about itself.
+
+    Parameters
+    ----------
+    name, version : str
+        What it is called.
+    labels : tuple of str
+        Classes in the networks' order.
+    healthy : str
+        The class that means no pneumonia.
+    statement : str
+        What it was trained on and what that means for a verdict.
+    training : mapping
+        Data, licences, settings and metrics.
+    fitted : mapping
+        What was fitted or measured on the exported networks: `calibration`, `operating_point`,
+        `training_hashes`, `self_test`, as `groundglass.infer.bundle_metadata` reads them.
+    """
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    healthy: str
+    statement: str
+    training: Mapping[str, Any]
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Networks:
+    """The three trained networks; of the segmenter, its ONNX file where there is one already."""
+
+    segmenter: LungUNet | Path
+    encoder: SliceEncoder
+    head: SequenceHead
+
+
+class _SegmenterGraph(nn.Module):
+    """8-bit image in, 8-bit lung probability out: the engine converts, not Python."""
+
+    def __init__(self, net: LungUNet) -> None:
+        super().__init__()
+        self.net = LeanUNet(net)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (torch.sigmoid(self.net(image.float() / 255)) * 255 + 0.5).to(torch.uint8)
+
+
+class _EncoderGraph(nn.Module):
+    """8-bit image in; out come pooled features and each layer's activations, the finest first.
+
+    Layers finer than a quarter of the image are averaged to that: heat maps are smoothed further
+    than this, and writing what is thrown away would cost as much as the encoder.
+    """
+
+    SHRINK = 4
+
+    def __init__(self, net: SliceEncoder) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        maps = self.net.maps(image.float() / 255)
+        # Where the next layer sees 2×2 maxima, their maximum is the same and has a quarter to read.
+        halved = (level + 1 in self.net.pools for level in range(len(maps)))
+        tops = [F.max_pool2d(m, 2) if half else m for m, half in zip(maps, halved, strict=True)]
+        features = torch.cat([top.amax(dim=(2, 3)) for top in tops], dim=1)
+        cells = image.shape[-1] // self.SHRINK
+        return features, *(_shrunk(m, m.shape[-1] // cells) for m in maps)
+
+
+def _shrunk(layer: Tensor, times: int) -> Tensor:
+    return F.avg_pool2d(layer, times) if times > 1 else layer
+
+
+def export_bundle(
+    networks: Networks, recipe: Recipe, description: BundleDescription, folder: Path
+) -> None:
+    """Write `folder` with three ONNX files and `bundle.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    size = recipe.image_size
+    image = torch.zeros(2, 1, size, size, dtype=torch.uint8)
+    features = torch.zeros(1, recipe.group_size, networks.encoder.features)
+    if isinstance(networks.segmenter, Path):
+        shutil.copyfile(networks.segmenter, folder / SEGMENTER)
+    else:
+        export_segmenter(networks.segmenter, size, folder / SEGMENTER)
+    layers = map_names(len(networks.encoder.layers))
+    _export(_EncoderGraph(networks.encoder), image, folder / ENCODER, [FEATURES, *layers])
+    _export(networks.head, features, folder / HEAD, ["logits"])
+    _name_head_weights(folder / HEAD)
+    write_manifest(recipe, description, folder)
+
+
+def write_manifest(recipe: Recipe, description: BundleDescription, folder: Path) -> None:
+    """Write `bundle.json` for the files that lie in `folder`, under another name first."""
+    manifest = {
+        "schema": SCHEMA,
+        "name": description.name,
+        "version": description.version,
+        "labels": list(description.labels),
+        "healthy": description.healthy,
+        "statement": description.statement,
+        "recipe": recipe.to_dict(),
+        "sha256": {name: sha256_of(folder / name) for name in (SEGMENTER, ENCODER, HEAD)},
+        "training": dict(description.training),
+        **description.fitted,
+    }
+    text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+    part = folder / f"{MANIFEST}.part"
+    part.write_text(text, encoding="utf-8")
+    part.replace(folder / MANIFEST)
+
+
+def export_segmenter(net: LungUNet, size: int, path: Path) -> None:
+    """Write the U-Net as ONNX for images of `size` rows and columns."""
+    image = torch.zeros(2, 1, size, size, dtype=torch.uint8)
+    _export(_SegmenterGraph(net), image, path, ["probability"])
+
+
+def _export(net: nn.Module, example: Tensor, path: Path, outputs: list[str]) -> None:
+    with warnings.catch_warnings():
+        # The TorchScript exporter keeps the LSTM as one ONNX operator, which explaining reads; the
+        # newer one, which PyTorch recommends here, unrolls it.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net.eval(),
+            (example,),
+            str(path),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["input"],
+            output_names=outputs,
+            dynamic_axes={name: {0: "n"} for name in ("input", *outputs)},
+        )
+
+
+def _name_head_weights(path: Path) -> None:
+    """Give the LSTM's weights names that can be asked for; the exporter numbers them."""
+    model = onnx.load(str(path))
+    lstm = next(node for node in model.graph.node if node.op_type == "LSTM")
+    names = {lstm.input[position]: name for position, name in _LSTM_INPUTS.items()}
+    for initializer in model.graph.initializer:
+        initializer.name = names.get(initializer.name, initializer.name)
+    for position, name in _LSTM_INPUTS.items():
+        lstm.input[position] = name
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))

@@ -1,0 +1,365 @@
+"""What Lightning trains: one module per stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from groundglass.evaluate.statistics import auc
+from groundglass.train.classifier.epochs import Item
+from groundglass.train.data.tensors import as_float, trimmed
+from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
+from groundglass.train.settings import EncoderSettings, StageSettings
+
+#: Part of the steps in which the rate rises.
+_RISE = {"one-cycle": 0.3, "cosine": 0.1}
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What the optimiser needs to know of a stage.
+
+    Parameters
+    ----------
+    settings : StageSettings
+        Rates, optimiser, schedule.
+    steps : int
+        Steps in an epoch.
+    seed : int
+        Of the experiment.
+    """
+
+    settings: StageSettings
+    steps: int
+    seed: int
+
+
+class StageModule(LightningModule):
+    """What the three stages have in common: optimiser, schedule, the source of dropout's stream.
+
+    Parameters
+    ----------
+    net : nn.Module
+        What is trained.
+    course : Schedule
+        How.
+    """
+
+    def __init__(self, net: nn.Module, course: Schedule) -> None:
+        super().__init__()
+        self.net, self.course = net, course
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule, stepped with every batch."""
+        settings = self.course.settings
+        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        optimiser = kinds[settings.optimiser](
+            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        if settings.schedule == "constant":
+            return {"optimizer": optimiser}
+        # One more than there are: the schedule counts its beginning as a step.
+        steps = settings.epochs * self.course.steps + 1
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            settings.learning_rate,
+            total_steps=steps,
+            # Two steps up at least, in trainings of a few: it divides by one less.
+            pct_start=min(1.0, max(_RISE[settings.schedule], 2 / steps)),
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        """Make dropout a function of (seed, epoch, device), as the data are."""
+        entropy = [self.course.seed, self.current_epoch, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+
+    def log_training(self, loss: Tensor, items: int) -> None:
+        """Keep the mean loss of the epoch."""
+        self.log("loss", loss.detach(), on_step=False, on_epoch=True, batch_size=items,
+                 sync_dist=True)  # fmt: skip
+
+
+class SegmenterModule(StageModule):
+    """Trains the lung U-Net on annotated slices.
+
+    Parameters
+    ----------
+    net : LungUNet
+        The network.
+    course : Schedule
+        How.
+    """
+
+    def __init__(self, net: LungUNet, course: Schedule) -> None:
+        super().__init__(net, course)
+        self._found: list[Tensor] = []
+
+    def training_step(self, batch: Item, _index: int) -> Tensor:
+        """Dice plus cross-entropy."""
+        loss = segmentation_loss(self.net(as_float(batch["image"])), batch["lung"].float())
+        self.log_training(loss, len(batch["image"]))
+        return loss
+
+    def validation_step(self, batch: Item, _index: int) -> None:
+        """Keep loss and Dice of each slice."""
+        lung = batch["lung"].float()
+        logits = self.net(as_float(batch["image"])).float()
+        loss = F.binary_cross_entropy_with_logits(logits, lung, reduction="none")
+        per_slice = torch.stack([loss.mean(dim=(1, 2, 3)), dice_per_slice(logits, lung)], dim=1)
+        self._found.append(torch.cat([batch["index"][:, None].double(), per_slice.double()], dim=1))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over slices; the loss is that of training, slice by slice."""
+        values = torch.from_numpy(gathered(self, self._found))
+        self._found.clear()
+        cross_entropy, dice = values.mean(dim=0).tolist()
+        self.log_dict({"val_loss": cross_entropy + 1 - dice, "val_dice": dice})
+
+
+class ClassifierModule(StageModule):
+    """What encoder and sequence head have in common: classes, and validation per patient.
+
+    Parameters
+    ----------
+    net : nn.Module
+        From the batch's input to class logits.
+    course : Schedule
+        How.
+    weights : sequence of float
+        Of each class in the training loss.
+    validation : ValidationTruth
+        Whom the validation items belong to.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        course: Schedule,
+        weights: Sequence[float],
+        validation: ValidationTruth,
+    ) -> None:
+        super().__init__(net, course)
+        self.truth = validation
+        # Not part of the checkpoint: it follows from the cohort.
+        self.weights: Tensor
+        self.register_buffer("weights", torch.tensor(weights), persistent=False)
+        self._found: list[Tensor] = []
+
+    def class_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy with class weights and label smoothing."""
+        smoothing = self.course.settings.label_smoothing
+        return F.cross_entropy(logits, target, self.weights, label_smoothing=smoothing)
+
+    def keep(self, index: Tensor, logits: Tensor) -> None:
+        """Keep the logits of validation items until all are there."""
+        self._found.append(torch.cat([index[:, None].double(), logits.double()], dim=1))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss, accuracy and AUC per patient."""
+        logits = gathered(self, self._found)
+        self._found.clear()
+        self.log_dict(dict(patient_metrics(logits, self.truth)))
+
+
+class EncoderModule(ClassifierModule):
+    """Trains the slice encoder, with lesion marks where the experiment asks for them.
+
+    Parameters
+    ----------
+    net : SliceEncoder
+        The network.
+    course, weights, validation
+        As for `ClassifierModule`.
+    """
+
+    net: SliceEncoder
+
+    def __init__(
+        self,
+        net: SliceEncoder,
+        course: Schedule,
+        weights: Sequence[float],
+        validation: ValidationTruth,
+    ) -> None:
+        super().__init__(net, course, weights, validation)
+        settings = course.settings
+        self.lesions: tuple[int, float] | None = None
+        if isinstance(settings, EncoderSettings) and settings.lesion_weight > 0:
+            self.lesions = (settings.lesion_layer, settings.lesion_weight)
+            self.marker = nn.Conv2d(net.widths[settings.lesion_layer], 1, 1)
+
+    def training_step(self, batch: Item, _index: int) -> Tensor:
+        """Cross-entropy of the patient's label, plus that of the lesion marks."""
+        rows, columns = trimmed(batch["image"])
+        maps = self.net.maps(as_float(batch["image"][:, :, rows, columns]))
+        loss = self.class_loss(self.net.classify(maps), batch["target"])
+        if self.lesions is not None:
+            layer, weight = self.lesions
+            lesion = batch["lesion"][:, :, rows, columns]
+            loss = loss + weight * lesion_loss(self.marker(maps[layer]), lesion)
+        self.log_training(loss, len(batch["image"]))
+        return loss
+
+    def validation_step(self, batch: Item, _index: int) -> None:
+        """Keep the logits."""
+        self.keep(batch["index"], self.net(as_float(batch["image"])))
+
+
+class SequenceModule(ClassifierModule):
+    """Trains the sequence head on features of the frozen encoder.
+
+    Parameters
+    ----------
+    net : SequenceHead
+        The network.
+    course, weights, validation
+        As for `ClassifierModule`.
+    """
+
+    net: SequenceHead
+
+    def training_step(self, batch: Item, _index: int) -> Tensor:
+        """Cross-entropy of the patient's label on each group."""
+        loss = self.class_loss(self.net(batch["features"]), batch["target"])
+        self.log_training(loss, len(batch["target"]))
+        return loss
+
+    def validation_step(self, batch: Item, _index: int) -> None:
+        """Keep the logits."""
+        self.keep(batch["index"], self.net(batch["features"]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValidationTruth:
+    """Whom the items of a validation belong to.
+
+    Parameters
+    ----------
+    patient : ndarray of int64, shape (items,)
+        Number of the patient of each item, from 0.
+    target : ndarray of int64, shape (patients,)
+        Class of each patient.
+    """
+
+    patient: NDArray[np.int64]
+    target: NDArray[np.int64]
+
+
+def patient_metrics(logits: NDArray[np.float64], truth: ValidationTruth) -> Mapping[str, float]:
+    """Validation of a classifier, every patient counting once.
+
+    Parameters
+    ----------
+    logits : ndarray of float64, shape (items, classes)
+        Of slices or groups.
+    truth : ValidationTruth
+        Whom they belong to.
+
+    Returns
+    -------
+    mapping of str to float
+        `val_loss`: cross-entropy, mean over items, then over patients. `val_accuracy` and
+        `val_auc` (one against the rest, mean over classes; 0.5 where it is not defined) of the
+        mean probability per patient.
+    """
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    count = np.bincount(truth.patient, minlength=len(truth.target))
+    of_truth = logs[np.arange(len(logs)), truth.target[truth.patient]]
+    loss = -np.bincount(truth.patient, of_truth, len(truth.target)) / count
+    probability = patient_probabilities(np.exp(logs), truth.patient)
+    return {
+        "val_loss": float(loss.mean()),
+        "val_accuracy": float((probability.argmax(axis=1) == truth.target).mean()),
+        "val_auc": macro_auc(probability, truth.target),
+    }
+
+
+def patient_probabilities(
+    probabilities: NDArray[np.float64], patient: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean probability per patient, (patients, classes), of items, (items, classes)."""
+    count = np.bincount(patient)
+    columns = [np.bincount(patient, column) / count for column in probabilities.T]
+    return np.stack(columns, axis=1)
+
+
+def macro_auc(probability: NDArray[np.float64], target: NDArray[np.int64]) -> float:
+    """Mean over the classes of one against the rest; 0.5 for a class that is all or none."""
+    areas = [auc(column, target == k) for k, column in enumerate(probability.T)]
+    return float(np.mean([0.5 if area is None else area for area in areas]))
+
+
+def segmentation_loss(logits: Tensor, lung: Tensor) -> Tensor:
+    """Dice of the whole batch plus cross-entropy per pixel.
+
+    Parameters
+    ----------
+    logits, lung : Tensor of float, shape (N, 1, H, W)
+        Network output; truth, 0 or 1.
+    """
+    probability = torch.sigmoid(logits)
+    overlap = (probability * lung).sum()
+    dice = (2 * overlap + 1) / (probability.sum() + lung.sum() + 1)
+    return F.binary_cross_entropy_with_logits(logits, lung) + (1 - dice)
+
+
+def dice_per_slice(logits: Tensor, lung: Tensor) -> Tensor:
+    """Dice coefficient of each slice, 1 where both masks are empty. Shape (N,)."""
+    found = (logits > 0).float()
+    overlap = (found * lung).sum(dim=(1, 2, 3))
+    total = found.sum(dim=(1, 2, 3)) + lung.sum(dim=(1, 2, 3))
+    return torch.where(total > 0, 2 * overlap / total.clamp(min=1), torch.ones_like(total))
+
+
+def lesion_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy of lesion marks where it is known what is lesion.
+
+    Parameters
+    ----------
+    logits : Tensor of float, shape (N, 1, h, w)
+        Marks on a layer's grid.
+    mask : Tensor of uint8, shape (N, 1, H, W)
+        0, 1, or 255 for not known; H and W are multiples of h and w.
+
+    Returns
+    -------
+    Tensor
+        Mean over the cells with known pixels, against the share of them that is lesion; 0 where
+        there are none.
+    """
+    cell = mask.shape[-1] // logits.shape[-1]
+    known = F.avg_pool2d((mask != 255).float(), cell)
+    lesion = F.avg_pool2d((mask == 1).float(), cell) / known.clamp(min=1e-6)
+    loss = F.binary_cross_entropy_with_logits(logits.float(), lesion, reduction="none")
+    return (loss * known).sum() / known.sum().clamp(min=1)
+
+
+def gathered(module: LightningModule, rows: list[Tensor]) -> NDArray[np.float64]:
+    """Rows (index, values …) from every device, in the items' order, each item once.
+
+    Parameters
+    ----------
+    module : LightningModule
+        What runs on the devices.
+    rows : list of Tensor of float64, shape (n, 1 + values)
+        Of this device; the first column is the item's number.
+
+    Returns
+    -------
+    ndarray of float64, shape (items, values)
+    """
+    everywhere = cast("Tensor", module.all_gather(torch.cat(rows)))
+    found = everywhere.reshape(-1, rows[0].shape[1]).cpu().numpy()
+    # Devices get equally many items, so the last ones may come twice.
+    _, first = np.unique(found[:, 0], return_index=True)
+    return np.asarray(found[first][:, 1:])

@@ -1,0 +1,217 @@
+"""What every stage is given, and what they share: cases, classes, prepared slices."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from groundglass.cohort import Case, Cohort
+from groundglass.errors import InputError, SettingsError
+from groundglass.infer import load_bundle
+from groundglass.infer.bundle import SEGMENTER
+from groundglass.train.data.cache import (
+    CacheSettings,
+    ExcludedCase,
+    PreparedCase,
+    PreparedCohort,
+    Progress,
+)
+from groundglass.train.data.cache import prepare_cohort as prepare_cases
+from groundglass.train.data.prepare_case import Lungs
+from groundglass.train.fit.callbacks import Tell
+from groundglass.train.segmenter.slices import MASK_COLUMN
+from groundglass.train.settings import Experiment
+
+#: Folders of a run.
+SEGMENTER_FOLDER, ENCODER_FOLDER, SEQUENCE_FOLDER = "segmenter", "encoder", "sequence"
+BUNDLE_FOLDER, PREPARED_FOLDER = "bundle", "prepared"
+EXCLUDED = "set-aside.json"
+#: Cases set aside that are told one by one.
+_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """One run of training.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to do.
+    cohort : Cohort
+        On whom.
+    lung_cohort : Cohort or None
+        Whose lungs the segmenter learns from, if not those of `cohort`.
+    out : Path
+        Where to.
+    cache : CacheSettings
+        Where prepared slices are kept.
+    resume : bool
+        Whether to go on with what an earlier run left in `out`.
+    tell : callable
+        StageSummary lines; with several devices a function of a module.
+    counting : callable
+        Given words, a context that yields what is told (done, in all).
+    bar : bool
+        Whether a bar on standard error shows each epoch.
+    """
+
+    experiment: Experiment
+    cohort: Cohort
+    lung_cohort: Cohort | None
+    out: Path
+    cache: CacheSettings
+    resume: bool
+    tell: Tell
+    counting: Callable[[str], AbstractContextManager[Progress]]
+    bar: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Classes in the networks' order."""
+        if self.experiment.labels:
+            return self.experiment.labels
+        return tuple(sorted({case.label for case in self.cohort.cases if not has_lungs(case)}))
+
+
+def has_lungs(case: Case) -> bool:
+    """Whether somebody marked the lungs of a case: it trains the segmenter, not the classifier."""
+    return bool(case.extra.get(MASK_COLUMN))
+
+
+def prepared_cohort(run: TrainingRun) -> PreparedCohort:
+    """The cohort as the classifier sees it; what cannot be used is told and listed in a file.
+
+    Raises
+    ------
+    InputError
+        A case of an unknown class, or a class without patients in training or validation.
+    BundleError
+        The bundle that lends its segmenter is missing or altered.
+    """
+    experiment = run.experiment
+    cases = [case for case in run.cohort.cases if case.split and not has_lungs(case)]
+    _refuse_unknown(cases, run.labels)
+    lungs = Lungs.of(segmenter_path(run), true_lungs=experiment.true_lungs)
+    if not experiment.true_lungs:
+        refuse_other_segmenter(run)
+    with run.counting("Preparing studies") as progress:
+        found = prepare_cases(cases, lungs, experiment.recipe, run.cache, progress)
+    tell_excluded(found.excluded, len(cases), run)
+    refuse_empty([case.case for case in found.cases], run.labels, experiment.healthy)
+    return found
+
+
+def segmenter_path(run: TrainingRun) -> Path:
+    """The U-Net that finds the lungs: the one trained in this run, or a bundle's."""
+    own = run.out / SEGMENTER_FOLDER / SEGMENTER
+    bundle = run.experiment.segmenter.bundle
+    if bundle:
+        return load_bundle(bundle).path(SEGMENTER)
+    if not own.exists():
+        raise InputError(
+            f"no {own}",
+            expected="a segmenter trained in this folder, as the experiment names no bundle's",
+            action="Run `groundglass train segmenter` first, or `train all`, or name a bundle in "
+            "[segmenter].",
+        )
+    return own
+
+
+def refuse_other_segmenter(run: TrainingRun) -> None:
+    """Refuse a bundle's segmenter that was made for other images than the experiment prepares.
+
+    Raises
+    ------
+    SettingsError
+        Image size or the segmenter's window differ.
+    """
+    bundle, recipe = run.experiment.segmenter.bundle, run.experiment.recipe
+    if not bundle:
+        return
+    theirs = load_bundle(bundle).recipe
+    names = ("image_size", "segmenter_low_hu", "segmenter_high_hu")
+    differ = [name for name in names if getattr(theirs, name) != getattr(recipe, name)]
+    if differ:
+        raise SettingsError(
+            f"another {', '.join(differ)} in the experiment's [recipe] than in bundle '{bundle}'",
+            expected="what its segmenter was trained with",
+            action="Take the bundle's values, or train a segmenter: [segmenter] bundle = ''.",
+        )
+
+
+def identity(run: TrainingRun, cases: Sequence[PreparedCase], stage: Any) -> dict[str, Any]:
+    """What makes a stage's training this one and no other, for resuming."""
+    experiment = run.experiment
+    rows = [(case.path.name, case.case.label, case.case.split) for case in cases]
+    return {
+        "labels": list(run.labels),
+        "seed": experiment.seed,
+        "precision": experiment.precision,
+        "devices": experiment.devices,
+        "network": asdict(experiment.network),
+        "stage": asdict(stage),
+        "cohort": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
+    }
+
+
+def tell_excluded(
+    excluded: Sequence[ExcludedCase], cases: int, run: TrainingRun, file: str = EXCLUDED
+) -> None:
+    """Tell how many of the cases were set aside, and list all with their reasons in a file."""
+    run.out.mkdir(parents=True, exist_ok=True)
+    listed = [{"row": one.row, "reason": one.reason} for one in excluded]
+    path = run.out / file
+    path.write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+    if not excluded:
+        return
+    run.tell(f"{len(excluded)} of {cases} cases set aside:")
+    for one in excluded[:_TOLD]:
+        run.tell(f"  row {one.row}: {one.reason}")
+    if len(excluded) > _TOLD:
+        run.tell(f"  … all in {path}")
+
+
+def _refuse_unknown(cases: Sequence[Case], labels: Sequence[str]) -> None:
+    unknown = [case for case in cases if case.label not in labels]
+    if unknown:
+        rows = ", ".join(str(case.row) for case in unknown[:_TOLD])
+        raise InputError(
+            f"the class {unknown[0].label!r} ({len(unknown)} cases of unknown classes, rows {rows}"
+            f"{' …' if len(unknown) > _TOLD else ''})",
+            expected=f"one of {', '.join(labels)}",
+            action="Correct the labels, leave the rows' split empty, or change the experiment's "
+            "`labels`.",
+        )
+
+
+def refuse_empty(cases: Sequence[Case], labels: Sequence[str], healthy: str) -> None:
+    """Refuse classes that make no sense, or without patients in training or validation.
+
+    Raises
+    ------
+    InputError
+        Naming the class and the split.
+    """
+    if len(labels) < 2 or healthy not in labels:
+        raise InputError(
+            f"the classes {', '.join(labels) or 'none'}",
+            expected=f"two or more, the healthy class {healthy!r} among them",
+            action="Correct the labels, or the experiment's `labels` and `healthy`.",
+        )
+    count = Counter((case.split, case.label) for case in cases)
+    for split in ("train", "validation"):
+        for label in labels:
+            if not count[split, label]:
+                raise InputError(
+                    f"no usable {label!r} case in the split {split!r}",
+                    expected="patients of every class to train on and to validate on",
+                    action="`groundglass cohort split` makes stratified splits by patient; cases "
+                    "set aside are listed with their reasons.",
+                )
