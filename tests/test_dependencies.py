@@ -28,7 +28,7 @@ PARTS = {"train": "train", "node": "serve"}
 #: Modules that ask for an extra before they import from it, and say so where it is missing.
 ASKS = {
     "cohort/table.py": "evaluate",
-    "deidentify/confidentiality.py": "serve",
+    "deidentify/confidentiality.py": "deidentify",
     "evaluate/statistics/plots.py": "evaluate",
 }
 #: Behind a command that asks by `cli.extras.need`, or in training by its own list.
@@ -201,7 +201,7 @@ def test_what_is_declared_is_imported_or_has_a_reason() -> None:
 
 
 def test_the_plain_install_lacks_what_the_extras_bring() -> None:
-    for extra in ("train", "serve", "evaluate"):
+    for extra in ("train", "serve", "evaluate", "deidentify"):
         assert not DECLARED[""] & DECLARED[extra], "declared twice"
 
 

@@ -15,14 +15,14 @@ Invoke = Callable[..., Result]
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "extra"),
     [
-        ("serve", "--example"),
-        ("serve", "--config", "FILE"),
-        ("jobs", "list", "--config", "FILE"),
-        ("jobs", "fetch", "1.2", "--config", "FILE"),
-        ("send", "FILE", "--to", "PACS@127.0.0.1:9"),
-        ("deidentify", "FILE", "--out", "export", "--key-file", "FILE"),
+        (("serve", "--example"), "serve"),
+        (("serve", "--config", "FILE"), "serve"),
+        (("jobs", "list", "--config", "FILE"), "serve"),
+        (("jobs", "fetch", "1.2", "--config", "FILE"), "serve"),
+        (("send", "FILE", "--to", "PACS@127.0.0.1:9"), "serve"),
+        (("deidentify", "FILE", "--out", "export", "--key-file", "FILE"), "deidentify"),
     ],
 )
 def test_a_plain_install_is_told_what_is_missing(
@@ -30,10 +30,11 @@ def test_a_plain_install_is_told_what_is_missing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
+    extra: str,
 ) -> None:
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setattr(extras, "find_spec", lambda _: None)
     done = invoke(*(str(file) if word == "FILE" else word for word in arguments))
     assert done.exit_code == ExitCode.WRONG_USE
-    assert "pip install '.[serve]'" in " ".join(done.output.split())
+    assert f"pip install '.[{extra}]'" in " ".join(done.output.split())

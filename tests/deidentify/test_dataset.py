@@ -430,7 +430,7 @@ def test_without_the_library_it_is_said_what_to_install(
 ) -> None:
     basic_profile.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "dicomanonymizer.simpledicomanonymizer", None)
-    with pytest.raises(SettingsError, match=r"pip install '\.\[serve\]'"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[deidentify\]'"):
         export(write(ct_series()[:1], tmp_path / "in"), tmp_path / "out")
     monkeypatch.undo()
     basic_profile.cache_clear()

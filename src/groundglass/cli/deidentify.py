@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from groundglass.cli.extras import need
+
+if TYPE_CHECKING:
+    from groundglass.cli.console import Terminal
+    from groundglass.deidentify.export import Export
 
 _HELP = (
     "Write copies of DICOM studies without what tells who the patients are.\n\n"
@@ -66,7 +71,28 @@ def _deidentify(
         ),
     ],
 ) -> None:
-    need("dicomanonymizer", "serve")
-    from groundglass.cli.deidentifying import write_deidentified  # noqa: PLC0415  (slow: pydicom)
+    need("dicomanonymizer", "deidentify")
+    # Slow: pydicom, rich.
+    from groundglass.cli.console import Terminal, progress_bar  # noqa: PLC0415
+    from groundglass.cli.writing import filling  # noqa: PLC0415
+    from groundglass.deidentify.export import export_deidentified  # noqa: PLC0415
+    from groundglass.deidentify.pseudonyms import SiteKey  # noqa: PLC0415
 
-    write_deidentified(source, out, key_file)
+    key = SiteKey.read(key_file)
+    with filling(out), progress_bar("Writing copies") as progress:
+        export = export_deidentified(source, out, key, progress)
+    _tell(export, out, Terminal())
+
+
+def _tell(export: Export, out: Path, terminal: Terminal) -> None:
+    """How much was written and what was left out; by reason, as file names may tell who it is."""
+    studies = f"{export.studies} stud{'y' if export.studies == 1 else 'ies'}"
+    terminal.print(f"{export.written} files of {studies} in {out}")
+    if export.refused:
+        terminal.heading(f"Left out: {len(export.refused)} files")
+        for reason, count in Counter(r.reason for r in export.refused).most_common():
+            terminal.print(f"  {count} × {reason}")
+    terminal.print()
+    terminal.print(
+        "Nothing looked at the pixels: look through the images before they leave.", "yellow"
+    )

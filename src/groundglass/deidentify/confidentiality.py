@@ -92,7 +92,7 @@ def basic_profile() -> Mapping[int, Treatment]:
         raise SettingsError(
             "no dicom-anonymizer with the rules of PS3.15 in its 2026c edition",
             expected="dicom-anonymizer 2.1 or later",
-            action=install_extra("serve"),
+            action=install_extra("deidentify"),
         ) from error
     # Of repeating groups (four numbers) there are curves and overlays, handled below.
     return {
