@@ -24,7 +24,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "groundglass"
 #: Which extra a part of the program may import from; all others have a plain install's.
-PARTS = {"train": "train", "node": "serve"}
+PARTS = {"train": "train", "node": "serve", "settings": "serve"}  # settings: of both
 #: Modules that ask for an extra before they import from it, and say so where it is missing.
 ASKS = {
     "cohort/table.py": "evaluate",
