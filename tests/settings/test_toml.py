@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import tomllib
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field, NonNegativeInt, PositiveFloat
-from pydantic.dataclasses import dataclass
 
 from groundglass.errors import SettingsError
 from groundglass.settings.example import example_file
-from groundglass.settings.toml import CHECKED, FilePath, Maybe, read_settings
+from groundglass.settings.toml import FilePath, Maybe, read_settings, settings
 
 
-@dataclass(frozen=True, slots=True, config=CHECKED)
+@settings
 class Key:
     """A key."""
 
@@ -24,7 +25,7 @@ class Key:
     """Where it is; "" for none."""
 
 
-@dataclass(frozen=True, slots=True, config=CHECKED)
+@settings
 class Shelf:
     """A shelf."""
 
@@ -38,7 +39,7 @@ class Shelf:
     """Locks it."""
 
 
-@dataclass(frozen=True, slots=True, config=CHECKED)
+@settings
 class Box:
     """A box."""
 
@@ -48,7 +49,7 @@ class Box:
     """ "box"."""
 
 
-@dataclass(frozen=True, slots=True, config=CHECKED)
+@settings
 class Room:
     """A room."""
 
@@ -72,7 +73,7 @@ class Room:
 
 
 def read(text: str) -> Room:
-    return read_settings(Room, tomllib.loads(text), Path("/home"), "`x` explains it.")
+    return read_settings(Room, tomllib.loads(text), Path("/home"), "Correct the file.")
 
 
 def test_what_is_left_out_has_its_default() -> None:
@@ -115,7 +116,7 @@ def test_every_kind_of_value_is_read() -> None:
         ("hight_m = 2", "an unknown key 'hight_m' in the beginning of the file; expected 'height"),
         ("[key]\nfiles = 'x'", "an unknown key 'files' in [key]; expected 'file'?"),
         ("[[things]]\nkind='box'\npath='x'\nz=1", "'z' in [things.1]; expected one of path, kind"),
-        ("height_m = '3'", "height_m = '3'; expected a number. Correct the settings file; `x` ex"),
+        ("height_m = '3'", "height_m = '3'; expected a number. Correct the file."),
         ("height_m = true", "height_m = True; expected a number"),
         ("height_m = 0", "height_m = 0; expected above 0"),
         ("height_m = 2024-01-01", "height_m = '2024-01-01'; expected a number"),
@@ -142,6 +143,25 @@ def test_every_kind_of_value_is_read() -> None:
 def test_what_is_wrong_is_said_with_its_place(text: str, words: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(words)):
         read(text)
+
+
+def test_what_is_wrong_is_refused_when_it_is_made() -> None:
+    with pytest.raises(SettingsError, match="boards = -1; expected 0 or more"):
+        Shelf("a", boards=-1)
+    with pytest.raises(SettingsError, match="height_m = 0; expected above 0"):
+        Room(0)
+    with pytest.raises(SettingsError, match="no name in the settings; expected What it is called"):
+        Shelf()  # type: ignore[call-arg]
+
+
+def test_they_are_frozen_compared_hashed_and_copied_by_value() -> None:
+    room = Room(2.0, things=(Box(Path("x")),))
+    with pytest.raises(FrozenInstanceError):
+        room.height_m = 3.0  # type: ignore[misc]
+    assert pickle.loads(pickle.dumps(room)) == replace(room, light="on") == room  # noqa: S301
+    assert hash(room) == hash(replace(room))
+    with pytest.raises(SettingsError, match="height_m = -1"):
+        replace(room, height_m=-1)
 
 
 def test_the_example_explains_all_and_changes_nothing() -> None:

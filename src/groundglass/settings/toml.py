@@ -1,8 +1,7 @@
 """TOML tables into settings classes, whose types, ranges and keys pydantic checks.
 
-A settings class is a frozen pydantic dataclass under `CHECKED`, each field with its meaning, unit
-and reason in a docstring under it and its range in its type (`PositiveFloat`, `Annotated[float,
-Field(ge=0, lt=1)]`).
+A settings class is declared with `@settings`, each field with its meaning, unit and reason in a
+docstring under it and its range in its type, as `PositiveFloat` or `Annotated[float, Field(lt=1)]`.
 
 Fields may be text, numbers, truth values, paths, words out of a few (`Literal`), tuples, and
 settings classes again: a table of the same name, an array of tables for a tuple, and for a choice
@@ -17,25 +16,49 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
+    Field,
     TypeAdapter,
     ValidationError,
     ValidationInfo,
 )
+from pydantic.dataclasses import dataclass
 
 from groundglass.errors import SettingsError
 
 _Settings = TypeVar("_Settings")
 _Value = TypeVar("_Value")
 
-#: Of every settings class: nothing unknown, nothing converted, each field explained under it.
-CHECKED = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+#: Nothing unknown, nothing converted, each field explained by the docstring under it.
+_CHECKED = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(Field,))
+def settings(cls: type[_Settings]) -> type[_Settings]:
+    """Make a settings class: a frozen dataclass that raises `SettingsError` for a wrong value."""
+    made: Any = dataclass(cls, frozen=True, slots=True, config=_CHECKED)
+    names = [field.name for field in fields(made)]
+    checked = made.__init__
+
+    @wraps(checked)
+    def init(self: _Settings, *values: object, **named: object) -> None:
+        try:
+            checked(self, *values, **named)
+        except ValidationError as error:
+            wrong: dict[str, Any] = dict(error.errors()[0])
+            first, *rest = wrong["loc"]
+            wrong["loc"] = (names[first] if isinstance(first, int) else first, *rest)
+            raise _in_words(made, wrong, f"Correct the {made.__name__}.") from error
+
+    made.__init__ = init
+    return cast(type[_Settings], made)
 
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
@@ -68,7 +91,7 @@ _EXPECTED: Mapping[str, str] = {
 
 
 def read_settings(
-    kind: type[_Settings], table: Mapping[str, Any], folder: Path, explained: str
+    kind: type[_Settings], table: Mapping[str, Any], folder: Path, action: str
 ) -> _Settings:
     """Settings from a TOML table; what the table leaves out has its default.
 
@@ -80,8 +103,8 @@ def read_settings(
         As `tomllib` gives it.
     folder : Path
         What relative paths are relative to.
-    explained : str
-        What to do about a wrong value: where the settings are explained.
+    action : str
+        What to do about a wrong value.
 
     Raises
     ------
@@ -92,10 +115,10 @@ def read_settings(
     try:
         return TypeAdapter(kind).validate_json(content, context=folder)
     except ValidationError as error:
-        raise _in_words(kind, dict(error.errors()[0]), explained) from error
+        raise _in_words(kind, dict(error.errors()[0]), action) from error
 
 
-def _in_words(kind: type, error: Mapping[str, Any], explained: str) -> SettingsError:
+def _in_words(kind: type, error: Mapping[str, Any], action: str) -> SettingsError:
     """The first thing that is wrong: what was found, what was expected, what to do."""
     (around, table), (hint, place) = list(_followed(kind, error["loc"]))[-2:]
     context, value = error.get("ctx", {}), error["input"]
@@ -113,11 +136,7 @@ def _in_words(kind: type, error: Mapping[str, Any], explained: str) -> SettingsE
             expected = _one_of([_tag(one) for one in classes_in(hint)])
         case what:
             expected = _EXPECTED.get(what, error["msg"]).format(**context)
-    return SettingsError(
-        f"{place} = {value!r}",
-        expected=expected,
-        action=f"Correct the settings file; {explained}",
-    )
+    return SettingsError(f"{place} = {value!r}", expected=expected, action=action)
 
 
 def _one_of(words: Iterable[str]) -> str:
