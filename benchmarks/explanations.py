@@ -31,9 +31,9 @@ from groundglass.explain import (
     Explained,
     Explainer,
     ExplainSettings,
+    ExplanationTarget,
     GroupHeat,
     HeadWeights,
-    Question,
     Scores,
     opacity_burden,
 )
@@ -108,15 +108,15 @@ class Patient:
     lung: NDArray[np.bool_]
     lesion: dict[int, NDArray[np.bool_]]
 
-    def question(self, heats: Sequence[GroupHeat]) -> Question:
+    def target(self, heats: Sequence[GroupHeat]) -> ExplanationTarget:
         """What an explainer is asked."""
-        return Question(self.label, heats, self.images, *self.place)
+        return ExplanationTarget(self.label, heats, self.images, *self.place)
 
     def explained(self, networks: Networks, method: str) -> Explained:
         """The verdict explained by one of `METHODS`."""
         explainer = networks.explainers[method]
         heats = [explainer.of_group(one) for one in self.evidence]
-        return explainer.explain(self.question(heats))
+        return explainer.explain(self.target(heats))
 
 
 def judged(networks: Networks, volume: Volume) -> tuple[str, dict[str, object]]:
@@ -202,8 +202,8 @@ def _maps(
 ) -> dict[int, Map]:
     """Maps of given slices at the square's size, whichever slices the method would choose."""
     explainer = networks.explainers[method]
-    question = patient.question([explainer.of_group(one) for one in patient.evidence])
-    found = explainer.heat_of(question, slices)
+    target = patient.target([explainer.of_group(one) for one in patient.evidence])
+    found = explainer.heat_of(target, slices)
     size = patient.images[slices[0]].shape
     return {k: cv2.resize(one, size) for k, one in found.items()}
 

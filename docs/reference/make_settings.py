@@ -19,7 +19,7 @@ from groundglass.read.candidates import SelectionSettings
 from groundglass.read.dicom.stacks.grid import AssemblySettings
 from groundglass.read.image_stack.stack import ImageStackSettings
 from groundglass.read.limits import ReadLimits
-from groundglass.report.figures import FigureSettings
+from groundglass.report.html.slice_images import FigureSettings
 from groundglass.report.overlay import OverlaySettings
 
 PAGE = Path(__file__).with_name("settings.md")

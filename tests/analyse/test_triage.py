@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from groundglass.analyse.triage import Triage
-from groundglass.core.geometry import AxialTurn, Geometry
+from groundglass.core.geometry import Geometry, Reorientation
 from groundglass.core.result import HeatMethod, NoteKind, Outcome, SliceStatus, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.errors import SettingsError
@@ -75,14 +75,14 @@ def test_predicting_twice_gives_the_same_bytes(
 @pytest.mark.parametrize(
     "turn",
     [
-        AxialTurn((0, 1, 2), (True, False, False)),
-        AxialTurn((0, 1, 2), (False, True, True)),
-        AxialTurn((0, 2, 1), (True, False, True)),
+        Reorientation((0, 1, 2), (True, False, False)),
+        Reorientation((0, 1, 2), (False, True, True)),
+        Reorientation((0, 2, 1), (True, False, True)),
     ],
     ids=["head first", "turned half round", "rows and columns exchanged"],
 )
 def test_the_way_it_is_stored_changes_nothing(
-    triage: Triage, result: TriageResult, volume: Volume, turn: AxialTurn
+    triage: Triage, result: TriageResult, volume: Volume, turn: Reorientation
 ) -> None:
     turned = Volume(
         np.ascontiguousarray(turn.apply(volume.hu)), turn.apply_geometry(volume.geometry)
@@ -100,7 +100,7 @@ def test_the_way_it_is_stored_changes_nothing(
     cells = dict(zip(result.coarse_heat.slice_indices, result.coarse_heat.heat, strict=True))
     back = len(volume.hu) - 1 if turn.flips[0] else 0
     for index, image in zip(found.coarse_heat.slice_indices, found.coarse_heat.heat, strict=True):
-        assert np.array_equal(turn.undo_slice(image), cells[abs(back - index)])
+        assert np.array_equal(turn.inverse_slice(image), cells[abs(back - index)])
     for one, two in zip(found.heatmaps, result.heatmaps, strict=True):
         full = np.zeros(volume.hu.shape, np.float32)
         full[two.slice_index] = two.heat
@@ -115,7 +115,7 @@ def test_too_few_slices_is_an_outcome(triage: Triage, volume: Volume) -> None:
 
 
 def test_sagittal_slices_are_not_a_chest_ct(triage: Triage, volume: Volume) -> None:
-    turn = AxialTurn((2, 0, 1), (False, True, False))
+    turn = Reorientation((2, 0, 1), (False, True, False))
     sagittal = Volume(
         np.ascontiguousarray(turn.apply(volume.hu)), turn.apply_geometry(volume.geometry)
     )
@@ -208,7 +208,7 @@ def test_head_and_feet_are_the_patients_however_it_is_stored(
     triage: Triage, healthy: Phantom
 ) -> None:
     volume = slices_of(healthy, slice(int(healthy.lung.sum(axis=(1, 2)).argmax()), None))
-    turn = AxialTurn((0, 1, 2), (True, False, True))
+    turn = Reorientation((0, 1, 2), (True, False, True))
     stored = Volume(
         np.ascontiguousarray(turn.apply(volume.hu)), turn.apply_geometry(volume.geometry)
     )

@@ -15,7 +15,7 @@ from typer.testing import Result
 
 from child_environment import child_environment
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
-from groundglass.report.writing import alone
+from groundglass.report.writing import exclusive_lock
 from made_ct import ct_series, write
 from made_work import alive, eventually
 
@@ -199,7 +199,7 @@ def test_ctrl_c_ends_it_at_once_and_leaves_no_half_report(
 def test_two_batches_into_one_folder_are_refused(
     invoke: Invoke, pile: Path, bundle: Path, tmp_path: Path
 ) -> None:
-    with alone(tmp_path):
+    with exclusive_lock(tmp_path):
         ended = invoke("batch", pile, "--out", tmp_path, "--bundle", f"{bundle}/")
     assert ended.exit_code == 1
     assert "another run writing into" in ended.stderr

@@ -17,9 +17,9 @@ import groundglass as gg
 from dicom_judges import dciodvfy, dsrdump, read_map, read_measurements, read_segment
 from groundglass.core.result import Outcome, TriageResult
 from groundglass.core.volume import Volume
-from groundglass.report.dicom_results import dicom_results, refusal_results
-from groundglass.report.dicom_settings import DicomSettings
-from groundglass.report.envelope import DicomObject
+from groundglass.report.dicom.result_builder import DicomObject
+from groundglass.report.dicom.results import dicom_results, refusal_results
+from groundglass.report.dicom.settings import DicomSettings
 from made_ct import as_bytes, ct_series, enhanced_ct, write
 from made_result import ANSWER, made_result, without_verdict
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundglass.core.geometry import AxialTurn, Geometry
+from groundglass.core.geometry import Geometry, Reorientation
 from groundglass.errors import SettingsError
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -53,7 +53,7 @@ def test_axial_runs_feet_to_head_front_to_back_right_to_left(geometry: Geometry)
 def test_undo_is_the_inverse_of_apply(geometry: Geometry) -> None:
     _, turn = geometry.to_axial()
     array = np.random.default_rng(0).normal(size=geometry.shape)
-    assert np.array_equal(turn.undo(turn.apply(array)), array)
+    assert np.array_equal(turn.inverse(turn.apply(array)), array)
 
 
 @given(geometries())
@@ -70,13 +70,13 @@ def test_only_a_turn_that_moves_nothing_is_none(geometry: Geometry) -> None:
 def test_one_slice_is_undone_as_the_volume_is(
     order: tuple[int, int, int], flips: tuple[bool, bool, bool]
 ) -> None:
-    turn = AxialTurn(order, flips)
+    turn = Reorientation(order, flips)
     array = np.random.default_rng(0).normal(size=(3, 4, 5))
     axial = turn.apply(array)
     for index in range(3):
-        source = turn.undo_slice_index(index, 3)
-        assert np.array_equal(turn.undo_slice(axial[index]), array[source])
-        assert turn.undo_slice_index(source, 3) == index
+        source = turn.inverse_index(index, 3)
+        assert np.array_equal(turn.inverse_slice(axial[index]), array[source])
+        assert turn.inverse_index(source, 3) == index
 
 
 @given(st.permutations([0, 1, 2]), st.floats(-40, 40), st.floats(-40, 40))

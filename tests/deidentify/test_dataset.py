@@ -36,8 +36,8 @@ from groundglass.deidentify.dataset import Identifying, deidentify
 from groundglass.deidentify.export import Export, export_deidentified
 from groundglass.deidentify.pseudonyms import SiteKey
 from groundglass.errors import ReadError, SettingsError
-from groundglass.report.dicom_results import dicom_results
-from groundglass.report.dicom_settings import DicomSettings
+from groundglass.report.dicom.results import dicom_results
+from groundglass.report.dicom.settings import DicomSettings
 from made_ct import as_bytes, ct_series, enhanced_ct, write
 from made_result import made_result
 

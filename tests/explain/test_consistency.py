@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from groundglass.explain.consistency import PERTURBATIONS, similarity
-from groundglass.explain.moves import Move
+from groundglass.explain.rigid_transform import RigidTransform
 
 
 def blob(row: float, column: float, size: int = 64) -> np.ndarray:
@@ -18,11 +18,11 @@ def blob(row: float, column: float, size: int = 64) -> np.ndarray:
 def test_a_map_that_follows_the_image_is_consistent(name: str) -> None:
     perturbation = PERTURBATIONS[name]
     shown = blob(14, 20)
-    moved = perturbation.image(np.rint(shown * 255).astype(np.uint8)).astype(np.float32) / 255
+    moved = perturbation.apply(np.rint(shown * 255).astype(np.uint8)).astype(np.float32) / 255
     assert similarity(shown, moved, perturbation) > 0.995
     assert similarity(shown, shown, perturbation) < 0.95
 
 
 def test_an_empty_map_is_not_consistent() -> None:
     empty = np.zeros((64, 64), np.float32)
-    assert similarity(blob(30, 24), empty, Move(shift_px=(4, 4))) == 0.0
+    assert similarity(blob(30, 24), empty, RigidTransform(shift_px=(4, 4))) == 0.0

@@ -12,11 +12,11 @@ from scipy.stats import spearmanr
 from groundglass.explain import (
     Explainer,
     ExplainSettings,
+    ExplanationTarget,
     GroupHeat,
     HeadWeights,
-    Question,
     Scores,
-    look,
+    encode_views,
 )
 from groundglass.explain.consistency import PERTURBATIONS
 from groundglass.infer import Classifier, CpuEngine, GroupEvidence, Precision, load_bundle
@@ -33,7 +33,7 @@ class Study:
     scores: Scores
     evidence: GroupEvidence
     heat: GroupHeat
-    question: Question
+    target: ExplanationTarget
     lung: np.ndarray
     key: dict[int, np.ndarray]
 
@@ -58,15 +58,15 @@ def study(bundle: Path) -> Study:
     evidence = classifier(group, gather(group, prepared.group_images(group)))
     heat = explainer.of_group(evidence)
     frame = Letterbox.of(phantom.volume.geometry, size)
-    question = Question(
+    target = ExplanationTarget(
         loaded.labels.index(evidence.prediction.label),
         [heat],
         prepared.images,
         slice_positions_mm(phantom.volume.geometry),
         frame.pixel_mm * size,
     )
-    key = explainer.explain(question).heat.key
-    return Study(classifier, scores, evidence, heat, question, phantom.lung, key)
+    key = explainer.explain(target).heat.key
+    return Study(classifier, scores, evidence, heat, target, phantom.lung, key)
 
 
 def strongest(study: Study) -> list[int]:
@@ -77,13 +77,13 @@ def test_a_random_gradient_destroys_the_map(study: Study) -> None:
     """The same numbers in another order and of random sign: the map is not the image's alone."""
     rng = np.random.default_rng(0)
     slices = strongest(study)
-    looks = look(study.classifier, [study.question.images[k] for k in slices], SETTINGS)
-    true = study.question.by_slice("gradient")
+    looks = encode_views(study.classifier, [study.target.images[k] for k in slices], SETTINGS)
+    true = study.target.by_slice("gradient")
     alike = []
     for _ in range(8):
         drawn = [rng.permutation(true[k]) * rng.choice([-1, 1], true[k].shape) for k in slices]
         again = [
-            one.heat(gradient, SETTINGS, study.question.side_mm)
+            one.heat(gradient, SETTINGS, study.target.side_mm)
             for one, gradient in zip(looks, drawn, strict=True)
         ]
         for index, heat in zip(slices, again, strict=True):
@@ -103,7 +103,7 @@ def test_the_score_rests_on_the_hottest_pixels(study: Study) -> None:
     def score(order: dict[int, np.ndarray]) -> float:
         images = []
         for index in strongest(study):
-            image = study.question.images[index].copy()
+            image = study.target.images[index].copy()
             seen = image > 0
             values, rank = image[seen], np.argsort(-order[index][seen], kind="stable")
             values[rank[: len(rank) // 10]] = np.median(image[study.lung[index]])
@@ -113,7 +113,7 @@ def test_the_score_rests_on_the_hottest_pixels(study: Study) -> None:
         places = [study.heat.group.slice_indices.index(k) for k in strongest(study)]
         features[places] = study.classifier.detail(np.stack(images)).features
         logits = study.classifier.logits(features)
-        return float((study.scores.of_logits @ logits)[study.question.class_index])
+        return float((study.scores.of_logits @ logits)[study.target.class_index])
 
     size = study.lung.shape[1]
     hot = {k: np.kron(v, np.ones((size // len(v),) * 2)) for k, v in study.key.items()}
@@ -125,20 +125,20 @@ def test_the_score_rests_on_the_hottest_pixels(study: Study) -> None:
 def test_maps_of_slices_are_the_same_alone_and_among_the_key_slices(study: Study) -> None:
     """Whether a slice is a key slice changes only what its neighbours' features are."""
     explainer = Explainer(study.classifier, study.scores, SETTINGS)
-    again = explainer.heat_of(study.question, list(study.key))
+    again = explainer.heat_of(study.target, list(study.key))
     for index, heat in study.key.items():
         np.testing.assert_allclose(again[index], heat, atol=1e-5)
 
 
 def test_slices_of_several_groups_have_the_maps_each_group_gives_alone(study: Study) -> None:
     explainer = Explainer(study.classifier, study.scores, SETTINGS)
-    (here, *_), question, away = study.key, study.question, 1000
+    (here, *_), target, away = study.key, study.target, 1000
     moved = replace(
         study.heat.group, slice_indices=tuple(k + away for k in study.heat.group.slice_indices)
     )
     second = replace(study.heat, group=moved, features=0.5 * study.heat.features)
-    images = question.images | {k + away: image for k, image in question.images.items()}
-    both = replace(question, heats=[study.heat, second], images=images)
+    images = target.images | {k + away: image for k, image in target.images.items()}
+    both = replace(target, heats=[study.heat, second], images=images)
     together = explainer.heat_of(both, [here, here + away])
     for index, heats in ((here, [study.heat]), (here + away, [second])):
         alone = explainer.heat_of(replace(both, heats=heats), [index])
@@ -147,12 +147,12 @@ def test_slices_of_several_groups_have_the_maps_each_group_gives_alone(study: St
 
 
 def test_without_slices_there_are_no_maps(study: Study) -> None:
-    assert Explainer(study.classifier, study.scores, SETTINGS).heat_of(study.question, []) == {}
+    assert Explainer(study.classifier, study.scores, SETTINGS).heat_of(study.target, []) == {}
 
 
 def test_heat_follows_the_patient_when_the_image_moves(study: Study) -> None:
     explainer = Explainer(study.classifier, study.scores, SETTINGS)
-    found = explainer.explain(study.question).consistency
+    found = explainer.explain(study.target).consistency
     assert found is not None
     assert len(found.slice_indices) == SETTINGS.consistency_slices
     assert set(found.similarity) == set(PERTURBATIONS)
@@ -161,7 +161,7 @@ def test_heat_follows_the_patient_when_the_image_moves(study: Study) -> None:
 
 def test_evidence_adds_up_to_the_contribution(study: Study) -> None:
     """At the pixel that decides a feature stands that feature's share in the contribution."""
-    contribution = study.heat.contribution[study.question.class_index]
-    gradient = study.heat.gradient[study.question.class_index]
+    contribution = study.heat.contribution[study.target.class_index]
+    gradient = study.heat.gradient[study.target.class_index]
     rise = study.evidence.features[: len(gradient)] - study.scores.black.features
     np.testing.assert_allclose((gradient * rise).sum(axis=1), contribution, rtol=1e-3, atol=1e-4)

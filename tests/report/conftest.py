@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundglass.core.geometry import AxialTurn, Geometry
+from groundglass.core.geometry import Geometry, Reorientation
 from groundglass.core.result import (
     CoarseHeat,
     GroupPrediction,
@@ -237,7 +237,7 @@ def _stored_as(
     volume: Volume, result: TriageResult, order: tuple[int, int, int], flips: tuple[bool, ...]
 ) -> tuple[Volume, TriageResult]:
     """The same patient and the same findings with the array's axes exchanged and flipped."""
-    turn = AxialTurn(order, (flips[0], flips[1], flips[2]))
+    turn = Reorientation(order, (flips[0], flips[1], flips[2]))
     hu = np.ascontiguousarray(turn.apply(volume.hu))
     stored = Volume(hu, turn.apply_geometry(volume.geometry), volume.series, volume.notes)
     mask = turn.apply(result.mask).astype(bool)

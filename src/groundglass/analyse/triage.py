@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import groundglass
-from groundglass.core.geometry import AxialTurn
+from groundglass.core.geometry import Reorientation
 from groundglass.core.result import (
     CoarseHeat,
     GroupPrediction,
@@ -35,9 +35,9 @@ from groundglass.explain import (
     Explained,
     Explainer,
     ExplainSettings,
+    ExplanationTarget,
     GroupHeat,
     HeadWeights,
-    Question,
     Scores,
     coarse_heat,
     heatmaps,
@@ -227,7 +227,7 @@ class Triage:
         with run.clock.stage("explain"):
             label = explain or verdict.label
             frame = Letterbox.of(axial.geometry, self.bundle.recipe.image_size)
-            explained = self._explainer.explain(self._question(label, heats, prepared, axial))
+            explained = self._explainer.explain(self._target(label, heats, prepared, axial))
             findings = _Findings(
                 mask=lungs.volume,
                 verdict=verdict,
@@ -255,11 +255,11 @@ class Triage:
             heats.append(self._explainer.of_group(evidence))
         return tuple(predictions), tuple(heats)
 
-    def _question(
+    def _target(
         self, label: str, heats: tuple[GroupHeat, ...], prepared: PreparedStudy, axial: Volume
-    ) -> Question:
+    ) -> ExplanationTarget:
         frame = Letterbox.of(axial.geometry, self.bundle.recipe.image_size)
-        return Question(
+        return ExplanationTarget(
             self.bundle.labels.index(label),
             heats,
             prepared.images,
@@ -309,7 +309,7 @@ class _Run:
 
     bundle: Bundle
     axial: Volume
-    turn: AxialTurn
+    turn: Reorientation
     provenance: Provenance
     clock: _Clock
 
@@ -333,7 +333,7 @@ class _Run:
             verdict=found.verdict,
             groups=tuple(replace(g, group=self._group_back(g.group)) for g in found.groups),
             slices=tuple(sorted(map(self._record_back, found.slices), key=lambda r: r.index)),
-            mask=np.ascontiguousarray(self.turn.undo(found.mask)),
+            mask=np.ascontiguousarray(self.turn.inverse(found.mask)),
             heatmaps=tuple(map(self._map_back, found.maps)),
             timings_ms=dict(self.clock.timings_ms),
             provenance=self.provenance,
@@ -353,7 +353,7 @@ class _Run:
         return replace(
             heatmap,
             slice_index=self._index_back(heatmap.slice_index),
-            heat=np.ascontiguousarray(self.turn.undo_slice(heatmap.heat)),
+            heat=np.ascontiguousarray(self.turn.inverse_slice(heatmap.heat)),
         )
 
     def _coarse_back(self, coarse: CoarseHeat | None) -> CoarseHeat | None:
@@ -362,7 +362,7 @@ class _Run:
         return replace(
             coarse,
             slice_indices=tuple(map(self._index_back, coarse.slice_indices)),
-            heat=np.stack([self.turn.undo_slice(image) for image in coarse.heat]),
+            heat=np.stack([self.turn.inverse_slice(image) for image in coarse.heat]),
         )
 
     def _consistency_back(self, found: HeatConsistency | None) -> HeatConsistency | None:
@@ -371,7 +371,7 @@ class _Run:
         return replace(found, slice_indices=tuple(map(self._index_back, found.slice_indices)))
 
     def _index_back(self, index: int) -> int:
-        return self.turn.undo_slice_index(index, len(self.axial.hu))
+        return self.turn.inverse_index(index, len(self.axial.hu))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,13 +16,13 @@ from groundglass.cli.analysing import Request
 from groundglass.cli.console import Terminal, spinner, stage_bar
 from groundglass.cli.reading import read
 from groundglass.cli.writing import filling
-from groundglass.core.geometry import AxialTurn
+from groundglass.core.geometry import Reorientation
 from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.core.volume import Volume
 from groundglass.errors import InputError
 from groundglass.infer import Precision
 from groundglass.prepare import PreparedStudy, prepare, segmenter_images
-from groundglass.report.words import FATE_WORDS
+from groundglass.report.terms import STATUS_TERMS
 
 _TABLE = "slices.csv"
 _STAGES = {
@@ -44,18 +44,18 @@ class _Seen:
         The lung mask.
     study : PreparedStudy
         The classifier's images and every slice's fate.
-    turn : AxialTurn
+    turn : Reorientation
         From the volume as read to the axial one.
     """
 
     segmenter: NDArray[np.uint8]
     lungs: NDArray[np.bool_]
     study: PreparedStudy
-    turn: AxialTurn
+    turn: Reorientation
 
     def index_as_read(self, index: int) -> int:
         """The index in the volume as read, which result.json uses."""
-        return self.turn.undo_slice_index(index, len(self.lungs))
+        return self.turn.inverse_index(index, len(self.lungs))
 
 
 def write_prepared(request: Request) -> None:
@@ -89,7 +89,7 @@ def write_prepared(request: Request) -> None:
             _write(seen, request.out)
     terminal.heading("Prepared")
     for fate, count in Counter(record.fate for record in seen.study.slices).items():
-        terminal.print(f"  {count} slices: {FATE_WORDS[fate].short}")
+        terminal.print(f"  {count} slices: {STATUS_TERMS[fate].short}")
     groups = len(seen.study.groups)
     terminal.print(f"  {groups} group{'s' if groups > 1 else ''} of {recipe.group_size}")
     terminal.print(f"  {request.out / _TABLE} says what became of each slice and why")

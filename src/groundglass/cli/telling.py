@@ -7,7 +7,7 @@ from pathlib import Path
 from groundglass.cli.console import Terminal
 from groundglass.core.result import RESEARCH_USE_ONLY, Outcome, TriageResult, Verdict
 from groundglass.report import DICOM_FOLDER, PAGE
-from groundglass.report.words import OUTCOME_WORDS, class_name
+from groundglass.report.terms import OUTCOME_TERMS, class_name
 from groundglass.report.writing import MANIFEST
 
 
@@ -42,7 +42,7 @@ def tell_result(result: TriageResult, directory: Path, terminal: Terminal) -> No
 
 
 def _tell_no_verdict(result: TriageResult, terminal: Terminal) -> None:
-    words = OUTCOME_WORDS[result.outcome]
+    words = OUTCOME_TERMS[result.outcome]
     terminal.heading(words.title)
     terminal.print(f"  {result.reason}")
     terminal.print(f"  {words.action}")

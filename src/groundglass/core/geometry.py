@@ -83,7 +83,7 @@ class Geometry:
         x, y, z = (self.affine @ np.array([*index, 1.0]))[:3]
         return float(x), float(y), float(z)
 
-    def to_axial(self) -> tuple[Geometry, AxialTurn]:
+    def to_axial(self) -> tuple[Geometry, Reorientation]:
         """The same grid indexed (feet→head, front→back, right→left), and the turn that does it.
 
         Only exchanges and flips whole axes: no voxel is interpolated.
@@ -92,7 +92,7 @@ class Geometry:
         # For each patient axis (z, y, x) the array axis that runs along it most closely.
         order = _best_permutation(np.abs(axes[:, ::-1]))
         flips = tuple(bool(axes[axis, 2 - k] < 0) for k, axis in enumerate(order))
-        turn = AxialTurn(order=order, flips=flips)  # type: ignore[arg-type]
+        turn = Reorientation(order=order, flips=flips)  # type: ignore[arg-type]
         return turn.apply_geometry(self), turn
 
 
@@ -103,7 +103,7 @@ def _best_permutation(alignment: NDArray[np.float64]) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class AxialTurn:
+class Reorientation:
     """Exchange and flip of whole array axes, exact in both directions.
 
     Parameters
@@ -127,12 +127,12 @@ class AxialTurn:
         turned = np.transpose(array, self.order)
         return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
 
-    def undo(self, array: NDArray[_T]) -> NDArray[_T]:
+    def inverse(self, array: NDArray[_T]) -> NDArray[_T]:
         """View of an array in the target order back in the source order."""
         unflipped = array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
         return np.transpose(unflipped, np.argsort(self.order))
 
-    def undo_slice(self, image: NDArray[_T]) -> NDArray[_T]:
+    def inverse_slice(self, image: NDArray[_T]) -> NDArray[_T]:
         """View of one (row, column) image in the target order back in the source order.
 
         Only for turns that leave the slice axis first.
@@ -141,7 +141,7 @@ class AxialTurn:
         unflipped = image[:: -1 if rows else 1, :: -1 if columns else 1]
         return unflipped.T if self.order == (0, 2, 1) else unflipped
 
-    def undo_slice_index(self, index: int, slices: int) -> int:
+    def inverse_index(self, index: int, slices: int) -> int:
         """Number in the source of one of `slices` slices in the target; and back, it is the same.
 
         Only for turns that leave the slice axis first.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.geometry import AxialTurn, Geometry
+from groundglass.core.geometry import Geometry, Reorientation
 from groundglass.core.study import Series
 from groundglass.errors import SettingsError
 
@@ -55,11 +55,11 @@ class Volume:
         mm = "×".join(f"{s:.2f}" for s in reversed(self.geometry.spacing_mm))
         return f"Volume({slices} slices of {rows}×{columns}, HU, {mm} mm)"
 
-    def to_axial(self) -> tuple[Volume, AxialTurn]:
+    def to_axial(self) -> tuple[Volume, Reorientation]:
         """The volume with slices from feet to head, rows front to back, columns right to left.
 
-        Whole axes are exchanged and flipped, nothing is interpolated; `AxialTurn.undo` brings
-        masks and maps back onto this volume's grid.
+        Whole axes are exchanged and flipped, nothing is interpolated; `Reorientation.inverse`
+        brings masks and maps back onto this volume's grid.
         """
         geometry, turn = self.geometry.to_axial()
         if turn.is_identity:

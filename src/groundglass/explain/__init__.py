@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from groundglass.explain.explainer import Explained, Explainer, Question
+from groundglass.explain.augmented_views import EncodedViews, encode_views
+from groundglass.explain.explainer import Explained, Explainer, ExplanationTarget
 from groundglass.explain.gradcam import GroupHeat, Scores, contributions, group_heat
 from groundglass.explain.head_gradient import HeadWeights, feature_gradients
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices, coarse_heat, heatmaps
-from groundglass.explain.looks import Look, look
 from groundglass.explain.opacity import (
     Opacity,
     OpacitySettings,
@@ -16,25 +16,25 @@ from groundglass.explain.opacity import (
 from groundglass.explain.settings import ExplainSettings, KeySlices
 
 __all__ = [
+    "EncodedViews",
     "ExplainSettings",
     "Explained",
     "Explainer",
+    "ExplanationTarget",
     "GroupHeat",
     "HeadWeights",
     "KeySlices",
-    "Look",
     "Opacity",
     "OpacitySettings",
-    "Question",
     "Scores",
     "SquareHeat",
     "choose_key_slices",
     "coarse_heat",
     "contributions",
+    "encode_views",
     "feature_gradients",
     "find_opacity",
     "group_heat",
     "heatmaps",
-    "look",
     "opacity_burden",
 ]

@@ -14,31 +14,31 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.explain.moves import Move
+from groundglass.explain.rigid_transform import RigidTransform
 
 Float = NDArray[np.float32]
 
-PERTURBATIONS: Mapping[str, Move] = MappingProxyType(
+PERTURBATIONS: Mapping[str, RigidTransform] = MappingProxyType(
     {
-        "clockwise 10°": Move(clockwise_deg=10.0),
-        "counter-clockwise 10°": Move(clockwise_deg=-10.0),
-        "shift +30, −15 px": Move(shift_px=(30.0, -15.0)),
-        "shift −20, +15 px": Move(shift_px=(-20.0, 15.0)),
+        "clockwise 10°": RigidTransform(clockwise_deg=10.0),
+        "counter-clockwise 10°": RigidTransform(clockwise_deg=-10.0),
+        "shift +30, −15 px": RigidTransform(shift_px=(30.0, -15.0)),
+        "shift −20, +15 px": RigidTransform(shift_px=(-20.0, 15.0)),
     }
 )
 
 
-def similarity(shown: Float, moved: Float, perturbation: Move) -> float:
+def similarity(shown: Float, moved: Float, perturbation: RigidTransform) -> float:
     """Cosine similarity of a map with that of the moved image, 0 to 1; 0 where one is empty.
 
     Parameters
     ----------
     shown, moved : ndarray of float32, shape (size, size)
         Map of the image, and of the image moved.
-    perturbation : Move
+    perturbation : RigidTransform
         How it was moved.
     """
-    again, there = perturbation.back(moved, len(shown)), perturbation.stays(len(shown))
+    again, there = perturbation.inverse(moved, len(shown)), perturbation.valid_mask(len(shown))
     one, two = shown[there].astype(np.float64), again[there].astype(np.float64)
     length = float(np.linalg.norm(one) * np.linalg.norm(two))
     return float(one @ two) / length if length > 0 else 0.0

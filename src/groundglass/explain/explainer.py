@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import HeatConsistency, HeatMethod, SliceGroup
+from groundglass.explain.augmented_views import EncodedViews, encode_views, smoothed
 from groundglass.explain.consistency import PERTURBATIONS, similarity
 from groundglass.explain.gradcam import GroupHeat, Scores, contributions, group_heat
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices
-from groundglass.explain.looks import Look, look, smoothed
 from groundglass.explain.settings import ExplainSettings
 from groundglass.infer import Classifier, GroupEvidence
 from groundglass.prepare import sample_positions
@@ -41,7 +41,7 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Question:
+class ExplanationTarget:
     """Which class of which study is to be explained.
 
     Parameters
@@ -102,66 +102,66 @@ class Explainer:
         """Gradients, contributions and coarse heat of one group, for every class."""
         return group_heat(evidence, self._scores)
 
-    def explain(self, question: Question) -> Explained:
+    def explain(self, target: ExplanationTarget) -> Explained:
         """Contributions, maps and their consistency for one class."""
-        contribution = contributions(question.heats, question.class_index)
-        chosen = choose_key_slices(contribution, question.positions_mm, self._settings.key)
-        coarse = question.by_slice("heat")
-        looks: dict[int, Look] = {}
+        contribution = contributions(target.heats, target.class_index)
+        chosen = choose_key_slices(contribution, target.positions_mm, self._settings.key)
+        coarse = target.by_slice("heat")
+        encoded: dict[int, EncodedViews] = {}
         key = {index: coarse[index] for index in chosen}
         if self._settings.method is HeatMethod.ALL_LAYERS:
             coarse = {
-                k: smoothed(image, self._settings, question.side_mm) for k, image in coarse.items()
+                k: smoothed(image, self._settings, target.side_mm) for k, image in coarse.items()
             }
-            looks = self._looks(question.images, chosen)
-            key = self._heat(question, looks)
+            encoded = self._encoded(target.images, chosen)
+            key = self._heat(target, encoded)
         hot = sorted((k for k in chosen if key[k].any()), key=lambda k: -float(key[k].max()))
         tried = {index: key[index] for index in hot[: self._settings.consistency_slices]}
         return Explained(
             contribution,
             SquareHeat(key, coarse),
-            self._consistency(question, looks, tried) if tried else None,
+            self._consistency(target, encoded, tried) if tried else None,
         )
 
-    def heat_of(self, question: Question, slices: Sequence[int]) -> dict[int, Float]:
+    def heat_of(self, target: ExplanationTarget, slices: Sequence[int]) -> dict[int, Float]:
         """Heat of some slices at full resolution, whether they are key slices or not."""
-        return self._heat(question, self._looks(question.images, slices))
+        return self._heat(target, self._encoded(target.images, slices))
 
-    def _looks(self, images: dict[int, Image], slices: Sequence[int]) -> dict[int, Look]:
+    def _encoded(self, images: dict[int, Image], slices: Sequence[int]) -> dict[int, EncodedViews]:
         if not slices:
             return {}
-        seen = look(self._classifier, [images[index] for index in slices], self._settings)
+        seen = encode_views(self._classifier, [images[index] for index in slices], self._settings)
         return dict(zip(slices, seen, strict=True))
 
-    def _heat(self, question: Question, looks: dict[int, Look]) -> dict[int, Float]:
-        features = {index: one.features[None] for index, one in looks.items()}
-        gradient = self._gradients(question, features, looks)
+    def _heat(
+        self, target: ExplanationTarget, encoded: dict[int, EncodedViews]
+    ) -> dict[int, Float]:
+        features = {index: one.features[None] for index, one in encoded.items()}
+        gradient = self._gradients(target, features, encoded)
         return {
-            index: one.heat(gradient[index][0], self._settings, question.side_mm)
-            for index, one in looks.items()
+            index: one.heat(gradient[index][0], self._settings, target.side_mm)
+            for index, one in encoded.items()
         }
 
     def _consistency(
-        self, question: Question, looks: dict[int, Look], shown: dict[int, Float]
+        self, target: ExplanationTarget, encoded: dict[int, EncodedViews], shown: dict[int, Float]
     ) -> HeatConsistency:
-        """Move the images, make everything of them anew, move the maps back, compare."""
+        """RigidTransform the images, make everything of them anew, move the maps back, compare."""
         images = [
-            one.image(question.images[index]) for index in shown for one in PERTURBATIONS.values()
+            one.apply(target.images[index]) for index in shown for one in PERTURBATIONS.values()
         ]
-        seen = look(self._classifier, images, self._settings)
+        seen = encode_views(self._classifier, images, self._settings)
         moved = {
             index: seen[at : at + len(PERTURBATIONS)]
             for index, at in zip(shown, range(0, len(seen), len(PERTURBATIONS)), strict=True)
         }
-        still = {k: np.tile(one.features, (len(PERTURBATIONS), 1)) for k, one in looks.items()}
+        still = {k: np.tile(one.features, (len(PERTURBATIONS), 1)) for k, one in encoded.items()}
         features = {k: np.stack([one.features for one in tries]) for k, tries in moved.items()}
-        gradient = self._gradients(question, still | features, moved)
+        gradient = self._gradients(target, still | features, moved)
         alike = np.array(
             [
                 [
-                    similarity(
-                        shown[index], one.heat(slope, self._settings, question.side_mm), move
-                    )
+                    similarity(shown[index], one.heat(slope, self._settings, target.side_mm), move)
                     for one, slope, move in zip(
                         tries, gradient[index], PERTURBATIONS.values(), strict=True
                     )
@@ -173,13 +173,13 @@ class Explainer:
         return HeatConsistency(found, tuple(shown))
 
     def _gradients(
-        self, question: Question, features: dict[int, Float], wanted: Collection[int]
+        self, target: ExplanationTarget, features: dict[int, Float], wanted: Collection[int]
     ) -> dict[int, Float]:
         """Gradients at some slices when key slices, and only they, have other features.
 
         Parameters
         ----------
-        question : Question
+        target : ExplanationTarget
             Class and sequences.
         features : dict of int to ndarray of float32, shape (tries, features)
             By slice; as many tries of each.
@@ -192,7 +192,7 @@ class Explainer:
         """
         places = [
             (heat, place)
-            for heat in question.heats
+            for heat in target.heats
             if (place := _places(heat.group, features.keys())).keys() & set(wanted)
         ]
         if not places:
@@ -201,7 +201,7 @@ class Explainer:
             _with_others(heat.features, {at: features[index] for index, at in place.items()})
             for heat, place in places
         ]
-        gradient = self._scores.gradient(np.stack(sequences), [question.class_index])[:, :, 0]
+        gradient = self._scores.gradient(np.stack(sequences), [target.class_index])[:, :, 0]
         return {
             index: of_group[:, at]
             for of_group, (_, place) in zip(gradient, places, strict=True)

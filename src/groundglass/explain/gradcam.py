@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import HeatMethod, SliceGroup
-from groundglass.explain.head_gradient import HeadWeights, Way, feature_gradients
+from groundglass.explain.head_gradient import HeadWeights, IntegrationPath, feature_gradients
 from groundglass.explain.layers import response
 from groundglass.infer import GroupEvidence, SliceDetail
 from groundglass.prepare import sample_positions
@@ -25,7 +25,7 @@ Float = NDArray[np.float32]
 #: Where along the way from black images to the slices the gradient is taken: the middles of four
 #: equal parts. More of them bring the sum of the contributions nearer to the score, cost more, and
 #: localise no better (decision 0008).
-_WAY = (0.125, 0.375, 0.625, 0.875)
+_PATH = (0.125, 0.375, 0.625, 0.875)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +117,7 @@ class Scores:
         weights = replace(self.weights, out_weight=last)
         if self.method is HeatMethod.GRAD_CAM:
             return feature_gradients(weights, features)
-        return feature_gradients(weights, features, Way(self.black.features[0], _WAY))
+        return feature_gradients(weights, features, IntegrationPath(self.black.features[0], _PATH))
 
 
 def group_heat(evidence: GroupEvidence, scores: Scores) -> GroupHeat:

@@ -67,7 +67,7 @@ class HeadWeights:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Way:
+class IntegrationPath:
     """A straight way to the features, and the points on it where the gradient is taken.
 
     Parameters
@@ -82,7 +82,9 @@ class Way:
     shares: tuple[float, ...]
 
 
-def feature_gradients(weights: HeadWeights, features: Float, way: Way | None = None) -> Float:
+def feature_gradients(
+    weights: HeadWeights, features: Float, path: IntegrationPath | None = None
+) -> Float:
     """∂ logit / ∂ feature for every class, slice and feature.
 
     Parameters
@@ -92,7 +94,7 @@ def feature_gradients(weights: HeadWeights, features: Float, way: Way | None = N
     features : ndarray of float32, shape (..., size, features)
         Pooled features of one group, feet to head, or of several. Several cost little more than
         one: the time goes into the steps along the sequence, which they take together.
-    way : Way, optional
+    path : IntegrationPath, optional
         The mean over its points, all slices moving together; at the features unless given.
 
     Returns
@@ -101,10 +103,10 @@ def feature_gradients(weights: HeadWeights, features: Float, way: Way | None = N
     """
     groups = features.reshape(-1, *features.shape[-2:])
     at_gates = _into_gates(weights, groups)[:, None]
-    if way:
+    if path:
         # What is straight in the features is straight in what the gates get: multiplied once.
-        start = _into_gates(weights, way.start[None, None])[:, None]
-        shares = np.array(way.shares, np.float32)[:, None, None, None]
+        start = _into_gates(weights, path.start[None, None])[:, None]
+        shares = np.array(path.shares, np.float32)[:, None, None, None]
         at_gates = start + shares * (at_gates - start)
     points, count = at_gates.shape[1:3]
     trace = _run(weights, at_gates.reshape(2, points * count, *at_gates.shape[3:]))

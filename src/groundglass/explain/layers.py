@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Response:
+class ChannelEvidence:
     """What a layer answers to one image, at the cells that count.
 
     Parameters
@@ -54,14 +54,14 @@ class Response:
         return total
 
 
-def response(layer: Float, seen: Mask, method: HeatMethod) -> Response:
-    """What a method weighs of a layer: `averaged` for Grad-CAM, else `standing_out`."""
+def response(layer: Float, seen: Mask, method: HeatMethod) -> ChannelEvidence:
+    """What a method weighs of a layer: `averaged` for Grad-CAM, else `contrast_to_median`."""
     if method is HeatMethod.GRAD_CAM:
         return averaged(layer)
-    return standing_out(layer, seen)
+    return contrast_to_median(layer, seen)
 
 
-def standing_out(layer: Float, seen: Mask) -> Response:
+def contrast_to_median(layer: Float, seen: Mask) -> ChannelEvidence:
     """How far each response stands out of its channel's usual one.
 
     Parameters
@@ -73,7 +73,7 @@ def standing_out(layer: Float, seen: Mask) -> Response:
 
     Returns
     -------
-    Response
+    ChannelEvidence
         D · |D| / root mean square of D, of each channel.
     """
     values = layer.reshape(len(layer), -1).take(np.flatnonzero(seen), axis=1)
@@ -84,10 +84,10 @@ def standing_out(layer: Float, seen: Mask) -> Response:
         size = np.abs(values)
         size *= (1 / np.where(scale > 0, scale, 1))[:, None]
         values *= size
-    return Response(values, seen)
+    return ChannelEvidence(values, seen)
 
 
-def averaged(layer: Float) -> Response:
+def averaged(layer: Float) -> ChannelEvidence:
     """Grad-CAM's: activations over the number of cells, every cell counted.
 
     Parameters
@@ -97,4 +97,4 @@ def averaged(layer: Float) -> Response:
     """
     cells = layer.shape[1] * layer.shape[2]
     values = layer.reshape(len(layer), -1) / np.float32(cells)
-    return Response(values, np.ones(layer.shape[1:], np.bool_))
+    return ChannelEvidence(values, np.ones(layer.shape[1:], np.bool_))

@@ -20,7 +20,7 @@ from groundglass.core.result import (
     RegionBurden,
 )
 from groundglass.core.volume import Volume
-from groundglass.explain.sides import left_of_border
+from groundglass.explain.lung_split import left_side
 
 Mask = NDArray[np.bool_]
 Byte = NDArray[np.uint8]
@@ -209,7 +209,7 @@ def _per_slice(found: Opacity, axial: Volume) -> NDArray[np.float64]:
     cells, voxels = found.cells, found.voxels
     step = max(1, round(_SIDES_MM / axial.geometry.spacing_mm[0]))
     middle = (axial.geometry.shape[2] / 2 - cells.origin[1]) / cells.factor[1]
-    left = left_of_border(voxels[::step, ::2, ::2] > 0, middle / 2).repeat(2, 1).repeat(2, 2)
+    left = left_side(voxels[::step, ::2, ::2] > 0, middle / 2).repeat(2, 1).repeat(2, 2)
     counts = np.zeros((2, len(cells.kind), CONSOLIDATION + 1))
     for index in np.flatnonzero(voxels.any(axis=(1, 2))):
         side = left[index // step, : voxels.shape[1], : voxels.shape[2]]

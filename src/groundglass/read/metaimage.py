@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.geometry import AxialTurn, Geometry, Vector
+from groundglass.core.geometry import Geometry, Reorientation, Vector
 from groundglass.core.study import Instance, Series, SourceKind
 from groundglass.core.volume import Volume
 from groundglass.errors import AssemblyError, ReadError, SettingsError
@@ -129,7 +129,7 @@ def read_metaimage_geometry(series: Series) -> tuple[Geometry, tuple[int, int, i
     slice_axis = int(np.argmax(np.abs(np.asarray(stored.directions)[:, 2])))
     first, second = (axis for axis in range(3) if axis != slice_axis)
     order = (slice_axis, first, second)
-    return AxialTurn(order, (False, False, False)).apply_geometry(stored), order
+    return Reorientation(order, (False, False, False)).apply_geometry(stored), order
 
 
 def _geometry(header: Mapping[str, str]) -> Geometry:

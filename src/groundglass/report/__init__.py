@@ -13,14 +13,14 @@ from groundglass.core.result import RESEARCH_USE_ONLY, TriageResult
 from groundglass.core.study import Instance, Series
 from groundglass.core.volume import Volume
 from groundglass.errors import GroundglassError, ReportError
-from groundglass.report.dicom_settings import DICOM, DicomSettings
-from groundglass.report.page import render_page
+from groundglass.report.dicom.settings import DICOM, DicomSettings
+from groundglass.report.dicom.source_images import why_captures_only, why_no_dicom
+from groundglass.report.html.report_page import render_page
 from groundglass.report.result_json import encode_document, result_document, result_schema
-from groundglass.report.source_images import why_captures_only, why_no_dicom
 from groundglass.report.writing import MANIFEST, write_all
 
 if TYPE_CHECKING:
-    from groundglass.report.envelope import DicomObject
+    from groundglass.report.dicom.result_builder import DicomObject
 
 __all__ = ["DicomSettings", "result_document", "result_schema", "write_refusal", "write_report"]
 
@@ -126,7 +126,7 @@ def write_refusal(
         When the study's files are no longer there.
     """
     # Not at the top: highdicom takes as long to import as all the rest.
-    from groundglass.report.dicom_results import refusal_results  # noqa: PLC0415
+    from groundglass.report.dicom.results import refusal_results  # noqa: PLC0415
 
     objects = refusal_results(instances, error, settings)
     files = _named(objects)
@@ -146,7 +146,7 @@ def _dicom_results(
     result: TriageResult, volume: Volume, settings: DicomSettings
 ) -> Sequence[DicomObject]:
     # Not at the top: highdicom takes as long to import as all the rest.
-    from groundglass.report.dicom_results import dicom_results  # noqa: PLC0415
+    from groundglass.report.dicom.results import dicom_results  # noqa: PLC0415
 
     return dicom_results(result, volume, settings)
 

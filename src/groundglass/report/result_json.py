@@ -131,7 +131,7 @@ def _slices(result: TriageResult, volume: Volume) -> list[JsonObject]:
     return [
         {
             **asdict(record),
-            "number": slices - turn.undo_slice_index(record.index, slices) if along_body else None,
+            "number": slices - turn.inverse_index(record.index, slices) if along_body else None,
         }
         for record in result.slices
     ]

@@ -74,7 +74,7 @@ def write_all(files: Mapping[str, bytes], directory: Path, manifest: str = MANIF
     with refusing_unwritable(directory):
         made = _make_directory(directory)
         try:
-            with alone(directory):
+            with exclusive_lock(directory):
                 old = _report_there(directory, manifest)
                 names = sorted(files, key=lambda name: name == manifest)
                 _stage_and_swap({name: files[name] for name in names}, old, directory)
@@ -97,7 +97,7 @@ def refusing_unwritable(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone(directory: Path) -> Iterator[None]:
+def exclusive_lock(directory: Path) -> Iterator[None]:
     """Within, nobody else writes into the directory.
 
     The lock is the directory's own (flock): it leaves no file behind and ends with its holder.

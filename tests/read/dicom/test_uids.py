@@ -23,7 +23,7 @@ from groundglass.core.result import TriageResult
 from groundglass.core.volume import Volume
 from groundglass.read.dicom.uids import derived, is_valid, named
 from groundglass.report import write_report
-from groundglass.report.dicom_results import dicom_results, refusal_results
+from groundglass.report.dicom.results import dicom_results, refusal_results
 from made_ct import as_bytes, ct_series, thorax, write
 from made_result import made_result
 

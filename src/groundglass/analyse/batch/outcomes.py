@@ -22,7 +22,7 @@ from groundglass.analyse.batch.analysing import Analysed
 from groundglass.errors import ReportError
 from groundglass.infer import Bundle, CpuEngine, Precision
 from groundglass.read.studies import StudyFiles
-from groundglass.report.writing import MANIFEST, alone, refusing_unwritable
+from groundglass.report.writing import MANIFEST, exclusive_lock, refusing_unwritable
 
 TABLE = "outcomes.csv"
 _PART = f".{TABLE}.part"
@@ -106,7 +106,7 @@ class Outcomes:
         with refusing_unwritable(folder):
             made = not folder.exists()
             folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder):
+        with exclusive_lock(folder):
             try:
                 with refusing_unwritable(folder):
                     outcomes._refuse_others()

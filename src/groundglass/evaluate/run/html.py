@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from groundglass.evaluate.run.document import Json
-from groundglass.report.words import class_name
+from groundglass.report.terms import class_name
 
 #: Names of a class's figures, for people, in a table's order.
 _MEASURES = {

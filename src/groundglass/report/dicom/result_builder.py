@@ -1,0 +1,279 @@
+"""What all DICOM results have in common: whose they are, who made them, and that they are research.
+
+The objects themselves are made elsewhere with empty patient and study; here they become part of
+the study, and bytes.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+from highdicom import ContributingEquipment
+from highdicom.sr import CodedConcept, DeviceObserverIdentifyingAttributes, ObserverContext
+from pydicom.charset import convert_encodings
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian
+
+from groundglass.core.quiet import quietly
+from groundglass.read.dicom.identification import PATIENT_AND_STUDY
+from groundglass.read.dicom.result_series_descriptions import MANUFACTURER, MODEL
+from groundglass.report.dicom.encoding import PIXEL_DATA, file_bytes
+from groundglass.report.dicom.result_uids import (
+    SERIES_DESCRIPTION,
+    SERIES_NUMBER,
+    Identity,
+    ResultKind,
+    device_uid,
+)
+
+#: Where the images carry no date at all. Content Date may not be empty (PS3.3 C.12.1, C.17.2), and
+#: a date of our own would change from run to run.
+_NO_DATE = ("19000101", "000000")
+#: The CT's own dates, the nearest to its content first.
+_DATES = (
+    ("AcquisitionDate", "AcquisitionTime"),
+    ("ContentDate", "ContentTime"),
+    ("SeriesDate", "SeriesTime"),
+    ("StudyDate", "StudyTime"),
+)
+_PLAIN = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "×": "x", "·": "-", "≥": ">=", "≤": "<=", "…": "...",
+     "‘": "'", "’": "'", "“": '"', "”": '"'}
+)  # fmt: skip
+
+
+#: Attributes of patient and study that may be empty and not missing (PS3.5 7.4.3).
+_NEVER_MISSING = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
+    "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DicomObject:
+    """One DICOM result as a file.
+
+    Parameters
+    ----------
+    kind : ResultKind
+        What it is.
+    name : str
+        File name: kind and number, nothing of the patient.
+    sop_class_uid, sop_instance_uid, series_instance_uid, study_instance_uid : str
+        As in the file.
+    transfer_syntax_uid : str
+        How it is encoded.
+    content : bytes
+        The whole file (PS3.10).
+    """
+
+    kind: ResultKind
+    name: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ResultBuilder:
+    """The study that results become part of.
+
+    Parameters
+    ----------
+    header : pydicom Dataset
+        Patient, study and equipment of the CT.
+    study_instance_uid : str
+        The study.
+    identity : Identity
+        Where UIDs come from.
+    program : str
+        Version of groundglass.
+    weights : str
+        Name and version of the bundle; empty where none was asked.
+    body_part : str
+        Body Part Examined (PS3.16 annex L).
+    """
+
+    header: Dataset
+    study_instance_uid: str
+    identity: Identity
+    program: str
+    weights: str
+    body_part: str
+
+    @property
+    def software_versions(self) -> list[str]:
+        """Program and weights, each as an LO."""
+        return [f"groundglass {self.program}", *filter(None, [self.encodable(self.weights)[:64]])]
+
+    @property
+    def version(self) -> str:
+        """Program and weights in one line; at most 64 characters (VR LO)."""
+        return self.encodable(f"{self.program}, weights {self.weights}")[:64]
+
+    @property
+    def content_date(self) -> tuple[str, str]:
+        """(date, time) of the CT, in DICOM's form.
+
+        Not of the analysis: the same input must give the same object, whenever it is analysed.
+        """
+        for keys in _DATES:
+            date, time = (str(self.header.get(key) or "").strip() for key in keys)
+            if len(date) == 8 and date.isascii() and date.isdigit():
+                return date, time or _NO_DATE[1]
+        return _NO_DATE
+
+    @cached_property
+    def _encodings(self) -> list[str]:
+        """Python's names of the character sets that the CT's header declares; ASCII without any."""
+        declared = self.header.get("SpecificCharacterSet")
+        names = [declared] if isinstance(declared, str) else list(declared or [])
+        beyond = [name for name in names if name and not name.endswith("IR 6")]
+        if not beyond:
+            return ["ascii"]
+        with quietly(), suppress(LookupError):
+            return ["ascii", *convert_encodings(beyond)]
+        return ["ascii"]
+
+    def encodable(self, text: str) -> str:
+        """Text in the letters that the study's character set has.
+
+        Patient and study stay in the study's own character set, so what we write must fit it: what
+        it lacks is written with plain letters, and as ? where there are none.
+        """
+        if all(self._writes(letter) for letter in set(text)):
+            return text
+        plain = unicodedata.normalize("NFKD", text.translate(_PLAIN))
+        kept = "".join(letter for letter in plain if not unicodedata.combining(letter))
+        return kept.encode("ascii", "replace").decode("ascii")
+
+    def _writes(self, letter: str) -> bool:
+        for encoding in self._encodings:
+            try:
+                letter.encode(encoding)
+            except (UnicodeEncodeError, LookupError):
+                continue
+            return True
+        return False
+
+    def create(self, kind: ResultKind, form: tuple[str, str], number: int = 1) -> Dataset:
+        """An object that says what it is and who made it, to be filled and finalized.
+
+        highdicom's own objects would first read a table of the whole standard, 22 MB of it.
+
+        Parameters
+        ----------
+        kind : ResultKind
+            What it is.
+        form : tuple of str
+            SOP Class UID and Modality.
+        number : int
+            Counts the objects of the kind, from 1.
+        """
+        dataset = Dataset()
+        dataset.SOPClassUID, dataset.Modality = form
+        dataset.SOPInstanceUID = self.identity.instance_uid(kind, number)
+        dataset.InstanceNumber = number
+        dataset.SeriesInstanceUID = self.identity.series_uid(kind)
+        dataset.SeriesNumber = SERIES_NUMBER[kind]
+        dataset.SeriesDescription = SERIES_DESCRIPTION[kind]
+        dataset.Manufacturer, dataset.ManufacturerModelName = MANUFACTURER, MODEL
+        dataset.SoftwareVersions = self.software_versions
+        dataset.DeviceSerialNumber = self.program
+        for keyword in _NEVER_MISSING:
+            setattr(dataset, keyword, None)
+        dataset.StudyInstanceUID = self.study_instance_uid
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        return dataset
+
+    @property
+    def observer(self) -> ObserverContext:
+        """The program as the one who observed (PS3.16 TID 1002, TID 1004)."""
+        return ObserverContext(
+            observer_type=codes.DCM.Device,
+            observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
+                uid=device_uid(self.program),
+                name=MODEL,
+                manufacturer_name=MANUFACTURER,
+                model_name=MODEL,
+                serial_number=self.program,
+            ),
+        )
+
+    def finalize(
+        self,
+        dataset: Dataset,
+        kind: ResultKind,
+        name: str,
+        ready: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> DicomObject:
+        """Make an object part of the study, and bytes.
+
+        Parameters
+        ----------
+        dataset : pydicom Dataset
+            Whole but for patient, study, dates and body part; changed here.
+        kind : ResultKind
+            What it is.
+        name : str
+            Its file's name.
+        ready : mapping of int to bytes, optional
+            Elements as they are written, by tag (`frames.put_frames`).
+        """
+        for keyword in PATIENT_AND_STUDY:
+            if keyword == "StudyInstanceUID":
+                continue  # as `create` has it: that of the header may not be valid
+            stated = self.header.get_item(keyword)
+            if stated is not None and (stated.value or keyword in dataset):
+                dataset[keyword] = self.header[keyword]
+        dataset.ContentDate, dataset.ContentTime = self.content_date
+        if PIXEL_DATA in ready:
+            dataset.BodyPartExamined = self.body_part
+        if "ContentLabel" in dataset:
+            dataset.ContentCreatorName = None  # no person; the attribute may not be missing
+        dataset.ContributingEquipmentSequence = self._equipment
+        for group in dataset.get("DimensionOrganizationSequence", ()):
+            group.DimensionOrganizationUID = self.identity.uid(f"{kind} dimensions")
+        for index in dataset.get("DimensionIndexSequence", ()):
+            index.DimensionOrganizationUID = self.identity.uid(f"{kind} dimensions")
+        with quietly():  # values written against the standard are repeated, not judged
+            content = file_bytes(dataset, ready)
+        return DicomObject(
+            kind=kind,
+            name=name,
+            sop_class_uid=str(dataset.SOPClassUID),
+            sop_instance_uid=str(dataset.SOPInstanceUID),
+            series_instance_uid=str(dataset.SeriesInstanceUID),
+            study_instance_uid=str(dataset.StudyInstanceUID),
+            transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
+            content=content,
+        )
+
+    @cached_property
+    def _equipment(self) -> Sequence[Dataset]:
+        """The scanner, and the library that codes the content (PS3.3 C.12.1, CID 7005)."""
+        items = []
+        if str(self.header.get("Manufacturer") or ""):
+            scanner = Dataset()
+            for keyword in ("Manufacturer", "ManufacturerModelName", "InstitutionName",
+                            "StationName", "DeviceSerialNumber", "SoftwareVersions"):  # fmt: skip
+                if self.header.get(keyword):
+                    scanner[keyword] = self.header[keyword]
+            purpose = CodedConcept.from_code(codes.DCM.AcquisitionEquipment)
+            scanner.PurposeOfReferenceCodeSequence = [purpose]
+            items.append(scanner)
+        library = ContributingEquipment.for_highdicom()
+        del library.ContributionDateTime
+        return [*items, library]

@@ -1,0 +1,149 @@
+"""A result as DICOM objects in the study it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import groundglass
+from groundglass.core.result import Outcome, TriageResult
+from groundglass.core.study import Instance
+from groundglass.core.volume import Volume
+from groundglass.errors import GroundglassError, NoChestCT, ReportError
+from groundglass.read.dicom.patients import by_patient
+from groundglass.read.dicom.uids import study_uid_of
+from groundglass.report.dicom.capture import capture, captures
+from groundglass.report.dicom.capture_pages import refusal_page, verdict_pages
+from groundglass.report.dicom.key_objects import key_objects
+from groundglass.report.dicom.result_builder import DicomObject, ResultBuilder
+from groundglass.report.dicom.result_uids import Identity
+from groundglass.report.dicom.saliency_map import saliency_map
+from groundglass.report.dicom.segmentation import lung_segmentation
+from groundglass.report.dicom.settings import DICOM, DicomSettings
+from groundglass.report.dicom.source_images import SourceImages, identify, why_no_dicom
+from groundglass.report.dicom.structured_report import structured_report
+from groundglass.report.view_model import ViewModel
+
+_CHEST = "CHEST"
+
+
+def dicom_results(
+    result: TriageResult, volume: Volume, settings: DicomSettings = DICOM
+) -> tuple[DicomObject, ...]:
+    """The result as objects for the PACS, each kind in a series of its own.
+
+    With a verdict: captures, structured report, segmentation, saliency; captures alone of images
+    that have no valid UIDs to refer to (`why_captures_only`). Without one: a capture that says so
+    and why. The same input, weights and version of the program give the same objects.
+
+    Parameters
+    ----------
+    result : TriageResult
+        What was found.
+    volume : Volume
+        The volume that was judged, read from DICOM.
+    settings : DicomSettings
+        What is written.
+
+    Raises
+    ------
+    ReportError
+        The volume was not read from DICOM (`why_no_dicom` says it without raising).
+    ReadError
+        The study's files are no longer there.
+    """
+    reason = why_no_dicom(volume.series)
+    if reason is not None:
+        raise ReportError(
+            f"a volume that cannot have DICOM results. {reason}",
+            expected="a volume read from a DICOM series",
+            action="Write the report without them.",
+        )
+    source = SourceImages.of(volume)
+    made = result.provenance
+    builder = ResultBuilder(
+        header=source.header,
+        study_instance_uid=source.study_instance_uid,
+        identity=Identity.of_result(source.keys, result, settings.revision),
+        program=made.groundglass_version,
+        weights=made.bundle,
+        body_part=_body_part(source, result.outcome),
+    )
+    pages = verdict_pages(ViewModel(result, volume), lambda index: source.images[index].name)
+    objects = captures(pages, builder)
+    if result.verdict is None or not source.identified:
+        return tuple(objects)
+    segmentation = lung_segmentation(result.mask, source, builder)
+    objects += [structured_report(result, source, segmentation, builder), segmentation]
+    if result.heatmaps:
+        objects.append(saliency_map(result, source, builder))
+        if settings.key_objects:
+            objects.append(key_objects(result, source, builder))
+    return tuple(objects)
+
+
+def refusal_results(
+    instances: Sequence[Instance], error: GroundglassError, settings: DicomSettings = DICOM
+) -> tuple[DicomObject, ...]:
+    """A capture that says that a study was not analysed, and why.
+
+    For what never became a result: no chest CT in it, slices that make no regular volume. Where
+    the images name several patients, each gets one: whoever looks at either is to know.
+
+    Parameters
+    ----------
+    instances : sequence of Instance
+        Images of the study; what is not DICOM is passed over.
+    error : GroundglassError
+        Why.
+    settings : DicomSettings
+        The revision.
+
+    Raises
+    ------
+    ReportError
+        No image is DICOM.
+    ReadError
+        The study's files are no longer there.
+    """
+    images = [image for image in instances if image.sop_class_uid]
+    if not images:
+        raise ReportError(
+            "a study without DICOM images",
+            expected="at least one, whose study the capture belongs to",
+            action="Tell the reason where the study came from.",
+        )
+    program = groundglass.__version__
+    lines = [f"Found {error.found}.", f"Expected {error.expected}.", error.action]
+    if isinstance(error, NoChestCT) and error.rejections:
+        lines = ["No series is an axial chest CT fit for the lungs.", error.action]
+        lines += error.rejections
+    page = refusal_page("Not analysed", lines, program)
+    builders = [
+        _refusal_builder(patient.instances, error, settings) for patient in by_patient(images)
+    ]
+    return tuple(
+        capture(page, builder, number, quotes=True) for number, builder in enumerate(builders, 1)
+    )
+
+
+def _refusal_builder(
+    images: Sequence[Instance], error: GroundglassError, settings: DicomSettings
+) -> ResultBuilder:
+    """The study of one patient's images."""
+    header = identify(images)
+    keys: list[tuple[str, int | None]] = [(image.sop_instance_uid, None) for image in images]
+    program = groundglass.__version__
+    return ResultBuilder(
+        header=header,
+        study_instance_uid=study_uid_of(images),
+        identity=Identity.of_refusal(keys, program, str(error), settings.revision),
+        program=program,
+        weights="",
+        body_part=str(header.get("BodyPartExamined") or _CHEST),
+    )
+
+
+def _body_part(source: SourceImages, outcome: Outcome) -> str:
+    """What the CT says it shows; the chest where it says nothing and lungs were judged."""
+    stated = str(source.header.get("BodyPartExamined") or "")
+    return _CHEST if outcome is Outcome.VERDICT else stated or _CHEST

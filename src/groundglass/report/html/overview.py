@@ -1,0 +1,244 @@
+"""The study along the body axis: coronal overview, groups, lung area and contributions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.core.result import GroupPrediction, SliceStatus
+from groundglass.report.html.slice_images import data_uri, layer_uri, outline_path
+from groundglass.report.overlay import encode_heat, encode_jpeg
+from groundglass.report.resampling import fitted, fitted_shape
+from groundglass.report.view_model import Frame, ViewModel
+
+#: Largest size of the coronal image in units of the figure (CSS pixels at its natural size).
+_MAX_WIDTH, _MAX_HEIGHT = 300.0, 520.0
+
+#: HU that the coronal image spreads over its grey scale before averaging: air to soft bone.
+_AIR_HU, _DENSE_HU = -1000.0, 300.0
+
+#: At least so many rows of each slice are averaged: what lies between looks like them.
+_ROWS = 128
+
+#: Longer side of the heat laid over it, in pixels.
+_HEAT_EDGE = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A stretch of the z axis.
+
+    Parameters
+    ----------
+    y, height : float
+        From the top of the figure, in its units.
+    lane : int
+        Column it stands in, so that overlapping bands are side by side.
+    group : GroupPrediction
+        The group it is for.
+    """
+
+    y: float
+    height: float
+    lane: int
+    group: GroupPrediction
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A stretch of slices that were left out."""
+
+    y: float
+    height: float
+    fate: SliceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One slice on the figure.
+
+    Parameters
+    ----------
+    y, height : float
+        Its stretch.
+    frame : Frame
+        The slice.
+    area : float
+        Lung area as a share of the study's largest, 0 to 1.
+    contribution : float
+        How it argued for the verdict, as a share of the study's strongest argument; negative
+        against it, 0 when it was not classified.
+    """
+
+    y: float
+    height: float
+    frame: Frame
+    area: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything the figure draws; positions and sizes in its units, y down from the head.
+
+    Parameters
+    ----------
+    image : str
+        Data URI of the coronal image.
+    outline : str
+        SVG path of the lungs' shadow, in tenths of a mm.
+    heat : str
+        Data URI of the hottest heat front to back; empty without heat.
+    width, height : float
+        Of the coronal image.
+    scale : float
+        Units per mm.
+    rows : tuple of Row
+        Head to feet.
+    bands : tuple of Band
+        The groups.
+    lanes : int
+        Columns the bands need.
+    zones : tuple of Zone
+        What was left out.
+    ticks : tuple of (float, int)
+        y and z in mm, every 50 mm.
+    """
+
+    image: str
+    outline: str
+    heat: str
+    width: float
+    height: float
+    scale: float
+    rows: tuple[Row, ...]
+    bands: tuple[Band, ...]
+    lanes: int
+    zones: tuple[Zone, ...]
+    ticks: tuple[tuple[float, int], ...]
+
+    @property
+    def contribution_range(self) -> tuple[float, float]:
+        """The lowest and highest contribution and 0; (0, 0) when there is none to show."""
+        values = [row.contribution for row in self.rows]
+        return min(0.0, *values), max(0.0, *values)
+
+
+def overview(view: ViewModel) -> Overview:
+    """Lay the study out along the body axis.
+
+    Parameters
+    ----------
+    view : ViewModel
+        The study.
+    """
+    slice_mm, _, column_mm = view.geometry.spacing_mm
+    width_mm, height_mm = view.size_mm[0], slice_mm * len(view.frames)
+    scale = min(_MAX_WIDTH / width_mm, _MAX_HEIGHT / height_mm)
+    step = slice_mm * scale
+    top_mm = view.frames[0].position_mm + slice_mm / 2
+    rows = _rows(view, step)
+    bands = _bands(view, rows)
+    shadow = np.flip(np.any(view.crop.of(view.mask), axis=1), axis=0)
+    return Overview(
+        image=data_uri(encode_jpeg(coronal_grey(view), 85), "image/jpeg"),
+        outline=outline_path(shadow, (slice_mm, column_mm)),
+        heat=layer_uri(encode_heat(fitted(coronal_heat(view), _HEAT_EDGE))),
+        width=width_mm * scale,
+        height=height_mm * scale,
+        scale=scale,
+        rows=rows,
+        bands=bands,
+        lanes=1 + max((band.lane for band in bands), default=0),
+        zones=_zones(rows),
+        ticks=_ticks(top_mm, height_mm, scale),
+    )
+
+
+def coronal_grey(view: ViewModel) -> NDArray[np.uint8]:
+    """The body seen from the front, as in a radiograph: mean attenuation front to back.
+
+    Returns
+    -------
+    ndarray of uint8, shape (slices, columns)
+        Head on top, the patient's right on the left; a pixel is one slice high and one column wide.
+    """
+    hu = view.crop.of(view.hu)
+    step = max(1, hu.shape[1] // _ROWS)
+    # Bounds of the volume's own type: others would make each slice four times as large.
+    low, high = hu.dtype.type(_AIR_HU), hu.dtype.type(_DENSE_HU)
+    mean = np.stack([np.clip(s[::step], low, high).mean(axis=0, dtype=np.float32) for s in hu])
+    dark, bright = np.percentile(mean, (2.0, 99.8))
+    share = np.clip((mean - dark) / max(bright - dark, 1.0), 0.0, 1.0)
+    grey: NDArray[np.uint8] = np.rint(255 * share[::-1]).astype(np.uint8)
+    return grey
+
+
+def coronal_heat(view: ViewModel) -> NDArray[np.float32]:
+    """The hottest heat front to back, as `coronal_grey` lies, in no more columns than are drawn.
+
+    Returns
+    -------
+    ndarray of float32, shape (slices, columns)
+    """
+    crop = view.crop
+    _, columns = fitted_shape((crop.bottom - crop.top, crop.right - crop.left), _HEAT_EDGE)
+    heat = np.zeros((len(view.frames), columns), dtype=np.float32)
+    for row, frame in zip(heat, view.frames, strict=True):
+        found = view.frame_heat(frame, _HEAT_EDGE)
+        if found is not None:
+            np.max(found, axis=0, out=row)
+    return heat
+
+
+def _rows(view: ViewModel, step: float) -> tuple[Row, ...]:
+    areas = np.array([np.count_nonzero(view.mask[f.axial_index]) for f in view.frames], float)
+    said = np.array([(f.record.contribution if f.record else None) or 0.0 for f in view.frames])
+    areas /= max(areas.max(), 1.0)
+    strongest = np.abs(said).max()
+    said = said / strongest if strongest > 0 else said
+    return tuple(
+        Row(i * step, step, frame, area=float(areas[i]), contribution=float(said[i]))
+        for i, frame in enumerate(view.frames)
+    )
+
+
+def _bands(view: ViewModel, rows: Sequence[Row]) -> tuple[Band, ...]:
+    """Groups in lanes; none where slices of the volume as read do not lie along the body."""
+    if not view.sliced_along_body:
+        return ()
+    bands: list[Band] = []
+    free_below: list[float] = []  # per lane, the y down to which it is taken
+    last = len(rows) - 1
+    stretches = []
+    for prediction in view.result.groups:
+        seen = [last - view.axial_index(i) for i in prediction.group.slice_indices]
+        if seen:
+            stretches.append((rows[min(seen)], rows[max(seen)], prediction))
+    for first, final, prediction in sorted(stretches, key=lambda s: s[0].y):
+        bottom = final.y + final.height
+        lane = next((k for k, y in enumerate(free_below) if y <= first.y + 1e-6), len(free_below))
+        free_below[lane : lane + 1] = [bottom]
+        bands.append(Band(first.y, bottom - first.y, lane, prediction))
+    return tuple(bands)
+
+
+def _zones(rows: Sequence[Row]) -> tuple[Zone, ...]:
+    """Runs of slices with the same fate that were not used."""
+    zones = []
+    for fate, run in groupby(rows, key=lambda r: r.frame.record.fate if r.frame.record else None):
+        stretch = list(run)
+        if fate is not None and fate is not SliceStatus.KEPT:
+            end = stretch[-1].y + stretch[-1].height
+            zones.append(Zone(stretch[0].y, end - stretch[0].y, fate))
+    return tuple(zones)
+
+
+def _ticks(top_mm: float, height_mm: float, scale: float) -> tuple[tuple[float, int], ...]:
+    first = int(np.floor(top_mm / 50.0)) * 50
+    marks = range(first, int(np.ceil(top_mm - height_mm)) - 1, -50)
+    return tuple(((top_mm - z) * scale, z) for z in marks)
