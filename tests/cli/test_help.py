@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import typer
 from typer.testing import Result
 
 import groundglass
 from groundglass.cli import options
-from groundglass.cli.app import app
+from groundglass.cli.app import COMMANDS as LINES
 from groundglass.cli.failures import ExitCode
 from groundglass.cli.phantom import Label
 from groundglass.infer import Precision
 from groundglass.infer.bundle import DEFAULT
 from groundglass.phantom import LABELS
+from whole_program import whole_program
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"
 COMMANDS = (
@@ -68,11 +68,16 @@ def _names(found: Any) -> list[str]:
     return [name for name in long if name != "--help"]
 
 
-ALL = dict(_leaves(typer.main.get_command(app)))
+ALL = dict(_leaves(whole_program()))
 
 
 def test_the_commands_are_the_ones_promised() -> None:
     assert tuple(path[0] for path in ALL if len(path) == 1) == COMMANDS
+
+
+def test_the_list_says_of_each_command_what_its_help_begins_with() -> None:
+    for name, line in LINES.items():
+        assert ALL[name,].help.split("\n\n")[0] == line
 
 
 def test_help_names_every_command_the_exit_codes_and_the_limit(command: Command) -> None:
@@ -108,13 +113,13 @@ def test_the_reference_has_every_option(path: tuple[str, ...]) -> None:
 
 def test_the_reference_has_the_options_before_the_command() -> None:
     text = REFERENCE.read_text("utf-8")
-    for parameter in typer.main.get_command(app).params:
+    for parameter in whole_program().params:
         assert f"`{parameter.opts[0]}`" in text
 
 
 def test_the_reference_has_no_option_that_is_gone() -> None:
     known = {name for found in ALL.values() for p in found.params for name in p.opts}
-    known |= {name for p in typer.main.get_command(app).params for name in p.opts} | {"--help"}
+    known |= {name for p in whole_program().params for name in p.opts} | {"--help"}
     text = REFERENCE.read_text("utf-8")
     written = {word.split()[0] for word in text.split("`") if word.startswith("--")}
     assert written <= known

@@ -6,14 +6,11 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from docs.blocks import ROOT
-from groundglass.cli.app import app
+from whole_program import whole_program
 
 _PROMPT = "$ "
 #: A line's end that is none: quoted, or before a line that begins far to the right.
@@ -80,7 +77,7 @@ def fault_of_synopsis(line: str) -> str:
 
 def leaves() -> Iterator[Any]:
     """The program and every command of it."""
-    waiting = [_program()]
+    waiting = [whole_program()]
     while waiting:
         command = waiting.pop()
         yield command
@@ -93,13 +90,8 @@ def _typed(words: Sequence[str]) -> list[str]:
     return list(words[:end])
 
 
-@cache
-def _program() -> Any:
-    return typer.main.get_command(app)
-
-
 def _fault_of_ours(words: Sequence[str], *, whole: bool) -> str:
-    command, rest = _program(), list(words)
+    command, rest = whole_program(), list(words)
     while hasattr(command, "commands"):
         while rest and rest[0].startswith("-") and rest[0] in _options(command):
             rest.pop(0)

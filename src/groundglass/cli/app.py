@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 import groundglass
-from groundglass.cli import (
-    batch,
-    cohort,
-    deidentify,
-    demo,
-    environment,
-    evaluate,
-    jobs,
-    models,
-    phantom,
-    prepare,
-    run,
-    send,
-    serve,
-    train,
-)
-from groundglass.cli.failures import GuardedGroup, short_excepthook
+from groundglass.cli import environment
+from groundglass.cli.failures import ExitCode, in_words, short_excepthook
+from groundglass.errors import GroundglassError, SettingsError
 
 _HELP = """Chest CT triage on an ordinary CPU: a study in, a verdict with its evidence out.
 
@@ -46,9 +34,67 @@ _EPILOG = """[bold]Begin here[/bold]
 
 [bold]Streams[/bold]  answers go to standard output, progress and errors to standard error"""
 
+#: Each command has a module of its name here, which is imported when it is called, and the first
+#: paragraph of its help, which the list of all shows without importing it.
+COMMANDS = {
+    "run": "Analyse a study and write its report.",
+    "batch": "Analyse many studies and write the report of each.",
+    "demo": "Make a synthetic patient, analyse the study as you would yours, and write the report.",
+    "phantom": "Write a synthetic chest CT as a DICOM series.",
+    "prepare": "Write what the networks see of a study as PNG, with the lung masks beside it.",
+    "deidentify": "Write copies of DICOM studies without what tells who the patients are.",
+    "evaluate": "Judge every study of a cohort and measure how good the verdicts are.",
+    "serve": "Run a node beside a PACS: studies in by DICOM, results back into the study.",
+    "send": "Send DICOM files to another system (C-STORE).",
+    "models": "List, show, verify and add bundles: the networks' weights with the recipe they were "
+    "trained with, and what a reader must know of them. Alone it lists.",
+    "cohort": "Tables of patients for training and evaluating: check, split, import, join and make "
+    "them.",
+    "train": "Train the networks on a cohort: the lung segmenter, the slice encoder, the sequence "
+    "head, or all of them, which ends in a bundle.",
+    "jobs": "List, show, retry, bump, fetch and purge the jobs of a node; it may be running "
+    "meanwhile. A job is one revision of one study on its way: received, ready, analysing, "
+    "reported, delivering, then delivered, refused (no verdict, and why), superseded (more images "
+    "came before anything went out) or failed (a dead letter).",
+}
+
+
+class LazyGroup(TyperGroup):
+    """The commands, each loaded when it is called; an error raised on purpose is told, not traced.
+
+    Until then a stand-in with its name and one line of help takes its place.
+    """
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: TyperCommand(name, help=line) for name, line in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command itself in the place of its stand-in."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, name and load_command(name), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a `GroundglassError` becomes a message and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except GroundglassError as error:
+            typer.echo(in_words(error), err=True)
+            wrong = isinstance(error, SettingsError)
+            raise typer.Exit(ExitCode.WRONG_USE if wrong else ExitCode.CANNOT) from error
+
+
+def load_command(name: str) -> Any:
+    """A command with its options, or a group of them; its help's paragraphs fit any terminal."""
+    command = typer.main.get_command(import_module(f"groundglass.cli.{name}").app)
+    paragraphs = (command.help or "").split("\n\n")
+    command.help = "\n\n".join(text.replace("\n", " ") for text in paragraphs)
+    return command
+
+
 app = typer.Typer(
     name="groundglass",
-    cls=GuardedGroup,
+    cls=LazyGroup,
     help=_HELP,
     epilog=_EPILOG,
     no_args_is_help=True,
@@ -56,22 +102,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (
-    run,
-    batch,
-    demo,
-    phantom,
-    prepare,
-    deidentify,
-    models,
-    evaluate,
-    cohort,
-    train,
-    serve,
-    jobs,
-    send,
-):
-    _command.add_to(app)
 
 
 def _tell_version(wanted: bool) -> None:

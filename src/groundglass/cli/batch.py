@@ -9,14 +9,6 @@ import typer
 
 from groundglass.cli import options
 
-_HELP = (
-    "Analyse many studies and write the report of each.\n\n"
-    "Looks through all INPUTs, tells studies apart by their Study Instance UID wherever their "
-    "files lie (a NIfTI or MetaImage file is a study of its own), analyses several at once, and "
-    "writes DIR/study-…/ as `run` does and DIR/outcomes.csv, a line a study. A study that cannot "
-    "be analysed has its reason there; the others go on. Run again, it takes up where it stopped: "
-    "studies whose reports are there are left alone."
-)
 _EPILOG = """[bold]Examples[/bold]
 
   groundglass batch archive/ --out reports
@@ -31,12 +23,11 @@ nothing could be done, the reason is printed · 2 wrong use
 Research use only. Not a medical device; not for diagnosis."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the command known."""
-    app.command("batch", help=_HELP, epilog=_EPILOG)(_batch)
+app = typer.Typer(add_completion=False)
 
 
-def _batch(
+@app.command(epilog=_EPILOG)
+def batch(
     inputs: Annotated[
         list[Path],
         typer.Argument(
@@ -71,6 +62,14 @@ def _batch(
         ),
     ] = 0,
 ) -> None:
-    from groundglass.cli.batching import Request, analyse  # noqa: PLC0415  (slow: numpy, OpenVINO)
+    """Analyse many studies and write the report of each.
+
+    Looks through all INPUTs, tells studies apart by their Study Instance UID wherever their files
+    lie (a NIfTI or MetaImage file is a study of its own), analyses several at once, and writes
+    DIR/study-…/ as `run` does and DIR/outcomes.csv, a line a study. A study that cannot be analysed
+    has its reason there; the others go on. Run again, it takes up where it stopped: studies whose
+    reports are there are left alone.
+    """
+    from groundglass.cli.batching import Request, analyse
 
     raise typer.Exit(analyse(Request(tuple(inputs), out, bundle, precision, explain, workers)))

@@ -60,20 +60,11 @@ Out = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the commands known."""
-    group = typer.Typer(
-        name="cohort", help=_HELP, epilog=_EPILOG, rich_markup_mode="rich", no_args_is_help=True
-    )
-    group.command("check", help=_check.__doc__)(_check)
-    group.command("split", help=_split.__doc__)(_split)
-    group.command("import", help=_import.__doc__)(_import)
-    group.command("join", help=_join.__doc__)(_join)
-    group.command("phantom", help=_phantom.__doc__)(_phantom)
-    app.add_typer(group)
+app = typer.Typer(help=_HELP, epilog=_EPILOG, no_args_is_help=True, add_completion=False)
 
 
-def _check(
+@app.command()
+def check(
     table: Table,
     labels: Annotated[
         str,
@@ -109,14 +100,15 @@ def _check(
 
     Rows are named, patients never. A header is row 1, as in a spreadsheet.
     """
-    from groundglass.cli.cohort_checking import Check, check  # noqa: PLC0415  (slow: numpy)
+    from groundglass.cli.cohort_checking import Check, check
 
     wanted = tuple(label.strip() for label in labels.split(",") if label.strip())
     settings = Check(wanted, opened=not table_only, workers=workers, usable=usable, as_json=as_json)
     raise typer.Exit(check(table, settings))
 
 
-def _split(
+@app.command()
+def split(
     table: Table,
     out: Out,
     validation: Annotated[
@@ -136,13 +128,14 @@ def _split(
     ] = False,
 ) -> None:
     """Split by patient: stratified by class and source, the same for any order of rows."""
-    from groundglass.cli import cohort_making  # noqa: PLC0415  (slow: numpy)
-    from groundglass.cohort import SplitSettings  # noqa: PLC0415
+    from groundglass.cli import cohort_making
+    from groundglass.cohort import SplitSettings
 
     cohort_making.split(table, out, SplitSettings(validation, test, seed, folds, keep_test))
 
 
-def _import(
+@app.command("import")
+def import_dataset(
     name: Annotated[
         DatasetName,
         typer.Argument(
@@ -181,7 +174,7 @@ def _import(
     ] = False,
 ) -> None:
     """Make a cohort of a downloaded data set. Nothing is downloaded, no study is opened."""
-    from groundglass.cli import cohort_making  # noqa: PLC0415  (slow: numpy)
+    from groundglass.cli import cohort_making
 
     stated: dict[str, str] = {}
     for words in state or []:
@@ -192,7 +185,8 @@ def _import(
     cohort_making.import_folder(name, folder, out, cohort_making.Wish(source, stated, slices))
 
 
-def _join(
+@app.command()
+def join(
     tables: Annotated[
         list[Path],
         typer.Argument(
@@ -206,12 +200,13 @@ def _join(
     out: Out,
 ) -> None:
     """Put several tables into one; paths stay right."""
-    from groundglass.cli import cohort_making  # noqa: PLC0415  (slow: numpy)
+    from groundglass.cli import cohort_making
 
     cohort_making.join(tables, out)
 
 
-def _phantom(
+@app.command()
+def phantom(
     out: Annotated[
         Path,
         typer.Option(
@@ -246,9 +241,9 @@ def _phantom(
     Each is a small file that is rendered when it is read. Severity, slice spacing, body and scanner
     come from the seed alone, so nothing but the disease tells the class.
     """
-    from groundglass.cli import cohort_making  # noqa: PLC0415  (slow: numpy)
-    from groundglass.cohort import PhantomCohortSettings  # noqa: PLC0415
-    from groundglass.phantom import LABELS  # noqa: PLC0415
+    from groundglass.cli import cohort_making
+    from groundglass.cohort import PhantomCohortSettings
+    from groundglass.phantom import LABELS
 
     counts = {
         split: dict(zip(LABELS, numbers, strict=True))

@@ -14,13 +14,6 @@ if TYPE_CHECKING:
     from groundglass.cli.console import Terminal
     from groundglass.deidentify.export import Export
 
-_HELP = (
-    "Write copies of DICOM studies without what tells who the patients are.\n\n"
-    "PS3.15 basic profile: names, numbers, places and free text go, private attributes too; UIDs "
-    "and dates are replaced by others that the key decides, so that a study stays one study and a "
-    "patient one patient, in every export with the same key. Objects whose pixels may show a name "
-    "(captures, ultrasound, radiographs, documents, pictures of screens) are left out."
-)
 _EPILOG = """[bold]Examples[/bold]
 
   head -c 32 /dev/urandom > site.key [dim]· once; keep it secret and safe[/dim]
@@ -32,12 +25,11 @@ _EPILOG = """[bold]Examples[/bold]
 Nothing looks at the pixels: look through the images before they leave the house."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the command known."""
-    app.command("deidentify", help=_HELP, epilog=_EPILOG)(_deidentify)
+app = typer.Typer(add_completion=False)
 
 
-def _deidentify(
+@app.command(epilog=_EPILOG)
+def deidentify(
     source: Annotated[
         Path,
         typer.Argument(
@@ -71,12 +63,18 @@ def _deidentify(
         ),
     ],
 ) -> None:
+    """Write copies of DICOM studies without what tells who the patients are.
+
+    PS3.15 basic profile: names, numbers, places and free text go, private attributes too; UIDs and
+    dates are replaced by others that the key decides, so that a study stays one study and a patient
+    one patient, in every export with the same key. Objects whose pixels may show a name (captures,
+    ultrasound, radiographs, documents, pictures of screens) are left out.
+    """
     need("dicomanonymizer", "deidentify")
-    # Slow: pydicom, rich.
-    from groundglass.cli.console import Terminal, progress_bar  # noqa: PLC0415
-    from groundglass.cli.writing import filling  # noqa: PLC0415
-    from groundglass.deidentify.export import export_deidentified  # noqa: PLC0415
-    from groundglass.deidentify.pseudonyms import SiteKey  # noqa: PLC0415
+    from groundglass.cli.console import Terminal, progress_bar
+    from groundglass.cli.writing import filling
+    from groundglass.deidentify.export import export_deidentified
+    from groundglass.deidentify.pseudonyms import SiteKey
 
     key = SiteKey.read(key_file)
     with filling(out), progress_bar("Writing copies") as progress:

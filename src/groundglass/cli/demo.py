@@ -9,11 +9,6 @@ import typer
 
 from groundglass.cli import options
 
-_HELP = (
-    "Make a synthetic patient, analyse the study as you would yours, and write the report.\n\n"
-    "Needs no data and no network. The patient has COVID-19 pneumonia because the program made "
-    "it so; whether the verdict says so is for you to see."
-)
 _EPILOG = """[bold]Examples[/bold]
 
   groundglass demo [dim]· then open demo/report/report.html[/dim]
@@ -25,12 +20,11 @@ _EPILOG = """[bold]Examples[/bold]
 Research use only. Not a medical device; not for diagnosis."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the command known."""
-    app.command("demo", help=_HELP, epilog=_EPILOG)(_demo)
+app = typer.Typer(add_completion=False)
 
 
-def _demo(
+@app.command(epilog=_EPILOG)
+def demo(
     out: Annotated[
         Path,
         typer.Option(
@@ -43,6 +37,11 @@ def _demo(
     seed: Annotated[int, typer.Option(min=0, help="Another seed makes another patient.")] = 1,
     bundle: options.BundleName = options.SHIPPED,
 ) -> None:
-    from groundglass.cli.demonstrating import demonstrate  # noqa: PLC0415  (slow: numpy, OpenVINO)
+    """Make a synthetic patient, analyse the study as you would yours, and write the report.
+
+    Needs no data and no network. The patient has COVID-19 pneumonia because the program made it so;
+    whether the verdict says so is for you to see.
+    """
+    from groundglass.cli.demonstrating import demonstrate
 
     raise typer.Exit(demonstrate(out, seed, bundle))

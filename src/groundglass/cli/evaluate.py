@@ -9,13 +9,6 @@ import typer
 
 from groundglass.cli import options
 
-_HELP = (
-    "Judge every study of a cohort and measure how good the verdicts are.\n\n"
-    "COHORT is a table of patients (CSV or Parquet: patient, study, label, split, source). Writes "
-    "DIR/report.html for people, DIR/evaluation.json for machines, the figures as PNG and "
-    "DIR/predictions.csv, which names rows and no patients. Refuses a cohort that shares a patient "
-    "or a study with the bundle's training data."
-)
 _EPILOG = """[bold]Examples[/bold]
 
   groundglass evaluate cohort.csv --out evaluation
@@ -32,12 +25,11 @@ _EPILOG = """[bold]Examples[/bold]
 Research use only. Not a medical device; not for diagnosis."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the command known."""
-    app.command("evaluate", help=_HELP, epilog=_EPILOG)(_evaluate)
+app = typer.Typer(add_completion=False)
 
 
-def _evaluate(
+@app.command(epilog=_EPILOG)
+def evaluate(
     cohort: Annotated[
         Path,
         typer.Argument(
@@ -89,7 +81,14 @@ def _evaluate(
     ] = False,
     precision: options.PrecisionOption = "auto",
 ) -> None:
-    from groundglass.cli.evaluating import Request, run  # noqa: PLC0415  (slow: numpy, OpenVINO)
+    """Judge every study of a cohort and measure how good the verdicts are.
+
+    COHORT is a table of patients (CSV or Parquet: patient, study, label, split, source). Writes
+    DIR/report.html for people, DIR/evaluation.json for machines, the figures as PNG and
+    DIR/predictions.csv, which names rows and no patients. Refuses a cohort that shares a patient or
+    a study with the bundle's training data.
+    """
+    from groundglass.cli.evaluating import Request, run
 
     request = Request(cohort, out, bundle, compare, split, probe, workers, resume, precision)
     raise typer.Exit(run(request))

@@ -5,12 +5,8 @@ from __future__ import annotations
 import sys
 from enum import IntEnum
 from types import TracebackType
-from typing import Any
 
-import typer
-from typer.core import TyperGroup
-
-from groundglass.errors import GroundglassError, NoChestCT, SettingsError
+from groundglass.errors import GroundglassError, NoChestCT
 
 #: Where a defect is reported, and what is needed to find it.
 _DEFECT = (
@@ -26,19 +22,6 @@ class ExitCode(IntEnum):
     DONE = 0
     CANNOT = 1
     WRONG_USE = 2
-
-
-class GuardedGroup(TyperGroup):
-    """A group of commands in which an error raised on purpose is told, not traced."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; a `GroundglassError` becomes a message and an exit code."""
-        try:
-            return super().invoke(ctx)
-        except GroundglassError as error:
-            typer.echo(in_words(error), err=True)
-            wrong = isinstance(error, SettingsError)
-            raise typer.Exit(ExitCode.WRONG_USE if wrong else ExitCode.CANNOT) from error
 
 
 def in_words(error: GroundglassError) -> str:

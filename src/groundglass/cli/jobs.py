@@ -39,26 +39,17 @@ JobNumbers = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the commands known."""
-    group = typer.Typer(
-        name="jobs",
-        help=_HELP,
-        epilog=_EPILOG,
-        rich_markup_mode="rich",
-        no_args_is_help=True,
-        callback=lambda: need("sqlalchemy", "serve"),
-    )
-    group.command("list", help="List jobs: the most urgent first, then what ended.")(_list)
-    group.command("show", help="Show a job, its way so far and how far each file got.")(_show)
-    group.command("retry", help="Let jobs that failed, or ended otherwise, begin again.")(_retry)
-    group.command("bump", help="Give jobs another priority; a waiting retry begins at once.")(_bump)
-    group.command("fetch", help="Fetch a study from an archive; it becomes a job.")(_fetch)
-    group.command("purge", help="Delete the files of jobs' studies; the record stays.")(_purge)
-    app.add_typer(group)
+app = typer.Typer(
+    help=_HELP,
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    callback=lambda: need("sqlalchemy", "serve"),
+)
 
 
-def _list(
+@app.command("list")
+def list_jobs(
     config: ConfigFile,
     state: Annotated[
         StateName | None,
@@ -66,36 +57,44 @@ def _list(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
 ) -> None:
-    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+    """List jobs: the most urgent first, then what ended."""
+    from groundglass.cli import jobbing
 
     jobbing.list_jobs(config, state, limit)
 
 
-def _show(job: JobNumber, config: ConfigFile) -> None:
-    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+@app.command()
+def show(job: JobNumber, config: ConfigFile) -> None:
+    """Show a job, its way so far and how far each file got."""
+    from groundglass.cli import jobbing
 
     jobbing.show_job(config, job)
 
 
-def _retry(jobs: JobNumbers, config: ConfigFile) -> None:
-    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+@app.command()
+def retry(jobs: JobNumbers, config: ConfigFile) -> None:
+    """Let jobs that failed, or ended otherwise, begin again."""
+    from groundglass.cli import jobbing
 
     jobbing.retry_jobs(config, jobs)
 
 
-def _bump(
+@app.command()
+def bump(
     jobs: JobNumbers,
     config: ConfigFile,
     priority: Annotated[
         PriorityName, typer.Option("--priority", help="Their priority from now on.")
     ] = "emergency",
 ) -> None:
-    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+    """Give jobs another priority; a waiting retry begins at once."""
+    from groundglass.cli import jobbing
 
     jobbing.bump_jobs(config, jobs, priority)
 
 
-def _fetch(
+@app.command()
+def fetch(
     study: Annotated[
         str,
         typer.Argument(metavar="STUDY", show_default=False, help="Its Study Instance UID."),
@@ -111,12 +110,15 @@ def _fetch(
         ),
     ] = None,
 ) -> None:
-    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+    """Fetch a study from an archive; it becomes a job."""
+    from groundglass.cli import jobbing
 
     jobbing.fetch_study(config, study, source)
 
 
-def _purge(jobs: JobNumbers, config: ConfigFile) -> None:
-    from groundglass.cli import jobbing  # noqa: PLC0415  (slow: DICOM, database)
+@app.command()
+def purge(jobs: JobNumbers, config: ConfigFile) -> None:
+    """Delete the files of jobs' studies; the record stays."""
+    from groundglass.cli import jobbing
 
     raise typer.Exit(jobbing.purge_jobs(config, jobs))

@@ -37,49 +37,39 @@ BundleArgument = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the commands known."""
-    group = typer.Typer(
-        name="models", help=_HELP, epilog=_EPILOG, rich_markup_mode="rich", no_args_is_help=False
-    )
-    group.callback(invoke_without_command=True)(_models)
-    group.command("list", help="List the bundles that ship or were added.")(_list)
-    group.command("show", help="Show all that a bundle says about itself.")(_show)
-    group.command(
-        "verify", help="Check every file against its SHA-256, run the networks, compare answers."
-    )(_verify)
-    group.command(
-        "add",
-        help="Copy a bundle into your store, verified, so that its name finds it everywhere.\n\n"
-        "The store is $XDG_DATA_HOME/groundglass/models, by default under ~/.local/share.",
-    )(_add)
-    group.command("card", help="Print a bundle's model card as Markdown.")(_card)
-    app.add_typer(group)
+app = typer.Typer(help=_HELP, epilog=_EPILOG, add_completion=False)
 
 
-def _models(context: typer.Context) -> None:
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
+    """Without a sub-command, list."""
     if context.invoked_subcommand is None:
-        _list()
+        list_known()
 
 
-def _list() -> None:
-    from groundglass.cli import bundles  # noqa: PLC0415  (slow: numpy, tables)
+@app.command("list")
+def list_known() -> None:
+    """List the bundles that ship or were added."""
+    from groundglass.cli import bundles
 
     bundles.list_known()
 
 
-def _show(
+@app.command()
+def show(
     bundle: BundleArgument = options.SHIPPED,
     machine: Annotated[
         bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")
     ] = False,
 ) -> None:
-    from groundglass.cli import bundles  # noqa: PLC0415  (slow: numpy, tables)
+    """Show all that a bundle says about itself."""
+    from groundglass.cli import bundles
 
     bundles.show(bundle, machine=machine)
 
 
-def _verify(
+@app.command()
+def verify(
     bundle: Annotated[
         str | None,
         typer.Argument(
@@ -89,12 +79,14 @@ def _verify(
         ),
     ] = None,
 ) -> None:
-    from groundglass.cli import bundles  # noqa: PLC0415  (slow: numpy, OpenVINO)
+    """Check every file against its SHA-256, run the networks, compare answers."""
+    from groundglass.cli import bundles
 
     raise typer.Exit(bundles.verify(bundle))
 
 
-def _add(
+@app.command()
+def add(
     folder: Annotated[
         Path,
         typer.Argument(
@@ -110,12 +102,18 @@ def _add(
         typer.Option("--replace", help="Let it take the place of another of its name."),
     ] = False,
 ) -> None:
-    from groundglass.cli import bundles  # noqa: PLC0415  (slow: numpy, OpenVINO)
+    """Copy a bundle into your store, verified, so that its name finds it everywhere.
+
+    The store is $XDG_DATA_HOME/groundglass/models, by default under ~/.local/share.
+    """
+    from groundglass.cli import bundles
 
     bundles.add(folder, replace=replace)
 
 
-def _card(bundle: BundleArgument = options.SHIPPED) -> None:
-    from groundglass.cli import bundles  # noqa: PLC0415  (slow: numpy, tables)
+@app.command()
+def card(bundle: BundleArgument = options.SHIPPED) -> None:
+    """Print a bundle's model card as Markdown."""
+    from groundglass.cli import bundles
 
     bundles.card(bundle)

@@ -154,7 +154,7 @@ def stack_settings(
         return None
     if spacing is None or first_slice is None or first_row is None or first_column is None:
         raise _incomplete(missing)
-    from groundglass.read.image_stack.stack import (  # noqa: PLC0415  (slow; only images need it)
+    from groundglass.read.image_stack.stack import (
         DisplayWindow,
         HounsfieldScale,
         ImageStackSettings,

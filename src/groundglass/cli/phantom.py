@@ -10,12 +10,6 @@ import typer
 #: The labels of `groundglass.phantom.LABELS`, whose import would slow `--help`.
 Label = Literal["CP", "NCP", "healthy"]
 
-_HELP = (
-    "Write a synthetic chest CT as a DICOM series.\n\n"
-    "Nobody's data: free to share, to send to a test PACS, to try the program on. The same "
-    "options always give the same files. Person, scanner and disease come from the seed: two "
-    "phantoms of one seed and different labels are the same person on the same scanner."
-)
 _EPILOG = """[bold]Examples[/bold]
 
   groundglass phantom study --label CP --severity 0.8 --seed 7
@@ -27,12 +21,11 @@ _EPILOG = """[bold]Examples[/bold]
 [bold]Exit codes[/bold]  0 written · 1 could not be written · 2 wrong use"""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the command known."""
-    app.command("phantom", help=_HELP, epilog=_EPILOG)(_phantom)
+app = typer.Typer(add_completion=False)
 
 
-def _phantom(
+@app.command(epilog=_EPILOG)
+def phantom(
     out: Annotated[
         Path,
         typer.Argument(
@@ -77,8 +70,14 @@ def _phantom(
         ),
     ] = None,
 ) -> None:
-    from groundglass.cli.making import make  # noqa: PLC0415  (slow: numpy, pydicom)
-    from groundglass.phantom import PhantomSettings  # noqa: PLC0415
+    """Write a synthetic chest CT as a DICOM series.
+
+    Nobody's data: free to share, to send to a test PACS, to try the program on. The same options
+    always give the same files. Person, scanner and disease come from the seed: two phantoms of one
+    seed and different labels are the same person on the same scanner.
+    """
+    from groundglass.cli.making import make
+    from groundglass.phantom import PhantomSettings
 
     settings = PhantomSettings(
         label=label,

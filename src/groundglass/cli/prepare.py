@@ -9,12 +9,6 @@ import typer
 
 from groundglass.cli import options
 
-_HELP = (
-    "Write what the networks see of a study as PNG, with the lung masks beside it.\n\n"
-    "DIR/segmenter has every slice as the lung segmenter sees it, DIR/lungs the mask of every "
-    "slice, DIR/classifier the slices that stayed, and DIR/slices.csv says what became of each "
-    "slice and why. Files are named by the slice's index in the volume, as in result.json."
-)
 _EPILOG = """[bold]Example[/bold]
 
   groundglass prepare incoming/ --out seen
@@ -24,12 +18,11 @@ _EPILOG = """[bold]Example[/bold]
 The PNGs show the patient's images: treat them as patient data."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the command known."""
-    app.command("prepare", help=_HELP, epilog=_EPILOG)(_prepare)
+app = typer.Typer(add_completion=False)
 
 
-def _prepare(
+@app.command(epilog=_EPILOG)
+def prepare(
     source: options.Input,
     out: Annotated[
         Path,
@@ -50,10 +43,16 @@ def _prepare(
     first_row: options.FirstRow = None,
     first_column: options.FirstColumn = None,
 ) -> None:
+    """Write what the networks see of a study as PNG, with the lung masks beside it.
+
+    DIR/segmenter has every slice as the lung segmenter sees it, DIR/lungs the mask of every slice,
+    DIR/classifier the slices that stayed, and DIR/slices.csv says what became of each slice and
+    why. Files are named by the slice's index in the volume, as in result.json.
+    """
     stack = options.stack_settings(
         (hu_scale, window), spacing, (first_slice, first_row, first_column)
     )
-    from groundglass.cli.analysing import Request  # noqa: PLC0415  (slow: numpy, OpenVINO)
-    from groundglass.cli.preparing import write_prepared  # noqa: PLC0415
+    from groundglass.cli.analysing import Request
+    from groundglass.cli.preparing import write_prepared
 
     write_prepared(Request(source, out, bundle, precision, stack=stack))

@@ -9,14 +9,6 @@ import typer
 
 from groundglass.cli import options
 
-_HELP = (
-    "Analyse a study and write its report.\n\n"
-    "Reads whatever INPUT holds, chooses the axial chest CT series best fit for the lungs (and "
-    "says why, and why not the others), and writes DIR/report.html for people, DIR/result.json "
-    "for machines and, where INPUT is DICOM, DIR/dicom for the PACS: captures, structured report, "
-    "lung segmentation and heat maps in the same study. All or nothing: a run that fails leaves no "
-    "half report."
-)
 _EPILOG = """[bold]Examples[/bold]
 
   groundglass run incoming/ --out report
@@ -32,12 +24,11 @@ study could be read the report says it too · 2 wrong use
 Research use only. Not a medical device; not for diagnosis."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the command known."""
-    app.command("run", help=_HELP, epilog=_EPILOG)(_run)
+app = typer.Typer(add_completion=False)
 
 
-def _run(
+@app.command(epilog=_EPILOG)
+def run(
     source: options.Input,
     out: Annotated[
         Path,
@@ -64,9 +55,17 @@ def _run(
     first_row: options.FirstRow = None,
     first_column: options.FirstColumn = None,
 ) -> None:
+    """Analyse a study and write its report.
+
+    Reads whatever INPUT holds, chooses the axial chest CT series best fit for the lungs (and says
+    why, and why not the others), and writes DIR/report.html for people, DIR/result.json for
+    machines and, where INPUT is DICOM, DIR/dicom for the PACS: captures, structured report, lung
+    segmentation and heat maps in the same study. All or nothing: a run that fails leaves no half
+    report.
+    """
     stack = options.stack_settings(
         (hu_scale, window), spacing, (first_slice, first_row, first_column)
     )
-    from groundglass.cli.analysing import Request, analyse  # noqa: PLC0415  (slow: numpy, OpenVINO)
+    from groundglass.cli.analysing import Request, analyse
 
     raise typer.Exit(analyse(Request(source, out, bundle, precision, machine, stack, explain)))

@@ -9,12 +9,6 @@ import typer
 
 from groundglass.cli.extras import need
 
-_HELP = (
-    "Send DICOM files to another system (C-STORE).\n\n"
-    "Sends every DICOM file below DIR as it is: compressed files are not decoded, nothing is "
-    "changed, nothing is deleted anywhere. Says of each file that was not taken why, and counts "
-    "those taken with a warning. Sending twice is harmless."
-)
 _EPILOG = """[bold]Examples[/bold]
 
   groundglass send report --to PACS@10.1.2.3:104
@@ -24,12 +18,11 @@ _EPILOG = """[bold]Examples[/bold]
 [bold]Exit codes[/bold]  0 every file taken · 1 some not taken, or nobody there · 2 wrong use"""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the command known."""
-    app.command("send", help=_HELP, epilog=_EPILOG)(_send)
+app = typer.Typer(add_completion=False)
 
 
-def _send(
+@app.command(epilog=_EPILOG)
+def send(
     source: Annotated[
         Path,
         typer.Argument(
@@ -77,13 +70,19 @@ def _send(
         ),
     ] = None,
 ) -> None:
+    """Send DICOM files to another system (C-STORE).
+
+    Sends every DICOM file below DIR as it is: compressed files are not decoded, nothing is changed,
+    nothing is deleted anywhere. Says of each file that was not taken why, and counts those taken
+    with a warning. Sending twice is harmless.
+    """
     if (ca or cert) and not tls:
         raise typer.BadParameter("--ca and --cert go with --tls.")
     need("pynetdicom", "serve")
-    from groundglass.cli.sending import send_all  # noqa: PLC0415  (slow: pydicom, pynetdicom)
-    from groundglass.node.dimse.clients import ClientSettings  # noqa: PLC0415
-    from groundglass.node.dimse.peers import Peer  # noqa: PLC0415
-    from groundglass.node.dimse.tls import TlsSettings  # noqa: PLC0415
+    from groundglass.cli.sending import send_all
+    from groundglass.node.dimse.clients import ClientSettings
+    from groundglass.node.dimse.peers import Peer
+    from groundglass.node.dimse.tls import TlsSettings
 
     peer = Peer.parse(to, TlsSettings(certificate=cert, authorities=ca) if tls else None)
     raise typer.Exit(send_all(source, peer, ClientSettings(own)))

@@ -9,12 +9,6 @@ import typer
 
 from groundglass.cli.extras import need
 
-_HELP = (
-    "Run a node beside a PACS: studies in by DICOM, results back into the study.\n\n"
-    "Everything received is on disk before it is acknowledged, every study has a row in the job "
-    "table, and what is interrupted goes on after the next start. The log goes to standard error "
-    "as JSON lines without patient identifiers. SIGTERM or Ctrl-C lets running work end."
-)
 _EPILOG = """[bold]Examples[/bold]
 
   groundglass serve --example > groundglass.toml
@@ -47,18 +41,17 @@ ConfigFile = Annotated[
 def _print_example(wanted: bool) -> None:
     if wanted:
         need("pynetdicom", "serve")
-        from groundglass.cli.serving import example  # noqa: PLC0415  (slow: DICOM)
+        from groundglass.cli.serving import example
 
         typer.echo(example(), nl=False)
         raise typer.Exit
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the command known."""
-    app.command("serve", help=_HELP, epilog=_EPILOG)(_serve)
+app = typer.Typer(add_completion=False)
 
 
-def _serve(
+@app.command(epilog=_EPILOG)
+def serve(
     config: ConfigFile,
     check: Annotated[
         bool,
@@ -78,7 +71,13 @@ def _serve(
         ),
     ] = False,
 ) -> None:
+    """Run a node beside a PACS: studies in by DICOM, results back into the study.
+
+    Everything received is on disk before it is acknowledged, every study has a row in the job
+    table, and what is interrupted goes on after the next start. The log goes to standard error as
+    JSON lines without patient identifiers. SIGTERM or Ctrl-C lets running work end.
+    """
     need("pynetdicom", "serve")
-    from groundglass.cli.serving import check_settings, serve  # noqa: PLC0415  (slow: DICOM)
+    from groundglass.cli.serving import check_settings, serve
 
     raise typer.Exit(check_settings(config) if check else serve(config))

@@ -34,14 +34,7 @@ _STAGES = {
 }
 
 
-def add_to(app: typer.Typer) -> None:
-    """Make the commands known."""
-    group = typer.Typer(
-        name="train", help=_HELP, epilog=_EPILOG, rich_markup_mode="rich", no_args_is_help=True
-    )
-    for stage, words in _STAGES.items():
-        group.command(stage, help=words)(_command(stage))
-    app.add_typer(group)
+app = typer.Typer(help=_HELP, epilog=_EPILOG, no_args_is_help=True, add_completion=False)
 
 
 def _command(stage: str) -> Callable[..., None]:
@@ -100,8 +93,12 @@ def _command(stage: str) -> Callable[..., None]:
             bool, typer.Option("--resume", help="Go on with what an earlier run left in OUT.")
         ] = False,
     ) -> None:
-        from groundglass.cli.training import Request, train  # noqa: PLC0415  (slow: numpy)
+        from groundglass.cli.training import Request, train
 
         train(stage, Request(experiment, cohort, out, lungs, cache, processes, resume))
 
     return command
+
+
+for _stage, _words in _STAGES.items():
+    app.command(_stage, help=_words)(_command(_stage))

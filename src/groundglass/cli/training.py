@@ -64,7 +64,7 @@ def train(stage: str, request: Request) -> None:
         Something asked for is not there or makes no sense.
     """
     _refuse_without_extra()
-    from groundglass.train import stages  # noqa: PLC0415  (slow: PyTorch)
+    from groundglass.train import stages
 
     run = _run_of(request)
     told = stages.STAGES[stage](run)
@@ -85,9 +85,9 @@ def say(line: str) -> None:
 
 
 def _run_of(request: Request) -> TrainingRun:
-    from groundglass.train.data.cache import CacheSettings  # noqa: PLC0415  (slow)
-    from groundglass.train.experiment import read_experiment  # noqa: PLC0415
-    from groundglass.train.run import PREPARED_FOLDER, TrainingRun  # noqa: PLC0415
+    from groundglass.train.data.cache import CacheSettings
+    from groundglass.train.experiment import read_experiment
+    from groundglass.train.run import PREPARED_FOLDER, TrainingRun
 
     out = request.out.resolve()
     return TrainingRun(
@@ -109,7 +109,7 @@ def _next(stage: str, request: Request, *, tested: bool) -> list[str]:
         after = _AFTER[stage]
         resumed = ["--resume"] if after == "all" else []
         return ["groundglass", "train", after, *_options(request), *resumed]
-    from groundglass.train.run import BUNDLE_FOLDER  # noqa: PLC0415  (slow)
+    from groundglass.train.run import BUNDLE_FOLDER
 
     bundle = f"{request.out / BUNDLE_FOLDER}/"
     if not tested:
