@@ -34,7 +34,7 @@ from groundglass.node.inbound.spool import Spool, SpoolSettings
 from groundglass.node.metrics import Metrics
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import JobSettings
-from groundglass.node.settings.rules import Rules
+from groundglass.node.rules import Rules
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
 
 _STORESCU, _STORESCP = "/usr/bin/storescu", "/usr/bin/storescp"

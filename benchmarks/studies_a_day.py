@@ -35,7 +35,7 @@ from groundglass.node.outbound.destinations import open_destinations
 from groundglass.node.outbound.folder import FolderSettings
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import ENDED, Job, JobSettings, State
-from groundglass.node.settings.node import NodeSettings
+from groundglass.node.settings import NodeSettings
 from groundglass.node.worker.analyser import AnalysisSettings
 from groundglass.node.worker.loop import WorkerSettings
 

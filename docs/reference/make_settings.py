@@ -1,6 +1,7 @@
-"""Write settings.md from the settings' own docstrings: `python docs/reference/make_settings.py`.
+"""Write the pages of settings from the code: `python docs/reference/make_settings.py`.
 
-A test compares the page with what this would write.
+settings.md has those of a call; node-settings.md and deploy/groundglass.toml those of a node. Tests
+compare them with what this would write.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from groundglass.analyse.batch.analysing import BatchSettings
 from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
+from groundglass.node.settings import example_settings
 from groundglass.phantom import PhantomSettings
 from groundglass.prepare import CoverageSettings, MaskCleanupSettings, Recipe
 from groundglass.prepare.mask_interpolation import MaskInterpolationSettings
@@ -23,6 +25,8 @@ from groundglass.report.html.slice_images import FigureSettings
 from groundglass.report.overlay import OverlaySettings
 
 PAGE = Path(__file__).with_name("settings.md")
+NODE_PAGE = Path(__file__).with_name("node-settings.md")
+NODE_FILE = Path(__file__).parents[2] / "deploy" / "groundglass.toml"
 
 _HEAD = """# Settings
 
@@ -87,3 +91,6 @@ def _one_line(words: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(settings_page(), encoding="utf-8")
+    NODE_FILE.write_text(example_settings(), encoding="utf-8")
+    above = NODE_PAGE.read_text("utf-8").partition("```toml\n")[0]
+    NODE_PAGE.write_text(f"{above}```toml\n{example_settings()}```\n", encoding="utf-8")

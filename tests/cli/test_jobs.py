@@ -11,7 +11,7 @@ from typer.testing import Result
 from groundglass.cli.jobs import PriorityName, StateName
 from groundglass.node.assembled import Stores
 from groundglass.node.queue.states import Facts, FileRecord, Priority, State
-from groundglass.node.settings.node import NodeSettings, load_settings
+from groundglass.node.settings import NodeSettings, load_settings
 
 Invoke = Callable[..., Result]
 

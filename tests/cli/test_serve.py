@@ -16,7 +16,7 @@ import pytest
 from typer.testing import Result
 
 from child_environment import child_environment
-from groundglass.node.settings.node import example_settings, load_settings
+from groundglass.node.settings import example_settings, load_settings
 
 Invoke = Callable[..., Result]
 

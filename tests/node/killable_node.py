@@ -17,7 +17,7 @@ from groundglass.node.inbound.spool import SpoolSettings
 from groundglass.node.outbound.destinations import make_destination
 from groundglass.node.outbound.pacs import PacsSettings
 from groundglass.node.queue.states import JobSettings
-from groundglass.node.settings.node import NodeSettings
+from groundglass.node.settings import NodeSettings
 from groundglass.node.worker.analyser import Analysis, Work
 from groundglass.node.worker.loop import WorkerSettings
 

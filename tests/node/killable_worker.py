@@ -10,7 +10,7 @@ from groundglass.node.metrics import Metrics
 from groundglass.node.outbound.delivery import Courier
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import JobSettings
-from groundglass.node.settings.rules import Rules
+from groundglass.node.rules import Rules
 from groundglass.node.worker.analyser import Analysis, Work
 from groundglass.node.worker.loop import Worker, WorkerContext, WorkerSettings
 from node.job_twins import FolderPacs, SlowAnalyser

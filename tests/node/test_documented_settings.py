@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from groundglass.node.settings.node import NodeSettings
-from groundglass.node.settings.toml import read_settings
+from groundglass.node.settings import EXPLAINED, NodeSettings
+from groundglass.settings.toml import read_settings
 
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to"
 BLOCKS = [
@@ -24,5 +24,5 @@ BLOCKS = [
 @pytest.mark.parametrize("text", BLOCKS)
 def test_every_example_is_read(text: str, tmp_path: Path) -> None:
     table = tomllib.loads(text.replace("\n   ", "\n"))
-    settings = read_settings(NodeSettings, table, tmp_path)
+    settings = read_settings(NodeSettings, table, tmp_path, EXPLAINED)
     assert settings != NodeSettings(), "it says something"

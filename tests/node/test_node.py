@@ -26,8 +26,8 @@ from groundglass.node.health import HttpSettings
 from groundglass.node.inbound.spool import SpoolSettings
 from groundglass.node.inbound.watch import WatchSettings
 from groundglass.node.queue.states import JobSettings, Priority, State
-from groundglass.node.settings.node import NodeSettings
-from groundglass.node.settings.rules import Rule
+from groundglass.node.rules import Rule
+from groundglass.node.settings import NodeSettings
 from groundglass.node.worker.analyser import AnalysisFailed
 from groundglass.node.worker.loop import WorkerSettings
 from made_ct import as_bytes, ct_series, thorax

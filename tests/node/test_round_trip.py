@@ -27,7 +27,7 @@ from groundglass.node.outbound.delivery import FileStatus
 from groundglass.node.outbound.destinations import open_destinations
 from groundglass.node.outbound.pacs import PacsSettings
 from groundglass.node.queue.states import JobSettings, State
-from groundglass.node.settings.node import NodeSettings
+from groundglass.node.settings import NodeSettings
 from groundglass.node.worker.analyser import AnalysisSettings
 from groundglass.node.worker.loop import WorkerSettings
 from made_work import eventually

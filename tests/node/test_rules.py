@@ -6,7 +6,7 @@ import pytest
 
 from groundglass.errors import SettingsError
 from groundglass.node.queue.states import Priority
-from groundglass.node.settings.rules import Rule, Rules
+from groundglass.node.rules import Rule, Rules
 
 ALL = ("pacs", "research")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from groundglass.errors import SettingsError
-from groundglass.node.settings.node import NodeSettings, example_settings, load_settings
-from groundglass.node.settings.toml import read_settings
+from groundglass.node.settings import EXPLAINED, NodeSettings, example_settings, load_settings
+from groundglass.settings.toml import read_settings
 
 Load = Callable[[str], NodeSettings]
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ def test_values_of_every_kind(load: Load, tmp_path: Path) -> None:
         ("jobs = 3", "jobs = 3; expected a table"),
         ("[[rules]]\npriority = 'urgent'", "no rules.1.name in the settings"),
         ("[rules]\nname = 'a'", "expected a list"),
-        ("[worker]\nlease_s = 0.0", "times above 0"),
+        ("[worker]\nlease_s = 0.0", "worker.lease_s = 0.0; expected above 0"),
         ("[listener]\nae_title = 'much too long an AE title'", "1 to 16"),
         ("data = ", "a TOML file"),
     ],
@@ -93,7 +93,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_the_example_is_the_defaults_and_its_comments_are_too(tmp_path: Path) -> None:
     """As it is, and with every setting that has a default taken out of its comment."""
     example = example_settings()
-    assert read_settings(NodeSettings, tomllib.loads(example), tmp_path) == NodeSettings()
+    table = tomllib.loads(example)
+    assert read_settings(NodeSettings, table, tmp_path, EXPLAINED) == NodeSettings()
     lines = example.splitlines()
     tables = [line.startswith(("# [", "[")) for line in lines]
     # Tables that are not there by default need values of their own: leave them out.
@@ -103,7 +104,7 @@ def test_the_example_is_the_defaults_and_its_comments_are_too(tmp_path: Path) ->
     table = tomllib.loads("\n".join(uncommented))
     assert sum(tables) > 5
     assert table["jobs"]["quiet_s"] == NodeSettings().jobs.quiet_s
-    assert read_settings(NodeSettings, table, Path("/")) == NodeSettings()
+    assert read_settings(NodeSettings, table, Path("/"), EXPLAINED) == NodeSettings()
 
 
 @pytest.mark.parametrize("page", ["deploy/groundglass.toml", "docs/reference/node-settings.md"])

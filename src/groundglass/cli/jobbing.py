@@ -17,8 +17,8 @@ from groundglass.node.metrics import Metrics
 from groundglass.node.queue.forecast import AHEAD, results_expected
 from groundglass.node.queue.states import Job, Priority, State
 from groundglass.node.retention import Retention
-from groundglass.node.settings.node import NodeSettings, load_settings
-from groundglass.node.settings.rules import Rules
+from groundglass.node.rules import Rules
+from groundglass.node.settings import NodeSettings, load_settings
 
 #: Ends that need a reason.
 _EXPLAINED = (State.FAILED, State.REFUSED, State.SUPERSEDED)

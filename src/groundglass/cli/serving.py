@@ -13,7 +13,7 @@ from groundglass.cli.failures import ExitCode
 from groundglass.node.assembled import Node, check_node
 from groundglass.node.logs import LOGGER, JsonLines, LogSettings
 from groundglass.node.outbound.destinations import open_destinations
-from groundglass.node.settings.node import example_settings, load_settings
+from groundglass.node.settings import example_settings, load_settings
 
 
 def example() -> str:

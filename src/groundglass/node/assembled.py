@@ -31,8 +31,8 @@ from groundglass.node.outbound.delivery import Courier, Destination
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import DatabaseDown
 from groundglass.node.retention import Retention
-from groundglass.node.settings.node import NodeSettings
-from groundglass.node.settings.rules import Rules
+from groundglass.node.rules import Rules
+from groundglass.node.settings import NodeSettings
 from groundglass.node.worker.analyser import Analyser, AnalysisSettings, ProcessAnalyser
 from groundglass.node.worker.loop import Worker, WorkerContext
 

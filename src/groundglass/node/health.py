@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Annotated, Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import Field
 
 from groundglass.errors import GroundglassError, SettingsError
 from groundglass.node.metrics import Metrics
+from groundglass.settings.toml import settings
 
 #: What is wrong with a part of the node; empty when nothing is.
 Check = Callable[[], str]
@@ -23,29 +25,15 @@ _TIMEOUT_S = 10.0
 _POLL_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class HttpSettings:
-    """Where metrics and health are served.
-
-    Parameters
-    ----------
-    host : str
-        Address to listen at. 127.0.0.1: this machine only. There is no log-in and no encryption;
-        for a Prometheus elsewhere put a proxy before it, or give an address of an inner network.
-    port : int
-        TCP port; 0 takes any free one. 9190: none that is in common use.
-    """
+    """Where metrics and health are served."""
 
     host: str = "127.0.0.1"
-    port: int = 9190
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.port < 2**16:
-            raise SettingsError(
-                f"port {self.port} in [http]",
-                expected="a TCP port, 0 to 65535",
-                action="Correct it in the settings.",
-            )
+    """Address to listen at. 127.0.0.1: this machine only. There is no log-in and no encryption; for
+    a Prometheus elsewhere put a proxy before it, or give an address of an inner network."""
+    port: Annotated[int, Field(ge=0, lt=2**16)] = 9190
+    """TCP port; 0 takes any free one. 9190: none that is in common use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ import logging
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from groundglass.errors import SettingsError
+from groundglass.settings.toml import settings
 
 #: Root of the node's loggers: `logging.getLogger(f"{LOGGER}.listener")`.
 LOGGER = "groundglass.serve"
@@ -67,17 +67,12 @@ class Pseudonyms:
         return hmac.new(self._key, uid.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class LogSettings:
-    """What is logged, as JSON lines on standard error.
-
-    Parameters
-    ----------
-    level : {"debug", "info", "warning", "error"}
-        The least of what is logged. info: every study's way, some ten lines each.
-    """
+    """What is logged, as JSON lines on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least of what is logged. info: every study's way, some ten lines each."""
 
 
 class JsonLines(logging.Formatter):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from groundglass.errors import SettingsError
+from pydantic import Field, NonNegativeFloat
+
 from groundglass.node.inbound.spool import Spool
 from groundglass.node.logs import LOGGER
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import ENDED, State
+from groundglass.settings.toml import settings
 
 _LOG = logging.getLogger(f"{LOGGER}.retention")
 
@@ -22,34 +24,18 @@ _DAY_S = 86400.0
 _STRAY_S = _DAY_S
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class RetentionSettings:
-    """How long received instances and reports stay on disk. Rows and audit trail stay for good.
+    """How long received instances and reports stay on disk. Rows and audit trail stay for good."""
 
-    Parameters
-    ----------
-    days : float
-        After a study ended, in days. 14: results can still be looked at and sent again.
-    failed_days : float
-        The same for dead letters, in days. 90: somebody has to look at them first.
-    disk_share : float
-        Share of the disk in use above which studies delivered or refused go before their time, the
-        oldest first. 0.8: well before the spool stops taking in. Dead letters and what is still
-        being worked on never go for want of room.
-    """
-
-    days: float = 14.0
-    failed_days: float = 90.0
-    disk_share: float = 0.8
-
-    def __post_init__(self) -> None:
-        if min(self.days, self.failed_days) < 0 or not 0 < self.disk_share <= 1:
-            raise SettingsError(
-                f"days = {self.days}, failed_days = {self.failed_days}, "
-                f"disk_share = {self.disk_share}",
-                expected="days not below 0 and a share above 0, at most 1",
-                action="Correct [retention] in the settings.",
-            )
+    days: NonNegativeFloat = 14.0
+    """After a study ended, in days. 14: results can still be looked at and sent again."""
+    failed_days: NonNegativeFloat = 90.0
+    """The same for dead letters, in days. 90: somebody has to look at them first."""
+    disk_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Share of the disk in use above which studies delivered or refused go before their time, the
+    oldest first. 0.8: well before the spool stops taking in. Dead letters and what is still being
+    worked on never go for want of room."""
 
 
 def used_share(folder: Path) -> float:

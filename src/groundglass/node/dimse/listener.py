@@ -14,9 +14,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field, PositiveInt
 
 from groundglass.errors import SettingsError
 from groundglass.node.dimse.associations import (
@@ -44,48 +45,36 @@ from groundglass.node.dimse.storing import store
 from groundglass.node.dimse.tls import TlsSettings
 from groundglass.node.inbound.incoming import InstanceSink
 from groundglass.node.logs import LOGGER
+from groundglass.settings.toml import Maybe, settings
 
 _LOG = logging.getLogger(f"{LOGGER}.listener")
 _BACKLOG = 64
 _LAST_WORDS_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class ListenerSettings:
-    """Where we listen, and to whom.
-
-    Parameters
-    ----------
-    ae_title : str
-        Ours; callers must use it.
-    host : str
-        Address to listen at. 127.0.0.1: nobody outside this machine until you say so.
-    port : int
-        TCP port; 0 takes any free one. 11112: DICOM's registered port that needs no privileges.
-    peers : tuple of Peer
-        Who may call, by AE title and address. None: only this machine.
-    associations : int
-        At once. 32: scanners and routers use one to four each.
-    associations_per_address : int
-        At once from one address. 16: a router that sends for a whole department, and no single
-        machine takes all of them.
-    connections : int
-        At once, those included that have not asked for an association yet. 128.
-    tls : TlsSettings, optional
-        Take TLS connections only.
-    limits : PeerLimits
-        What one peer may ask of us.
-    """
+    """Where we listen, and to whom."""
 
     ae_title: str = "GROUNDGLASS"
+    """Ours; callers must use it."""
     host: str = "127.0.0.1"
-    port: int = 11112
+    """Address to listen at. 127.0.0.1: nobody outside this machine until you say so."""
+    port: Annotated[int, Field(ge=0, lt=2**16)] = 11112
+    """TCP port; 0 takes any free one. 11112: DICOM's registered port that needs no privileges."""
     peers: tuple[Peer, ...] = ()
-    associations: int = 32
-    associations_per_address: int = 16
-    connections: int = 128
-    tls: TlsSettings | None = None
-    limits: PeerLimits = field(default_factory=PeerLimits)
+    """Who may call, by AE title and address. None: only this machine."""
+    associations: PositiveInt = 32
+    """At once. 32: scanners and routers use one to four each."""
+    associations_per_address: PositiveInt = 16
+    """At once from one address. 16: a router that sends for a whole department, and no single
+    machine takes all of them."""
+    connections: PositiveInt = 128
+    """At once, those included that have not asked for an association yet. 128."""
+    tls: Maybe[TlsSettings] = None
+    """Take TLS connections only."""
+    limits: PeerLimits = PeerLimits()
+    """What one peer may ask of us."""
 
     def __post_init__(self) -> None:
         check_ae_title(self.ae_title)

@@ -11,8 +11,11 @@ import ssl
 import struct
 import threading
 import time
-from dataclasses import dataclass
 from enum import IntEnum
+
+from pydantic import PositiveFloat, PositiveInt
+
+from groundglass.settings.toml import settings
 
 _HEADER = struct.Struct(">BxL")
 #: How long a wait is cut into, so that a stop is noticed.
@@ -59,34 +62,24 @@ class Stopping(Exception):  # noqa: N818  (reads as what it says)
     """We are shutting down, and the peer is between two messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class PeerLimits:
-    """How much of a peer is believed, and for how long.
+    """How much of a peer is believed, and for how long."""
 
-    Parameters
-    ----------
-    pdu_bytes : int
-        Longest P-DATA-TF taken, in bytes; announced as Maximum Length (PS3.8 D.1). 131072: longer
-        ones were not faster.
-    request_s : float
-        From the connection to its association request, TLS handshake included, in s (the ARTIM
-        timer). 10: every real peer asks at once.
-    pdu_s : float
-        From a PDU's first byte to its last, in s. 30: 128 KiB even over 40 kbit/s.
-    idle_s : float
-        Silence between two PDUs, in s. 300: a scanner reconstructs between two slices.
-    association_s : float
-        One association in all, in s. 7200: the largest study over the slowest line.
-    instance_bytes : int
-        One instance. 2 GiB: an Enhanced CT of 4 000 frames of 512 × 512.
-    """
-
-    pdu_bytes: int = 131_072
-    request_s: float = 10.0
-    pdu_s: float = 30.0
-    idle_s: float = 300.0
-    association_s: float = 7200.0
-    instance_bytes: int = 2 * 2**30
+    pdu_bytes: PositiveInt = 131_072
+    """Longest P-DATA-TF taken, in bytes; announced as Maximum Length (PS3.8 D.1). 131072: longer
+    ones were not faster."""
+    request_s: PositiveFloat = 10.0
+    """From the connection to its association request, TLS handshake included, in s (the ARTIM
+    timer). 10: every real peer asks at once."""
+    pdu_s: PositiveFloat = 30.0
+    """From a PDU's first byte to its last, in s. 30: 128 KiB even over 40 kbit/s."""
+    idle_s: PositiveFloat = 300.0
+    """Silence between two PDUs, in s. 300: a scanner reconstructs between two slices."""
+    association_s: PositiveFloat = 7200.0
+    """One association in all, in s. 7200: the largest study over the slowest line."""
+    instance_bytes: PositiveInt = 2 * 2**30
+    """One instance. 2 GiB: an Enhanced CT of 4 000 frames of 512 × 512."""
 
 
 class _Plain:

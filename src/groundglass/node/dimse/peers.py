@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from groundglass.errors import SettingsError
 from groundglass.node.dimse.tls import TlsSettings
+from groundglass.settings.toml import Maybe, settings
 
 _AE_TITLE_LENGTH = 16
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class Peer:
-    """A scanner, router or PACS.
-
-    Parameters
-    ----------
-    ae_title : str
-        Its AE title, 1 to 16 characters.
-    addresses : tuple of str
-        Addresses or networks (`10.1.2.0/24`) it calls us from. Empty: it is only called by us.
-    host : str
-        Where it listens; empty when we never call it.
-    port : int
-        TCP port there. 104: DICOM's own (PS3.8 section 9.1.1).
-    tls : TlsSettings, optional
-        How we call it; without, in the clear.
-    """
+    """A scanner, router or PACS."""
 
     ae_title: str
+    """Its AE title, 1 to 16 characters."""
     addresses: tuple[str, ...] = ()
+    """Addresses or networks (`10.1.2.0/24`) it calls us from. Empty: it is only called by us."""
     host: str = ""
+    """Where it listens; empty when we never call it."""
     port: int = 104
-    tls: TlsSettings | None = None
+    """TCP port there. 104: DICOM's own (PS3.8 section 9.1.1)."""
+    tls: Maybe[TlsSettings] = None
+    """How we call it; without, in the clear."""
 
     def __post_init__(self) -> None:
         check_ae_title(self.ae_title)

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
-from pathlib import Path
 
 from groundglass.errors import SettingsError
+from groundglass.settings.toml import FilePath, Maybe, settings
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class TlsSettings:
-    """Who we are and whom we believe.
+    """Who we are and whom we believe."""
 
-    Parameters
-    ----------
-    certificate, key : Path, optional
-        PEM files with our certificate (and chain) and its private key. Needed to listen; towards
-        another system only where it asks for one.
-    authorities : Path, optional
-        PEM file with the certificates of those who sign for the others. When listening, callers
-        must then have a certificate of theirs (mutual TLS). Towards another system, without it the
-        machine's own authorities count.
-    """
-
-    certificate: Path | None = None
-    key: Path | None = None
-    authorities: Path | None = None
+    certificate: Maybe[FilePath] = None
+    """PEM files with our certificate (and chain) and its private key. Needed to listen; towards
+    another system only where it asks for one."""
+    key: Maybe[FilePath] = None
+    """PEM files with our certificate (and chain) and its private key. Needed to listen; towards
+    another system only where it asks for one."""
+    authorities: Maybe[FilePath] = None
+    """PEM file with the certificates of those who sign for the others. When listening, callers must
+    then have a certificate of theirs (mutual TLS). Towards another system, without it the machine's
+    own authorities count."""
 
     def server(self) -> ssl.SSLContext:
         """For listening; TLS 1.2 or later.

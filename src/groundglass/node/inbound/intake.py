@@ -12,7 +12,7 @@ from groundglass.node.logs import LOGGER
 from groundglass.node.metrics import Metrics
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import Facts
-from groundglass.node.settings.rules import Rules
+from groundglass.node.rules import Rules
 
 _LOG = logging.getLogger(f"{LOGGER}.intake")
 

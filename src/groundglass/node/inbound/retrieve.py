@@ -9,11 +9,12 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
+from pydantic import Field, NonNegativeInt, PositiveFloat
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 from pynetdicom.association import Association
@@ -39,6 +40,7 @@ from groundglass.node.inbound.spool import SpoolFull
 from groundglass.node.logs import LOGGER
 from groundglass.node.outbound.dicomweb import DicomwebServer, first_value
 from groundglass.node.outbound.http import HttpAccess
+from groundglass.settings.toml import Maybe, settings
 
 _LOG = logging.getLogger(f"{LOGGER}.retrieve")
 _CT = "CT"
@@ -46,70 +48,41 @@ _CT = "CT"
 _ENDED_WITH_FAILURES = (0xB000, 0xA702)
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class Schedule:
-    """Which new studies are fetched, and how often they are looked for.
+    """Which new studies are fetched, and how often they are looked for."""
 
-    Parameters
-    ----------
-    every_s : float
-        Pause between two looks, in s. 300. A study is fetched when it has not grown between two
-        looks.
-    days : int
-        Studies of today and so many days before. 1: what came around midnight.
-    description : str
-        Pattern of the Study Description, as *chest*, capitals or not. *: every study with CT.
-    """
-
-    every_s: float = 300.0
-    days: int = 1
+    every_s: PositiveFloat = 300.0
+    """Pause between two looks, in s. 300. A study is fetched when it has not grown between two
+    looks."""
+    days: NonNegativeInt = 1
+    """Studies of today and so many days before. 1: what came around midnight."""
     description: str = "*"
-
-    def __post_init__(self) -> None:
-        if self.every_s <= 0 or self.days < 0:
-            raise SettingsError(
-                f"every_s = {self.every_s}, days = {self.days} of a schedule",
-                expected="a pause above 0, days of 0 or more",
-                action="Correct them in the settings.",
-            )
+    """Pattern of the Study Description, as *chest*, capitals or not. *: every study with CT."""
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class PacsSourceSettings:
-    """An archive to fetch studies from by DIMSE.
-
-    Parameters
-    ----------
-    name : str
-        What the log and, in place of an AE title, rules call it.
-    ae_title : str
-        Its AE title.
-    host : str
-        Where it listens.
-    port : int
-        TCP port there.
-    kind : str
-        "pacs".
-    method : str
-        "get" takes images over our own association. "move" has it send them to our listener,
-        which it must know; for archives without C-GET.
-    calling_ae_title : str
-        Ours. With "move" it is also where the images are sent: the listener's.
-    schedule : Schedule, optional
-        Look for new studies; without, only named ones are fetched.
-    tls : TlsSettings, optional
-        How it is called; without, in the clear.
-    """
+    """An archive to fetch studies from by DIMSE."""
 
     name: str
+    """What the log and, in place of an AE title, rules call it."""
     ae_title: str
+    """Its AE title."""
     host: str
+    """Where it listens."""
     port: int
+    """TCP port there."""
     kind: Literal["pacs"] = "pacs"
     method: Literal["get", "move"] = "get"
+    """ "get" takes images over our own association. "move" has it send them to our listener, which
+    it must know; for archives without C-GET."""
     calling_ae_title: str = "GROUNDGLASS"
-    schedule: Schedule | None = None
-    tls: TlsSettings | None = None
+    """Ours. With "move" it is also where the images are sent: the listener's."""
+    schedule: Maybe[Schedule] = None
+    """Look for new studies; without, only named ones are fetched."""
+    tls: Maybe[TlsSettings] = None
+    """How it is called; without, in the clear."""
 
     def __post_init__(self) -> None:
         self.peer()
@@ -124,32 +97,22 @@ class PacsSourceSettings:
         return ClientSettings(self.calling_ae_title)
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class DicomwebSourceSettings:
-    """An archive to fetch studies from by QIDO-RS and WADO-RS.
-
-    Parameters
-    ----------
-    name : str
-        What the log and, in place of an AE title, rules call it.
-    url : str
-        The service's root, as https://pacs.example/dicom-web.
-    kind : str
-        "dicomweb".
-    schedule : Schedule, optional
-        Look for new studies; without, only named ones are fetched.
-    access : HttpAccess
-        Certificates, token and time limits.
-    """
+    """An archive to fetch studies from by QIDO-RS and WADO-RS."""
 
     name: str
+    """What the log and, in place of an AE title, rules call it."""
     url: str
+    """The service's root, as https://pacs.example/dicom-web."""
     kind: Literal["dicomweb"] = "dicomweb"
-    schedule: Schedule | None = None
-    access: HttpAccess = field(default_factory=HttpAccess)
+    schedule: Maybe[Schedule] = None
+    """Look for new studies; without, only named ones are fetched."""
+    access: HttpAccess = HttpAccess()
+    """Certificates, token and time limits."""
 
 
-SourceSettings = PacsSourceSettings | DicomwebSourceSettings
+SourceSettings = Annotated[PacsSourceSettings | DicomwebSourceSettings, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import NonNegativeInt
+
 from groundglass.errors import GroundglassError
 from groundglass.node.logs import Pseudonyms
+from groundglass.settings.toml import settings
 
 #: Free bytes of the file system that holds a folder; a Protocol would say no more.
 FreeSpace = Callable[[Path], int]
@@ -28,18 +31,13 @@ class SpoolFull(GroundglassError):  # noqa: N818  (reads as what it says)
     """There is no room for another instance; nothing of it was kept (C-STORE: 0xA700)."""
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class SpoolSettings:
-    """How received instances are kept.
+    """How received instances are kept."""
 
-    Parameters
-    ----------
-    free_floor_mb : int
-        Free space in MB below which nothing more is taken in. 4096: results, database and logs
-        share the disk and must still be written when the senders are told to wait.
-    """
-
-    free_floor_mb: int = 4096
+    free_floor_mb: NonNegativeInt = 4096
+    """Free space in MB below which nothing more is taken in. 4096: results, database and logs share
+    the disk and must still be written when the senders are told to wait."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,48 +9,34 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import NonNegativeFloat, PositiveFloat
 
 from groundglass.errors import GroundglassError, SettingsError
 from groundglass.node.inbound.importing import import_file
 from groundglass.node.inbound.incoming import InstanceSink, Unfit
 from groundglass.node.logs import LOGGER
+from groundglass.settings.toml import FilePath, settings
 
 _LOG = logging.getLogger(f"{LOGGER}.watch")
 _OWN = ".groundglass"
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class WatchSettings:
-    """A folder to take files from.
+    """A folder to take files from."""
 
-    Parameters
-    ----------
-    path : Path
-        The folder, with all below it but what begins with a dot. Files taken in are deleted from
-        it; others are moved to .groundglass/refused in it, each with its reason beside it.
-    source : str
-        What rules and the job table call it, in place of an AE title.
-    quiet_s : float
-        A file that has not changed for so long is whole, in s. 10. Writers that rename a finished
-        file into place may use 0.
-    poll_s : float
-        How often it is looked at, in s. 5.
-    """
-
-    path: Path
+    path: FilePath
+    """The folder, with all below it but what begins with a dot. Files taken in are deleted from it;
+    others are moved to .groundglass/refused in it, each with its reason beside it."""
     source: str = "FOLDER"
-    quiet_s: float = 10.0
-    poll_s: float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.quiet_s < 0 or self.poll_s <= 0:
-            raise SettingsError(
-                f"quiet_s = {self.quiet_s}, poll_s = {self.poll_s} of a watched folder",
-                expected="a quiet time of 0 or more, a pause above 0",
-                action="Correct them in the settings.",
-            )
+    """What rules and the job table call it, in place of an AE title."""
+    quiet_s: NonNegativeFloat = 10.0
+    """A file that has not changed for so long is whole, in s. 10. Writers that rename a finished
+    file into place may use 0."""
+    poll_s: PositiveFloat = 5.0
+    """How often it is looked at, in s. 5."""
 
 
 class FolderWatch:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from groundglass.errors import SettingsError
 from groundglass.node.dimse.commitment import CommitmentInbox
@@ -13,9 +15,12 @@ from groundglass.node.outbound.pacs import PacsDestination, PacsSettings
 from groundglass.node.outbound.webhook import WebhookDestination, WebhookSettings
 
 if TYPE_CHECKING:
-    from groundglass.node.settings.node import NodeSettings
+    from groundglass.node.settings import NodeSettings
 
-DestinationSettings = PacsSettings | DicomwebSettings | FolderSettings | WebhookSettings
+DestinationSettings = Annotated[
+    PacsSettings | DicomwebSettings | FolderSettings | WebhookSettings,
+    Field(discriminator="kind"),
+]
 
 
 def open_destinations(settings: NodeSettings) -> dict[str, Destination]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from groundglass.node.outbound.delivery import (
 )
 from groundglass.node.outbound.http import HttpAccess, open_session
 from groundglass.node.outbound.identity import Identity, identify
+from groundglass.settings.toml import settings
 
 _STORED, _FAILED = "00081199", "00081198"
 _SOP_CLASS, _SOP_INSTANCE, _STUDY = "00080016", "00080018", "0020000D"
@@ -34,26 +35,17 @@ _FAILURE_REASON, _WARNING_REASON = "00081197", "00081196"
 _ANSWER_ERRORS = (requests.RequestException, ValueError, KeyError, TypeError, IndexError)
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class DicomwebSettings:
-    """An archive with DICOMweb.
-
-    Parameters
-    ----------
-    name : str
-        What rules and the log call it.
-    url : str
-        The service's root, as https://pacs.example/dicom-web.
-    kind : str
-        "dicomweb".
-    access : HttpAccess
-        Certificates, token and time limits.
-    """
+    """An archive with DICOMweb."""
 
     name: str
+    """What rules and the log call it."""
     url: str
+    """The service's root, as https://pacs.example/dicom-web."""
     kind: Literal["dicomweb"] = "dicomweb"
-    access: HttpAccess = field(default_factory=HttpAccess)
+    access: HttpAccess = HttpAccess()
+    """Certificates, token and time limits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,32 +22,24 @@ from groundglass.node.outbound.delivery import (
 from groundglass.node.outbound.identity import Identity, identify
 from groundglass.report import REFUSAL
 from groundglass.report.writing import MANIFEST
+from groundglass.settings.toml import FilePath, settings
 
 _CHUNK = 2**20
 _NAME_DIGITS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class FolderSettings:
-    """A folder, for example one that another program watches.
-
-    Parameters
-    ----------
-    name : str
-        What rules and the log call it.
-    path : Path
-        Where results go: a folder per study, named by its Study Instance UID, and in it one per
-        report. It must exist, so that a missing network drive is noticed.
-    kind : str
-        "folder".
-    dicom_only : bool
-        Only the DICOM objects; else the page and the JSON too.
-    """
+    """A folder, for example one that another program watches."""
 
     name: str
-    path: Path
+    """What rules and the log call it."""
+    path: FilePath
+    """Where results go: a folder per study, named by its Study Instance UID, and in it one per
+    report. It must exist, so that a missing network drive is noticed."""
     kind: Literal["folder"] = "folder"
     dicom_only: bool = False
+    """Only the DICOM objects; else the page and the JSON too."""
 
 
 class FolderDestination:

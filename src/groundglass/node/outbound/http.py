@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+from pydantic import PositiveFloat
 
 from groundglass.errors import SettingsError
 from groundglass.node.dimse.tls import TlsSettings
+from groundglass.settings.toml import FilePath, Maybe, settings
 
 _LOCAL = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class HttpAccess:
-    """How a web server is called.
+    """How a web server is called."""
 
-    Parameters
-    ----------
-    token_file : Path, optional
-        File with a bearer token.
-    connect_s : float
-        For a connection, in s. 10.
-    response_s : float
-        For an answer to begin, in s. 60.
-    in_the_clear : bool
-        Allow http to another machine: whoever listens on the way reads everything.
-    tls : TlsSettings
-        Its certificate is always checked: against `authorities`, or the machine's own. Our
-        certificate and key, where it asks for one.
-    """
-
-    token_file: Path | None = None
-    connect_s: float = 10.0
-    response_s: float = 60.0
+    token_file: Maybe[FilePath] = None
+    """File with a bearer token."""
+    connect_s: PositiveFloat = 10.0
+    """For a connection, in s. 10."""
+    response_s: PositiveFloat = 60.0
+    """For an answer to begin, in s. 60."""
     in_the_clear: bool = False
-    tls: TlsSettings = field(default_factory=TlsSettings)
+    """Allow http to another machine: whoever listens on the way reads everything."""
+    tls: TlsSettings = TlsSettings()
+    """Its certificate is always checked: against `authorities`, or the machine's own. Our
+    certificate and key, where it asks for one."""
 
     @property
     def timeouts(self) -> tuple[float, float]:

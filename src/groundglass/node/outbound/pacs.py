@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import NonNegativeFloat
 from pynetdicom.presentation import build_context
 
 from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, echo
@@ -25,46 +25,33 @@ from groundglass.node.outbound.delivery import (
     FileReceipt,
 )
 from groundglass.node.outbound.identity import identify
+from groundglass.settings.toml import Maybe, settings
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class PacsSettings:
-    """A DICOM archive.
-
-    Parameters
-    ----------
-    name : str
-        What rules and the log call it.
-    ae_title : str
-        Its AE title.
-    host : str
-        Where it listens.
-    port : int
-        TCP port there.
-    kind : str
-        "pacs".
-    calling_ae_title : str
-        Ours towards it.
-    confirm : str
-        How it is made sure that it has what it took. "read back" asks for every instance by
-        C-FIND, which every archive can. "storage commitment" has it answer for them, which some
-        cannot, and which needs our listener known to it.
-    commitment_wait_s : float
-        How long its commitment may take, in s. 60; later, the delivery is tried again, where
-        what is there already is not sent twice.
-    tls : TlsSettings, optional
-        How it is called; without, in the clear.
-    """
+    """A DICOM archive."""
 
     name: str
+    """What rules and the log call it."""
     ae_title: str
+    """Its AE title."""
     host: str
+    """Where it listens."""
     port: int
+    """TCP port there."""
     kind: Literal["pacs"] = "pacs"
     calling_ae_title: str = "GROUNDGLASS"
+    """Ours towards it."""
     confirm: Literal["read back", "storage commitment"] = "read back"
-    commitment_wait_s: float = 60.0
-    tls: TlsSettings | None = None
+    """How it is made sure that it has what it took. "read back" asks for every instance by C-FIND,
+    which every archive can. "storage commitment" has it answer for them, which some cannot, and
+    which needs our listener known to it."""
+    commitment_wait_s: NonNegativeFloat = 60.0
+    """How long its commitment may take, in s. 60; later, the delivery is tried again, where what is
+    there already is not sent twice."""
+    tls: Maybe[TlsSettings] = None
+    """How it is called; without, in the clear."""
 
     def __post_init__(self) -> None:
         self.peer()

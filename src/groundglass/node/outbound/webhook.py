@@ -7,7 +7,6 @@ import hmac
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +25,7 @@ from groundglass.node.outbound.http import HttpAccess, open_session
 from groundglass.node.outbound.identity import identify
 from groundglass.report import REFUSAL
 from groundglass.report.writing import MANIFEST
+from groundglass.settings.toml import FilePath, Maybe, settings
 
 #: Of the report's document only these go out: what was found and what it is worth.
 _TOLD = ("outcome", "verdict", "notes", "labels", "statement", "research_use_only")
@@ -34,33 +34,24 @@ SIGNATURE, TIMESTAMP = "X-Groundglass-Signature", "X-Groundglass-Timestamp"
 IDEMPOTENCY = "Idempotency-Key"
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class WebhookSettings:
     """A program that wants to hear of results by HTTP POST.
 
     The message holds UIDs, verdict and statement; no name, number or date of a patient. It comes
     again if we die before we have noted its answer: the header Idempotency-Key is then the same.
-
-    Parameters
-    ----------
-    name : str
-        What rules and the log call it.
-    url : str
-        Where to; https, or http on this machine.
-    kind : str
-        "webhook".
-    secret_file : Path, optional
-        File with the key of the signature in the header X-Groundglass-Signature: HMAC-SHA-256 of
-        the timestamp header, a dot and the body. Without, messages are not signed.
-    access : HttpAccess
-        Certificates and time limits.
     """
 
     name: str
+    """What rules and the log call it."""
     url: str
+    """Where to; https, or http on this machine."""
     kind: Literal["webhook"] = "webhook"
-    secret_file: Path | None = None
-    access: HttpAccess = field(default_factory=HttpAccess)
+    secret_file: Maybe[FilePath] = None
+    """File with the key of the signature in the header X-Groundglass-Signature: HMAC-SHA-256 of the
+    timestamp header, a dot and the body. Without, messages are not signed."""
+    access: HttpAccess = HttpAccess()
+    """Certificates and time limits."""
 
 
 class WebhookDestination:

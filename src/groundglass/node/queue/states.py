@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from pydantic import NonNegativeFloat, PositiveInt
+
 from groundglass.errors import GroundglassError
+from groundglass.settings.toml import settings
 
 
 class State(StrEnum):
@@ -68,33 +71,24 @@ class LeaseLost(GroundglassError):  # noqa: N818  (reads as what it says)
     """Another worker has taken the job over; what this one did on it does not count."""
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class JobSettings:
-    """When a study is complete and how often work on it is tried.
+    """When a study is complete and how often work on it is tried."""
 
-    Parameters
-    ----------
-    quiet_s : float
-        A study is complete when no instance of it came for this long, in s. 30: a scanner sends a
-        series in one go, and reconstructions follow each other within seconds.
-    analysis_tries : int
-        Failed or broken-off analyses after which a job becomes a dead letter. 3: a machine may
-        go down twice under a study, but a study that brings machines down is stopped.
-    delivery_tries : int
-        Failed deliveries after which a job becomes a dead letter. 100: with the delays below, a
-        PACS may be down for a day.
-    first_delay_s : float
-        Wait after the first failure in s; doubles with each. 15.
-    longest_delay_s : float
-        The wait stops growing here, in s. 900: a destination that is back is noticed within 15
-        minutes.
-    """
-
-    quiet_s: float = 30.0
-    analysis_tries: int = 3
-    delivery_tries: int = 100
-    first_delay_s: float = 15.0
-    longest_delay_s: float = 900.0
+    quiet_s: NonNegativeFloat = 30.0
+    """A study is complete when no instance of it came for this long, in s. 30: a scanner sends a
+    series in one go, and reconstructions follow each other within seconds."""
+    analysis_tries: PositiveInt = 3
+    """Failed or broken-off analyses after which a job becomes a dead letter. 3: a machine may go
+    down twice under a study, but a study that brings machines down is stopped."""
+    delivery_tries: PositiveInt = 100
+    """Failed deliveries after which a job becomes a dead letter. 100: with the delays below, a PACS
+    may be down for a day."""
+    first_delay_s: NonNegativeFloat = 15.0
+    """Wait after the first failure in s; doubles with each. 15."""
+    longest_delay_s: NonNegativeFloat = 900.0
+    """The wait stops growing here, in s. 900: a destination that is back is noticed within 15
+    minutes."""
 
     def tries(self, state: State) -> int:
         """Tries a job has in a state of work."""

@@ -17,9 +17,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from groundglass.errors import GroundglassError, SettingsError
+from pydantic import Field, PositiveFloat
+
+from groundglass.errors import GroundglassError
+from groundglass.settings.toml import settings
 
 _CHILD = "groundglass.node.worker.analyst"
 
@@ -36,40 +39,23 @@ class AnalysisStopped(GroundglassError):  # noqa: N818  (reads as what it says)
     """The analysis was broken off by `Analyser.stop`."""
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class AnalysisSettings:
-    """With what a study is analysed, and how much it may take.
-
-    Parameters
-    ----------
-    bundle : str
-        Weights: a name that `groundglass models` lists, or a folder, given with a slash.
-    precision : {"auto", "f32", "bf16"}
-        Number format of the networks. auto: bf16 where the processor multiplies it in hardware.
-    memory_mb : int
-        Address space in MB one analysis may take beyond the loaded networks. 8192: 2000 slices of
-        512 × 512 with their images need about half; a hostile file that claims more is stopped.
-    time_limit_s : float
-        Longest duration of one analysis in s. 900: a hundred times that of a usual study on two
-        cores, and what hangs is stopped within a quarter of an hour.
-    key_objects : bool
-        Also write a Key Object Selection of the slices that carry the verdict. false: viewers show
-        such lists beside those that people made.
-    """
+    """With what a study is analysed, and how much it may take."""
 
     bundle: str = "demonstration"
+    """Weights: a name that `groundglass models` lists, or a folder, given with a slash."""
     precision: Literal["auto", "f32", "bf16"] = "auto"
-    memory_mb: int = 8192
-    time_limit_s: float = 900.0
+    """Number format of the networks. auto: bf16 where the processor multiplies it in hardware."""
+    memory_mb: Annotated[int, Field(ge=512)] = 8192
+    """Address space in MB one analysis may take beyond the loaded networks. 8192: 2000 slices of
+    512 × 512 with their images need about half; a hostile file that claims more is stopped."""
+    time_limit_s: PositiveFloat = 900.0
+    """Longest duration of one analysis in s. 900: a hundred times that of a usual study on two
+    cores, and what hangs is stopped within a quarter of an hour."""
     key_objects: bool = False
-
-    def __post_init__(self) -> None:
-        if self.memory_mb < 512 or self.time_limit_s <= 0:
-            raise SettingsError(
-                f"memory_mb = {self.memory_mb} with time_limit_s = {self.time_limit_s}",
-                expected="at least 512 MB, and more than no time",
-                action="Correct [analysis] in the settings.",
-            )
+    """Also write a Key Object Selection of the slices that carry the verdict. false: viewers show
+    such lists beside those that people made."""
 
 
 @dataclass(frozen=True, slots=True)

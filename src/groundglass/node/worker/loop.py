@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
+
 from groundglass.core.result import Outcome
-from groundglass.errors import SettingsError
 from groundglass.node.inbound.spool import Spool
 from groundglass.node.logs import LOGGER
 from groundglass.node.metrics import Metrics
 from groundglass.node.outbound.delivery import Courier, DeliveryError
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import DatabaseDown, Job, LeaseLost, State
-from groundglass.node.settings.rules import Rules
+from groundglass.node.rules import Rules
 from groundglass.node.worker.analyser import (
     GIVEN_UP,
     Analyser,
@@ -25,6 +26,7 @@ from groundglass.node.worker.analyser import (
     AnalysisStopped,
     Work,
 )
+from groundglass.settings.toml import settings
 
 _LOG = logging.getLogger(f"{LOGGER}.worker")
 
@@ -34,38 +36,21 @@ _END = {Outcome.VERDICT.value: State.DELIVERED, GIVEN_UP: State.FAILED}
 _BEATS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class WorkerSettings:
-    """How the work is shared out.
+    """How the work is shared out."""
 
-    Parameters
-    ----------
-    count : int
-        Studies analysed at once by this process. 1: one analysis uses all cores. 0: this machine
-        only receives.
-    lease_s : float
-        A job whose worker has given no sign of life for so long is taken over, in s. 60.
-    poll_s : float
-        How often an idle worker looks for work, and how often quiet studies are looked for, in s.
-        1.
-    stop_grace_s : float
-        After a SIGTERM, how long running work may take to end before it is given back, in s. 60: a
-        usual analysis ends within it. The service manager must wait longer than this.
-    """
-
-    count: int = 1
-    lease_s: float = 60.0
-    poll_s: float = 1.0
-    stop_grace_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        if self.count < 0 or min(self.lease_s, self.poll_s) <= 0 or self.stop_grace_s < 0:
-            raise SettingsError(
-                f"count = {self.count}, lease_s = {self.lease_s}, poll_s = {self.poll_s}, "
-                f"stop_grace_s = {self.stop_grace_s}",
-                expected="times above 0; no count or grace below 0",
-                action="Correct [worker] in the settings.",
-            )
+    count: NonNegativeInt = 1
+    """Studies analysed at once by this process. 1: one analysis uses all cores. 0: this machine
+    only receives."""
+    lease_s: PositiveFloat = 60.0
+    """A job whose worker has given no sign of life for so long is taken over, in s. 60."""
+    poll_s: PositiveFloat = 1.0
+    """How often an idle worker looks for work, and how often quiet studies are looked for, in s.
+    1."""
+    stop_grace_s: NonNegativeFloat = 60.0
+    """After a SIGTERM, how long running work may take to end before it is given back, in s. 60: a
+    usual analysis ends within it. The service manager must wait longer than this."""
 
 
 @dataclass(frozen=True, slots=True)

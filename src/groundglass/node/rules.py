@@ -4,42 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from groundglass.errors import SettingsError
 from groundglass.node.queue.states import Priority
+from groundglass.settings.toml import settings
 
 #: The names of `Priority`, as settings and the command line spell them.
 PriorityName = Literal["routine", "urgent", "emergency"]
 
 
-@dataclass(frozen=True, slots=True)
+@settings
 class Rule:
-    """What holds for the studies it fits; one that names neither sender nor description fits all.
-
-    Parameters
-    ----------
-    name : str
-        For people. `[[rules]]` tables are tried in their order.
-    source_ae : tuple of str
-        AE titles of senders it fits; empty for any.
-    study_description : str
-        Regular expression (Python's, upper and lower case alike) that must be found somewhere in
-        StudyDescription; empty for any.
-    priority : {"routine", "urgent", "emergency"}
-        Emergency studies go first, then urgent ones. A study that several rules fit has the
-        highest of their priorities.
-    destinations : tuple of str
-        Names of the destinations of its results; the first fitting rule that names any decides.
-        A study that none decides for goes to every destination.
-    """
+    """What holds for the studies it fits: all, where it names neither sender nor description."""
 
     name: str
+    """For people. `[[rules]]` tables are tried in their order."""
     source_ae: tuple[str, ...] = ()
+    """AE titles of senders it fits; empty for any."""
     study_description: str = ""
+    """Regular expression (Python's, upper and lower case alike) that must be found somewhere in
+    StudyDescription; empty for any."""
     priority: PriorityName = "routine"
+    """Emergency studies go first, then urgent ones. A study that several rules fit has the highest
+    of their priorities."""
     destinations: tuple[str, ...] = ()
+    """Names of the destinations of its results; the first fitting rule that names any decides. A
+    study that none decides for goes to every destination."""
 
     def __post_init__(self) -> None:
         try:

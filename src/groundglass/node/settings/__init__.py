@@ -1,1 +1,0 @@
-"""All settings of a node, and the file they come from."""
