@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from groundglass.cli import demonstrating
+from groundglass.cli import demo
 
 Invoke = Callable[..., Result]
 
@@ -16,9 +16,9 @@ Invoke = Callable[..., Result]
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A demo in seconds: the tests look at its ways, not at its pictures."""
-    monkeypatch.setattr(demonstrating, "_SLICES", 20)
-    monkeypatch.setattr(demonstrating, "_SPACING_MM", 9.6)
-    monkeypatch.setattr(demonstrating, "_MATRIX", 96)
+    monkeypatch.setattr(demo, "_SLICES", 20)
+    monkeypatch.setattr(demo, "_SPACING_MM", 9.6)
+    monkeypatch.setattr(demo, "_MATRIX", 96)
 
 
 def test_a_demo_leaves_a_study_and_its_report_and_can_be_repeated(

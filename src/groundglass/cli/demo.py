@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from groundglass.cli import options
+from groundglass.cli.console import Terminal, spinner
+from groundglass.errors import ReportError
+
+#: Tells a demo's folder from one that holds something of the user's.
+_MARK = "SYNTHETIC.txt"
+_MARK_TEXT = (
+    "Made by `groundglass demo`: a synthetic study of nobody, and its report.\n"
+    "The next demo in this folder replaces both.\n"
+)
+#: From neck to abdomen in a few seconds.
+_SLICES, _SPACING_MM, _MATRIX = 100, 3.0, 512
 
 _EPILOG = """[bold]Examples[/bold]
 
@@ -42,6 +54,49 @@ def demo(
     Needs no data and no network. The patient has COVID-19 pneumonia because the program made it so;
     whether the verdict says so is for you to see.
     """
-    from groundglass.cli.demonstrating import demonstrate
+    from groundglass.cli.analysing import Request, analyse
+    from groundglass.cli.writing import filling
+    from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
+    from groundglass.report import PAGE
 
-    raise typer.Exit(demonstrate(out, seed, bundle))
+    terminal = Terminal()
+    study, report = out / "study", out / "report"
+    _clear_earlier(out)
+    with filling(out):
+        (out / _MARK).write_text(_MARK_TEXT, encoding="utf-8")
+        with spinner("Making a synthetic patient"):
+            settings = PhantomSettings(
+                label="CP",
+                severity=0.6,
+                seed=seed,
+                matrix=_MATRIX,
+                slice_count=_SLICES,
+                slice_spacing_mm=_SPACING_MM,
+            )
+            files = write_dicom_series(make_phantom(settings), study)
+    terminal.print(
+        f"{len(files)} DICOM files of a synthetic patient with COVID-19 pneumonia: {study}"
+    )
+    terminal.print(f"Analysed as `groundglass run {study} --out {report}` does:")
+    code = analyse(Request(study, report, bundle, "auto"))
+    terminal.print()
+    terminal.print("This study is SYNTHETIC: drawn by the program, of nobody.", "bold")
+    terminal.print(f"Open {(report / PAGE).resolve().as_uri()} in a browser.")
+    raise typer.Exit(code)
+
+
+def _clear_earlier(out: Path) -> None:
+    """Remove an earlier demo, and nothing else."""
+    if not (out / _MARK).is_file():
+        return
+    try:
+        for folder in (out / "study", out / "report"):
+            if folder.exists():
+                shutil.rmtree(folder)
+        (out / _MARK).unlink()
+    except OSError as error:
+        raise ReportError(
+            f"an earlier demo in {out} that cannot be removed ({error.strerror or error})",
+            expected="a directory this user may write to",
+            action="Give another directory.",
+        ) from error

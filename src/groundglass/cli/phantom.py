@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from groundglass.cli.console import Terminal, spinner
+
+if TYPE_CHECKING:
+    from groundglass.phantom import Phantom
 
 #: The labels of `groundglass.phantom.LABELS`, whose import would slow `--help`.
 Label = Literal["CP", "NCP", "healthy"]
@@ -76,8 +81,8 @@ def phantom(
     always give the same files. Person, scanner and disease come from the seed: two phantoms of one
     seed and different labels are the same person on the same scanner.
     """
-    from groundglass.cli.making import make
-    from groundglass.phantom import PhantomSettings
+    from groundglass.cli.writing import filling
+    from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
 
     settings = PhantomSettings(
         label=label,
@@ -87,4 +92,29 @@ def phantom(
         slice_count=slices,
         slice_spacing_mm=spacing,
     )
-    make(settings, out, truth)
+    with filling(out):
+        with spinner("Making a synthetic patient"):
+            made = make_phantom(settings)
+            files = write_dicom_series(made, out)
+        if truth is not None:
+            with filling(truth):
+                _write_truth(made, truth)
+    terminal = Terminal()
+    what = label + ("" if label == "healthy" else f" of {severity:g}")
+    terminal.print(f"{len(files)} DICOM files of a synthetic study in {out}")
+    terminal.print(f"{made.volume!r}: {what}, seed {seed}")
+    if truth is not None:
+        terminal.print(f"True masks in {truth}")
+
+
+def _write_truth(phantom: Phantom, directory: Path) -> None:
+    """Lung and lesion masks as NIfTI, (column, row, slice) in RAS+, on the DICOM series' grid."""
+    import nibabel
+    import numpy as np
+
+    lps_to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
+    affine = lps_to_ras @ phantom.volume.geometry.affine[:, [2, 1, 0, 3]]
+    for name, mask in (("lung", phantom.lung), ("lesion", phantom.lesion)):
+        voxels = mask.transpose(2, 1, 0).astype(np.uint8)
+        image = nibabel.Nifti1Image(voxels, affine)  # type: ignore[no-untyped-call]
+        nibabel.save(image, directory / f"{name}.nii.gz")
