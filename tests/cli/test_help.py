@@ -158,6 +158,7 @@ def test_help_imports_nothing_slow() -> None:
         "nibabel",
         "imagecodecs",
         "jinja2",
+        "pydantic",
     }
     assert not loaded & slow
 

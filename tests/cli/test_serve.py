@@ -126,11 +126,10 @@ def test_it_serves_until_it_is_told_to_stop_and_logs_lines_of_json(config: Path)
 _BREAKING = """
 import logging, threading, warnings
 from groundglass.cli.environment import hush
-from groundglass.cli.serving import _log_to_standard_error
-from groundglass.node.logs import LogSettings
+from groundglass.cli.serve import _log_to_standard_error
 
 hush()
-_log_to_standard_error(LogSettings())
+_log_to_standard_error("info")
 thread = threading.Thread(target=int, args=("Doe^John",))
 thread.start()
 thread.join()

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from groundglass.cli.extras import need
+from groundglass.cli.failures import ExitCode
 from groundglass.cli.serve import ConfigFile
+from groundglass.errors import ReadError, SettingsError
+
+if TYPE_CHECKING:
+    from groundglass.node.assembled import Stores
+    from groundglass.node.inbound.retrieve import SourceSettings
+    from groundglass.node.queue.states import Job
+    from groundglass.node.settings import NodeSettings
 
 #: The names of `State` and `Priority` in `node.queue.states`, whose import would slow `--help`.
 StateName = Literal[
@@ -15,6 +27,9 @@ StateName = Literal[
     "superseded", "failed",
 ]  # fmt: skip
 PriorityName = Literal["routine", "urgent", "emergency"]
+#: Ends that need a reason.
+_EXPLAINED = ("failed", "refused", "superseded")
+_STYLES = {"failed": "bold red", "refused": "yellow", "delivered": "green"}
 
 _HELP = (
     "List, show, retry, bump, fetch and purge the jobs of a node; it may be running meanwhile. "
@@ -58,25 +73,53 @@ def list_jobs(
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
 ) -> None:
     """List jobs: the most urgent first, then what ended."""
-    from groundglass.cli import jobbing
+    from groundglass.cli.console import Terminal
+    from groundglass.node.queue.states import State
 
-    jobbing.list_jobs(config, state, limit)
+    terminal = Terminal()
+    with _stores(config) as (stores, settings):
+        wanted = tuple(State) if state is None else (State(state),)
+        found = stores.jobs.find(wanted, limit)
+        expected = _expected(found, stores, settings)
+        for job in found:
+            terminal.print(_line(job, stores, expected.get(job.id)), _STYLES.get(job.state, ""))
+        counts = stores.jobs.counts()
+    shown = f"{len(found)} of {sum(counts[one] for one in wanted)} jobs"
+    terminal.print(f"{shown}; all: " + ", ".join(f"{n} {name}" for name, n in counts.items() if n))
 
 
 @app.command()
 def show(job: JobNumber, config: ConfigFile) -> None:
     """Show a job, its way so far and how far each file got."""
-    from groundglass.cli import jobbing
+    from groundglass.cli.console import Terminal
 
-    jobbing.show_job(config, job)
+    terminal = Terminal()
+    with _stores(config) as (stores, settings):
+        found = stores.jobs.get(job)
+        terminal.heading(f"Job {found.id}: {found.state}")
+        for name, value in _facts(found, stores):
+            terminal.print(f"  {name:<12} {value}")
+        for at in _expected([found], stores, settings).values():
+            terminal.print(f"  {'result':<12} expected {_time(at)}")
+        terminal.heading("Way")
+        for entry in stores.jobs.audit_of(found):
+            who = f"attempt {entry.attempt}, {entry.worker}: " if entry.attempt else ""
+            terminal.print(f"  {_time(entry.at)}  {entry.after:<10} {who}{entry.reason}")
+        for destination, files in stores.jobs.deliveries_of(found).items():
+            terminal.heading(f"Destination {destination}")
+            for record in files:
+                terminal.print(f"  {record.status:<10} {record.file}  {record.detail}".rstrip())
 
 
 @app.command()
 def retry(jobs: JobNumbers, config: ConfigFile) -> None:
     """Let jobs that failed, or ended otherwise, begin again."""
-    from groundglass.cli import jobbing
+    from groundglass.cli.console import Terminal
 
-    jobbing.retry_jobs(config, jobs)
+    terminal = Terminal()
+    with _stores(config) as (stores, _):
+        for job_id in jobs:
+            terminal.print(f"job {job_id} {stores.jobs.retry(job_id).state}")
 
 
 @app.command()
@@ -88,9 +131,14 @@ def bump(
     ] = "emergency",
 ) -> None:
     """Give jobs another priority; a waiting retry begins at once."""
-    from groundglass.cli import jobbing
+    from groundglass.cli.console import Terminal
+    from groundglass.node.queue.states import Priority
 
-    jobbing.bump_jobs(config, jobs, priority)
+    terminal = Terminal()
+    with _stores(config) as (stores, _):
+        for job_id in jobs:
+            stores.jobs.bump(job_id, Priority[priority.upper()])
+            terminal.print(f"job {job_id} {priority}")
 
 
 @app.command()
@@ -111,14 +159,127 @@ def fetch(
     ] = None,
 ) -> None:
     """Fetch a study from an archive; it becomes a job."""
-    from groundglass.cli import jobbing
+    from groundglass.cli.console import Terminal, spinner
+    from groundglass.node.inbound.intake import Intake
+    from groundglass.node.inbound.retrieve import open_source
+    from groundglass.node.metrics import Metrics
+    from groundglass.node.rules import Rules
 
-    jobbing.fetch_study(config, study, source)
+    terminal = Terminal()
+    with _stores(config) as (stores, settings):
+        chosen = _source(settings, source)
+        rules = Rules(settings.rules, tuple(one.name for one in settings.destinations))
+        metrics = Metrics(stores.jobs, stores.spool)
+        intake = Intake(stores.spool, stores.jobs, rules, metrics)
+        with spinner(f"Fetching from {chosen.name}"):
+            result = open_source(chosen).fetch(study, intake)
+        for reason, count in result.passed_over.items():
+            terminal.print(f"{count} instances passed over: {reason}", "yellow")
+        if not result.taken:
+            raise ReadError(
+                f"no CT image of this study at {chosen.name}",
+                expected="a study with CT images",
+                action="Check the UID, and what our AE title may fetch there.",
+            )
+        intake.ended(study)
+        terminal.print(
+            f"{result.taken} instances of the study are here; `groundglass jobs list` shows it"
+        )
 
 
 @app.command()
 def purge(jobs: JobNumbers, config: ConfigFile) -> None:
     """Delete the files of jobs' studies; the record stays."""
-    from groundglass.cli import jobbing
+    from groundglass.cli.console import Terminal
+    from groundglass.node.retention import Retention
 
-    raise typer.Exit(jobbing.purge_jobs(config, jobs))
+    terminal = Terminal()
+    code = ExitCode.DONE
+    with _stores(config) as (stores, settings):
+        retention = Retention(stores.spool, stores.jobs, settings.retention)
+        for job_id in jobs:
+            if retention.purge(stores.jobs.get(job_id).study_instance_uid):
+                terminal.print(f"job {job_id}: the files of its study are deleted")
+            else:
+                terminal.print(
+                    f"job {job_id}: instances are coming in for its study; try again", "red"
+                )
+                code = ExitCode.CANNOT
+    raise typer.Exit(code)
+
+
+def _source(settings: NodeSettings, name: str | None) -> SourceSettings:
+    wanted = [one for one in settings.sources if name in (None, one.name)]
+    if len(wanted) == 1:
+        return wanted[0]
+    known = ", ".join(one.name for one in settings.sources) or "none is defined"
+    raise SettingsError(
+        f"{len(wanted)} archives" + ("" if name is None else f" called {name!r}"),
+        expected=f"one of [[sources]] ({known})",
+        action="Name one with --from, or add it to the settings.",
+    )
+
+
+@contextmanager
+def _stores(config: Path) -> Iterator[tuple[Stores, NodeSettings]]:
+    from groundglass.node.assembled import Stores
+    from groundglass.node.settings import load_settings
+
+    settings = load_settings(config)
+    stores = Stores.open(settings)
+    try:
+        yield stores, settings
+    finally:
+        stores.jobs.close()
+
+
+def _expected(found: Sequence[Job], stores: Stores, settings: NodeSettings) -> dict[int, float]:
+    """When a result is expected of each of these jobs that has none yet."""
+    from groundglass.node.queue.forecast import AHEAD, results_expected
+
+    ahead = {job.id for job in found if job.state in AHEAD}
+    if not ahead:
+        return {}
+    workers = max(1, settings.worker.count)
+    expected = results_expected(stores.jobs, stores.spool.root, workers)
+    return {job_id: at for job_id, at in expected.items() if job_id in ahead}
+
+
+def _line(job: Job, stores: Stores, expected: float | None) -> str:
+    study = stores.spool.pseudonyms.of(job.study_instance_uid)
+    urgent = f"  {_priority(job)}" if job.priority else ""
+    when = f"  result expected {_time(expected)}" if expected is not None else ""
+    why = f"  {job.reason}" if job.state in _EXPLAINED or job.failures else ""
+    return (
+        f"{job.id:>6}  {job.state:<10} {_time(job.changed_at)}  {study} revision {job.revision}, "
+        f"{job.instances} instances from {job.source_ae}{urgent}{when}{why}"
+    )
+
+
+def _facts(job: Job, stores: Stores) -> Iterator[tuple[str, object]]:
+    yield "study", stores.spool.pseudonyms.of(job.study_instance_uid) + "  (its name in the log)"
+    yield "UID", job.study_instance_uid
+    yield "revision", f"{job.revision}, {job.instances} instances from {job.source_ae}"
+    yield "priority", _priority(job)
+    yield "last image", _time(job.arrived_at)
+    if job.reason:
+        yield "reason", job.reason
+    if job.outcome:
+        yield "outcome", job.outcome
+    if job.report:
+        yield "report", stores.spool.root / job.report
+    if job.failures:
+        yield "failures", f"{job.failures}; not tried again before {_time(job.not_before)}"
+    if job.files_purged:
+        yield "files", "deleted by retention"
+
+
+def _priority(job: Job) -> str:
+    from groundglass.node.queue.states import Priority
+
+    names = {priority.value: priority.name.lower() for priority in Priority}
+    return names.get(job.priority, str(job.priority))
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

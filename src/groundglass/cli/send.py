@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from groundglass.cli.extras import need
+from groundglass.cli.failures import ExitCode
+from groundglass.errors import ReadError
+
+if TYPE_CHECKING:
+    from groundglass.node.dimse.peers import Peer
+    from groundglass.node.outbound.delivery import FileReceipt
+
+_SHOWN = 10
+_LOOK = 132
+_DIRECTORY = "DICOMDIR"
 
 _EPILOG = """[bold]Examples[/bold]
 
@@ -79,10 +90,49 @@ def send(
     if (ca or cert) and not tls:
         raise typer.BadParameter("--ca and --cert go with --tls.")
     need("pynetdicom", "serve")
-    from groundglass.cli.sending import send_all
+    from groundglass.cli.console import progress_bar
     from groundglass.node.dimse.clients import ClientSettings
     from groundglass.node.dimse.peers import Peer
+    from groundglass.node.dimse.send import send
     from groundglass.node.dimse.tls import TlsSettings
 
     peer = Peer.parse(to, TlsSettings(certificate=cert, authorities=ca) if tls else None)
-    raise typer.Exit(send_all(source, peer, ClientSettings(own)))
+    client = ClientSettings(own)
+    files = [source] if source.is_file() else sorted(filter(_is_dicom, source.rglob("*")))
+    if not files:
+        raise ReadError(
+            "no DICOM file in the folder",
+            expected="files as a PACS exports them, or a report of `groundglass run`",
+            action="Give the folder that holds them.",
+        )
+    with progress_bar(f"Sending to {peer}") as progress:
+        receipts = send(files, peer, client, progress)
+    raise typer.Exit(_tell(receipts, source, peer))
+
+
+def _is_dicom(path: Path) -> bool:
+    from groundglass.read.dicom.dataset import looks_like_dicom
+
+    if not path.is_file() or path.name == _DIRECTORY:
+        return False
+    with path.open("rb") as file:
+        return looks_like_dicom(file.read(_LOOK))
+
+
+def _tell(receipts: tuple[FileReceipt, ...], source: Path, peer: Peer) -> ExitCode:
+    """How many were taken, and what the others lack."""
+    from groundglass.cli.console import Terminal
+    from groundglass.node.outbound.delivery import TAKEN, FileStatus
+
+    terminal = Terminal()
+    counts = Counter(receipt.status for receipt in receipts)
+    taken = sum(counts[status] for status in TAKEN)
+    terminal.print(f"{taken} of {len(receipts)} files taken by {peer}", "bold")
+    remarks = [r for r in receipts if r.status in (FileStatus.WARNING, FileStatus.REFUSED)]
+    for receipt in remarks[:_SHOWN]:
+        name = receipt.path.relative_to(source) if receipt.path != source else receipt.path.name
+        words = "taken with a warning" if receipt.status is FileStatus.WARNING else "not taken"
+        terminal.print(f"  {name}: {words}, {receipt.detail}")
+    if len(remarks) > _SHOWN:
+        terminal.print(f"  … and {len(remarks) - _SHOWN} more")
+    return ExitCode.DONE if taken == len(receipts) else ExitCode.CANNOT

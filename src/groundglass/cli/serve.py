@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import signal
+import sys
+import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from groundglass.cli.extras import need
+from groundglass.cli.failures import ExitCode
+
+if TYPE_CHECKING:
+    from groundglass.node.settings import NodeSettings
 
 _EPILOG = """[bold]Examples[/bold]
 
@@ -41,9 +49,9 @@ ConfigFile = Annotated[
 def _print_example(wanted: bool) -> None:
     if wanted:
         need("pynetdicom", "serve")
-        from groundglass.cli.serving import example
+        from groundglass.node.settings import example_settings
 
-        typer.echo(example(), nl=False)
+        typer.echo(example_settings(), nl=False)
         raise typer.Exit
 
 
@@ -78,6 +86,53 @@ def serve(
     JSON lines without patient identifiers. SIGTERM or Ctrl-C lets running work end.
     """
     need("pynetdicom", "serve")
-    from groundglass.cli.serving import check_settings, serve
+    from groundglass.node.assembled import Node
+    from groundglass.node.outbound.destinations import open_destinations
+    from groundglass.node.settings import load_settings
 
-    raise typer.Exit(check_settings(config) if check else serve(config))
+    settings = load_settings(config)
+    if check:
+        raise typer.Exit(_check(settings))
+    _log_to_standard_error(settings.log.level)
+    node = Node(settings, open_destinations(settings))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    node.run(stop)
+
+
+def _check(settings: NodeSettings) -> ExitCode:
+    """Try everything a node needs and say what works."""
+    from groundglass.cli.console import Terminal, spinner
+    from groundglass.node.assembled import check_node
+    from groundglass.node.outbound.destinations import open_destinations
+
+    with spinner("Trying disk, database, weights and destinations"):
+        findings = check_node(settings, open_destinations(settings))
+    terminal = Terminal()
+    for finding in findings:
+        sign, style = ("works", "green") if finding.works else ("FAILS", "bold red")
+        terminal.print(f"{sign}  {finding.what}: {finding.detail}", style)
+    failing = sum(not finding.works for finding in findings)
+    terminal.print(f"{len(findings) - failing} of {len(findings)} work")
+    return ExitCode.CANNOT if failing else ExitCode.DONE
+
+
+def _log_to_standard_error(level: str) -> None:
+    """The node's own lines as JSON; those of other libraries go nowhere (`environment.hush`)."""
+    from groundglass.node.logs import LOGGER, JsonLines
+
+    logger = logging.getLogger(LOGGER)
+
+    def log_broken_thread(broken: threading.ExceptHookArgs) -> None:
+        """Kind and place of what broke, without its text."""
+        error = broken.exc_value
+        kind = (broken.exc_type, error, broken.exc_traceback) if error is not None else None
+        logger.error("something unforeseen happened", exc_info=kind)
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logger.addHandler(handler)
+    logger.setLevel(level.upper())
+    logger.propagate = False
+    threading.excepthook = log_broken_thread
