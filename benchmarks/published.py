@@ -31,10 +31,10 @@ def published_bundle(like: Bundle, folder: Path) -> Path:
         Without PyTorch, which writes it.
     """
     from groundglass.infer.bundle import SEGMENTER  # noqa: PLC0415  (a peer has no such engine)
-    from groundglass.train.export.onnx_files import BundleMetadata, Networks, export_bundle  # noqa: PLC0415
+    from groundglass.train.export.onnx_files import BundleDescription, Networks, export_bundle  # noqa: PLC0415
 
     encoder, head = published_networks()
     statement = "Random weights, to time the published network. Its verdicts mean nothing."
-    facts = BundleMetadata("published", "0", like.labels, like.healthy, statement, {})
-    export_bundle(Networks(like.path(SEGMENTER), encoder, head), like.recipe, facts, folder)
+    about = BundleDescription("published", "0", like.labels, like.healthy, statement, {})
+    export_bundle(Networks(like.path(SEGMENTER), encoder, head), like.recipe, about, folder)
     return folder

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.infer import load_bundle
-from groundglass.infer.bundle import DEFAULT
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -39,4 +39,4 @@ def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle() -> Path:
     """The shipped bundle's folder."""
-    return load_bundle(DEFAULT).folder
+    return load_bundle(DEFAULT_BUNDLE).folder

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from groundglass.cli.cohort import DatasetName
 from groundglass.cohort import read_cohort
 from groundglass.cohort.importers import DATASETS
 from groundglass.cohort.phantom_cohort import PAPER_COUNTS
+from groundglass.core.choices import DatasetName
 
 Invoke = Callable[..., Result]
 FEW = ("--train", 2, 2, 2, "--validation", 1, 1, 1, "--test", 1, 1, 1)

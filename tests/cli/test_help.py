@@ -7,19 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from typer.testing import Result
 
 import groundglass
-from groundglass.cli import options
 from groundglass.cli.app import COMMANDS as LINES
 from groundglass.cli.failures import ExitCode
-from groundglass.cli.phantom import Label
-from groundglass.infer import Precision
-from groundglass.infer.bundle import DEFAULT
-from groundglass.phantom import LABELS
 from whole_program import whole_program
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"
@@ -161,12 +156,6 @@ def test_help_imports_nothing_slow() -> None:
         "pydantic",
     }
     assert not loaded & slow
-
-
-def test_the_names_help_repeats_are_the_programs() -> None:
-    assert get_args(options.PrecisionName) == tuple(Precision)
-    assert get_args(Label) == LABELS
-    assert options.SHIPPED == DEFAULT
 
 
 def test_the_version_is_the_packages(invoke: Invoke) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from groundglass.cli import training
+from groundglass.cli import train
 
 Invoke = Callable[..., Result]
 
@@ -24,7 +24,7 @@ def options(tmp_path: Path, cohort: Path) -> tuple[object, ...]:
 def test_without_the_extra_it_says_what_to_install(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "find_spec", lambda _name: None)
+    monkeypatch.setattr(train, "find_spec", lambda _name: None)
     done = invoke("train", "all", *options(tmp_path, tmp_path / "cohort.csv"))
     assert done.exit_code == 2
     assert "pip install '.[train]'" in done.stderr

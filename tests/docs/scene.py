@@ -19,8 +19,8 @@ from docs.blocks import EXPERIMENTS, ROOT, Block
 from docs.pages import Page, Said
 from groundglass.cohort import Case, Cohort, write_cohort
 from groundglass.cohort.phantoms import phantom_json
+from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.infer import load_bundle
-from groundglass.infer.bundle import DEFAULT
 from groundglass.infer.bundle_paths import MANIFEST
 from groundglass.phantom import LABELS, PhantomSettings, make_phantom, write_dicom_series
 from groundglass.prepare.intensity import window_to_uint8
@@ -159,7 +159,7 @@ def _a_bundle(name: str) -> Callable[[Scene], None]:
 
     def make(scene: Scene) -> None:
         folder = scene.work / name
-        shutil.copytree(load_bundle(DEFAULT).folder, folder)
+        shutil.copytree(load_bundle(DEFAULT_BUNDLE).folder, folder)
         manifest = folder / MANIFEST
         text = manifest.read_text("utf-8").replace('"name": "demonstration"', f'"name": "{name}"')
         manifest.write_text(text, "utf-8")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import groundglass
+from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.core.geometry import Reorientation
 from groundglass.core.result import (
     CoarseHeat,
@@ -53,7 +54,7 @@ from groundglass.infer import (
     load_bundle,
     vote,
 )
-from groundglass.infer.bundle import DEFAULT, HEAD, SEGMENTER
+from groundglass.infer.bundle import HEAD, SEGMENTER
 from groundglass.prepare import (
     Coverage,
     Letterbox,
@@ -144,7 +145,7 @@ class Triage:
     @classmethod
     def load(
         cls,
-        bundle: str | Path = DEFAULT,
+        bundle: str | Path = DEFAULT_BUNDLE,
         precision: Precision = Precision.AUTO,
         explaining: ExplainSettings | None = None,
     ) -> Triage:

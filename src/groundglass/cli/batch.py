@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from groundglass.cli import options
+from groundglass.core.choices import DEFAULT_BUNDLE, Precision
 
 _EPILOG = """[bold]Examples[/bold]
 
@@ -49,8 +50,8 @@ def batch(
             "batch.",
         ),
     ],
-    bundle: options.BundleName = options.SHIPPED,
-    precision: options.PrecisionOption = "auto",
+    bundle: options.BundleName = DEFAULT_BUNDLE,
+    precision: options.PrecisionOption = Precision.AUTO,
     explain: options.Explain = None,
     workers: Annotated[
         int,

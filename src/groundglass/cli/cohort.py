@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-#: The names of `groundglass.cohort.importers.DATASETS`, whose import would slow `--help`.
-DatasetName = Literal[
-    "covid-ct-md",
-    "cc-ccii",
-    "covidx-ct",
-    "mosmed",
-    "stoic2021",
-    "cov19-ct-db",
-    "ucsd-covid-ct",
-    "finding-lungs",
-    "folders",
-]
+from groundglass.core.choices import DatasetName
 
 _HELP = (
     "Tables of patients for training and evaluating: check, split, import, join and make them.\n\n"

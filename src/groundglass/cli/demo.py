@@ -10,6 +10,7 @@ import typer
 
 from groundglass.cli import options
 from groundglass.cli.console import Terminal, spinner
+from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.errors import ReportError
 
 #: Tells a demo's folder from one that holds something of the user's.
@@ -47,7 +48,7 @@ def demo(
         ),
     ] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, help="Another seed makes another patient.")] = 1,
-    bundle: options.BundleName = options.SHIPPED,
+    bundle: options.BundleName = DEFAULT_BUNDLE,
 ) -> None:
     """Make a synthetic patient, analyse the study as you would yours, and write the report.
 

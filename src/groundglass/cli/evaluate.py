@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from groundglass.cli import options
+from groundglass.core.choices import DEFAULT_BUNDLE, Precision
 
 _EPILOG = """[bold]Examples[/bold]
 
@@ -51,7 +52,7 @@ def evaluate(
             "replaced. Answers are kept in DIR.partial until it is whole.",
         ),
     ],
-    bundle: options.BundleName = options.SHIPPED,
+    bundle: options.BundleName = DEFAULT_BUNDLE,
     split: Annotated[
         Literal["train", "validation", "test", "all"],
         typer.Option("--split", help="Which cases; all also takes those without a split."),
@@ -79,7 +80,7 @@ def evaluate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a broken run of the same evaluation.")
     ] = False,
-    precision: options.PrecisionOption = "auto",
+    precision: options.PrecisionOption = Precision.AUTO,
 ) -> None:
     """Judge every study of a cohort and measure how good the verdicts are.
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from groundglass.cli import options
+from groundglass.cli.console import Terminal, spinner
+from groundglass.cli.failures import ExitCode
+from groundglass.core.choices import DEFAULT_BUNDLE
+from groundglass.errors import BundleError
+
+if TYPE_CHECKING:
+    from groundglass.infer import Bundle
 
 _HELP = (
     "List, show, verify and add bundles: the networks' weights with the recipe they were trained "
@@ -28,13 +36,18 @@ _EPILOG = """[bold]Examples[/bold]
 [bold]Exit codes[/bold]  0 as it should be · 1 missing or altered, the reason is printed · \
 2 wrong use"""
 
-BundleArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="BUNDLE",
-        help="A name that `groundglass models` lists, or a folder given with a slash.",
-    ),
-]
+_BUNDLE_HELP = "A name that `groundglass models` lists, or a folder given with a slash."
+BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help=_BUNDLE_HELP)]
+
+#: Headings of the parts that `show` lists, and what it means that one is missing.
+_HEADINGS = {
+    "recipe": ("Recipe", ""),
+    "sha256": ("SHA-256", ""),
+    "calibration": ("Calibration", "none: probabilities are the networks' own"),
+    "operating_point": ("Operating point", "none: the vote decides"),
+    "learnt_from": ("Hashes of whom it learnt from", "none: leaks cannot be looked for"),
+    "training": ("Training", ""),
+}
 
 
 app = typer.Typer(help=_HELP, epilog=_EPILOG, add_completion=False)
@@ -50,22 +63,83 @@ def models(context: typer.Context) -> None:
 @app.command("list")
 def list_known() -> None:
     """List the bundles that ship or were added."""
-    from groundglass.cli import bundles
+    from groundglass.infer.bundle import known_bundles, load_bundle
 
-    bundles.list_known()
+    terminal = Terminal()
+    names = known_bundles()
+    if not names:
+        terminal.print("No bundle ships with this copy; `--bundle ./folder` takes one of yours.")
+    for name in names:
+        try:
+            bundle = load_bundle(name)
+            used = " (used when none is named)" if name == DEFAULT_BUNDLE else ""
+            terminal.heading(name + used)
+            _print_briefly(bundle, terminal)
+        except BundleError as error:
+            terminal.heading(name)
+            terminal.print(f"  not usable: found {error.found}; expected {error.expected}", "red")
+
+
+def _print_briefly(bundle: Bundle, terminal: Terminal) -> None:
+    from groundglass.infer.bundle_paths import shipped_folder, store_folder
+
+    places = {shipped_folder(): "ships with the program", store_folder(): "added by you"}
+    size = sum(bundle.path(file).stat().st_size for file in bundle.sha256)
+    terminal.print(f"  version    {bundle.version}")
+    terminal.print(f"  classes    {', '.join(bundle.labels)}")
+    terminal.print(f"  size       {size / 1e6:.1f} MB")
+    terminal.print(f"  place      {places.get(bundle.folder.parent, bundle.folder)}")
+    terminal.print("  state      every file has its SHA-256", "green")
+    terminal.print(f"  statement  {bundle.statement}")
 
 
 @app.command()
 def show(
-    bundle: BundleArgument = options.SHIPPED,
+    bundle: BundleArgument = DEFAULT_BUNDLE,
     machine: Annotated[
         bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")
     ] = False,
 ) -> None:
     """Show all that a bundle says about itself."""
-    from groundglass.cli import bundles
+    from groundglass.infer import load_bundle
 
-    bundles.show(bundle, machine=machine)
+    found = load_bundle(bundle)
+    parts = _parts(found)
+    if machine:
+        typer.echo(json.dumps(parts, indent=2, ensure_ascii=False))
+        return
+    terminal = Terminal()
+    terminal.heading(found.name)
+    _print_briefly(found, terminal)
+    for part, (heading, missing) in _HEADINGS.items():
+        values = parts[part]
+        text = missing if values is None else json.dumps(values, indent=2, ensure_ascii=False)
+        terminal.heading(heading)
+        for line in text.splitlines():
+            terminal.print(f"  {line}")
+
+
+def _parts(bundle: Bundle) -> dict[str, object]:
+    """The manifest's parts; of the patients it learnt from only how many there are."""
+    metadata = bundle.metadata
+    hashes = metadata.training_hashes
+    return {
+        "name": bundle.name,
+        "version": bundle.version,
+        "folder": str(bundle.folder),
+        "labels": list(bundle.labels),
+        "healthy": bundle.healthy,
+        "statement": bundle.statement,
+        "recipe": bundle.recipe.to_dict(),
+        "sha256": dict(bundle.sha256),
+        "calibration": asdict(metadata.calibration) if metadata.calibration else None,
+        "operating_point": asdict(metadata.operating_point) if metadata.operating_point else None,
+        "learnt_from": {"patients": len(hashes.patients), "studies": len(hashes.studies)}
+        if hashes
+        else None,
+        "self_test": asdict(metadata.self_test) if metadata.self_test else None,
+        "training": dict(bundle.training),
+    }
 
 
 @app.command()
@@ -73,16 +147,44 @@ def verify(
     bundle: Annotated[
         str | None,
         typer.Argument(
-            metavar="BUNDLE",
-            show_default="every one that is listed",
-            help="A name that `groundglass models` lists, or a folder given with a slash.",
+            metavar="BUNDLE", show_default="every one that is listed", help=_BUNDLE_HELP
         ),
     ] = None,
 ) -> None:
     """Check every file against its SHA-256, run the networks, compare answers."""
-    from groundglass.cli import bundles
+    from groundglass.infer.bundle import known_bundles, load_bundle
 
-    raise typer.Exit(bundles.verify(bundle))
+    terminal = Terminal()
+    names = (bundle,) if bundle is not None else known_bundles()
+    whole = 0
+    for name in names:
+        try:
+            found = load_bundle(name)
+            tested = _tested(found)
+        except BundleError as error:
+            terminal.print(f"{name}: found {error.found}; expected {error.expected}", "red")
+            terminal.print(f"  {error.action}")
+            continue
+        whole += 1
+        for file, digest in sorted(found.sha256.items()):
+            terminal.print(f"{name}: {file} {digest}")
+        terminal.print(f"{name}: {tested}")
+    terminal.print(f"{whole} of {len(names)} bundle{'s' if len(names) != 1 else ''} whole")
+    raise typer.Exit(ExitCode.DONE if whole == len(names) > 0 else ExitCode.CANNOT)
+
+
+def _tested(bundle: Bundle) -> str:
+    """Run the networks on this machine; what was seen, in words."""
+    from groundglass.infer import CpuEngine, Precision
+    from groundglass.infer.self_test import refuse_other_answers, run_self_test
+
+    with spinner(f"Running the networks of {bundle.name}"):
+        engine = CpuEngine(Precision.AUTO)
+        found = run_self_test(bundle, engine)
+        refuse_other_answers(bundle, found, engine.precision)
+    if bundle.metadata.self_test is None:
+        return f"the networks run in {engine.precision.value}; no self-test is stored"
+    return f"the networks run in {engine.precision.value} and answer as where they were exported"
 
 
 @app.command()
@@ -106,14 +208,21 @@ def add(
 
     The store is $XDG_DATA_HOME/groundglass/models, by default under ~/.local/share.
     """
-    from groundglass.cli import bundles
+    from groundglass.infer import load_bundle
+    from groundglass.infer.model_store import add_bundle
 
-    bundles.add(folder, replace=replace)
+    terminal = Terminal()
+    tested = _tested(load_bundle(folder))
+    bundle = add_bundle(folder, replace=replace)
+    terminal.print(f"{bundle.name} {bundle.version}: {tested}")
+    terminal.print(f"added as {bundle.folder}; use it with --bundle {bundle.name}")
+    terminal.print(bundle.statement, "yellow")
 
 
 @app.command()
-def card(bundle: BundleArgument = options.SHIPPED) -> None:
+def card(bundle: BundleArgument = DEFAULT_BUNDLE) -> None:
     """Print a bundle's model card as Markdown."""
-    from groundglass.cli import bundles
+    from groundglass.evaluate.run.model_card import model_card
+    from groundglass.infer import load_bundle
 
-    bundles.card(bundle)
+    typer.echo(model_card(load_bundle(bundle)), nl=False)

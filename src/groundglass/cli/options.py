@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from groundglass.core.choices import Precision
+
 if TYPE_CHECKING:
     from groundglass.read.image_stack.stack import ImageStackSettings
-
-#: The names of `groundglass.infer.Precision`, whose import would slow `--help`.
-PrecisionName = Literal["auto", "f32", "bf16"]
-
-#: `groundglass.infer.bundle.DEFAULT`, likewise.
-SHIPPED = "demonstration"
 
 _STACK = "PNG, JPEG or TIFF images only (all are needed: nothing is guessed)"
 
@@ -38,7 +34,7 @@ BundleName = Annotated[
     ),
 ]
 PrecisionOption = Annotated[
-    PrecisionName,
+    Precision,
     typer.Option(
         "--precision",
         help="Number format of the networks. auto is bf16 where the processor has it, else f32.",

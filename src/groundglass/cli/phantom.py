@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from groundglass.cli.console import Terminal, spinner
+from groundglass.core.choices import PhantomLabel
 
 if TYPE_CHECKING:
     from groundglass.phantom import Phantom
-
-#: The labels of `groundglass.phantom.LABELS`, whose import would slow `--help`.
-Label = Literal["CP", "NCP", "healthy"]
 
 _EPILOG = """[bold]Examples[/bold]
 
@@ -41,7 +39,7 @@ def phantom(
         ),
     ],
     label: Annotated[
-        Label,
+        PhantomLabel,
         typer.Option(
             help="COVID-19 pneumonia (CP), other pneumonia (NCP) or healthy.",
         ),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from groundglass.cli import options
+from groundglass.core.choices import DEFAULT_BUNDLE, Precision
 
 _EPILOG = """[bold]Example[/bold]
 
@@ -34,8 +35,8 @@ def prepare(
             help="Where the images go. Made if missing; must be empty.",
         ),
     ],
-    bundle: options.BundleName = options.SHIPPED,
-    precision: options.PrecisionOption = "auto",
+    bundle: options.BundleName = DEFAULT_BUNDLE,
+    precision: options.PrecisionOption = Precision.AUTO,
     hu_scale: options.HuScale = None,
     window: options.Window = None,
     spacing: options.Spacing = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from groundglass.cli import options
+from groundglass.core.choices import DEFAULT_BUNDLE, Precision
 
 _EPILOG = """[bold]Examples[/bold]
 
@@ -41,8 +42,8 @@ def run(
             "which is replaced.",
         ),
     ],
-    bundle: options.BundleName = options.SHIPPED,
-    precision: options.PrecisionOption = "auto",
+    bundle: options.BundleName = DEFAULT_BUNDLE,
+    precision: options.PrecisionOption = Precision.AUTO,
     explain: options.Explain = None,
     machine: Annotated[
         bool,

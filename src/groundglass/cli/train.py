@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from groundglass.cli.console import Terminal, progress_bar
+from groundglass.errors import SettingsError, install_extra
+
+if TYPE_CHECKING:
+    from groundglass.train.run import TrainingRun
 
 _HELP = (
     "Train the networks on a cohort: the lung segmenter, the slice encoder, the sequence head, or "
@@ -32,6 +41,10 @@ _STAGES = {
     "sequence": "The biLSTM on groups of slices, the trained encoder frozen.",
     "all": "Segmenter (unless a bundle's is taken), encoder and sequence head, then the bundle.",
 }
+#: Which stage comes after which; `all` then makes the bundle of what is trained.
+_AFTER = {"segmenter": "encoder", "encoder": "sequence", "sequence": "all"}
+#: Modules that training needs and running does not.
+_NEEDED = ("torch", "lightning", "onnx", "tensorboard")
 
 
 app = typer.Typer(help=_HELP, epilog=_EPILOG, no_args_is_help=True, add_completion=False)
@@ -93,11 +106,73 @@ def _command(stage: str) -> Callable[..., None]:
             bool, typer.Option("--resume", help="Go on with what an earlier run left in OUT.")
         ] = False,
     ) -> None:
-        from groundglass.cli.training import Request, train
+        _refuse_without_extra()
+        from groundglass.cohort import read_cohort
+        from groundglass.train.data.cache import CacheSettings
+        from groundglass.train.experiment import read_experiment
+        from groundglass.train.run import PREPARED_FOLDER, TrainingRun
 
-        train(stage, Request(experiment, cohort, out, lungs, cache, processes, resume))
+        run = TrainingRun(
+            experiment=read_experiment(experiment),
+            cohort=read_cohort(cohort),
+            lung_cohort=read_cohort(lungs) if lungs else None,
+            out=out.resolve(),
+            cache=CacheSettings(cache or out.resolve() / PREPARED_FOLDER, processes),
+            resume=resume,
+            tell=say,
+            counting=progress_bar,
+            bar=sys.stderr.isatty(),
+        )
+        given = {"--experiment": experiment, "--cohort": cohort, "--out": out, "--lungs": lungs,
+                 "--cache": cache, "--processes": processes}  # fmt: skip
+        _train(stage, run, {name: str(value) for name, value in given.items() if value is not None})
 
     return command
+
+
+def say(line: str) -> None:
+    """One line on standard error; a function of a module, so that other processes can call it."""
+    Terminal(stderr=True).print(line)
+
+
+def _train(stage: str, run: TrainingRun, given: Mapping[str, str]) -> None:
+    """Train one stage, or all, and say what came of it and how to go on."""
+    from groundglass.train.stages import STAGES
+
+    summary = STAGES[stage](run)
+    terminal = Terminal()
+    terminal.heading(summary.title)
+    for name, value in summary.facts:
+        terminal.print(f"  {name:<12} {value}")
+    terminal.heading("Next")
+    terminal.print(f"  {shlex.join(['groundglass', *_next(stage, run, given)])}")
+    if _AFTER.get(stage) == "sequence":
+        terminal.print("  It needs studies of many slices; single slices end here.")
+
+
+def _next(stage: str, run: TrainingRun, given: Mapping[str, str]) -> list[str]:
+    """The words of the command to go on with, to be copied as they stand."""
+    from groundglass.train.run import BUNDLE_FOLDER
+
+    if stage in _AFTER:
+        after = _AFTER[stage]
+        options = [word for pair in given.items() for word in pair]
+        return ["train", after, *options, *(["--resume"] if after == "all" else [])]
+    out = Path(given["--out"])
+    bundle = f"{out / BUNDLE_FOLDER}/"
+    if not any(case.split == "test" for case in run.cohort.cases):
+        return ["models", "card", bundle]
+    return ["evaluate", given["--cohort"], "--bundle", bundle, "--out", str(out / "evaluation")]
+
+
+def _refuse_without_extra() -> None:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise SettingsError(
+            f"no {', '.join(missing)} in this installation",
+            expected="what training needs and running does not",
+            action=install_extra("train"),
+        )
 
 
 for _stage, _words in _STAGES.items():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from groundglass.core.choices import Precision
 from groundglass.infer.bundle import Bundle, load_bundle, shipped_bundles
 from groundglass.infer.classify import Classifier, GroupEvidence, SliceDetail, foreground_mask
-from groundglass.infer.engine import CpuEngine, Engine, Network, Precision
+from groundglass.infer.engine import CpuEngine, Engine, Network
 from groundglass.infer.segment import Segmenter
 from groundglass.infer.vote import vote
 

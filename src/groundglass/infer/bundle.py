@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.errors import BundleError, SettingsError
 from groundglass.infer.bundle_metadata import BundleMetadata, parse_metadata
 from groundglass.infer.bundle_paths import MANIFEST as MANIFEST  # noqa: PLC0414  (part of the form below)
@@ -23,8 +24,6 @@ FILES = frozenset((SEGMENTER, ENCODER, HEAD))
 FEATURES = "features"
 #: Version of the manifest's form; another one is refused.
 SCHEMA = 2
-#: The bundle used when none is named.
-DEFAULT = "demonstration"
 _RESTORE = "Restore the bundle from where it came."
 _ANOTHER = "Use a bundle made for this version of groundglass."
 
@@ -86,7 +85,7 @@ class Bundle:
             )
 
 
-def load_bundle(source: str | Path = DEFAULT) -> Bundle:
+def load_bundle(source: str | Path = DEFAULT_BUNDLE) -> Bundle:
     """Read a bundle and check every file against its hash.
 
     Parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,22 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.core.choices import Precision
 from groundglass.infer.translation import translate
 from groundglass.infer.winograd import WinogradNetwork
 
 Array = NDArray[Any]
-
-
-class Precision(StrEnum):
-    """The number format the networks compute in.
-
-    AUTO is bf16 where the processor multiplies bf16 in hardware, else f32. What was really used is
-    in the result's provenance.
-    """
-
-    AUTO = "auto"
-    F32 = "f32"
-    BF16 = "bf16"
 
 
 class Network(Protocol):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.core.choices import Precision
 from groundglass.core.result import SliceGroup
 from groundglass.errors import BundleError
 from groundglass.infer.bundle import SEGMENTER, Bundle
 from groundglass.infer.bundle_metadata import SelfTest
 from groundglass.infer.classify import Classifier
-from groundglass.infer.engine import Engine, Precision
+from groundglass.infer.engine import Engine
 from groundglass.infer.segment import Segmenter
 
 #: Largest difference of a probability. f32 sums in another order; bf16 keeps 8 bits, and 0.047 was

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
+from groundglass.core.choices import PhantomLabel
 from groundglass.errors import SettingsError
 
 #: The class labels, in the networks' order.
-LABELS = ("CP", "NCP", "healthy")
+LABELS: tuple[str, ...] = get_args(PhantomLabel)
 
 
 @dataclass(frozen=True, slots=True)

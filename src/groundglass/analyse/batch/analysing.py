@@ -11,10 +11,10 @@ from pathlib import Path
 
 from groundglass.analyse.batch.processes import Broken, in_processes, usual_workers
 from groundglass.analyse.triage import Triage
+from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.core.result import Outcome, TriageResult
 from groundglass.errors import GroundglassError, InputError, NoChestCT, SettingsError
 from groundglass.infer import Precision
-from groundglass.infer.bundle import DEFAULT
 from groundglass.read import read_volume, select_chest_ct
 from groundglass.read.reading import read_entries
 from groundglass.read.sources import without_file_names
@@ -44,7 +44,7 @@ class BatchSettings:
         far as memory goes.
     """
 
-    bundle: str = DEFAULT
+    bundle: str = DEFAULT_BUNDLE
     precision: Precision = Precision.AUTO
     explain: str | None = None
     workers: int = 0

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from groundglass.core.choices import DatasetName
 from groundglass.errors import ReadError
 
 
@@ -73,7 +74,7 @@ class Dataset:
         Folder → Listing; raises ReadError where the layout is another.
     """
 
-    name: str
+    name: DatasetName
     title: str
     url: str
     licence: str
