@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from groundglass.errors import BundleError
+
 
 def eventually(holds: Callable[[], object], seconds: float = 60.0) -> bool:
     """Whether something comes true in time."""
@@ -56,6 +58,17 @@ class Working:
     def fail(self, words: str) -> None:
         raise ValueError(words)
 
+    def fill(self, megabytes: str) -> int:
+        return len(bytearray(int(megabytes) * 10**6))
+
+    def answer_code(self, _about: str) -> object:
+        return os.getpid
+
     def hang(self, about: str) -> None:
         Path(about).write_text(str(os.getpid()))
         threading.Event().wait()
+
+
+def no_weights() -> Working:
+    """What begins with weights that are not there."""
+    raise BundleError("no weights", expected="some", action="Give some.")

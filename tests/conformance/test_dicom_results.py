@@ -15,7 +15,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Exp
 
 import groundglass as gg
 from dicom_judges import dciodvfy, dsrdump, read_map, read_measurements, read_segment
-from groundglass.core.result import Outcome, TriageResult
+from groundglass.core.result import RESULT_OUTCOMES, Outcome, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.report.dicom.result_builder import DicomObject
 from groundglass.report.dicom.results import dicom_results, refusal_results
@@ -156,7 +156,7 @@ def test_a_source_in_any_encoding_gives_the_same_results(
     assert [one.content for one in again] == [one.content for one in classic.objects]
 
 
-@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.VERDICT])
+@pytest.mark.parametrize("outcome", [o for o in RESULT_OUTCOMES if o is not Outcome.VERDICT])
 def test_without_a_verdict_a_valid_capture_is_all(
     tmp_path: Path, classic: Written, outcome: Outcome
 ) -> None:

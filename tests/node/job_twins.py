@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from groundglass.core.result import Outcome
+from groundglass.core.result import Outcome, StudyEnd
 from groundglass.node.inbound.spool import StoredInstance
 from groundglass.node.outbound.delivery import (
     CheckResult,
@@ -19,8 +19,6 @@ from groundglass.node.outbound.delivery import (
 )
 from groundglass.node.queue.states import Facts
 from groundglass.node.worker.analyser import (
-    GIVEN_UP,
-    Analysis,
     AnalysisFailed,
     AnalysisStopped,
     Work,
@@ -66,7 +64,7 @@ class StubAnalyser:
         self.closed = False
         self._stopped = threading.Event()
 
-    def analyse(self, work: Work) -> Analysis:
+    def analyse(self, work: Work) -> StudyEnd:
         self._stopped.clear()
         self.seen.append(work)
         self.while_analysing()
@@ -76,9 +74,8 @@ class StubAnalyser:
             raise AnalysisFailed(self.failures.pop(0), expected="a result", action="Try again.")
         write_stub_report(work)
         if work.given_up:
-            return Analysis(GIVEN_UP, work.given_up, verdict=False)
-        verdict = self.outcome is Outcome.VERDICT
-        return Analysis(self.outcome, f"because of {self.outcome}", verdict, {"read": 0.5})
+            return StudyEnd(Outcome.GIVEN_UP, work.given_up)
+        return StudyEnd(self.outcome, f"because of {self.outcome}", stages={"read": 0.5})
 
     def wait_for_stop(self) -> None:
         """For `while_analysing`: until `stop` is called."""
@@ -146,10 +143,10 @@ class MemoryPacs:
 class SlowAnalyser(StubAnalyser):
     """Takes long enough to be killed in the middle."""
 
-    def analyse(self, work: Work) -> Analysis:
+    def analyse(self, work: Work) -> StudyEnd:
         threading.Event().wait(0.02)
         write_stub_report(work)
-        return Analysis(Outcome.VERDICT, "", verdict=True)
+        return StudyEnd(Outcome.VERDICT, "")
 
 
 class FolderPacs:

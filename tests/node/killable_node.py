@@ -9,6 +9,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
+from groundglass.core.result import Outcome, StudyEnd
 from groundglass.node.assembled import Node
 from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import ListenerSettings
@@ -18,14 +19,14 @@ from groundglass.node.outbound.destinations import make_destination
 from groundglass.node.outbound.pacs import PacsSettings
 from groundglass.node.queue.states import JobSettings
 from groundglass.node.settings import NodeSettings
-from groundglass.node.worker.analyser import Analysis, Work
+from groundglass.node.worker.analyser import Work
 from groundglass.node.worker.loop import WorkerSettings
 
 
 class CountingAnalyser:
     """Writes one object that says how many images the study had."""
 
-    def analyse(self, work: Work) -> Analysis:
+    def analyse(self, work: Work) -> StudyEnd:
         images = sorted(work.study.iterdir())
         first = dcmread(images[0], stop_before_pixels=True)
         study = str(first.StudyInstanceUID)
@@ -39,7 +40,7 @@ class CountingAnalyser:
         data.InstanceNumber = len(images)
         data.save_as(work.out / "capture.dcm", enforce_file_format=True)
         (work.out / "result.json").write_text("{}")
-        return Analysis("verdict", "", verdict=True)
+        return StudyEnd(Outcome.VERDICT, "")
 
     def stop(self) -> None:
         """It never takes long."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from groundglass.core.result import StudyEnd
 from groundglass.node.inbound.spool import Spool, SpoolSettings
 from groundglass.node.metrics import Metrics
 from groundglass.node.outbound.delivery import Courier
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import JobSettings
 from groundglass.node.rules import Rules
-from groundglass.node.worker.analyser import Analysis, Work
+from groundglass.node.worker.analyser import Work
 from groundglass.node.worker.loop import Worker, WorkerContext, WorkerSettings
 from node.job_twins import FolderPacs, SlowAnalyser
 
@@ -28,7 +29,7 @@ class HangsOnce(SlowAnalyser):
         super().__init__()
         self._root = root
 
-    def analyse(self, work: Work) -> Analysis:
+    def analyse(self, work: Work) -> StudyEnd:
         try:
             (self._root / "hang-first").unlink()
         except FileNotFoundError:

@@ -13,17 +13,16 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from groundglass.analyse.supervisor import Limits
 from groundglass.errors import SettingsError
 from groundglass.node.worker.analyser import (
-    GIVEN_UP,
-    UNREADABLE,
     AnalysisFailed,
     AnalysisSettings,
     AnalysisStopped,
     ProcessAnalyser,
     Work,
 )
-from made_work import eventually
+from made_work import alive, eventually
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +48,9 @@ def test_a_study_gets_its_whole_report_and_twice_the_same(
     analyser: ProcessAnalyser, work: Work, tmp_path: Path
 ) -> None:
     analysis = analyser.analyse(work)
-    assert (analysis.outcome, analysis.verdict) == ("verdict", True)
-    assert {"read", "segment", "prepare", "classify", "report"} <= set(analysis.seconds)
-    assert all(seconds >= 0 for seconds in analysis.seconds.values())
+    assert (analysis.outcome, analysis.label) == ("verdict", "CP")
+    assert {"read", "segment", "prepare", "classify", "report"} <= set(analysis.stages)
+    assert all(seconds >= 0 for seconds in analysis.stages.values())
     document = json.loads((work.out / "result.json").read_text("utf-8"))
     assert document["reason"] == analysis.reason
     first = objects(work.out)
@@ -68,8 +67,8 @@ def test_what_is_no_chest_ct_gets_a_capture_that_says_so(
     for path in files[1:]:
         path.unlink()
     analysis = analyser.analyse(work)
-    assert not analysis.verdict
-    assert analysis.outcome in ("not-a-chest-ct", UNREADABLE)
+    assert not analysis.label
+    assert analysis.outcome in ("not-a-chest-ct", "unreadable")
     assert analysis.reason
     assert len(objects(work.out)) == 1
 
@@ -82,7 +81,7 @@ def test_two_patients_in_one_study_each_get_a_capture_that_says_so(
         data.PatientID = ("4711", "0815")[number % 2]
         data.save_as(path)
     analysis = analyser.analyse(work)
-    assert (analysis.outcome, analysis.verdict) == (UNREADABLE, False)
+    assert (analysis.outcome, analysis.label) == ("unreadable", "")
     assert "2 patients" in analysis.reason
     captures = [pydicom.dcmread(path) for path in sorted(work.out.rglob("*.dcm"))]
     assert sorted(one.PatientID for one in captures) == ["0815", "4711"]
@@ -94,7 +93,7 @@ def test_what_is_no_image_at_all_has_a_reason(analyser: ProcessAnalyser, work: W
     for path in work.study.iterdir():
         path.write_bytes(b"\0" * 128 + b"DICM" + os.urandom(500))
     analysis = analyser.analyse(work)
-    assert (analysis.outcome, analysis.verdict) == (UNREADABLE, False)
+    assert (analysis.outcome, analysis.label) == ("unreadable", "")
     assert "expected" in analysis.reason
     assert not objects(work.out)
 
@@ -103,7 +102,7 @@ def test_an_analysis_given_up_gets_a_capture_that_says_so(
     analyser: ProcessAnalyser, work: Work
 ) -> None:
     analysis = analyser.analyse(Work(work.study, work.out, 1, given_up="it took too long"))
-    assert analysis.outcome == GIVEN_UP
+    assert analysis.outcome == "given-up"
     assert "it took too long" in analysis.reason
     assert len(objects(work.out)) == 1
 
@@ -112,34 +111,34 @@ def test_a_process_that_is_killed_is_a_reason_and_the_next_study_gets_a_new_one(
     analyser: ProcessAnalyser, work: Work
 ) -> None:
     analyser.check()
-    process = analyser._process
-    assert process is not None
-    os.kill(process.pid, signal.SIGKILL)
+    child = analyser._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGKILL)
     with pytest.raises(AnalysisFailed, match="SIGKILL"):
         analyser.analyse(work)
-    assert analyser.analyse(work).verdict
+    assert analyser.analyse(work).label
 
 
 def test_an_analysis_that_takes_too_long_is_stopped(
     analyser: ProcessAnalyser, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     analyser.check()
-    process = analyser._process
-    assert process is not None
-    os.kill(process.pid, signal.SIGSTOP)  # it hangs
-    monkeypatch.setattr(analyser, "_settings", AnalysisSettings(time_limit_s=0.2))
+    child = analyser._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGSTOP)  # it hangs
+    monkeypatch.setattr(child, "_limits", Limits(time_s=0.2))
     with pytest.raises(AnalysisFailed, match=r"longer than 0\.2 s"):
         analyser.analyse(work)
-    assert process.poll() is not None
+    assert not alive(child.pid)
 
 
 def test_an_analysis_can_be_broken_off_from_another_thread(
     analyser: ProcessAnalyser, work: Work
 ) -> None:
     analyser.check()
-    process = analyser._process
-    assert process is not None
-    os.kill(process.pid, signal.SIGSTOP)
+    child = analyser._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGSTOP)
     ended: list[str] = []
 
     def analyse() -> None:
@@ -162,9 +161,9 @@ def test_memory_is_bounded(bundle: Path, work: Work) -> None:
     made = ProcessAnalyser(AnalysisSettings(bundle=f"{bundle}/", memory_mb=512))
     try:
         made.check()
-        assert made._process is not None
-        limits = Path(f"/proc/{made._process.pid}/limits").read_text()
-        status = Path(f"/proc/{made._process.pid}/status").read_text()
+        assert made._child is not None
+        limits = Path(f"/proc/{made._child.pid}/limits").read_text()
+        status = Path(f"/proc/{made._child.pid}/status").read_text()
     finally:
         made.close()
     (address_space,) = [line for line in limits.splitlines() if "address space" in line]

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from groundglass.core.result import (
     RESEARCH_USE_ONLY,
+    RESULT_OUTCOMES,
     LungSide,
     LungThird,
     Outcome,
@@ -22,7 +23,7 @@ from groundglass.errors import ReportError
 from groundglass.report import result_document, result_schema, write_report
 from groundglass.report.result_json import encode_document
 
-ENDS = [outcome for outcome in Outcome if outcome is not Outcome.VERDICT]
+ENDS = [outcome for outcome in RESULT_OUTCOMES if outcome is not Outcome.VERDICT]
 Ending = Callable[[TriageResult, Outcome], TriageResult]
 
 
@@ -98,7 +99,7 @@ def test_slice_numbers_count_from_the_head_however_stored(
     assert numbers(stored, found) == plain
 
 
-@pytest.mark.parametrize("outcome", list(Outcome))
+@pytest.mark.parametrize("outcome", RESULT_OUTCOMES)
 def test_every_outcome_keeps_the_schema(
     tmp_path: Path, volume: Volume, result: TriageResult, without_verdict: Ending, outcome: Outcome
 ) -> None:

@@ -19,13 +19,63 @@ MEASURED_BY_HU = (
 
 
 class Outcome(StrEnum):
-    """How an analysis ended. Everything but VERDICT is a result without a verdict, not a crash."""
+    """How a study ended: with a verdict, or why without one.
+
+    A `TriageResult` has one of the first five. The others are ends without a result; so is
+    NOT_CHEST_CT where no series of the study was one.
+    """
 
     VERDICT = "verdict"
     NO_LUNG = "no-lung"
     NOT_CHEST_CT = "not-a-chest-ct"
     TOO_FEW_SLICES = "too-few-slices"
     PART_OF_LUNGS = "part-of-lungs"
+    #: No regular volume can be made of its images.
+    UNREADABLE = "unreadable"
+    #: Its report could not be written.
+    NOT_WRITTEN = "not-written"
+    #: Its analysis came to no end: memory, time, a defect.
+    BROKE_DOWN = "broke-down"
+    #: Its analysis broke down each time it was tried.
+    GIVEN_UP = "given-up"
+
+
+#: The ends that a `TriageResult` can have.
+RESULT_OUTCOMES = tuple(Outcome)[:5]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyEnd:
+    """How a study ended.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        For machines.
+    reason : str
+        In words: how the verdict came about, or why there is none.
+    label : str
+        The verdict; empty without.
+    probabilities : mapping of str to float
+        Per class; empty without a verdict.
+    slices : int
+        Of the volume that was judged; 0 where there is no result.
+    seconds : float
+        From its files to its report.
+    stages : mapping of str to float
+        The same by stage, in s; empty where there is no result.
+    notes : tuple of str
+        What a reader must know beside the reason.
+    """
+
+    outcome: Outcome
+    reason: str
+    label: str = ""
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    slices: int = 0
+    seconds: float = 0.0
+    stages: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class NoteKind(StrEnum):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import groundglass
-from groundglass.analyse.batch.analysing import BROKE_DOWN, Analysed
+from groundglass.analyse.batch.analysing import Analysed
 from groundglass.analyse.batch.outcomes import TABLE, Conditions, Outcomes
+from groundglass.core.result import Outcome
 from groundglass.errors import ReportError
 from groundglass.infer import Precision, load_bundle
 from groundglass.read.sources import Entry
@@ -29,7 +30,10 @@ def conditions(bundle: Path) -> Conditions:
 def judged(study: StudyFiles = STUDY, label: str = "CP") -> Analysed:
     given = {"CP": 0.7, "NCP": 0.2, "healthy": 0.1}
     notes = ("Pixels are coarse.", "The scan ends early.")
-    return Analysed(study, "verdict", 'said "so", it did', label, given, 24, 1.234, notes)
+    reason = 'said "so", it did'
+    return Analysed(
+        Outcome.VERDICT, reason, label, given, 24, seconds=1.234, notes=notes, study=study
+    )
 
 
 def report(folder: Path, conditions: Conditions, **changed: object) -> None:
@@ -57,7 +61,7 @@ def test_a_line_a_study_in_the_order_they_were_found(
 ) -> None:
     with Outcomes.opened(tmp_path / "out", conditions) as outcomes:
         outcomes.write([STUDY, NIFTI])
-        outcomes.add(Analysed(NIFTI, BROKE_DOWN, "its process ended"))
+        outcomes.add(Analysed(Outcome.BROKE_DOWN, "its process ended", study=NIFTI))
         outcomes.add(judged())
         assert [row["study"] for row in rows(tmp_path / "out")] == ["study-0002", "study-0001"]
         outcomes.write([STUDY, NIFTI])
@@ -68,7 +72,7 @@ def test_a_line_a_study_in_the_order_they_were_found(
     assert (first["outcome"], first["verdict"], first["p_NCP"]) == ("verdict", "CP", "0.2")
     assert first["reason"] == 'said "so", it did'
     assert first["notes"] == "Pixels are coarse. The scan ends early."
-    assert (second["outcome"], second["verdict"], second["p_CP"]) == (BROKE_DOWN, "", "")
+    assert (second["outcome"], second["verdict"], second["p_CP"]) == ("broke-down", "", "")
     assert second["file"] == "b.nii"
     assert "DOE" not in (tmp_path / "out" / TABLE).read_text("utf-8")
 
@@ -77,7 +81,7 @@ def test_what_is_done_is_known_to_the_next_run(tmp_path: Path, conditions: Condi
     with Outcomes.opened(tmp_path, conditions) as outcomes:
         outcomes.write([STUDY, NIFTI])
         outcomes.add(judged())
-        outcomes.add(Analysed(NIFTI, BROKE_DOWN, "its process ended"))
+        outcomes.add(Analysed(Outcome.BROKE_DOWN, "its process ended", study=NIFTI))
         report(tmp_path / STUDY.name, conditions)
     with Outcomes.opened(tmp_path, conditions) as outcomes:
         assert outcomes.has(STUDY)
@@ -133,7 +137,7 @@ def test_an_old_report_does_not_stand_for_files_that_were_refused_since(
     with Outcomes.opened(tmp_path, conditions) as outcomes:
         outcomes.write([])
         report(tmp_path / STUDY.name, conditions)
-        outcomes.add(Analysed(STUDY, "not-a-chest-ct", "modality MR"))
+        outcomes.add(Analysed(Outcome.NOT_CHEST_CT, "modality MR", study=STUDY))
         assert not outcomes.has(STUDY)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from groundglass.core.result import Note, NoteKind, Outcome, TriageResult
+from groundglass.core.result import RESULT_OUTCOMES, Note, NoteKind, Outcome, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.report.dicom.canvas import AMBER, Canvas, Type
 from groundglass.report.dicom.capture_pages import PAGES, refusal_page, verdict_pages
@@ -141,7 +141,7 @@ def test_no_more_key_slices_than_the_settings_say(volume: Volume) -> None:
     assert len(verdict_pages(ViewModel(result, volume), name, settings)) == 3
 
 
-@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.VERDICT])
+@pytest.mark.parametrize("outcome", [o for o in RESULT_OUTCOMES if o is not Outcome.VERDICT])
 def test_without_a_verdict_one_page_says_so_and_why(
     volume: Volume, result: TriageResult, drawn: Recorder, outcome: Outcome
 ) -> None:

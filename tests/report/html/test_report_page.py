@@ -16,6 +16,7 @@ import pytest
 from groundglass.core.geometry import Geometry
 from groundglass.core.result import (
     RESEARCH_USE_ONLY,
+    RESULT_OUTCOMES,
     Heatmap,
     Outcome,
     Provenance,
@@ -28,7 +29,7 @@ from groundglass.core.volume import Volume
 from groundglass.report.html.report_page import render_page
 from groundglass.report.overlay import DRAWING
 
-ENDS = [outcome for outcome in Outcome if outcome is not Outcome.VERDICT]
+ENDS = [outcome for outcome in RESULT_OUTCOMES if outcome is not Outcome.VERDICT]
 Ending = Callable[[TriageResult, Outcome], TriageResult]
 HOSTILE = "</script><img src=x onerror=alert(1)><!--<script>'\"&{{7*7}}"
 

@@ -1,30 +1,30 @@
-"""One study after the other in each process: read, analysed, reported."""
+"""Studies analysed side by side, in processes: read, analysed, reported."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from typing import Self
 
-from groundglass.analyse.batch.processes import Broken, in_processes, usual_workers
+from groundglass.analyse.study import (
+    ReportPlan,
+    StudyObserver,
+    analyse_study,
+    in_a_table,
+    open_chest_ct,
+)
+from groundglass.analyse.supervisor import Broken, Limits, in_processes, usual_workers
 from groundglass.analyse.triage import Triage
 from groundglass.core.choices import DEFAULT_BUNDLE
-from groundglass.core.result import Outcome, TriageResult
-from groundglass.errors import GroundglassError, InputError, NoChestCT, SettingsError
+from groundglass.core.result import Outcome, StudyEnd
+from groundglass.core.study import Study
+from groundglass.errors import GroundglassError, SettingsError
 from groundglass.infer import Precision
-from groundglass.read import read_volume, select_chest_ct
-from groundglass.read.reading import read_entries
-from groundglass.read.sources import without_file_names
+from groundglass.read.reading import Progress, read_entries
 from groundglass.read.studies import StudyFiles
-from groundglass.report import write_report
-from groundglass.report.writing import refuse_unusable
-
-#: Outcomes of studies without a result, beside those of `core.result.Outcome`: its images make no
-#: regular volume; its report could not be written; its analysis broke down.
-UNREADABLE, NOT_WRITTEN, BROKE_DOWN = "unreadable", "not-written", "broke-down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,52 +42,48 @@ class BatchSettings:
     workers : int
         Processes, each with its share of the cores and one study at a time. 0: one per core, as
         far as memory goes.
+    memory_mb : int
+        Address space in MB one analysis may take beyond the loaded networks. 8192, as for a node.
+    time_limit_s : float
+        Longest duration of one analysis in s. 900, as for a node.
     """
 
     bundle: str = DEFAULT_BUNDLE
     precision: Precision = Precision.AUTO
     explain: str | None = None
     workers: int = 0
+    memory_mb: int = 8192
+    time_limit_s: float = 900.0
 
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise SettingsError(
                 f"{self.workers} workers", expected="at least 1, or 0", action="Change workers."
             )
+        if self.memory_mb < 512 or self.time_limit_s <= 0:
+            raise SettingsError(
+                f"memory_mb = {self.memory_mb} with time_limit_s = {self.time_limit_s}",
+                expected="at least 512 MB, and more than no time",
+                action="Change the limits.",
+            )
 
 
-@dataclass(frozen=True, slots=True)
-class Analysed:
-    """How one study ended.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysed(StudyEnd):
+    """How one study of many ended. Its reason is one line and names no file.
 
     Parameters
     ----------
     study : StudyFiles
         Which.
-    outcome : str
-        A value of `Outcome`, UNREADABLE, NOT_WRITTEN or BROKE_DOWN.
-    reason : str
-        In words, on one line; no file is named.
-    label : str
-        The verdict; empty without.
-    probabilities : mapping of str to float
-        Per class; empty without a verdict.
-    slices : int
-        Of the volume that was judged; 0 where there is no result.
-    seconds : float
-        From its files to its report.
-    notes : tuple of str
-        What a reader must know beside the reason.
     """
 
     study: StudyFiles
-    outcome: str
-    reason: str
-    label: str = ""
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    slices: int = 0
-    seconds: float = 0.0
-    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, study: StudyFiles, end: StudyEnd) -> Self:
+        """A study with its end."""
+        return cls(study=study, **{one.name: getattr(end, one.name) for one in fields(end)})
 
     @property
     def has_report(self) -> bool:
@@ -125,15 +121,17 @@ def analyse_each(
     """
     ordered = sorted(studies, key=lambda study: -study.size)
     workers = settings.workers or usual_workers()
-    with closing(in_processes(partial(Analyst, settings, out), ordered, workers)) as ended:
-        for study, answer in ended:
-            if isinstance(answer, Broken):
-                yield Analysed(study, BROKE_DOWN, answer.how)
+    limits = Limits(settings.memory_mb, settings.time_limit_s)
+    begin = partial(StudyAnalyser, settings, out)
+    with closing(in_processes(begin, ordered, workers, limits)) as ended:
+        for study, end in ended:
+            if isinstance(end, Broken):
+                yield Analysed(Outcome.BROKE_DOWN, end.how, study=study)
             else:
-                yield answer
+                yield Analysed.of(study, end)
 
 
-class Analyst:
+class StudyAnalyser:
     """Analyses one study after the other with networks loaded once.
 
     Parameters
@@ -149,44 +147,21 @@ class Analyst:
         self._explain = settings.explain
         self._out = out
 
-    def __call__(self, study: StudyFiles) -> Analysed:
+    def __call__(self, study: StudyFiles) -> StudyEnd:
         """From files to report; how it ended."""
-        begin = time.perf_counter()
-        try:
-            result = self._analyse(study)
-        except GroundglassError as error:
-            seconds = time.perf_counter() - begin
-            return Analysed(study, _outcome(error), _reason(error, study), seconds=seconds)
-        verdict = result.verdict
-        return Analysed(
-            study,
-            result.outcome.value,
-            " ".join(result.reason.split()),
-            verdict.label if verdict else "",
-            dict(verdict.probabilities) if verdict else {},
-            len(result.mask),
-            time.perf_counter() - begin,
-            tuple(note.text for note in result.notes_beside_reason),
-        )
 
-    def _analyse(self, study: StudyFiles) -> TriageResult:
-        target = self._out / study.name
-        refuse_unusable(target)
-        volume = read_volume(select_chest_ct(read_entries(study.entries)))
-        result = self._triage(volume, explain=self._explain)
-        write_report(result, volume, target)
-        return result
+        def read(progress: Progress) -> Study:
+            return read_entries(study.entries, progress=progress)
+
+        plan = ReportPlan(self._out / study.name, self._explain)
+        return analyse_study(partial(open_chest_ct, read), self._triage, _Unnamed(study), plan)
 
 
-def _outcome(error: GroundglassError) -> str:
-    """What became of a study that has no result."""
-    if isinstance(error, NoChestCT):
-        return Outcome.NOT_CHEST_CT.value
-    return UNREADABLE if isinstance(error, InputError) else NOT_WRITTEN
+class _Unnamed(StudyObserver):
+    """Says why a study has no result without naming its files."""
 
+    def __init__(self, study: StudyFiles) -> None:
+        self._study = study
 
-def _reason(error: GroundglassError, study: StudyFiles) -> str:
-    """An error on one line, its files not named."""
-    names = (entry.name for entry in study.entries)
-    text = without_file_names(f"{error.found}; expected {error.expected}", names)
-    return " ".join(text.split())
+    def refused(self, error: GroundglassError) -> str:
+        return in_a_table(error, [entry.name for entry in self._study.entries])

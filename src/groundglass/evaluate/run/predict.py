@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from groundglass.analyse.batch.processes import Broken, in_processes
+from groundglass.analyse.supervisor import Broken, in_processes
 from groundglass.analyse.triage import Triage
 from groundglass.cohort import Case, open_study
 from groundglass.core.result import TriageResult, Verdict

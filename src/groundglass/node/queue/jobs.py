@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, RowMapping
 
+from groundglass.core.result import Outcome
 from groundglass.errors import SettingsError
 from groundglass.node.clock import Clock, SystemClock
 from groundglass.node.inbound.spool import StoredInstance
@@ -40,7 +41,6 @@ from groundglass.node.queue.states import (
     Purged,
     State,
 )
-from groundglass.node.worker.analyser import GIVEN_UP
 
 # Every instance that comes goes through these: to build a statement costs more than to run it.
 _KNOWN_AS = sa.select(instances.c.revision).where(
@@ -338,7 +338,9 @@ class JobStore:
                     expected="the last revision, which has all images",
                     action=f"`groundglass jobs retry {later.id}` is the one to use.",
                 )
-            undelivered = job.state is State.FAILED and job.report and job.outcome != GIVEN_UP
+            undelivered = (
+                job.state is State.FAILED and job.report and job.outcome != Outcome.GIVEN_UP
+            )
             to = State.REPORTED if undelivered else State.READY
             return self._move(connection, job, to, "by hand", failures=0, not_before=0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -19,19 +19,16 @@ from groundglass.node.outbound.delivery import Courier, DeliveryError
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import DatabaseDown, Job, LeaseLost, State
 from groundglass.node.rules import Rules
-from groundglass.node.worker.analyser import (
-    GIVEN_UP,
-    Analyser,
-    AnalysisFailed,
-    AnalysisStopped,
-    Work,
-)
+from groundglass.node.worker.analyser import Analyser, AnalysisFailed, AnalysisStopped, Work
 from groundglass.settings.toml import settings
 
 _LOG = logging.getLogger(f"{LOGGER}.worker")
 
 #: How a job ends once its report is delivered, by the outcome; any other is refused.
-_END = {Outcome.VERDICT.value: State.DELIVERED, GIVEN_UP: State.FAILED}
+_END: Mapping[str, State] = {
+    Outcome.VERDICT: State.DELIVERED,
+    Outcome.GIVEN_UP: State.FAILED,
+}
 #: Heartbeats within one lease: two may go missing.
 _BEATS = 3
 
@@ -190,24 +187,23 @@ class Worker:
         self._log("analysing", job)
         work = Work(study, report, job.revision)
         try:
-            analysis = self._analyser.analyse(work)
+            end = self._analyser.analyse(work)
         except AnalysisFailed as error:
             if job.failures + 1 < context.jobs.settings.tries(job.state):
                 raise
             report = folder / "given-up"  # in the other one the analysis may have left something
             report.mkdir()
             context.metrics.failure(job.state)
-            analysis = self._analyser.analyse(replace(work, out=report, given_up=error.found))
+            end = self._analyser.analyse(replace(work, out=report, given_up=error.found))
         shutil.rmtree(study)
         place = report.relative_to(context.spool.root).as_posix()
-        job = context.jobs.report(job, place, analysis.outcome, analysis.reason)
+        job = context.jobs.report(job, place, end.outcome.value, end.reason)
         for earlier in whole.iterdir():
             if earlier != folder:
                 shutil.rmtree(earlier, ignore_errors=True)
-        context.metrics.outcome(analysis.outcome)
-        context.metrics.stages(analysis.seconds)
-        seconds = sum(analysis.seconds.values())
-        self._log("analysed", job, outcome=analysis.outcome, seconds=seconds)
+        context.metrics.outcome(end.outcome.value)
+        context.metrics.stages(end.stages)
+        self._log("analysed", job, outcome=end.outcome.value, seconds=end.seconds)
         return job
 
     def _deliver(self, job: Job) -> None:

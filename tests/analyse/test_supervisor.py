@@ -11,12 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from groundglass.analyse.batch import processes
-from groundglass.analyse.batch.processes import Broken, in_processes, usual_workers
+from groundglass.analyse import supervisor
+from groundglass.analyse.supervisor import (
+    UNLIMITED,
+    Broken,
+    Child,
+    Limits,
+    Ready,
+    in_processes,
+    usual_workers,
+)
 from groundglass.errors import GroundglassError
-from made_work import Working, alive, eventually
+from made_work import Working, alive, eventually, no_weights
 
-TESTS = Path(__file__).resolve().parents[2]
+TESTS = Path(__file__).resolve().parents[1]
 SOURCES = TESTS.parent / "src"
 
 
@@ -78,6 +86,53 @@ def test_processes_that_cannot_begin_end_the_work() -> None:
     assert "DOE" not in str(caught.value)
 
 
+def test_weights_that_cannot_be_loaded_are_told_in_their_own_words() -> None:
+    with pytest.raises(GroundglassError, match="no weights"):
+        list(in_processes(no_weights, ["square 1"], 1))
+
+
+def test_a_task_that_takes_too_long_loses_its_own_answer_only(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    tasks = ["square 1", f"hang {begun}", "square 2"]
+    found = dict(in_processes(Working, tasks, 1, Limits(time_s=2.0)))
+    assert found["square 1"] == 1
+    assert found["square 2"] == 4
+    assert found[f"hang {begun}"] == Broken("the analysis took longer than 2 s")
+    assert not alive(int(begun.read_text()))
+
+
+def test_a_task_that_takes_too_much_memory_loses_its_own_answer_only() -> None:
+    tasks = ["square 1", "fill 300", "fill 30", "square 2"]
+    found = dict(in_processes(Working, tasks, 1, Limits(memory_mb=200)))
+    assert found == {
+        "square 1": 1,
+        "fill 300": Broken("the analysis needed more than 200 MB"),
+        "fill 30": 30_000_000,
+        "square 2": 4,
+    }
+
+
+def test_an_answer_that_is_more_than_data_is_not_taken() -> None:
+    found = dict(in_processes(Working, ["answer_code x", "square 2"], 1))
+    assert found["square 2"] == 4
+    assert isinstance(found["answer_code x"], Broken)
+
+
+def test_nothing_is_dumped_and_no_interrupt_arrives() -> None:
+    child = Child(Working, UNLIMITED)
+    try:
+        assert isinstance(child.receive(), Ready)
+        os.kill(child.pid, signal.SIGINT)
+        os.kill(child.pid, signal.SIGTERM)
+        child.give("square 3")
+        assert child.receive() == 9
+        limits = Path(f"/proc/{child.pid}/limits").read_text()
+    finally:
+        child.end()
+    (core,) = [line for line in limits.splitlines() if "core file" in line]
+    assert core.split()[4] == "0"
+
+
 def test_closing_ends_what_runs(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     work = in_processes(Working, [f"hang {begun}", "process"], 2)
@@ -92,7 +147,7 @@ def test_closing_ends_what_runs(tmp_path: Path) -> None:
 def test_processes_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     script = (
-        "from groundglass.analyse.batch.processes import in_processes\n"
+        "from groundglass.analyse.supervisor import in_processes\n"
         "from made_work import Working\n"
         f"list(in_processes(Working, ['hang {begun}'], 1))\n"  # no guard of __main__ is needed
     )
@@ -109,6 +164,6 @@ def test_processes_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> Non
 def test_usually_one_process_a_core_as_far_as_memory_goes(
     monkeypatch: pytest.MonkeyPatch, free_gb: float, expected: int
 ) -> None:
-    monkeypatch.setattr(processes, "usable_cores", lambda: tuple(range(16)))
-    monkeypatch.setattr(processes, "_free_bytes", lambda: int(free_gb * 1e9))
+    monkeypatch.setattr(supervisor, "usable_cores", lambda: tuple(range(16)))
+    monkeypatch.setattr(supervisor, "_free_bytes", lambda: int(free_gb * 1e9))
     assert usual_workers() == expected
