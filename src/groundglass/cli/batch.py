@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from groundglass.cli import options
+from groundglass.cli.console import Terminal, progress_bar
+from groundglass.cli.failures import ExitCode
 from groundglass.core.choices import DEFAULT_BUNDLE, Precision
+
+if TYPE_CHECKING:
+    from groundglass.analyse.batch.analysing import Analysed
+    from groundglass.analyse.batch.outcomes import Outcomes
+    from groundglass.read.studies import StudyFiles
+
+#: Studies without a verdict that are named at the end.
+_SHOWN = 10
 
 _EPILOG = """[bold]Examples[/bold]
 
@@ -71,6 +84,73 @@ def batch(
     has its reason there; the others go on. Run again, it takes up where it stopped: studies whose
     reports are there are left alone.
     """
-    from groundglass.cli.batching import Request, analyse
+    from groundglass.analyse.batch.analysing import BatchSettings, analyse_each
+    from groundglass.analyse.batch.outcomes import Conditions, Outcomes
+    from groundglass.cli.observer import tell_files
+    from groundglass.infer import load_bundle
+    from groundglass.read.studies import find_studies
 
-    raise typer.Exit(analyse(Request(tuple(inputs), out, bundle, precision, explain, workers)))
+    terminal = Terminal()
+    weights = load_bundle(bundle)
+    weights.refuse_unknown(explain)
+    settings = BatchSettings(str(weights.folder), precision, explain, workers)
+    with Outcomes.opened(out, Conditions(weights, precision, explain)) as outcomes:
+        with progress_bar("Looking through the files") as progress:
+            studies, set_aside = find_studies(inputs, but=out, progress=progress)
+        tell_files(set_aside, terminal)
+        left = [study for study in studies if not outcomes.has(study)]
+        done = len(studies) - len(left)
+        terminal.heading(f"Studies: {len(studies)}")
+        if done:
+            terminal.print(f"  {done} with a report already, left as they are")
+        outcomes.write(studies)
+        with (
+            progress_bar("Analysing") as progress,
+            closing(analyse_each(left, out, settings)) as ended,
+        ):
+            progress(done, len(studies))
+            for number, analysed in enumerate(ended, done + 1):
+                outcomes.add(analysed)
+                progress(number, len(studies))
+                with progress.paused():
+                    terminal.print(f"  {number:>{len(str(len(studies)))}}  {_line(analysed)}")
+        outcomes.write(studies)
+        raise typer.Exit(_tell_all(outcomes, studies, terminal))
+
+
+def _line(analysed: Analysed) -> str:
+    """How one study ended, on one line."""
+    if analysed.label:
+        words = (f"{analysed.label} {analysed.probabilities[analysed.label]:.3f}", *analysed.notes)
+        ended = "; ".join(words)
+    else:
+        ended = f"{analysed.outcome}: {analysed.reason}"
+    return f"{analysed.study.name}  {analysed.seconds:5.1f} s  {ended}"
+
+
+def _tell_all(outcomes: Outcomes, studies: Sequence[StudyFiles], terminal: Terminal) -> ExitCode:
+    """How the studies ended, those of earlier runs included."""
+    from groundglass.analyse.batch.outcomes import TABLE
+    from groundglass.core.result import RESEARCH_USE_ONLY, Outcome
+    from groundglass.report import PAGE
+
+    rows = [outcomes.rows[study.name] for study in studies]
+    without = [row for row in rows if row["outcome"] != Outcome.VERDICT]
+    bundle = outcomes.conditions.bundle
+    terminal.heading("Verdicts")
+    counts = Counter(row["verdict"] for row in rows)
+    for label in bundle.labels:
+        terminal.print(f"  {label:<{max(map(len, bundle.labels))}}  {counts[label]}")
+    if without:
+        terminal.heading(f"Without a verdict: {len(without)}")
+        for row in without[:_SHOWN]:
+            terminal.print(f"  {row['study']}  {row['outcome']}: {row['reason']}")
+        if len(without) > _SHOWN:
+            terminal.print(f"  and {len(without) - _SHOWN} more, in the table")
+    terminal.heading("Reports")
+    terminal.print(f"  {outcomes.folder / TABLE}  a line a study")
+    terminal.print(f"  {outcomes.folder / 'study-…' / PAGE}  to read in a browser")
+    terminal.print()
+    terminal.print(bundle.statement, "yellow")
+    terminal.print(RESEARCH_USE_ONLY, "bold yellow")
+    return ExitCode.CANNOT if without else ExitCode.DONE

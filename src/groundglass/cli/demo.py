@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from groundglass.cli import options
+from groundglass.cli import options, run
 from groundglass.cli.console import Terminal, spinner
 from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.errors import ReportError
@@ -55,7 +55,6 @@ def demo(
     Needs no data and no network. The patient has COVID-19 pneumonia because the program made it so;
     whether the verdict says so is for you to see.
     """
-    from groundglass.cli.analysing import Request, analyse
     from groundglass.cli.writing import filling
     from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
     from groundglass.report import PAGE
@@ -79,7 +78,7 @@ def demo(
         f"{len(files)} DICOM files of a synthetic patient with COVID-19 pneumonia: {study}"
     )
     terminal.print(f"Analysed as `groundglass run {study} --out {report}` does:")
-    code = analyse(Request(study, report, bundle, "auto"))
+    code = run.analyse(study, report, bundle)
     terminal.print()
     terminal.print("This study is SYNTHETIC: drawn by the program, of nobody.", "bold")
     terminal.print(f"Open {(report / PAGE).resolve().as_uri()} in a browser.")

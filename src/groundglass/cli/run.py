@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from groundglass.cli import options
+from groundglass.cli.console import Terminal, spinner
+from groundglass.cli.failures import ExitCode
 from groundglass.core.choices import DEFAULT_BUNDLE, Precision
+
+if TYPE_CHECKING:
+    from groundglass.read.image_stack.stack import ImageStackSettings
 
 _EPILOG = """[bold]Examples[/bold]
 
@@ -67,6 +73,40 @@ def run(
     stack = options.stack_settings(
         (hu_scale, window), spacing, (first_slice, first_row, first_column)
     )
-    from groundglass.cli.analysing import Request, analyse
+    code = analyse(source, out, bundle, precision, explain=explain, stack=stack, machine=machine)
+    raise typer.Exit(code)
 
-    raise typer.Exit(analyse(Request(source, out, bundle, precision, machine, stack, explain)))
+
+def analyse(
+    source: Path,
+    out: Path,
+    bundle: str,
+    precision: Precision = Precision.AUTO,
+    *,
+    explain: str | None = None,
+    stack: ImageStackSettings | None = None,
+    machine: bool = False,
+) -> ExitCode:
+    """Analyse a study, write its report and say how it ended; `demo` does so too.
+
+    Raises
+    ------
+    GroundglassError
+        The input, the weights or the report's place are not usable; no report was written.
+    """
+    from groundglass.analyse.study import ReportPlan, analyse_study, open_chest_ct
+    from groundglass.analyse.triage import Triage
+    from groundglass.cli.observer import TerminalObserver, study_reader
+    from groundglass.core.result import Outcome
+    from groundglass.report.writing import MANIFEST, refuse_unusable
+
+    refuse_unusable(out)
+    with spinner("Loading the networks"):
+        triage = Triage.load(bundle, precision)
+    triage.bundle.refuse_unknown(explain)
+    open_study = partial(open_chest_ct, study_reader(source, stack))
+    with TerminalObserver(Terminal(stderr=machine), out) as observer:
+        end = analyse_study(open_study, triage, observer, ReportPlan(out, explain))
+    if machine:
+        typer.echo((out / MANIFEST).read_bytes(), nl=False)
+    return ExitCode.DONE if end.outcome is Outcome.VERDICT else ExitCode.CANNOT
