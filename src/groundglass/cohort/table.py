@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from groundglass.cohort.case import SPLITS, Case, Cohort
+from groundglass.core.atomic_files import write_whole
 from groundglass.errors import InputError, ReadError, ReportError, install_extra
 
 #: The columns every table has, in the order in which they are written.
@@ -110,13 +111,10 @@ def write_cohort(cohort: Cohort, path: str | Path) -> Path:
     header = [*COLUMNS, *more]
     rows = [_cells(case, more, path.parent) for case in cohort.cases]
     data = _to_parquet(header, rows) if path.suffix in _PARQUET else _to_csv(header, rows)
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
+        write_whole(path, data)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ReportError(
             f"a table that cannot be written ({error.strerror})",
             expected="a folder this user may write to",
