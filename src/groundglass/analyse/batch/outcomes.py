@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,13 +18,13 @@ from typing import Any, Self
 
 import groundglass
 from groundglass.analyse.batch.analysing import Analysed
+from groundglass.core.atomic_files import append_synced, clear_unfinished, write_whole
 from groundglass.errors import ReportError
 from groundglass.infer import Bundle, CpuEngine, Precision
 from groundglass.read.studies import StudyFiles
 from groundglass.report.writing import MANIFEST, exclusive_lock, refusing_unwritable
 
 TABLE = "outcomes.csv"
-_PART = f".{TABLE}.part"
 _STUDIES = "study-*"
 _WHICH = ("study", "study_instance_uid", "file", "files", "bytes")
 _ENDED = ("reason", "notes", "slices", "seconds", "bundle")
@@ -109,6 +108,7 @@ class Outcomes:
         with exclusive_lock(folder):
             try:
                 with refusing_unwritable(folder):
+                    clear_unfinished(folder / TABLE)
                     outcomes._refuse_others()
                     outcomes._read()
                 yield outcomes
@@ -142,13 +142,8 @@ class Outcomes:
         """
         row = self._row(analysed)
         self.rows[row["study"]] = row
-        with (
-            refusing_unwritable(self.folder),
-            (self.folder / TABLE).open("a", encoding="utf-8", newline="") as file,
-        ):
-            file.write(_csv([row[name] for name in self.header]))
-            file.flush()
-            os.fsync(file.fileno())
+        with refusing_unwritable(self.folder):
+            append_synced(self.folder / TABLE, _csv([row[name] for name in self.header]))
 
     def write(self, studies: Sequence[StudyFiles]) -> Path:
         """Write the table anew, each study once: these in their order, then those of earlier runs.
@@ -161,13 +156,9 @@ class Outcomes:
         names = [study.name for study in studies if study.name in self.rows]
         self.rows = {name: self.rows[name] for name in dict.fromkeys([*names, *self.rows])}
         lines = [self.header, *([row[n] for n in self.header] for row in self.rows.values())]
-        part = self.folder / _PART
         with refusing_unwritable(self.folder):
-            with part.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(map(_csv, lines))
-                file.flush()
-                os.fsync(file.fileno())
-            return part.replace(self.folder / TABLE)
+            write_whole(self.folder / TABLE, "".join(map(_csv, lines)), synced=True)
+        return self.folder / TABLE
 
     def _row(self, analysed: Analysed) -> Row:
         study, bundle = analysed.study, self.conditions.bundle
@@ -191,7 +182,7 @@ class Outcomes:
         return {name: str(value) for name, value in values.items()}
 
     def _refuse_others(self) -> None:
-        allowed = {TABLE, _PART, *(path.name for path in self.folder.glob(_STUDIES))}
+        allowed = {TABLE, *(path.name for path in self.folder.glob(_STUDIES))}
         others = sorted(path.name for path in self.folder.iterdir() if path.name not in allowed)
         if others:
             raise ReportError(
