@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from groundglass.core.atomic_files import append_synced
 from groundglass.core.result import Outcome
 from groundglass.errors import InputError, ReportError
 from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, Answer, CasePrediction, Strata
@@ -181,13 +181,8 @@ class Checkpoint:
 
     def add(self, case: CasePrediction) -> None:
         """Write a case's answers, whole and synced, before the next."""
-        with (
-            refusing_unwritable(self.folder),
-            (self.folder / _ANSWERS).open("a", encoding="utf-8", newline="") as file,
-        ):
-            file.write(self._table.lines(case))
-            file.flush()
-            os.fsync(file.fileno())
+        with refusing_unwritable(self.folder):
+            append_synced(self.folder / _ANSWERS, self._table.lines(case))
 
     @staticmethod
     def end(folder: Path) -> None:
