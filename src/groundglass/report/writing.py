@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from groundglass.core.atomic_files import sync_folder, write_synced
 from groundglass.errors import ReportError
 
 #: Written last: a directory without it holds no report. It lists the report's other files.
@@ -189,12 +190,13 @@ def _stage_and_swap(files: Mapping[str, bytes], old: set[str], directory: Path) 
     staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=directory))
     try:
         for name, content in files.items():
-            _write_synced(staging / _NEW / name, content)
+            (staging / _NEW / name).parent.mkdir(parents=True, exist_ok=True)
+            write_synced(staging / _NEW / name, content)
         for folder in {(staging / _NEW / name).parent for name in files}:
-            _sync_directory(folder)
+            _sync_names(folder)
         top = list(dict.fromkeys(PurePosixPath(name).parts[0] for name in files))
         _swap(top, old, staging, directory)
-        _sync_directory(directory)
+        _sync_names(directory)
     finally:
         for leftover in directory.glob(f"{_STAGING_PREFIX}*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -226,19 +228,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _write_synced(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(directory: Path) -> None:
+def _sync_names(directory: Path) -> None:
     """Make the renames durable; file systems that cannot sync a directory order them anyway."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            os.fsync(handle)
-    finally:
-        os.close(handle)
+    with suppress(OSError):
+        sync_folder(directory)
