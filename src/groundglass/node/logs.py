@@ -11,8 +11,10 @@ import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Literal
 
+from groundglass.core.atomic_files import sync
 from groundglass.errors import SettingsError
 from groundglass.settings.toml import settings
 
@@ -51,15 +53,11 @@ class Pseudonyms:
         path = folder / _KEY_FILE
         with suppress(FileNotFoundError):
             return cls(_read_key(path))
-        made = folder / f".{_KEY_FILE}.{secrets.token_hex(8)}"
-        handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(_KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):  # another process of the node was faster: its key counts
-            os.link(made, path)
-        made.unlink()
+        with NamedTemporaryFile(dir=folder, prefix=f".{_KEY_FILE}.") as file:  # mode 0600
+            file.write(secrets.token_hex(_KEY_BYTES).encode())
+            sync(file)
+            with suppress(FileExistsError):  # another process was faster: its key counts
+                os.link(file.name, path)
         return cls(_read_key(path))
 
     def of(self, uid: str) -> str:

@@ -12,7 +12,6 @@ import io
 import json
 import logging
 import queue
-import secrets
 import struct
 import threading
 import time
@@ -27,6 +26,7 @@ from pynetdicom import evt
 from pynetdicom.dsutils import decode, encode
 from pynetdicom.presentation import build_context, build_role
 
+from groundglass.core.atomic_files import write_whole
 from groundglass.node.dimse.associations import Association, Message
 from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, shown
 from groundglass.node.dimse.commands import CommandField, Status, event_report
@@ -97,9 +97,7 @@ class CommitmentInbox:
         if not self._place(report.transaction_uid, "expected").exists():
             return False
         place = self._place(report.transaction_uid, "json")
-        written = place.with_suffix(f".{secrets.token_hex(8)}")
-        written.write_text(json.dumps(asdict(report)), "utf-8")
-        written.replace(place)
+        write_whole(place, json.dumps(asdict(report)))
         return True
 
     def collect(self, transaction_uid: str) -> CommitmentReport | None:

@@ -6,7 +6,6 @@ import fnmatch
 import hashlib
 import json
 import logging
-import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context, build_role
 
+from groundglass.core.atomic_files import write_whole
 from groundglass.errors import GroundglassError, SettingsError
 from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, shown
 from groundglass.node.dimse.commands import Status
@@ -360,9 +360,7 @@ class Fetched:
     def enter(self, study: RemoteStudy) -> None:
         """Remember that it was fetched."""
         place = self._place(study.study_instance_uid)
-        written = place.with_suffix(f".{secrets.token_hex(8)}")
-        written.write_text(json.dumps(study.instances), "ascii")
-        written.replace(place)
+        write_whole(place, json.dumps(study.instances))
 
     def _place(self, study_instance_uid: str) -> Path:
         return self._folder / hashlib.sha256(study_instance_uid.encode()).hexdigest()[:32]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import NonNegativeInt
 
+from groundglass.core.atomic_files import sync_folder
 from groundglass.errors import GroundglassError
 from groundglass.node.logs import Pseudonyms
 from groundglass.settings.toml import settings
@@ -239,10 +240,10 @@ class Spool:
                 folder.mkdir(parents=True, exist_ok=True)
                 continue
             break
-        _sync_folder(folder)
+        sync_folder(folder)
         if folder not in self._known:  # its own name, and that of the folder above, may be new
-            _sync_folder(folder.parent)
-            _sync_folder(folder.parent.parent)
+            sync_folder(folder.parent)
+            sync_folder(folder.parent.parent)
             self._known.add(folder)
 
 
@@ -258,15 +259,6 @@ def _write_synced(path: Path, pieces: Iterable[bytes]) -> tuple[str, int]:
             size += len(piece)
         os.fsync(file.fileno())
     return digest.hexdigest(), size
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make names durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _full(found: str) -> SpoolFull:

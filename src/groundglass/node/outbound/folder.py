@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from groundglass.core.atomic_files import open_whole, sync
 from groundglass.node.inbound.incoming import is_uid
 from groundglass.node.outbound.delivery import (
     CheckResult,
@@ -129,15 +129,9 @@ def _receipt(path: Path, identity: Identity | None, status: FileStatus, detail: 
 def _copy(source: Path, target: Path) -> None:
     """A copy that is whole and synced, or not there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    try:
-        with source.open("rb") as reading, part.open("xb") as writing:
-            shutil.copyfileobj(reading, writing, _CHUNK)
-            writing.flush()
-            os.fsync(writing.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with source.open("rb") as reading, open_whole(target) as writing:
+        shutil.copyfileobj(reading, writing, _CHUNK)
+        sync(writing)
 
 
 def _same(one: Path, other: Path) -> bool:
