@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from groundglass.core.atomic_files import open_whole
 from groundglass.train.classifier.epochs import Item, RandomStream, balanced
 from groundglass.train.data.augment import draw
 from groundglass.train.data.cache import Images, PreparedCase, Progress
@@ -111,10 +111,8 @@ class FeatureMaker:
 
     def _keep(self, made: Groups, path: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
+        with open_whole(path) as file:
             np.savez(file, features=made.features, case=made.case)
-        part.replace(path)
 
 
 @torch.no_grad()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from groundglass.cohort import Case, StudyKind, study_kind
 from groundglass.cohort.stack_columns import STACK_COLUMNS
 from groundglass.cohort.studies import without_names
+from groundglass.core.atomic_files import open_whole, write_whole
 from groundglass.core.result import SliceGroup
 from groundglass.errors import GroundglassError, InputError
 from groundglass.prepare import Recipe, gather, group_slices
@@ -286,14 +286,10 @@ def _do(job: _Job) -> tuple[Path, str | None]:
         "lesion": found.lesion is not None,
         "fingerprint": found.fingerprint,
     }
-    part = job.file(f".json.{os.getpid()}.part")
-    part.write_text(json.dumps(entry, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(job.file(".json"))
+    write_whole(job.file(".json"), json.dumps(entry, sort_keys=True) + "\n")
     return job.stem, None
 
 
 def _write(path: Path, array: Images) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
+    with open_whole(path) as file:
         np.save(file, array)
-    part.replace(path)

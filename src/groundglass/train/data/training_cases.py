@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from groundglass.core.atomic_files import write_whole
 from groundglass.errors import ReadError
 from groundglass.train.data.cache import PreparedCase
 from groundglass.train.data.prepare_case import INSERTED_COLUMNS
@@ -92,10 +93,8 @@ def with_earlier(rows: Sequence[TrainingCase], began_with: str) -> list[Training
 
 def write_training_cases(rows: Sequence[TrainingCase], folder: Path) -> None:
     """Keep them beside the weights."""
-    part = folder / f"{TRAINING_CASES}.part"
     lines = ",\n ".join(json.dumps(asdict(row)) for row in rows)
-    part.write_text(f"[\n {lines}\n]\n", encoding="utf-8")
-    part.replace(folder / TRAINING_CASES)
+    write_whole(folder / TRAINING_CASES, f"[\n {lines}\n]\n")
 
 
 def read_training_cases(folder: Path) -> tuple[TrainingCase, ...]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from groundglass.core.atomic_files import write_whole
 from groundglass.infer.bundle import (
     ENCODER,
     FEATURES,
@@ -130,7 +131,7 @@ def export_bundle(
 
 
 def write_manifest(recipe: Recipe, description: BundleDescription, folder: Path) -> None:
-    """Write `bundle.json` for the files that lie in `folder`, under another name first."""
+    """Write `bundle.json` for the files that lie in `folder`."""
     manifest = {
         "schema": SCHEMA,
         "name": description.name,
@@ -143,10 +144,7 @@ def write_manifest(recipe: Recipe, description: BundleDescription, folder: Path)
         "training": dict(description.training),
         **description.fitted,
     }
-    text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-    part = folder / f"{MANIFEST}.part"
-    part.write_text(text, encoding="utf-8")
-    part.replace(folder / MANIFEST)
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
 
 
 def export_segmenter(net: LungUNet, size: int, path: Path) -> None:

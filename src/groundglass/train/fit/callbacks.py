@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, Checkpoint
+
+from groundglass.core.atomic_files import replacing, write_whole
 
 #: StageSummary one line about what happens.
 Tell = Callable[[str], None]
@@ -69,10 +72,11 @@ class EpochCheckpoints(Checkpoint):
 
 
 def _save(trainer: pl.Trainer, path: Path) -> None:
-    part = path.with_suffix(".part")
-    trainer.save_checkpoint(part)
-    if trainer.is_global_zero:
-        part.replace(path)
+    if not trainer.is_global_zero:
+        trainer.save_checkpoint(path)  # takes part in gathering, writes nothing
+        return
+    with replacing(path) as unfinished:
+        trainer.save_checkpoint(unfinished)
 
 
 class EpochTable(Callback):
@@ -101,12 +105,11 @@ class EpochTable(Callback):
         row["seconds"] = round(time.monotonic() - self._begin, 1)
         # What a cut-off run wrote of this epoch and after it is done again.
         rows = [one for one in read_table(self._path) if int(one["epoch"]) < row["epoch"]]
-        part = self._path.with_suffix(".part")
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            writer.writeheader()
-            writer.writerows([*rows, row])
-        part.replace(self._path)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, fieldnames=list(row))
+        writer.writeheader()
+        writer.writerows([*rows, row])
+        write_whole(self._path, table.getvalue())
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

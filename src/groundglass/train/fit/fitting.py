@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
+from groundglass.core.atomic_files import write_whole
 from groundglass.errors import ReadError, SettingsError
 from groundglass.train.classifier.epochs import EpochData, StageData
 from groundglass.train.fit.callbacks import (
@@ -245,9 +246,7 @@ def _begin(place: RunDirectory, identity: Mapping[str, Any]) -> None:
             )
         _refuse_another(json.loads(started.read_text(encoding="utf-8")), wanted, place)
         return
-    part = started.with_suffix(".part")
-    part.write_text(json.dumps(wanted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(started)
+    write_whole(started, json.dumps(wanted, indent=1, sort_keys=True) + "\n")
 
 
 def _refuse_another(found: dict[str, Any], wanted: dict[str, Any], place: RunDirectory) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from groundglass.cohort import Case, StudyKind, open_study, study_kind
 from groundglass.cohort.phantoms import read_phantom_settings
+from groundglass.core.atomic_files import open_whole
 from groundglass.errors import GroundglassError, InputError
 from groundglass.phantom import training_slices
 from groundglass.prepare import Letterbox, Recipe
@@ -149,10 +149,8 @@ def _phantom(job: _Job) -> _Pair:
         with np.load(kept) as found:
             return found["hu"], found["lung"]
     made = training_slices(settings, job.per_study)
-    part = kept.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
+    with open_whole(kept) as file:
         np.savez_compressed(file, hu=made.hu, lung=made.lung)
-    part.replace(kept)
     return made.hu, made.lung
 
 
