@@ -34,7 +34,6 @@ from groundglass.explain import (
     ExplanationTarget,
     GroupHeat,
     HeadWeights,
-    Scores,
     opacity_burden,
 )
 from groundglass.explain.consistency import PERTURBATIONS
@@ -75,7 +74,6 @@ class Networks:
     segmenter: Segmenter
     classifier: Classifier
     explainers: Mapping[str, Explainer]
-    scores: Mapping[str, Scores]
 
     @classmethod
     def of(cls, bundle: Bundle, head_from: Callable[[HeadWeights], HeadWeights] = lambda w: w):
@@ -83,18 +81,11 @@ class Networks:
         engine = CpuEngine(Precision.F32)
         classifier = Classifier(bundle, engine)
         weights = head_from(HeadWeights.of(engine.constants(bundle.path(HEAD))))
-        classes = (len(bundle.labels), bundle.labels.index(bundle.healthy))
-        scores = {
-            name: Scores.of(weights, classifier.black, settings.method, classes)
-            for name, settings in METHODS.items()
-        }
         explainers = {
-            name: Explainer(classifier, scores[name], settings)
+            name: Explainer.of(bundle, classifier, weights, settings)
             for name, settings in METHODS.items()
         }
-        return cls(
-            bundle, Segmenter(bundle.path(SEGMENTER), engine), classifier, explainers, scores
-        )
+        return cls(bundle, Segmenter(bundle.path(SEGMENTER), engine), classifier, explainers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -100,7 +100,7 @@ def test_the_way_it_is_stored_changes_nothing(
     cells = dict(zip(result.coarse_heat.slice_indices, result.coarse_heat.heat, strict=True))
     back = len(volume.hu) - 1 if turn.flips[0] else 0
     for index, image in zip(found.coarse_heat.slice_indices, found.coarse_heat.heat, strict=True):
-        assert np.array_equal(turn.inverse_slice(image), cells[abs(back - index)])
+        assert np.array_equal(turn.inverse.apply_image(image), cells[abs(back - index)])
     for one, two in zip(found.heatmaps, result.heatmaps, strict=True):
         full = np.zeros(volume.hu.shape, np.float32)
         full[two.slice_index] = two.heat

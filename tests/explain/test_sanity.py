@@ -51,9 +51,7 @@ def study(bundle: Path) -> Study:
     prepared = prepare(phantom.volume, phantom.lung, loaded.recipe)
     classifier = Classifier(loaded, engine)
     weights = HeadWeights.of(engine.constants(loaded.path(HEAD)))
-    classes = (len(loaded.labels), loaded.labels.index(loaded.healthy))
-    scores = Scores.of(weights, classifier.black, SETTINGS.method, classes)
-    explainer = Explainer(classifier, scores, SETTINGS)
+    explainer = Explainer.of(loaded, classifier, weights, SETTINGS)
     (group,) = prepared.groups
     evidence = classifier(group, gather(group, prepared.group_images(group)))
     heat = explainer.of_group(evidence)
@@ -66,7 +64,7 @@ def study(bundle: Path) -> Study:
         frame.pixel_mm * size,
     )
     key = explainer.explain(target).heat.key
-    return Study(classifier, scores, evidence, heat, target, phantom.lung, key)
+    return Study(classifier, explainer.scores, evidence, heat, target, phantom.lung, key)
 
 
 def strongest(study: Study) -> list[int]:
@@ -77,14 +75,15 @@ def test_a_random_gradient_destroys_the_map(study: Study) -> None:
     """The same numbers in another order and of random sign: the map is not the image's alone."""
     rng = np.random.default_rng(0)
     slices = strongest(study)
-    looks = encode_views(study.classifier, [study.target.images[k] for k in slices], SETTINGS)
+    method = study.scores.method
+    seen = encode_views(study.classifier, [study.target.images[k] for k in slices], method)
     true = study.target.by_slice("gradient")
     alike = []
     for _ in range(8):
         drawn = [rng.permutation(true[k]) * rng.choice([-1, 1], true[k].shape) for k in slices]
         again = [
-            one.heat(gradient, SETTINGS, study.target.side_mm)
-            for one, gradient in zip(looks, drawn, strict=True)
+            method.heat(one, gradient, study.target.side_mm)
+            for one, gradient in zip(seen, drawn, strict=True)
         ]
         for index, heat in zip(slices, again, strict=True):
             step = study.lung.shape[1] // len(heat)

@@ -240,31 +240,7 @@ def _stored_as(
     turn = Reorientation(order, (flips[0], flips[1], flips[2]))
     hu = np.ascontiguousarray(turn.apply(volume.hu))
     stored = Volume(hu, turn.apply_geometry(volume.geometry), volume.series, volume.notes)
-    mask = turn.apply(result.mask).astype(bool)
     if order[0] != 0:  # such a study is never judged
         ended = _without_verdict(result, Outcome.NOT_CHEST_CT)
-        return stored, replace(ended, mask=mask)
-    turned = {h.slice_index: turn.apply(h.heat[None])[0].copy() for h in result.heatmaps}
-    last = len(hu) - 1
-    moved = {k: last - k if flips[0] else k for k in range(len(hu))}
-    heatmaps = tuple(
-        replace(h, slice_index=moved[h.slice_index], heat=turned[h.slice_index])
-        for h in result.heatmaps
-    )
-    coarse = result.coarse_heat and replace(
-        result.coarse_heat,
-        slice_indices=tuple(moved[k] for k in result.coarse_heat.slice_indices),
-        heat=np.stack([turn.apply(one[None])[0] for one in result.coarse_heat.heat]),
-    )
-    records = tuple(
-        sorted((replace(r, index=moved[r.index]) for r in result.slices), key=lambda r: r.index)
-    )
-    groups = tuple(
-        replace(
-            g, group=replace(g.group, slice_indices=tuple(moved[i] for i in g.group.slice_indices))
-        )
-        for g in result.groups
-    )
-    return stored, replace(
-        result, mask=mask, heatmaps=heatmaps, coarse_heat=coarse, slices=records, groups=groups
-    )
+        return stored, replace(ended, mask=turn.apply(result.mask))
+    return stored, result.reoriented(turn)

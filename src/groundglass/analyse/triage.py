@@ -16,30 +16,15 @@ from numpy.typing import NDArray
 
 import groundglass
 from groundglass.core.choices import DEFAULT_BUNDLE
-from groundglass.core.geometry import Reorientation
-from groundglass.core.result import (
-    CoarseHeat,
-    GroupPrediction,
-    HeatConsistency,
-    Heatmap,
-    Note,
-    OpacityBurden,
-    Outcome,
-    Provenance,
-    SliceGroup,
-    SliceRecord,
-    TriageResult,
-    Verdict,
-)
+from groundglass.core.geometry import Geometry
+from groundglass.core.result import GroupPrediction, Outcome, Provenance, TriageResult, Verdict
 from groundglass.core.volume import Volume
 from groundglass.explain import (
-    Explained,
     Explainer,
     ExplainSettings,
     ExplanationTarget,
     GroupHeat,
     HeadWeights,
-    Scores,
     coarse_heat,
     heatmaps,
     opacity_burden,
@@ -133,13 +118,8 @@ class Triage:
         self.bundle = bundle
         self._segmenter = Segmenter(bundle.path(SEGMENTER), engine)
         self._classifier = Classifier(bundle, engine)
-        scores = Scores.of(
-            HeadWeights.of(engine.constants(bundle.path(HEAD))),
-            self._classifier.black,
-            explaining.method,
-            (len(bundle.labels), bundle.labels.index(bundle.healthy)),
-        )
-        self._explainer = Explainer(self._classifier, scores, explaining)
+        weights = HeadWeights.of(engine.constants(bundle.path(HEAD)))
+        self._explainer = Explainer.of(bundle, self._classifier, weights, explaining)
         self._provenance = _provenance(bundle, engine)
 
     @classmethod
@@ -184,7 +164,7 @@ class Triage:
         Returns
         -------
         TriageResult
-            Mask and maps on the volume's own grid. Without a verdict where the volume cannot be
+            On the volume's own grid. Without a verdict where the volume cannot be
             judged; the outcome and the reason say why.
 
         Raises
@@ -193,58 +173,69 @@ class Triage:
             If the bundle has no class of the name to explain.
         """
         self.bundle.refuse_unknown(explain)
-        axial, turn = volume.to_axial()
-        run = _Run(self.bundle, axial, turn, self._provenance, _Clock(progress))
+        clock = _Clock(progress)
+        axial, reorientation = volume.to_axial()
         reason = why_not_chest_ct(volume)
         if reason:
-            return run.without_verdict(Outcome.NOT_CHEST_CT, f"Not a chest CT: {reason}.")
-        least = self.bundle.recipe.min_slices
-        if len(axial.hu) < least:
-            found = f"Too few slices: {len(axial.hu)} found, at least {least} expected."
-            return run.without_verdict(Outcome.TOO_FEW_SLICES, found)
-        with run.clock.stage("segment"):
-            lungs = self.find_lungs(axial)
-            seen = Coverage.of(axial, lungs.square, lungs.volume)
-        if lungs.volume_ml < self.bundle.recipe.min_lung_ml:
-            found = (
-                f"Too little lung to judge: {lungs.volume_ml:.0f} ml found, at least "
-                f"{self.bundle.recipe.min_lung_ml:.0f} ml expected. The scan shows another part of "
-                "the body, or only part of the lungs."
-            )
-            findings = _Findings(mask=lungs.volume, notes=seen.notes)
-            return run.without_verdict(Outcome.NO_LUNG, found, findings)
-        with run.clock.stage("measure"):
-            burden = opacity_burden(axial, lungs.volume)
-        with run.clock.stage("prepare"):
-            prepared = prepare(axial, lungs.square, self.bundle.recipe)
-        with run.clock.stage("classify"):
-            groups, heats = self._classify(prepared)
-        verdict = vote(groups, self.bundle.healthy, self.bundle.recipe.vote_threshold)
-        if verdict.label == self.bundle.healthy and seen.partial:
-            findings = _Findings(
-                mask=lungs.volume, slices=_unvoted(prepared.slices), notes=seen.notes
-            )
-            return run.without_verdict(Outcome.PART_OF_LUNGS, _not_called(seen), findings)
-        with run.clock.stage("explain"):
-            label = explain or verdict.label
-            frame = Letterbox.of(axial.geometry, self.bundle.recipe.image_size)
-            explained = self._explainer.explain(self._target(label, heats, prepared, axial))
-            findings = _Findings(
-                mask=lungs.volume,
-                verdict=verdict,
-                groups=groups,
-                slices=_with_contribution(prepared.slices, explained),
-                maps=heatmaps(explained.heat, (label, self._explainer.method), frame, lungs.volume),
-                coarse=coarse_heat(explained.heat, label, frame),
-                consistency=explained.consistency,
-                burden=burden,
-                notes=seen.notes,
-            )
-        return run.with_verdict(verdict, findings)
+            found = self._result(axial, Outcome.NOT_CHEST_CT, f"Not a chest CT: {reason}.")
+        else:
+            found = self._judge(axial, clock, explain)
+        return replace(found, timings_ms=clock.timings_ms).reoriented(reorientation.inverse)
 
     def find_lungs(self, axial: Volume) -> LungsFound:
         """Lung mask of an axial volume, on the networks' square and on its own pixels."""
         return find_lungs(axial, self._segmenter, self.bundle.recipe)
+
+    def _judge(self, axial: Volume, clock: _Clock, explain: str | None) -> TriageResult:
+        """The result on the axial grid, but for its timings."""
+        recipe = self.bundle.recipe
+        if len(axial.hu) < recipe.min_slices:
+            reason = (
+                f"Too few slices: {len(axial.hu)} found, at least {recipe.min_slices} expected."
+            )
+            return self._result(axial, Outcome.TOO_FEW_SLICES, reason)
+        with clock.stage("segment"):
+            lungs = self.find_lungs(axial)
+            seen = Coverage.of(axial, lungs.square, lungs.volume)
+        if lungs.volume_ml < recipe.min_lung_ml:
+            ended = self._result(axial, Outcome.NO_LUNG, _too_little(lungs, recipe))
+            return replace(ended, mask=lungs.volume, notes=seen.notes)
+        with clock.stage("measure"):
+            burden = opacity_burden(axial, lungs.volume)
+        with clock.stage("prepare"):
+            prepared = prepare(axial, lungs.square, recipe)
+        with clock.stage("classify"):
+            groups, heats = self._classify(prepared)
+        verdict = vote(groups, self.bundle.healthy, recipe.vote_threshold)
+        if verdict.label == self.bundle.healthy and seen.partial:
+            ended = self._result(axial, Outcome.PART_OF_LUNGS, _not_called(seen))
+            untold = tuple(replace(record, groups=()) for record in prepared.slices)
+            return replace(ended, mask=lungs.volume, notes=seen.notes, slices=untold)
+        found = replace(
+            self._result(axial, Outcome.VERDICT, _how(verdict, len(groups))),
+            verdict=verdict,
+            groups=groups,
+            mask=lungs.volume,
+            opacity_burden=burden,
+            notes=seen.notes,
+        )
+        with clock.stage("explain"):
+            return self._explained(found, explain or verdict.label, heats, prepared, axial.geometry)
+
+    def _result(self, axial: Volume, outcome: Outcome, reason: str) -> TriageResult:
+        """A result without anything found."""
+        return TriageResult(
+            outcome=outcome,
+            reason=reason,
+            labels=self.bundle.labels,
+            verdict=None,
+            groups=(),
+            slices=(),
+            mask=np.zeros(axial.hu.shape, dtype=np.bool_),
+            heatmaps=(),
+            timings_ms={},
+            provenance=self._provenance,
+        )
 
     def _classify(
         self, prepared: PreparedStudy
@@ -256,30 +247,35 @@ class Triage:
             heats.append(self._explainer.of_group(evidence))
         return tuple(predictions), tuple(heats)
 
-    def _target(
-        self, label: str, heats: tuple[GroupHeat, ...], prepared: PreparedStudy, axial: Volume
-    ) -> ExplanationTarget:
-        frame = Letterbox.of(axial.geometry, self.bundle.recipe.image_size)
-        return ExplanationTarget(
-            self.bundle.labels.index(label),
-            heats,
-            prepared.images,
-            slice_positions_mm(axial.geometry),
-            frame.pixel_mm * frame.size,
+    def _explained(
+        self,
+        found: TriageResult,
+        label: str,
+        heats: tuple[GroupHeat, ...],
+        prepared: PreparedStudy,
+        geometry: Geometry,
+    ) -> TriageResult:
+        """The result with what speaks for a class."""
+        frame = Letterbox.of(geometry, self.bundle.recipe.image_size)
+        explained = self._explainer.explain(
+            ExplanationTarget(
+                self.bundle.labels.index(label),
+                heats,
+                prepared.images,
+                slice_positions_mm(geometry),
+                frame.pixel_mm * frame.size,
+            )
         )
-
-
-def _with_contribution(
-    records: tuple[SliceRecord, ...], explained: Explained
-) -> tuple[SliceRecord, ...]:
-    return tuple(
-        replace(record, contribution=explained.contribution.get(record.index)) for record in records
-    )
-
-
-def _unvoted(records: tuple[SliceRecord, ...]) -> tuple[SliceRecord, ...]:
-    """The slices of a study whose groups are not told."""
-    return tuple(replace(record, groups=()) for record in records)
+        contribution, method = explained.contribution, self._explainer.method.name
+        return replace(
+            found,
+            slices=tuple(
+                replace(r, contribution=contribution.get(r.index)) for r in prepared.slices
+            ),
+            heatmaps=heatmaps(explained.heat, label, method, frame, found.mask),
+            coarse_heat=coarse_heat(explained.heat, label, frame),
+            consistency=explained.consistency,
+        )
 
 
 def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFound:
@@ -304,90 +300,12 @@ def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFoun
     return LungsFound(square, mask, voxels * axial.geometry.voxel_ml)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Run:
-    """One analysis: what every result of it has in common."""
-
-    bundle: Bundle
-    axial: Volume
-    turn: Reorientation
-    provenance: Provenance
-    clock: _Clock
-
-    def without_verdict(
-        self, outcome: Outcome, reason: str, found: _Findings | None = None
-    ) -> TriageResult:
-        """A result that says why there is no verdict, with what looked like lung, if anything."""
-        if found is None:
-            found = _Findings(mask=np.zeros(self.axial.hu.shape, dtype=np.bool_))
-        return self._result(outcome, reason, found)
-
-    def with_verdict(self, verdict: Verdict, found: _Findings) -> TriageResult:
-        """A result with its evidence."""
-        return self._result(Outcome.VERDICT, _how(verdict, len(found.groups)), found)
-
-    def _result(self, outcome: Outcome, reason: str, found: _Findings) -> TriageResult:
-        return TriageResult(
-            outcome=outcome,
-            reason=reason,
-            labels=self.bundle.labels,
-            verdict=found.verdict,
-            groups=tuple(replace(g, group=self._group_back(g.group)) for g in found.groups),
-            slices=tuple(sorted(map(self._record_back, found.slices), key=lambda r: r.index)),
-            mask=np.ascontiguousarray(self.turn.inverse(found.mask)),
-            heatmaps=tuple(map(self._map_back, found.maps)),
-            timings_ms=dict(self.clock.timings_ms),
-            provenance=self.provenance,
-            coarse_heat=self._coarse_back(found.coarse),
-            consistency=self._consistency_back(found.consistency),
-            opacity_burden=found.burden,
-            notes=found.notes,
-        )
-
-    def _group_back(self, group: SliceGroup) -> SliceGroup:
-        return replace(group, slice_indices=tuple(map(self._index_back, group.slice_indices)))
-
-    def _record_back(self, record: SliceRecord) -> SliceRecord:
-        return replace(record, index=self._index_back(record.index))
-
-    def _map_back(self, heatmap: Heatmap) -> Heatmap:
-        return replace(
-            heatmap,
-            slice_index=self._index_back(heatmap.slice_index),
-            heat=np.ascontiguousarray(self.turn.inverse_slice(heatmap.heat)),
-        )
-
-    def _coarse_back(self, coarse: CoarseHeat | None) -> CoarseHeat | None:
-        if coarse is None:
-            return None
-        return replace(
-            coarse,
-            slice_indices=tuple(map(self._index_back, coarse.slice_indices)),
-            heat=np.stack([self.turn.inverse_slice(image) for image in coarse.heat]),
-        )
-
-    def _consistency_back(self, found: HeatConsistency | None) -> HeatConsistency | None:
-        if found is None:
-            return None
-        return replace(found, slice_indices=tuple(map(self._index_back, found.slice_indices)))
-
-    def _index_back(self, index: int) -> int:
-        return self.turn.inverse_index(index, len(self.axial.hu))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Findings:
-    """What an analysis found, on the axial volume."""
-
-    mask: NDArray[np.bool_]
-    verdict: Verdict | None = None
-    groups: tuple[GroupPrediction, ...] = ()
-    slices: tuple[SliceRecord, ...] = ()
-    maps: tuple[Heatmap, ...] = ()
-    coarse: CoarseHeat | None = None
-    consistency: HeatConsistency | None = None
-    burden: OpacityBurden | None = None
-    notes: tuple[Note, ...] = ()
+def _too_little(lungs: LungsFound, recipe: Recipe) -> str:
+    return (
+        f"Too little lung to judge: {lungs.volume_ml:.0f} ml found, at least "
+        f"{recipe.min_lung_ml:.0f} ml expected. The scan shows another part of the body, or only "
+        "part of the lungs."
+    )
 
 
 def _not_called(seen: Coverage) -> str:

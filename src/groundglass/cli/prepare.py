@@ -98,7 +98,7 @@ def prepare(
             observer.stage("prepare")
             prepared = prepare_slices(axial, lungs, recipe)
             observer.stage("write")
-            as_read = [turn.inverse_index(k, len(lungs)) for k in range(len(lungs))]
+            as_read = [turn.inverse.apply_index(k, len(lungs)) for k in range(len(lungs))]
             for index, image, lung in zip(
                 as_read, segmenter_images(axial, recipe), lungs, strict=True
             ):

@@ -84,7 +84,7 @@ class Geometry:
         return float(x), float(y), float(z)
 
     def to_axial(self) -> tuple[Geometry, Reorientation]:
-        """The same grid indexed (feet→head, front→back, right→left), and the turn that does it.
+        """The same grid indexed (feet→head, front→back, right→left), and how it got there.
 
         Only exchanges and flips whole axes: no voxel is interpolated.
         """
@@ -92,8 +92,8 @@ class Geometry:
         # For each patient axis (z, y, x) the array axis that runs along it most closely.
         order = _best_permutation(np.abs(axes[:, ::-1]))
         flips = tuple(bool(axes[axis, 2 - k] < 0) for k, axis in enumerate(order))
-        turn = Reorientation(order=order, flips=flips)  # type: ignore[arg-type]
-        return turn.apply_geometry(self), turn
+        reorientation = Reorientation(order=order, flips=flips)  # type: ignore[arg-type]
+        return reorientation.apply_geometry(self), reorientation
 
 
 def _best_permutation(alignment: NDArray[np.float64]) -> tuple[int, int, int]:
@@ -122,30 +122,30 @@ class Reorientation:
         """Whether nothing moves."""
         return self.order == (0, 1, 2) and not any(self.flips)
 
+    @property
+    def inverse(self) -> Reorientation:
+        """What brings the target order back into the source order."""
+        first, second, third = (self.order.index(axis) for axis in range(3))
+        flips = self.flips
+        return Reorientation((first, second, third), (flips[first], flips[second], flips[third]))
+
+    @property
+    def keeps_slices(self) -> bool:
+        """Whether a slice stays a slice: what `apply_image` and `apply_index` are for."""
+        return self.order[0] == 0
+
     def apply(self, array: NDArray[_T]) -> NDArray[_T]:
         """View of a (slice, row, column) array in the target order."""
         turned = np.transpose(array, self.order)
         return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
 
-    def inverse(self, array: NDArray[_T]) -> NDArray[_T]:
-        """View of an array in the target order back in the source order."""
-        unflipped = array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
-        return np.transpose(unflipped, np.argsort(self.order))
+    def apply_image(self, image: NDArray[_T]) -> NDArray[_T]:
+        """View of one slice's (row, column) image in the target order."""
+        turned: NDArray[_T] = self.apply(image[None])[0]
+        return turned
 
-    def inverse_slice(self, image: NDArray[_T]) -> NDArray[_T]:
-        """View of one (row, column) image in the target order back in the source order.
-
-        Only for turns that leave the slice axis first.
-        """
-        rows, columns = self.flips[1:]
-        unflipped = image[:: -1 if rows else 1, :: -1 if columns else 1]
-        return unflipped.T if self.order == (0, 2, 1) else unflipped
-
-    def inverse_index(self, index: int, slices: int) -> int:
-        """Number in the source of one of `slices` slices in the target; and back, it is the same.
-
-        Only for turns that leave the slice axis first.
-        """
+    def apply_index(self, index: int, slices: int) -> int:
+        """Number in the target of one of `slices` slices."""
         return slices - 1 - index if self.flips[0] else index
 
     def apply_geometry(self, geometry: Geometry) -> Geometry:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from groundglass.core.geometry import Reorientation
 
 #: Stated in every output.
 RESEARCH_USE_ONLY = "Research use only. Not a medical device; not for diagnosis."
@@ -517,10 +519,60 @@ class TriageResult:
     opacity_burden: OpacityBurden | None = None
     notes: tuple[Note, ...] = ()
 
+    def reoriented(self, reorientation: Reorientation) -> TriageResult:
+        """The same findings on the grid that a reorientation leads to.
+
+        Where anything was found on slices, they must stay slices (`keeps_slices`), as those of a
+        chest CT do. The opacity burden's cells stay axial.
+        """
+        if reorientation.is_identity:
+            return self
+        slices = len(self.mask)
+
+        def at(index: int) -> int:
+            return reorientation.apply_index(index, slices)
+
+        def image(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.ascontiguousarray(reorientation.apply_image(heat))
+
+        groups = (
+            replace(g.group, slice_indices=tuple(map(at, g.group.slice_indices)))
+            for g in self.groups
+        )
+        records = (replace(record, index=at(record.index)) for record in self.slices)
+        coarse, consistency = self.coarse_heat, self.consistency
+        return replace(
+            self,
+            groups=tuple(
+                replace(g, group=group) for g, group in zip(self.groups, groups, strict=True)
+            ),
+            slices=tuple(sorted(records, key=lambda record: record.index)),
+            mask=np.ascontiguousarray(reorientation.apply(self.mask)),
+            heatmaps=tuple(
+                replace(one, slice_index=at(one.slice_index), heat=image(one.heat))
+                for one in self.heatmaps
+            ),
+            coarse_heat=coarse
+            and replace(
+                coarse,
+                slice_indices=tuple(map(at, coarse.slice_indices)),
+                heat=np.stack([image(one) for one in coarse.heat]),
+            ),
+            consistency=consistency
+            and replace(consistency, slice_indices=tuple(map(at, consistency.slice_indices))),
+        )
+
     @property
     def notes_beside_reason(self) -> tuple[Note, ...]:
         """The notes that `reason` does not already say."""
         return tuple(note for note in self.notes if note.text not in self.reason)
+
+    @property
+    def finest_heat(self) -> dict[int, NDArray[np.float32]]:
+        """The finest map there is of each slice, by index: its own, else the coarse one."""
+        coarse = self.coarse_heat
+        found = {} if coarse is None else dict(zip(coarse.slice_indices, coarse.heat, strict=True))
+        return found | {heatmap.slice_index: heatmap.heat for heatmap in self.heatmaps}
 
     @property
     def explained_label(self) -> str | None:

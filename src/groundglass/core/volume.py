@@ -58,8 +58,8 @@ class Volume:
     def to_axial(self) -> tuple[Volume, Reorientation]:
         """The volume with slices from feet to head, rows front to back, columns right to left.
 
-        Whole axes are exchanged and flipped, nothing is interpolated; `Reorientation.inverse`
-        brings masks and maps back onto this volume's grid.
+        Whole axes are exchanged and flipped, nothing is interpolated; its `inverse` brings
+        masks and maps back onto this volume's grid.
         """
         geometry, turn = self.geometry.to_axial()
         if turn.is_identity:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from groundglass.explain.augmented_views import EncodedViews, encode_views
+from groundglass.explain.all_layers import AllLayers
+from groundglass.explain.attribution import AttributionMethod, EncodedViews, encode_views
 from groundglass.explain.explainer import Explained, Explainer, ExplanationTarget
-from groundglass.explain.gradcam import GroupHeat, Scores, contributions, group_heat
+from groundglass.explain.grad_cam import GradCam
+from groundglass.explain.group_heat import GroupHeat, Scores, contributions, group_heat
 from groundglass.explain.head_gradient import HeadWeights, feature_gradients
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices, coarse_heat, heatmaps
 from groundglass.explain.opacity import (
@@ -16,11 +18,14 @@ from groundglass.explain.opacity import (
 from groundglass.explain.settings import ExplainSettings, KeySlices
 
 __all__ = [
+    "AllLayers",
+    "AttributionMethod",
     "EncodedViews",
     "ExplainSettings",
     "Explained",
     "Explainer",
     "ExplanationTarget",
+    "GradCam",
     "GroupHeat",
     "HeadWeights",
     "KeySlices",

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import HeatConsistency, HeatMethod, SliceGroup
-from groundglass.explain.augmented_views import EncodedViews, encode_views, smoothed
+from groundglass.core.result import HeatConsistency, SliceGroup
+from groundglass.explain.all_layers import AllLayers
+from groundglass.explain.attribution import AttributionMethod, EncodedViews, encode_views
 from groundglass.explain.consistency import PERTURBATIONS, similarity
-from groundglass.explain.gradcam import GroupHeat, Scores, contributions, group_heat
+from groundglass.explain.grad_cam import GradCam
+from groundglass.explain.group_heat import GroupHeat, Scores, contributions, group_heat
+from groundglass.explain.head_gradient import HeadWeights
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices
 from groundglass.explain.settings import ExplainSettings
-from groundglass.infer import Classifier, GroupEvidence
+from groundglass.infer import Bundle, Classifier, GroupEvidence
 from groundglass.prepare import sample_positions
 
 Float = NDArray[np.float32]
@@ -90,31 +93,36 @@ class Explainer:
 
     def __init__(self, classifier: Classifier, scores: Scores, settings: ExplainSettings) -> None:
         self._classifier = classifier
-        self._scores = scores
+        self.scores = scores
         self._settings = settings
 
+    @classmethod
+    def of(
+        cls, bundle: Bundle, classifier: Classifier, weights: HeadWeights, settings: ExplainSettings
+    ) -> Explainer:
+        """What explains a bundle's classifier as the settings say; `weights` are its head's."""
+        method = attribution_method(settings)
+        healthy = bundle.labels.index(bundle.healthy)
+        of_logits = method.scores_of_logits(len(bundle.labels), healthy)
+        return cls(classifier, Scores(weights, of_logits, classifier.black, method), settings)
+
     @property
-    def method(self) -> HeatMethod:
+    def method(self) -> AttributionMethod:
         """How its maps are made."""
-        return self._settings.method
+        return self.scores.method
 
     def of_group(self, evidence: GroupEvidence) -> GroupHeat:
         """Gradients, contributions and coarse heat of one group, for every class."""
-        return group_heat(evidence, self._scores)
+        return group_heat(evidence, self.scores)
 
     def explain(self, target: ExplanationTarget) -> Explained:
         """Contributions, maps and their consistency for one class."""
+        method, side_mm = self.method, target.side_mm
         contribution = contributions(target.heats, target.class_index)
         chosen = choose_key_slices(contribution, target.positions_mm, self._settings.key)
-        coarse = target.by_slice("heat")
-        encoded: dict[int, EncodedViews] = {}
-        key = {index: coarse[index] for index in chosen}
-        if self._settings.method is HeatMethod.ALL_LAYERS:
-            coarse = {
-                k: smoothed(image, self._settings, target.side_mm) for k, image in coarse.items()
-            }
-            encoded = self._encoded(target.images, chosen)
-            key = self._heat(target, encoded)
+        coarse = {k: method.coarse(heat, side_mm) for k, heat in target.by_slice("heat").items()}
+        encoded = self._encoded(target.images, chosen) if method.refines else {}
+        key = self._heat(target, encoded) if method.refines else {k: coarse[k] for k in chosen}
         hot = sorted((k for k in chosen if key[k].any()), key=lambda k: -float(key[k].max()))
         tried = {index: key[index] for index in hot[: self._settings.consistency_slices]}
         return Explained(
@@ -130,7 +138,7 @@ class Explainer:
     def _encoded(self, images: dict[int, Image], slices: Sequence[int]) -> dict[int, EncodedViews]:
         if not slices:
             return {}
-        seen = encode_views(self._classifier, [images[index] for index in slices], self._settings)
+        seen = encode_views(self._classifier, [images[index] for index in slices], self.method)
         return dict(zip(slices, seen, strict=True))
 
     def _heat(
@@ -139,7 +147,7 @@ class Explainer:
         features = {index: one.features[None] for index, one in encoded.items()}
         gradient = self._gradients(target, features, encoded)
         return {
-            index: one.heat(gradient[index][0], self._settings, target.side_mm)
+            index: self.method.heat(one, gradient[index][0], target.side_mm)
             for index, one in encoded.items()
         }
 
@@ -150,7 +158,7 @@ class Explainer:
         images = [
             one.apply(target.images[index]) for index in shown for one in PERTURBATIONS.values()
         ]
-        seen = encode_views(self._classifier, images, self._settings)
+        seen = encode_views(self._classifier, images, self.method)
         moved = {
             index: seen[at : at + len(PERTURBATIONS)]
             for index, at in zip(shown, range(0, len(seen), len(PERTURBATIONS)), strict=True)
@@ -158,19 +166,17 @@ class Explainer:
         still = {k: np.tile(one.features, (len(PERTURBATIONS), 1)) for k, one in encoded.items()}
         features = {k: np.stack([one.features for one in tries]) for k, tries in moved.items()}
         gradient = self._gradients(target, still | features, moved)
-        alike = np.array(
+        alike = [
             [
-                [
-                    similarity(shown[index], one.heat(slope, self._settings, target.side_mm), move)
-                    for one, slope, move in zip(
-                        tries, gradient[index], PERTURBATIONS.values(), strict=True
-                    )
-                ]
-                for index, tries in moved.items()
+                similarity(shown[index], self.method.heat(one, slope, target.side_mm), move)
+                for one, slope, move in zip(
+                    tries, gradient[index], PERTURBATIONS.values(), strict=True
+                )
             ]
-        )
-        found = dict(zip(PERTURBATIONS, alike.mean(axis=0).tolist(), strict=True))
-        return HeatConsistency(found, tuple(shown))
+            for index, tries in moved.items()
+        ]
+        mean = np.array(alike).mean(axis=0).tolist()
+        return HeatConsistency(dict(zip(PERTURBATIONS, mean, strict=True)), tuple(shown))
 
     def _gradients(
         self, target: ExplanationTarget, features: dict[int, Float], wanted: Collection[int]
@@ -201,12 +207,18 @@ class Explainer:
             _with_others(heat.features, {at: features[index] for index, at in place.items()})
             for heat, place in places
         ]
-        gradient = self._scores.gradient(np.stack(sequences), [target.class_index])[:, :, 0]
+        gradient = self.scores.gradient(np.stack(sequences), [target.class_index])[:, :, 0]
         return {
             index: of_group[:, at]
             for of_group, (_, place) in zip(gradient, places, strict=True)
             for index, at in place.items()
         }
+
+
+def attribution_method(settings: ExplainSettings) -> AttributionMethod:
+    """The method that the settings name."""
+    all_layers = AllLayers(settings.smoothing_mm, settings.softening_px)
+    return {method.name: method for method in (GradCam(), all_layers)}[settings.method]
 
 
 def _places(group: SliceGroup, slices: Collection[int]) -> dict[int, int]:

@@ -22,7 +22,7 @@ class SquareHeat:
     Parameters
     ----------
     key : dict of int to ndarray of float32, shape (n, n)
-        Of the key slices, the strongest argument first.
+        Of the key slices, the strongest evidence first.
     coarse : dict of int to ndarray of float32, shape (cells, cells)
         Of every classified slice, at the last layer's resolution.
     """
@@ -40,7 +40,7 @@ class SquareHeat:
 def choose_key_slices(
     contribution: dict[int, float], position_mm: NDArray[np.float64], settings: KeySlices
 ) -> tuple[int, ...]:
-    """The slices that carried the verdict, strongest first; none that argues against it.
+    """The slices that carried the verdict, strongest first; none that speaks against it.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def choose_key_slices(
 
 def heatmaps(
     heat: SquareHeat,
-    what: tuple[str, HeatMethod],
+    label: str,
+    method: HeatMethod,
     frame: Letterbox,
     lung: NDArray[np.bool_],
 ) -> tuple[Heatmap, ...]:
@@ -74,8 +75,10 @@ def heatmaps(
     ----------
     heat : SquareHeat
         On the square.
-    what : tuple of str and HeatMethod
-        The class argued for, and how the maps were made.
+    label : str
+        The class spoken for.
+    method : HeatMethod
+        How the maps were made.
     frame : Letterbox
         Between the networks' square and the volume's pixels.
     lung : ndarray of bool, shape (slices, rows, columns)
@@ -86,7 +89,6 @@ def heatmaps(
     tuple of Heatmap
         Scaled together: 1 is the hottest pixel of all of them.
     """
-    label, method = what
     scale = _scale(heat)
     maps = []
     for index, square in heat.key.items():

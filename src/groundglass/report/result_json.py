@@ -125,16 +125,14 @@ def _verdict(verdict: Verdict | None) -> JsonObject | None:
 
 def _slices(result: TriageResult, volume: Volume) -> list[JsonObject]:
     """The slice table, each with its number from the head as the page counts."""
-    turn = volume.geometry.to_axial()[1]
+    reorientation = volume.geometry.to_axial()[1]
     slices = len(volume.hu)
-    along_body = turn.order[0] == 0
-    return [
-        {
-            **asdict(record),
-            "number": slices - turn.inverse_index(record.index, slices) if along_body else None,
-        }
-        for record in result.slices
-    ]
+
+    def number(index: int) -> int | None:
+        along_body = reorientation.keeps_slices
+        return slices - reorientation.apply_index(index, slices) if along_body else None
+
+    return [{**asdict(record), "number": number(record.index)} for record in result.slices]
 
 
 def _key_slice(heatmap: Heatmap) -> JsonObject:

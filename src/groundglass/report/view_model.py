@@ -6,14 +6,13 @@ Radiological convention: seen from the feet, the patient's right on the image's 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.geometry import Geometry, Reorientation
+from groundglass.core.geometry import Geometry
 from groundglass.core.result import OpacityCells, SliceRecord, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.prepare.regions import Regions
@@ -60,7 +59,7 @@ class Frame:
     position_mm : float
         LPS z of the slice centre.
     record : SliceRecord or None
-        What became of it; None where the volume was not read slice by slice along the body.
+        What became of it; None where no slice was judged.
     """
 
     number: int
@@ -81,14 +80,14 @@ class ViewModel:
     """
 
     def __init__(self, result: TriageResult, volume: Volume) -> None:
-        self.result = result
-        axial, self._turn = volume.to_axial()
-        self._axial = axial
+        axial, self.reorientation = volume.to_axial()
+        #: On the axial grid, as everything here.
+        self.result = result.reoriented(self.reorientation)
         self.hu: Hu = axial.hu
         self.geometry: Geometry = axial.geometry
-        self.mask: NDArray[np.bool_] = self._turn.apply(result.mask).astype(bool, copy=False)
         self.crop = body_crop(axial)
         self.frames: tuple[Frame, ...] = self._frames()
+        self._heat = self.result.finest_heat
 
     @property
     def size_mm(self) -> tuple[float, float]:
@@ -97,18 +96,13 @@ class ViewModel:
         crop = self.crop
         return (crop.right - crop.left) * column_mm, (crop.bottom - crop.top) * row_mm
 
-    @property
-    def sliced_along_body(self) -> bool:
-        """Whether a slice of the volume as read is an axial slice."""
-        return self._turn.order[0] == 0
+    def frame_of(self, index: int) -> Frame:
+        """The frame of an axial slice."""
+        return self.frames[len(self.frames) - 1 - index]
 
-    def axial_index(self, slice_index: int) -> int:
-        """Axial slice of a slice index of the volume as read; needs `sliced_along_body`."""
-        return self._turn.inverse_index(slice_index, len(self.hu))
-
-    def frame_of(self, slice_index: int) -> Frame:
-        """The frame that shows a slice of the volume as read."""
-        return self.frames[len(self.frames) - 1 - self.axial_index(slice_index)]
+    def index_as_read(self, index: int) -> int:
+        """Slice of the volume as read that an axial slice is."""
+        return self.reorientation.inverse.apply_index(index, len(self.hu))
 
     def frame_hu(self, frame: Frame) -> Hu:
         """HU of a frame."""
@@ -117,7 +111,7 @@ class ViewModel:
 
     def frame_mask(self, frame: Frame) -> NDArray[np.bool_]:
         """Lung of a frame."""
-        image: NDArray[np.bool_] = self.mask[frame.axial_index]
+        image: NDArray[np.bool_] = self.result.mask[frame.axial_index]
         return self.crop.of(image)
 
     def frame_heat(self, frame: Frame, edge: int | None = None) -> NDArray[np.float32] | None:
@@ -130,10 +124,9 @@ class ViewModel:
         edge : int, optional
             The longer side of the map is at most so many pixels; as the frame's without it.
         """
-        found = self._heat.get(frame.axial_index)
-        if found is None:
+        heat = self._heat.get(frame.axial_index)
+        if heat is None:
             return None
-        heat = _turn_slice(self._turn, found)
         _, rows, columns = self.geometry.shape
         if heat.shape == (rows, columns):
             return fitted(self.crop.of(heat), edge)
@@ -143,7 +136,7 @@ class ViewModel:
 
     def is_key(self, frame: Frame) -> bool:
         """Whether a frame has a map of its own, finer than the coarse one."""
-        return frame.axial_index in self._key
+        return any(frame.axial_index == heatmap.slice_index for heatmap in self.result.heatmaps)
 
     def frame_opacity(self, frame: Frame) -> NDArray[np.uint8] | None:
         """What a frame's lung was counted as (`OpacityCells.kind`); None if not at all.
@@ -173,27 +166,9 @@ class ViewModel:
         burden = self.result.opacity_burden
         return None if burden is None else burden.cells
 
-    @cached_property
-    def _key(self) -> set[int]:
-        if not self.sliced_along_body:
-            return set()
-        return {self.axial_index(heatmap.slice_index) for heatmap in self.result.heatmaps}
-
-    @cached_property
-    def _heat(self) -> dict[int, NDArray[np.float32]]:
-        """The finest map there is per axial slice, as the volume was read."""
-        if not self.sliced_along_body:
-            return {}
-        coarse = self.result.coarse_heat
-        maps = {} if coarse is None else dict(zip(coarse.slice_indices, coarse.heat, strict=True))
-        maps |= {heatmap.slice_index: heatmap.heat for heatmap in self.result.heatmaps}
-        return {self.axial_index(index): heat for index, heat in maps.items()}
-
     def _frames(self) -> tuple[Frame, ...]:
         slices, rows, columns = self.geometry.shape
-        records: dict[int, SliceRecord] = {}
-        if self.sliced_along_body:
-            records = {self.axial_index(r.index): r for r in self.result.slices}
+        records = {record.index: record for record in self.result.slices}
         middle = ((rows - 1) / 2, (columns - 1) / 2)
         return tuple(
             Frame(
@@ -204,12 +179,6 @@ class ViewModel:
             )
             for k in reversed(range(slices))
         )
-
-
-def _turn_slice(turn: Reorientation, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One (row, column) image turned as its volume is."""
-    turned: NDArray[np.float32] = turn.apply(image[None])[0]
-    return turned
 
 
 def body_crop(axial: Volume) -> Crop:

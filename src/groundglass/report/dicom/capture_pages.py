@@ -111,7 +111,7 @@ def verdict_pages(
     """
     if view.result.verdict is None:
         return [_no_verdict_page(view, settings)]
-    shown = view.result.heatmaps[: settings.key_slices] if view.sliced_along_body else ()
+    shown = view.result.heatmaps[: settings.key_slices]
     pairs = [shown[k : k + 2] for k in range(0, len(shown), 2)]
     return [
         _verdict_page(view, view.result.verdict, naming, settings),
@@ -224,7 +224,7 @@ def _first_slice(
 ) -> int:
     """The strongest key slice with its heat within left, top, right, bottom; its caption below."""
     left, y, right, bottom = box
-    if not view.result.heatmaps or not view.sliced_along_body:
+    if not view.result.heatmaps:
         return y
     heatmap = view.result.heatmaps[0]
     frame = view.frame_of(heatmap.slice_index)

@@ -68,7 +68,8 @@ def dicom_results(
         weights=made.bundle,
         body_part=_body_part(source, result.outcome),
     )
-    pages = verdict_pages(ViewModel(result, volume), lambda index: source.images[index].name)
+    view = ViewModel(result, volume)
+    pages = verdict_pages(view, lambda index: source.images[view.index_as_read(index)].name)
     objects = captures(pages, builder)
     if result.verdict is None or not source.identified:
         return tuple(objects)

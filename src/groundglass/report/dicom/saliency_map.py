@@ -43,7 +43,7 @@ def saliency_map(result: TriageResult, source: SourceImages, builder: ResultBuil
     builder : ResultBuilder
         The study.
     """
-    heat = _heat(result)
+    heat = result.finest_heat
     indices = sorted(heat)
     label = class_name(result.heatmaps[0].label)
     size = result.mask.shape[1:]
@@ -71,13 +71,6 @@ def saliency_map(result: TriageResult, source: SourceImages, builder: ResultBuil
     frames = FrameContent(indices, _DERIVATION, (), streams, compressed=True)
     rest = put_frames(dataset, _shared(), builder, source, frames)
     return builder.finalize(dataset, _KIND, "saliency.dcm", rest)
-
-
-def _heat(result: TriageResult) -> dict[int, NDArray[np.float32]]:
-    """The finest map there is of each slice."""
-    coarse = result.coarse_heat
-    found = {} if coarse is None else dict(zip(coarse.slice_indices, coarse.heat, strict=True))
-    return found | {heatmap.slice_index: heatmap.heat for heatmap in result.heatmaps}
 
 
 def _coded(heat: NDArray[np.float32], size: tuple[int, ...]) -> bytes:

@@ -143,7 +143,7 @@ def overview(view: ViewModel) -> Overview:
     top_mm = view.frames[0].position_mm + slice_mm / 2
     rows = _rows(view, step)
     bands = _bands(view, rows)
-    shadow = np.flip(np.any(view.crop.of(view.mask), axis=1), axis=0)
+    shadow = np.flip(np.any(view.crop.of(view.result.mask), axis=1), axis=0)
     return Overview(
         image=data_uri(encode_jpeg(coronal_grey(view), 85), "image/jpeg"),
         outline=outline_path(shadow, (slice_mm, column_mm)),
@@ -196,7 +196,9 @@ def coronal_heat(view: ViewModel) -> NDArray[np.float32]:
 
 
 def _rows(view: ViewModel, step: float) -> tuple[Row, ...]:
-    areas = np.array([np.count_nonzero(view.mask[f.axial_index]) for f in view.frames], float)
+    areas = np.array(
+        [np.count_nonzero(view.result.mask[f.axial_index]) for f in view.frames], float
+    )
     said = np.array([(f.record.contribution if f.record else None) or 0.0 for f in view.frames])
     areas /= max(areas.max(), 1.0)
     strongest = np.abs(said).max()
@@ -208,15 +210,13 @@ def _rows(view: ViewModel, step: float) -> tuple[Row, ...]:
 
 
 def _bands(view: ViewModel, rows: Sequence[Row]) -> tuple[Band, ...]:
-    """Groups in lanes; none where slices of the volume as read do not lie along the body."""
-    if not view.sliced_along_body:
-        return ()
+    """Groups in lanes."""
     bands: list[Band] = []
     free_below: list[float] = []  # per lane, the y down to which it is taken
     last = len(rows) - 1
     stretches = []
     for prediction in view.result.groups:
-        seen = [last - view.axial_index(i) for i in prediction.group.slice_indices]
+        seen = [last - i for i in prediction.group.slice_indices]
         if seen:
             stretches.append((rows[min(seen)], rows[max(seen)], prediction))
     for first, final, prediction in sorted(stretches, key=lambda s: s[0].y):

@@ -178,7 +178,7 @@ def _figure_context(view: ViewModel) -> Context:
             f"Lung window: W {DRAWING.window_width_hu:g}, L {_signed(DRAWING.window_level_hu)} HU."
         ),
         "legend": _legend(),
-        "outlined": bool(view.mask.any()),
+        "outlined": bool(view.result.mask.any()),
         "keys": [_key_context(key, len(figures)) for key in keys],
         "slices": figures,
         "ov": _overview_context(view, layout, keys),

@@ -126,7 +126,7 @@ def key_slices(view: ViewModel, settings: FigureSettings = FIGURES) -> tuple[Key
     settings : FigureSettings
         How many.
     """
-    if not view.result.heatmaps or not view.sliced_along_body:
+    if not view.result.heatmaps:
         frames = _orientation_frames(view)
         return tuple(KeySlice(_figure(view, f, None, settings.key_quality), None) for f in frames)
     chosen = view.result.heatmaps[: settings.key_slices]
@@ -225,7 +225,7 @@ def _affordable_edge(view: ViewModel, settings: FigureSettings) -> int:
 def _orientation_frames(view: ViewModel) -> Sequence[Frame]:
     """Three slices: through what was used, else through the lungs, else through the volume."""
     used = [f for f in view.frames if f.record and f.record.fate is SliceStatus.KEPT]
-    lung = [f for f in view.frames if view.mask[f.axial_index].any()]
+    lung = [f for f in view.frames if view.result.mask[f.axial_index].any()]
     frames = used or lung or list(view.frames)
     return _spread(frames, 5)[1:-1] if len(frames) >= 5 else _spread(frames, 3)
 

@@ -99,12 +99,11 @@ def left_out_context(view: ViewModel, volume: Volume) -> Context:
     """What was not used: slices, series, files."""
     slices = len(view.frames)
     records = sorted(view.result.slices, key=lambda r: -r.position_mm)
-    numbers = {f.record.index: f.number for f in view.frames if f.record}
     return {
         "left_out": left_out(records, view.result.provenance.recipe),
         "selection_reason": volume.series.selection_reason if volume.series else "",
         "rejected": volume.series.rejected if volume.series else (),
-        "table": [_table_row(r, numbers.get(r.index, slices - r.index)) for r in records],
+        "table": [_table_row(r, slices - r.index) for r in records],
     }
 
 

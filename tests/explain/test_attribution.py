@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from groundglass.core.result import HeatMethod
-from groundglass.explain import EncodedViews, ExplainSettings, augmented_views, encode_views
-from groundglass.explain.augmented_views import VIEWS
+from groundglass.explain import AllLayers, EncodedViews, GradCam, encode_views
+from groundglass.explain.all_layers import VIEWS
 from groundglass.explain.consistency import similarity
-from groundglass.explain.layers import averaged, contrast_to_median
 from groundglass.explain.rigid_transform import RigidTransform
 from groundglass.infer import SliceDetail, foreground_mask
 
 WIDTHS, CELLS = (3, 4), (32, 16)
 SIDE_MM = 320.0
-NARROW = ExplainSettings(smoothing_mm=0.5)
+SHOWN = AllLayers(smoothing_mm=7.0, softening_px=0.8)
+NARROW = replace(SHOWN, smoothing_mm=0.5)
 
 
 def in_lung(cells: int) -> np.ndarray:
@@ -36,7 +37,7 @@ def with_spot(layer: int, channel: int, at: tuple[int, int]) -> EncodedViews:
 
 
 def seen_once(maps: list[np.ndarray]) -> EncodedViews:
-    layers = tuple(contrast_to_median(one, in_lung(one.shape[-1])) for one in maps)
+    layers = tuple(SHOWN.channel_evidence(one, in_lung(one.shape[-1])) for one in maps)
     features = np.concatenate([one.max(axis=(1, 2)) for one in maps])
     return EncodedViews(features, (RigidTransform(),), [layers], in_lung(CELLS[0]))
 
@@ -51,23 +52,23 @@ def gradient_of(layer: int, channel: int, value: float = 1.0) -> np.ndarray:
 def test_evidence_lies_where_its_layer_responded(layer: int, channel: int) -> None:
     at = (CELLS[layer] // 4, CELLS[layer] // 2)
     spot = with_spot(layer, channel, at)
-    heat = spot.heat(gradient_of(layer, channel, 2.0), ExplainSettings(), SIDE_MM)
+    heat = SHOWN.heat(spot, gradient_of(layer, channel, 2.0), SIDE_MM)
     hottest = np.unravel_index(heat.argmax(), heat.shape)
     factor = CELLS[0] // CELLS[layer]
     assert np.abs(np.array(hottest) - (np.array(at) + 0.5) * factor + 0.5).max() <= 1
-    against = spot.heat(gradient_of(layer, channel, -2.0), ExplainSettings(), SIDE_MM)
+    against = SHOWN.heat(spot, gradient_of(layer, channel, -2.0), SIDE_MM)
     assert against.max() == against.min() == 0
 
 
 def test_a_lung_everywhere_alike_is_cold_whatever_the_gradient() -> None:
     gradient = np.random.default_rng(0).normal(size=sum(WIDTHS)).astype(np.float32)
-    assert seen_once(lung()).heat(gradient, NARROW, SIDE_MM).max() < 1e-5
+    assert NARROW.heat(seen_once(lung()), gradient, SIDE_MM).max() < 1e-5
 
 
 def test_smoothing_is_in_mm() -> None:
     spot, gradient = with_spot(0, 0, (16, 16)), gradient_of(0, 0)
     narrow, wide = (
-        spot.heat(gradient, ExplainSettings(smoothing_mm=mm), SIDE_MM) for mm in (12.0, 24.0)
+        replace(SHOWN, smoothing_mm=mm).heat(spot, gradient, SIDE_MM) for mm in (12.0, 24.0)
     )
     assert narrow.max() == pytest.approx(4 * wide.max(), rel=0.15)
     assert narrow.sum() == pytest.approx(wide.sum(), rel=0.05)
@@ -76,12 +77,10 @@ def test_smoothing_is_in_mm() -> None:
 def test_grad_cam_uses_the_last_layer_alone() -> None:
     rng = np.random.default_rng(0)
     last = rng.random((WIDTHS[1], CELLS[1], CELLS[1]), dtype=np.float32)
-    once = EncodedViews(
-        np.zeros(sum(WIDTHS)), (RigidTransform(),), [(averaged(last),)], in_lung(CELLS[0])
-    )
+    weighed = GradCam().channel_evidence(last, in_lung(CELLS[1]))
+    once = EncodedViews(np.zeros(sum(WIDTHS)), (RigidTransform(),), [(weighed,)], in_lung(CELLS[0]))
     gradient = rng.normal(size=sum(WIDTHS)).astype(np.float32)
-    settings = ExplainSettings(method=HeatMethod.GRAD_CAM)
-    heat = once.heat(gradient, settings, SIDE_MM)
+    heat = GradCam().heat(once, gradient, SIDE_MM)
     cam = np.maximum((gradient[WIDTHS[0] :, None, None] * last).sum(axis=0), 0) / CELLS[1] ** 2
     np.testing.assert_allclose(heat, cv2.resize(cam, (CELLS[0],) * 2), atol=1e-6)
 
@@ -103,32 +102,29 @@ def spotted(row: int, column: int) -> np.ndarray:
     return image
 
 
-def steadiness(monkeypatch: pytest.MonkeyPatch, views: tuple[RigidTransform, ...]) -> float:
+def steadiness(views: tuple[RigidTransform, ...]) -> float:
     """Mean similarity of the map under shifts within a cell."""
-    monkeypatch.setattr(augmented_views, "VIEWS", views)
+    method = replace(NARROW, views=views)
     moves = [RigidTransform(shift_px=(float(shift), -3.0)) for shift in range(8)]
     image = spotted(120, 120)
     images = [image, *(move.apply(image) for move in moves)]
-    seen = encode_views(OnAGrid(), images, NARROW)  # type: ignore[arg-type]
-    shown, *moved = (one.heat(np.ones(1, np.float32), NARROW, SIDE_MM) for one in seen)
+    seen = encode_views(OnAGrid(), images, method)  # type: ignore[arg-type]
+    shown, *moved = (method.heat(one, np.ones(1, np.float32), SIDE_MM) for one in seen)
     alike = (similarity(shown, heat, move) for heat, move in zip(moved, moves, strict=True))
     return float(np.mean(list(alike)))
 
 
-def test_several_views_follow_a_shift_within_a_cell_better_than_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    several, one = (steadiness(monkeypatch, views) for views in (VIEWS, (RigidTransform(),)))
+def test_several_views_follow_a_shift_within_a_cell_better_than_one() -> None:
+    several, one = (steadiness(views) for views in (VIEWS, (RigidTransform(),)))
     assert several > one + 0.1
 
 
 def test_each_image_is_seen_from_every_view_however_many_there_are() -> None:
     images = [spotted(60 + 8 * k, 100) for k in range(7)]
-    settings = ExplainSettings()
-    seen = encode_views(OnAGrid(), images, settings)  # type: ignore[arg-type]
+    seen = encode_views(OnAGrid(), images, SHOWN)  # type: ignore[arg-type]
     assert [len(one.layers) for one in seen] == [len(VIEWS)] * 7
     for k, one in enumerate(seen):
-        heat = one.heat(np.ones(1, np.float32), settings, SIDE_MM)
+        heat = SHOWN.heat(one, np.ones(1, np.float32), SIDE_MM)
         row, column = np.unravel_index(heat.argmax(), heat.shape)
         assert abs(8 * row + 4 - (62 + 8 * k)) <= 8
         assert abs(8 * column + 4 - 102) <= 8
@@ -148,8 +144,8 @@ def test_features_are_the_mean_over_the_views() -> None:
             return SliceDetail(features, found.maps, found.foreground)
 
     images = [spotted(60, 100)] * 5
-    for settings, views in ((NARROW, 2), (ExplainSettings(method=HeatMethod.GRAD_CAM), 1)):
-        found = encode_views(Counting(), images, settings)  # type: ignore[arg-type]
+    for method, views in ((NARROW, 2), (GradCam(), 1)):
+        found = encode_views(Counting(), images, method)  # type: ignore[arg-type]
         for k, one in enumerate(found):
             mean = views * k + (views - 1) / 2
             assert one.features.tolist() == [mean, 10 * mean, 100 * mean]
@@ -158,6 +154,6 @@ def test_features_are_the_mean_over_the_views() -> None:
 
 def test_outside_what_is_seen_nothing_is_hot() -> None:
     (one,) = encode_views(OnAGrid(), [spotted(40, 40)], NARROW)  # type: ignore[arg-type]
-    heat = one.heat(np.ones(1, np.float32), NARROW, SIDE_MM)
+    heat = NARROW.heat(one, np.ones(1, np.float32), SIDE_MM)
     assert heat[:4].max() < 1e-3 * heat.max()
     assert heat.max() > 0

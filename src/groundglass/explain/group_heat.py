@@ -1,10 +1,4 @@
-"""Where the slices of a group argue: exact gradients, and heat at the encoder's last layer.
-
-Grad-CAM (Selvaraju et al. 2017; paper section 4): the weight of channel k of the last layer in
-slice t is the mean over its pixels of ∂logit/∂activation. Its only path to the logit is the global
-maximum, so that mean is ∂logit/∂feature(t, k) / (rows · columns); the map is
-ReLU(Σ_k weight · activation).
-"""
+"""Where the slices of a group speak for each class: gradients, contributions, last-layer heat."""
 
 from __future__ import annotations
 
@@ -14,23 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import HeatMethod, SliceGroup
-from groundglass.explain.head_gradient import HeadWeights, IntegrationPath, feature_gradients
-from groundglass.explain.layers import response
+from groundglass.core.result import SliceGroup
+from groundglass.explain.attribution import AttributionMethod, Float
+from groundglass.explain.head_gradient import HeadWeights
 from groundglass.infer import GroupEvidence, SliceDetail
 from groundglass.prepare import sample_positions
-
-Float = NDArray[np.float32]
-
-#: Where along the way from black images to the slices the gradient is taken: the middles of four
-#: equal parts. More of them bring the sum of the contributions nearer to the score, cost more, and
-#: localise no better (decision 0008).
-_PATH = (0.125, 0.375, 0.625, 0.875)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupHeat:
-    """Where the slices of one group argue, for every class.
+    """Attribution of one group's slices, for every class.
 
     Parameters
     ----------
@@ -44,7 +31,7 @@ class GroupHeat:
         At the last layer's resolution, not normalised; 0 or more.
     contribution : ndarray of float32, shape (classes, slices)
         The slice's part in how far the class's score lies above that of black images, roughly;
-        negative when the slice argues against the class.
+        negative when the slice speaks against the class.
     """
 
     group: SliceGroup
@@ -63,42 +50,20 @@ class Scores:
     weights : HeadWeights
         Of the sequence head.
     of_logits : ndarray of float32, shape (classes, classes)
-        Score = of_logits @ logits.
+        Score = of_logits @ logits; the method's `scores_of_logits`.
     black : SliceDetail
         Of one black image, the reference of every contribution.
-    method : HeatMethod
+    method : AttributionMethod
         How heat is made of the gradient.
     """
 
     weights: HeadWeights
     of_logits: Float
     black: SliceDetail
-    method: HeatMethod
-
-    @classmethod
-    def of(
-        cls, weights: HeadWeights, black: SliceDetail, method: HeatMethod, classes: tuple[int, int]
-    ) -> Scores:
-        """The score a method explains; `classes` is how many there are and which is healthy.
-
-        Grad-CAM explains the logit. The softmax sees differences of logits only, and CP and NCP
-        share their lesions, so all layers explain a class's logit less that of healthy; healthy's
-        less the mean of the others.
-        """
-        count, healthy = classes
-        matrix = np.eye(count, dtype=np.float32)
-        if method is HeatMethod.ALL_LAYERS and count > 1:
-            matrix[:, healthy] -= 1
-            matrix[healthy] = -1 / (count - 1)
-            matrix[healthy, healthy] = 1
-        return cls(weights, matrix, black, method)
+    method: AttributionMethod
 
     def gradient(self, features: Float, of: Sequence[int] | None = None) -> Float:
         """∂ score / ∂ feature of some classes, or of all.
-
-        Grad-CAM's is the gradient at the features. All layers take its mean over the way there
-        from black images (integrated gradients, Sundararajan et al. 2017): where the score is
-        sure, its slope at the end says little of what made it so.
 
         Parameters
         ----------
@@ -115,9 +80,7 @@ class Scores:
         # The scores are sums of logits, so they are the logits of another last layer.
         last = np.asarray(rows @ self.weights.out_weight, np.float32)
         weights = replace(self.weights, out_weight=last)
-        if self.method is HeatMethod.GRAD_CAM:
-            return feature_gradients(weights, features)
-        return feature_gradients(weights, features, IntegrationPath(self.black.features[0], _PATH))
+        return self.method.gradient(weights, features, self.black.features[0])
 
 
 def group_heat(evidence: GroupEvidence, scores: Scores) -> GroupHeat:
@@ -153,7 +116,7 @@ def _last_layer_heat(evidence: GroupEvidence, gradient: Float, scores: Scores) -
     weight = gradient[:, :, -maps.shape[1] :]
     heat = np.empty((*weight.shape[:2], *maps.shape[2:]), dtype=np.float32)
     for index, (layer, seen) in enumerate(zip(maps, evidence.foreground, strict=True)):
-        counted = response(layer, seen, scores.method)
+        counted = scores.method.channel_evidence(layer, seen)
         np.maximum(counted.weighted(weight[:, index]), 0, out=heat[:, index])
     return heat
 

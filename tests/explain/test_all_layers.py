@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from groundglass.explain.layers import averaged, contrast_to_median
+from groundglass.explain import AllLayers, GradCam
+
+#: Of responses how far they stand out of the usual one.
+contrast_to_median = AllLayers(7.0, 0.8).channel_evidence
 
 
 def lung(channels: int = 2, cells: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +79,9 @@ def test_several_classes_are_weighted_at_once() -> None:
 
 
 def test_grad_cams_is_a_mean_over_all_cells() -> None:
-    layer, _ = lung()
+    layer, seen = lung()
     weight = np.array([2.0, -1.0], np.float32)
     expected = (weight[:, None, None] * layer).sum(axis=0) / 256
-    np.testing.assert_allclose(averaged(layer).weighted(weight), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        GradCam().channel_evidence(layer, seen).weighted(weight), expected, atol=1e-6
+    )

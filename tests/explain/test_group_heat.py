@@ -7,6 +7,9 @@ import pytest
 
 from groundglass.core.result import GroupPrediction, HeatMethod, SliceGroup
 from groundglass.explain import (
+    AllLayers,
+    AttributionMethod,
+    GradCam,
     HeadWeights,
     KeySlices,
     Scores,
@@ -22,7 +25,8 @@ from groundglass.infer import GroupEvidence, SliceDetail
 from groundglass.prepare import Letterbox
 
 FEATURES, CHANNELS, SIZE, HEALTHY = 6, 4, 10, 2
-WHAT = ("CP", HeatMethod.ALL_LAYERS)
+ALL_LAYERS = AllLayers(smoothing_mm=7.0, softening_px=0.8)
+METHODS = (GradCam(), ALL_LAYERS)
 
 
 def weights(seed: int = 0) -> HeadWeights:
@@ -49,8 +53,8 @@ def black() -> SliceDetail:
     )
 
 
-def scores(method: HeatMethod = HeatMethod.ALL_LAYERS) -> Scores:
-    return Scores.of(weights(), black(), method, (3, HEALTHY))
+def scores(method: AttributionMethod = ALL_LAYERS) -> Scores:
+    return Scores(weights(), method.scores_of_logits(3, HEALTHY), black(), method)
 
 
 def evidence(group: SliceGroup) -> GroupEvidence:
@@ -66,7 +70,7 @@ def plain_group() -> SliceGroup:
     return SliceGroup(0, tuple(range(10)), SIZE, 0, interpolated=False)
 
 
-@pytest.mark.parametrize("method", HeatMethod)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     "group",
     [
@@ -76,7 +80,9 @@ def plain_group() -> SliceGroup:
         SliceGroup(0, (4,), SIZE, 9, interpolated=False),
     ],
 )
-def test_every_slice_of_the_group_gets_one_map(group: SliceGroup, method: HeatMethod) -> None:
+def test_every_slice_of_the_group_gets_one_map(
+    group: SliceGroup, method: AttributionMethod
+) -> None:
     heat = group_heat(evidence(group), scores(method))
     count = len(group.slice_indices)
     assert heat.group == group
@@ -90,7 +96,7 @@ def test_every_slice_of_the_group_gets_one_map(group: SliceGroup, method: HeatMe
 def test_grad_cam_is_the_papers_formula() -> None:
     seen = evidence(plain_group())
     gradient = feature_gradients(weights(), seen.features)
-    found = group_heat(seen, scores(HeatMethod.GRAD_CAM))
+    found = group_heat(seen, scores(GradCam()))
     alpha = gradient[1, 3, -CHANNELS:] / 64
     expected = np.maximum((alpha[:, None, None] * seen.maps[3]).sum(axis=0), 0)
     np.testing.assert_allclose(found.heat[1, 3], expected, atol=1e-6)
@@ -115,15 +121,15 @@ def test_the_score_of_all_layers_sets_a_class_apart_from_healthy() -> None:
 def test_any_number_of_classes_is_set_apart(
     classes: tuple[int, int], expected: list[list[float]]
 ) -> None:
-    found = Scores.of(weights(), black(), HeatMethod.ALL_LAYERS, classes).of_logits
-    np.testing.assert_allclose(found, expected)
-    grad_cam = Scores.of(weights(), black(), HeatMethod.GRAD_CAM, classes).of_logits
-    np.testing.assert_allclose(grad_cam, np.eye(classes[0]))
+    np.testing.assert_allclose(ALL_LAYERS.scores_of_logits(*classes), expected)
+    np.testing.assert_allclose(GradCam().scores_of_logits(*classes), np.eye(classes[0]))
 
 
-@pytest.mark.parametrize("method", HeatMethod)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("slices", [11, 13, 14])
-def test_what_was_resampled_comes_back_between_its_images(method: HeatMethod, slices: int) -> None:
+def test_what_was_resampled_comes_back_between_its_images(
+    method: AttributionMethod, slices: int
+) -> None:
     """Numpy's interpolation along z of what a group of that many images has."""
     images = group_heat(evidence(plain_group()), scores(method))
     group = SliceGroup(0, tuple(range(20, 20 + slices)), SIZE, 0, interpolated=True)
@@ -233,7 +239,7 @@ def test_maps_are_scaled_together_and_know_their_share_in_the_lung() -> None:
     lung = np.zeros((10, 40, 40), bool)
     lung[:, :20] = True
     heat = square_heat()
-    maps = heatmaps(heat, WHAT, frame, lung)
+    maps = heatmaps(heat, "CP", HeatMethod.ALL_LAYERS, frame, lung)
     assert [m.slice_index for m in maps] == [7, 2]
     assert {m.method for m in maps} == {HeatMethod.ALL_LAYERS}
     assert 0.7 < max(float(m.heat.max()) for m in maps) <= 1.0
