@@ -97,7 +97,7 @@ def _send(folder: Path, port: int) -> None:
 
 
 def _ended(jobs: JobStore) -> int:
-    counts = jobs.counts()
+    counts = jobs.records.counts()
     return sum(counts[state] for state in ENDED)
 
 
@@ -105,7 +105,7 @@ def _await(jobs: JobStore, count: int, node: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _TIMEOUT_S
     while _ended(jobs) < count:
         if node.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"the node stopped or stalls: {jobs.counts()}")
+            raise RuntimeError(f"the node stopped or stalls: {jobs.records.counts()}")
         time.sleep(0.05)
 
 
@@ -123,9 +123,9 @@ def run(folders: Sequence[Path], data: Path, bundle: str) -> list[Job]:
             _send(folder, port)
         wanted = len(folders) - _AHEAD
         _await(jobs, wanted, node)
-        found = sorted(jobs.find([State.DELIVERED]), key=lambda job: job.changed_at)
+        found = sorted(jobs.records.find([State.DELIVERED]), key=lambda job: job.changed_at)
         if len(found) < wanted:
-            raise RuntimeError(f"not every study has a verdict: {jobs.counts()}")
+            raise RuntimeError(f"not every study has a verdict: {jobs.records.counts()}")
         return found[:wanted]
     finally:
         node.kill()
@@ -134,7 +134,7 @@ def run(folders: Sequence[Path], data: Path, bundle: str) -> list[Job]:
 
 def studies_table(found: Sequence[Job], jobs: JobStore, what: str) -> str:
     """The rate and what it consists of, as Markdown."""
-    at = [{entry.after: entry.at for entry in jobs.audit_of(job)} for job in found]
+    at = [{entry.after: entry.at for entry in jobs.records.audit_of(job)} for job in found]
     seconds = found[-1].changed_at - found[0].changed_at
     each = seconds / (len(found) - 1)
     rate = _DAY_S / each

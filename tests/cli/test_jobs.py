@@ -36,17 +36,19 @@ def stores(settings: NodeSettings) -> Stores:
     stores = Stores.open(settings)
     for study in ("1.2.1", "1.2.2", "1.2.3"):
         stored = stores.spool.store(study, f"{study}.1", study.encode())
-        stores.jobs.arrived(stored, Facts(CT, "CT1"))
+        stores.jobs.arrivals.enter(stored, Facts(CT, "CT1"))
         if study != "1.2.3":
-            stores.jobs.explicit_end(study)
-    job = stores.jobs.lease("w1", 60)
+            stores.jobs.arrivals.explicit_end(study)
+    job = stores.jobs.leases.take("w1", 60)
     assert job is not None
-    job = stores.jobs.report(job, "jobs/x", "verdict", "2 of 2 groups voted CP.")
-    stores.jobs.record_delivery(job, "pacs", [FileRecord("dicom/sr.dcm", "confirmed", "0x0000")])
-    stores.jobs.finish(job, State.DELIVERED, job.reason)
-    job = stores.jobs.lease("w1", 60)
+    job = stores.jobs.leases.report(job, "jobs/x", "verdict", "2 of 2 groups voted CP.")
+    stores.jobs.leases.record_delivery(
+        job, "pacs", [FileRecord("dicom/sr.dcm", "confirmed", "0x0000")]
+    )
+    stores.jobs.leases.finish(job, State.DELIVERED, job.reason)
+    job = stores.jobs.leases.take("w1", 60)
     assert job is not None
-    stores.jobs.fail(job, "it broke")
+    stores.jobs.leases.fail(job, "it broke")
     return stores
 
 
@@ -74,7 +76,7 @@ def test_what_is_ahead_has_a_time_for_its_result(
 ) -> None:
     for number, path in enumerate(sorted(phantom_study.iterdir())):
         stored = stores.spool.store("1.2.4", f"1.2.4.{number}", path.read_bytes())
-        stores.jobs.arrived(stored, Facts(CT, "CT1"))
+        stores.jobs.arrivals.enter(stored, Facts(CT, "CT1"))
     of_readable, of_unreadable = jobs("list").output.splitlines()[1::-1]
     assert "result expected" in of_readable
     assert "result expected" not in of_unreadable
@@ -107,9 +109,9 @@ def test_show_tells_the_whole_way(jobs: Invoke, stores: Stores) -> None:
 def test_retry_bump_and_purge(jobs: Invoke, stores: Stores, settings: NodeSettings) -> None:
     assert jobs("retry", 2).stdout == "job 2 ready\n"
     assert jobs("bump", 2, 3, "--priority", "urgent").exit_code == 0
-    assert [stores.jobs.get(n).priority for n in (1, 2, 3)] == [0, 50, 50]
+    assert [stores.jobs.records.get(n).priority for n in (1, 2, 3)] == [0, 50, 50]
     assert jobs("purge", 1).exit_code == 0
-    assert stores.jobs.get(1).files_purged
+    assert stores.jobs.records.get(1).files_purged
     assert not stores.spool.study_folder("1.2.1").exists()
     assert stores.spool.study_folder("1.2.2").exists()
 
@@ -136,7 +138,7 @@ def test_a_purge_waits_for_instances_that_come_in(jobs: Invoke, stores: Stores) 
         done = jobs("purge", 1)
     assert done.exit_code == 1
     assert "coming in" in done.stdout
-    assert not stores.jobs.get(1).files_purged
+    assert not stores.jobs.records.get(1).files_purged
 
 
 def test_the_names_help_repeats_are_the_programs() -> None:

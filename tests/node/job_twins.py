@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from groundglass.core.result import Outcome, StudyEnd
-from groundglass.node.inbound.spool import StoredInstance
 from groundglass.node.outbound.delivery import (
     CheckResult,
     Confirmation,
@@ -17,7 +16,7 @@ from groundglass.node.outbound.delivery import (
     FileReceipt,
     FileStatus,
 )
-from groundglass.node.queue.states import Facts
+from groundglass.node.queue.states import Facts, StoredInstance
 from groundglass.node.worker.analyser import (
     AnalysisFailed,
     AnalysisStopped,

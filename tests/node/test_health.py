@@ -61,7 +61,7 @@ def test_health_and_readiness_say_what_is_wrong(server: HealthServer) -> None:
 def test_metrics_tell_the_table_as_it_is_now(
     server: HealthServer, metrics: Metrics, quick_jobs: JobStore, clock: SetClock
 ) -> None:
-    quick_jobs.arrived(on_disk("1.2", "1.2.1"), FROM_CT)
+    quick_jobs.arrivals.enter(on_disk("1.2", "1.2.1"), FROM_CT)
     clock.go(42)
     metrics.instance("new", 1000)
     code, text = get(server, "/metrics")
@@ -79,7 +79,7 @@ def test_metrics_tell_the_table_as_it_is_now(
 def test_a_database_that_is_down_is_an_answer(
     server: HealthServer, quick_jobs: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with quick_jobs._engine.begin() as connection:
+    with quick_jobs._table._engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE jobs")
     assert get(server, "/metrics")[0] == 503
 

@@ -133,12 +133,12 @@ def test_a_node_killed_at_random_moments_loses_nothing(tmp_path: Path, kills: in
                 assert eventually(node.listens, _TIMEOUT_S)
             for one in sending:
                 one.result(_TIMEOUT_S)
-            assert eventually(lambda: _settled(jobs), _TIMEOUT_S), jobs.counts()
+            assert eventually(lambda: _settled(jobs), _TIMEOUT_S), jobs.records.counts()
         finally:
             node.kill()
     _check_what_came(tmp_path / "node", jobs, studies, said)
     _check_what_went(jobs, archive)
-    ended = jobs.counts()
+    ended = jobs.records.counts()
     print(  # noqa: T201  (for who runs the full size)
         f"{STUDIES} studies, {kills} kills: {ended[State.DELIVERED]} results delivered, "
         f"{ended[State.SUPERSEDED]} revisions superseded before delivery, "
@@ -150,14 +150,16 @@ def test_a_node_killed_at_random_moments_loses_nothing(tmp_path: Path, kills: in
 
 
 def _delivered(jobs: JobStore) -> int:
-    return jobs.counts()[State.DELIVERED]
+    return jobs.records.counts()[State.DELIVERED]
 
 
 def _settled(jobs: JobStore) -> bool:
     """Every study delivered, in its last revision."""
-    last = {job.study_instance_uid: job for job in sorted(jobs.find(), key=lambda j: j.revision)}
+    last = {
+        job.study_instance_uid: job for job in sorted(jobs.records.find(), key=lambda j: j.revision)
+    }
     ended = [job for job in last.values() if job.state is State.DELIVERED]
-    counts = jobs.counts()
+    counts = jobs.records.counts()
     over = counts[State.DELIVERED] + counts[State.SUPERSEDED]
     return len(ended) == STUDIES and sum(counts.values()) == over
 
@@ -181,7 +183,7 @@ def _check_what_came(
 
 def _check_what_went(jobs: JobStore, archive: FakeArchive) -> None:
     """One result a study and revision delivered; the last one has seen every image."""
-    found = jobs.find([State.DELIVERED])
+    found = jobs.records.find([State.DELIVERED])
     uids = [f"{job.study_instance_uid}.9.{job.revision}" for job in found]
     assert len(uids) == len(set(uids))
     assert set(archive.kept) == set(uids)

@@ -33,8 +33,8 @@ def fill(jobs: JobStore, spool: Spool, studies: int) -> None:
     for study in range(studies):
         for instance in range(3):
             uid = f"1.{study}.{instance}"
-            jobs.arrived(spool.store(f"1.{study}", uid, uid.encode()), FROM_CT)
-        jobs.explicit_end(f"1.{study}")
+            jobs.arrivals.enter(spool.store(f"1.{study}", uid, uid.encode()), FROM_CT)
+        jobs.arrivals.explicit_end(f"1.{study}")
 
 
 @pytest.mark.parametrize("kills", [30])
@@ -45,7 +45,7 @@ def test_killed_at_random_moments_under_load(database_url: str, tmp_path: Path, 
     inbox.mkdir()
     spool, jobs = Spool(root, SpoolSettings(0)), JobStore(database_url, PATIENT)
     fill(jobs, spool, studies)
-    ended = lambda: jobs.counts()[State.DELIVERED]  # noqa: E731
+    ended = lambda: jobs.records.counts()[State.DELIVERED]  # noqa: E731
     workers = [start(database_url, root, inbox, f"w{n}") for n in range(2)]
     try:
         for number in range(kills):
@@ -60,12 +60,14 @@ def test_killed_at_random_moments_under_load(database_url: str, tmp_path: Path, 
         for worker in workers:
             worker.kill()
             worker.join()
-    found = jobs.find()
+    found = jobs.records.find()
     assert [job.state for job in found] == [State.DELIVERED] * studies
     assert all(job.failures < PATIENT.analysis_tries for job in found)
     names = Counter(path.name.split(".")[0] for path in inbox.iterdir() if path.suffix == ".dcm")
     assert names == {f"{spool.pseudonyms.of(job.study_instance_uid)}-r1": 2 for job in found}
-    takeovers = sum(e.reason.startswith("the lease of") for j in found for e in jobs.audit_of(j))
+    takeovers = sum(
+        e.reason.startswith("the lease of") for j in found for e in jobs.records.audit_of(j)
+    )
     assert takeovers > 0, "no worker was killed in mid job: the test saw nothing"
     jobs.close()
 
@@ -81,11 +83,11 @@ def test_of_two_workers_one_is_killed_in_mid_job_and_the_other_finishes_it(
     workers = {name: start(postgres_url, root, inbox, name) for name in ("first", "second")}
     try:
         assert eventually((root / "hanging").exists, _TIMEOUT_S)
-        (job,) = jobs.find()
+        (job,) = jobs.records.find()
         assert job.state is State.ANALYSING
         workers[job.worker].kill()
-        assert eventually(lambda: jobs.get(job.id).state is State.DELIVERED, _TIMEOUT_S)
-        done = jobs.get(job.id)
+        assert eventually(lambda: jobs.records.get(job.id).state is State.DELIVERED, _TIMEOUT_S)
+        done = jobs.records.get(job.id)
         assert done.worker == ({"first", "second"} - {job.worker}).pop()
         assert done.attempt == 2
     finally:

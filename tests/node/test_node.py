@@ -90,7 +90,7 @@ def send(node: Node) -> str:
     assert association.is_established
     assert all(association.send_c_store(image).Status == 0 for image in images)
     association.release()
-    assert node.stores.jobs.explicit_end(images[0].StudyInstanceUID)
+    assert node.stores.jobs.arrivals.explicit_end(images[0].StudyInstanceUID)
     return str(images[0].StudyInstanceUID)
 
 
@@ -114,8 +114,8 @@ def test_from_the_network_to_the_pacs(settings: NodeSettings) -> None:
         assert listening(node)
         study = send(node)
         jobs = node.stores.jobs
-        assert eventually(lambda: jobs.counts()[State.DELIVERED] == 1)
-        (job,) = jobs.find()
+        assert eventually(lambda: jobs.records.counts()[State.DELIVERED] == 1)
+        (job,) = jobs.records.find()
         assert (job.study_instance_uid, job.instances) == (study, 3)
         assert (job.source_ae, job.priority) == ("TEST", Priority.EMERGENCY)
         assert get(node, "/readyz")[0] == get(node, "/healthz")[0] == 200
@@ -135,12 +135,12 @@ def test_the_time_it_was_down_is_not_quiet_time(
     node = Node(settings, {}, lambda _: StubAnalyser())
     jobs = node.stores.jobs
     with monkeypatch.context() as long_ago:
-        long_ago.setattr(jobs, "clock", SetClock(time.time() - 2 * settings.jobs.quiet_s))
-        jobs.arrived(on_disk("1.2", "1.2.1"), FROM_CT)
+        long_ago.setattr(jobs._table, "clock", SetClock(time.time() - 2 * settings.jobs.quiet_s))
+        jobs.arrivals.enter(on_disk("1.2", "1.2.1"), FROM_CT)
     looked: list[int] = []
-    complete = jobs.complete_quiet
+    complete = jobs.arrivals.complete_quiet
     monkeypatch.setattr(
-        jobs, "complete_quiet", lambda since: looked.append(complete(since)) or looked[-1]
+        jobs.arrivals, "complete_quiet", lambda since: looked.append(complete(since)) or looked[-1]
     )
     with running(node) as end:
         assert eventually(lambda: len(looked) > 2)
@@ -158,10 +158,10 @@ def test_from_a_watched_folder(settings: NodeSettings, tmp_path: Path) -> None:
     node = Node(watched, {}, lambda _: StubAnalyser())
     jobs = node.stores.jobs
     with running(node):
-        assert eventually(lambda: [job.instances for job in jobs.find()] == [3])
-        assert jobs.explicit_end(jobs.find()[0].study_instance_uid)
-        assert eventually(lambda: jobs.counts()[State.DELIVERED] == 1)
-        assert [job.source_ae for job in jobs.find()] == ["FOLDER"]
+        assert eventually(lambda: [job.instances for job in jobs.records.find()] == [3])
+        assert jobs.arrivals.explicit_end(jobs.records.find()[0].study_instance_uid)
+        assert eventually(lambda: jobs.records.counts()[State.DELIVERED] == 1)
+        assert [job.source_ae for job in jobs.records.find()] == ["FOLDER"]
     assert not list(folder.glob("*.dcm"))
 
 
@@ -176,7 +176,7 @@ def test_stopping_lets_the_job_in_hand_end(settings: NodeSettings) -> None:
         threading.Timer(0.2, go_on.set).start()
         end()
     reopened = Node(settings, {}, lambda _: StubAnalyser())
-    assert [job.state for job in reopened.stores.jobs.find()] == [State.DELIVERED]
+    assert [job.state for job in reopened.stores.jobs.records.find()] == [State.DELIVERED]
     reopened.health.stop()
 
 
@@ -191,7 +191,7 @@ def test_stopping_gives_back_what_takes_too_long(settings: NodeSettings) -> None
         assert begun.wait(30)
         end()
     reopened = Node(settings, {}, lambda _: StubAnalyser())
-    (job,) = reopened.stores.jobs.find()
+    (job,) = reopened.stores.jobs.records.find()
     assert (job.state, job.failures) == (State.READY, 0)
     reopened.health.stop()
 
@@ -231,7 +231,7 @@ def test_readiness_says_that_there_is_no_room(settings: NodeSettings) -> None:
         assert association.send_c_store(small_ct()[0]).Status == 0xA700
         association.release()
     reopened = Node(settings, {}, lambda _: StubAnalyser())
-    assert reopened.stores.jobs.find() == ()
+    assert reopened.stores.jobs.records.find() == ()
     reopened.health.stop()
 
 

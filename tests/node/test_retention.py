@@ -25,15 +25,15 @@ def retention(spool: Spool, quick_jobs: JobStore) -> Retention:
 
 def finish(spool: Spool, jobs: JobStore, study: str, state: State = State.DELIVERED) -> None:
     """A study on its whole way, with files and report."""
-    jobs.arrived(spool.store(study, f"{study}.1", study.encode()), FROM_CT)
-    jobs.explicit_end(study)
+    jobs.arrivals.enter(spool.store(study, f"{study}.1", study.encode()), FROM_CT)
+    jobs.arrivals.explicit_end(study)
     folder = spool.job_folder(study, 1) / "attempt-1" / "report"
     folder.mkdir(parents=True)
     (folder / "sr.dcm").write_bytes(b"SR")
-    job = jobs.lease("w1", 60)
+    job = jobs.leases.take("w1", 60)
     assert job is not None
-    job = jobs.report(job, folder.relative_to(spool.root).as_posix(), "verdict", "")
-    jobs.finish(job, state, "")
+    job = jobs.leases.report(job, folder.relative_to(spool.root).as_posix(), "verdict", "")
+    jobs.leases.finish(job, state, "")
 
 
 def on_disk(spool: Spool, study: str) -> bool:
@@ -46,7 +46,7 @@ def test_each_kind_of_end_has_its_time(
     ends = {"1.1": State.DELIVERED, "1.2": State.REFUSED, "1.3": State.FAILED}
     for study, state in ends.items():
         finish(spool, quick_jobs, study, state)
-    quick_jobs.arrived(spool.store("1.4", "1.4.1", b"x"), FROM_CT)
+    quick_jobs.arrivals.enter(spool.store("1.4", "1.4.1", b"x"), FROM_CT)
     clock.go(14 * DAY_S - 1)
     assert retention.sweep() == 0
     clock.go(1)
@@ -56,7 +56,7 @@ def test_each_kind_of_end_has_its_time(
     assert retention.sweep() == 1
     assert not on_disk(spool, "1.3")
     assert on_disk(spool, "1.4")
-    assert len(quick_jobs.find()) == 4
+    assert len(quick_jobs.records.find()) == 4
     assert retention.sweep() == 0
 
 
@@ -71,7 +71,7 @@ def test_a_full_disk_takes_the_oldest_first_and_never_what_is_needed(
     ):
         finish(spool, quick_jobs, study, state)
         clock.go(60)
-    quick_jobs.arrived(spool.store("1.4", "1.4.1", b"x"), FROM_CT)
+    quick_jobs.arrivals.enter(spool.store("1.4", "1.4.1", b"x"), FROM_CT)
     kept = lambda: sum(on_disk(spool, f"1.{n}") for n in range(5))  # noqa: E731
     monkeypatch.setattr(module, "used_share", lambda _: kept() / 5)
     Retention(spool, quick_jobs, RetentionSettings(disk_share=0.6)).sweep()
@@ -88,7 +88,7 @@ def test_nothing_is_deleted_while_an_instance_comes_in(
     with spool.holding("1.1"):
         assert not retention.purge("1.1")
         stored = spool.store("1.1", "1.1.1", b"1.1")  # the same again
-        assert not quick_jobs.arrived(stored, FROM_CT).new
+        assert not quick_jobs.arrivals.enter(stored, FROM_CT).new
     assert (spool.root / stored.file).is_file()
     assert retention.purge("1.1")
     assert not on_disk(spool, "1.1")
@@ -99,9 +99,9 @@ def test_a_purged_study_that_comes_again_is_whole(
 ) -> None:
     finish(spool, quick_jobs, "1.1")
     retention.purge("1.1")
-    receipt = quick_jobs.arrived(spool.store("1.1", "1.1.1", b"1.1"), FROM_CT)
+    receipt = quick_jobs.arrivals.enter(spool.store("1.1", "1.1.1", b"1.1"), FROM_CT)
     assert (receipt.new, receipt.revision) == (True, 1)
-    (file,) = quick_jobs.files_of(quick_jobs.get(receipt.job_id))
+    (file,) = quick_jobs.records.files_of(quick_jobs.records.get(receipt.job_id))
     assert (spool.root / file).read_bytes() == b"1.1"
 
 
@@ -109,7 +109,7 @@ def test_orphans_go_a_day_later_and_only_orphans(
     spool: Spool, quick_jobs: JobStore, retention: Retention
 ) -> None:
     known = spool.store("1.1", "1.1.1", b"known")
-    quick_jobs.arrived(known, FROM_CT)
+    quick_jobs.arrivals.enter(known, FROM_CT)
     orphan, fresh = spool.store("1.1", "1.1.2", b"orphan"), spool.store("1.1", "1.1.3", b"fresh")
     half: Path = spool.root / "incoming" / "half.part"
     half.write_bytes(b"half")

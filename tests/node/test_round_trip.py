@@ -88,9 +88,11 @@ def test_results_come_back_into_the_study(
         receipts = send(study, peer, AS_SCANNER)
         assert {receipt.status for receipt in receipts} == {FileStatus.ACCEPTED}
         begin = time.monotonic()
-        assert eventually(lambda: jobs.counts()[State.DELIVERED], _TIMEOUT_S), jobs.counts()
+        assert eventually(lambda: jobs.records.counts()[State.DELIVERED], _TIMEOUT_S), (
+            jobs.records.counts()
+        )
         print(f"{len(study)} images, results back after {time.monotonic() - begin:.1f} s")  # noqa: T201
-        (job,) = jobs.find()
+        (job,) = jobs.records.find()
         report = running.stores.spool.root / job.report
         written = [path.read_bytes() for path in report.rglob("*.dcm")]
     back = _results_in(archive)

@@ -22,12 +22,12 @@ from node.job_twins import FROM_CT, MemoryPacs, SetClock, StubAnalyser
 def send(context: WorkerContext, study: str = "1.2", instances: int = 3) -> None:
     for number in range(instances):
         stored = context.spool.store(study, f"{study}.{number}", f"{study} {number}".encode())
-        context.jobs.arrived(stored, FROM_CT)
-    context.jobs.explicit_end(study)
+        context.jobs.arrivals.enter(stored, FROM_CT)
+    context.jobs.arrivals.explicit_end(study)
 
 
 def only(context: WorkerContext) -> Job:
-    (job,) = context.jobs.find()
+    (job,) = context.jobs.records.find()
     return job
 
 
@@ -70,13 +70,13 @@ def test_a_late_instance_gives_a_second_report_of_all_of_them(
     send(context)
     worker.work_once()
     first = pacs.kept["sr.dcm"]
-    context.jobs.arrived(context.spool.store("1.2", "1.2.99", b"late"), FROM_CT)
-    context.jobs.explicit_end("1.2")
+    context.jobs.arrivals.enter(context.spool.store("1.2", "1.2.99", b"late"), FROM_CT)
+    context.jobs.arrivals.explicit_end("1.2")
     worker.work_once()
     assert seen == [3, 4]
     assert analyser.seen[-1].revision == 2
     assert pacs.kept["sr.dcm"] != first
-    assert {job.state for job in context.jobs.find()} == {State.DELIVERED}
+    assert {job.state for job in context.jobs.records.find()} == {State.DELIVERED}
 
 
 def test_a_failed_analysis_is_tried_again_and_leaves_one_report(
@@ -112,7 +112,7 @@ def test_a_study_that_always_fails_is_a_dead_letter_and_the_pacs_is_told(
     assert [work.given_up for work in analyser.seen] == [*[""] * tries, "it broke"]
     assert (only(context).outcome, only(context).reason) == ("given-up", "it broke")
     assert set(pacs.kept) == {"sr.dcm", "capture.dcm"}
-    context.jobs.retry(only(context).id)
+    context.jobs.operator.retry(only(context).id)
     worker.work_once()
     assert (only(context).state, only(context).outcome) == (State.DELIVERED, "verdict")
 
@@ -164,7 +164,7 @@ def test_a_file_taken_away_by_hand_is_a_reason_not_a_crash(
     context: WorkerContext, worker: Worker
 ) -> None:
     send(context)
-    (context.spool.root / context.jobs.files_of(only(context))[0]).unlink()
+    (context.spool.root / context.jobs.records.files_of(only(context))[0]).unlink()
     worker.work_once()
     assert (only(context).state, only(context).failures) == (State.READY, 1)
     assert os.strerror(errno.ENOENT) in only(context).reason
@@ -182,7 +182,7 @@ def test_a_defect_that_one_study_meets_does_not_stop_the_others(
     send(context, "1.3")
     assert worker.work_once()
     assert worker.work_once()
-    states = {job.study_instance_uid: job for job in context.jobs.find()}
+    states = {job.study_instance_uid: job for job in context.jobs.records.find()}
     assert states["1.3"].state is State.DELIVERED
     assert (states["1.2"].state, states["1.2"].failures) == (State.READY, 1)
     assert states["1.2"].reason.startswith("KeyError, a defect")
@@ -203,7 +203,7 @@ def test_a_worker_whose_lease_was_taken_over_breaks_off_and_changes_nothing(
 
     def overtake() -> None:
         clock.go(3600)
-        taken.append(context.jobs.lease("w2", 1e9))
+        taken.append(context.jobs.leases.take("w2", 1e9))
         analyser.wait_for_stop()
 
     analyser.while_analysing = overtake
@@ -249,7 +249,7 @@ def test_running_ends_the_job_in_hand_and_closes_the_analyser(
     thread.join(30)
     assert not thread.is_alive()
     assert analyser.closed
-    assert sorted(job.state for job in context.jobs.find()) == ["delivered", "ready"]
+    assert sorted(job.state for job in context.jobs.records.find()) == ["delivered", "ready"]
 
 
 def test_an_idle_worker_finds_work_that_comes_later(
@@ -310,7 +310,7 @@ def test_a_report_folder_of_a_dead_attempt_is_not_in_the_way(
     context: WorkerContext, worker: Worker, clock: SetClock
 ) -> None:
     send(context)
-    dead = context.jobs.lease("dead", 1)
+    dead = context.jobs.leases.take("dead", 1)
     assert dead is not None
     half: Path = context.spool.job_folder("1.2", 1) / "attempt-1" / "report"
     half.mkdir(parents=True)

@@ -79,11 +79,11 @@ def list_jobs(
     terminal = Terminal()
     with _stores(config) as (stores, settings):
         wanted = tuple(State) if state is None else (State(state),)
-        found = stores.jobs.find(wanted, limit)
+        found = stores.jobs.records.find(wanted, limit)
         expected = _expected(found, stores, settings)
         for job in found:
             terminal.print(_line(job, stores, expected.get(job.id)), _STYLES.get(job.state, ""))
-        counts = stores.jobs.counts()
+        counts = stores.jobs.records.counts()
     shown = f"{len(found)} of {sum(counts[one] for one in wanted)} jobs"
     terminal.print(f"{shown}; all: " + ", ".join(f"{n} {name}" for name, n in counts.items() if n))
 
@@ -95,17 +95,17 @@ def show(job: JobNumber, config: ConfigFile) -> None:
 
     terminal = Terminal()
     with _stores(config) as (stores, settings):
-        found = stores.jobs.get(job)
+        found = stores.jobs.records.get(job)
         terminal.heading(f"Job {found.id}: {found.state}")
         for name, value in _facts(found, stores):
             terminal.print(f"  {name:<12} {value}")
         for at in _expected([found], stores, settings).values():
             terminal.print(f"  {'result':<12} expected {_time(at)}")
         terminal.heading("Way")
-        for entry in stores.jobs.audit_of(found):
+        for entry in stores.jobs.records.audit_of(found):
             who = f"attempt {entry.attempt}, {entry.worker}: " if entry.attempt else ""
             terminal.print(f"  {_time(entry.at)}  {entry.after:<10} {who}{entry.reason}")
-        for destination, files in stores.jobs.deliveries_of(found).items():
+        for destination, files in stores.jobs.records.deliveries_of(found).items():
             terminal.heading(f"Destination {destination}")
             for record in files:
                 terminal.print(f"  {record.status:<10} {record.file}  {record.detail}".rstrip())
@@ -119,7 +119,7 @@ def retry(jobs: JobNumbers, config: ConfigFile) -> None:
     terminal = Terminal()
     with _stores(config) as (stores, _):
         for job_id in jobs:
-            terminal.print(f"job {job_id} {stores.jobs.retry(job_id).state}")
+            terminal.print(f"job {job_id} {stores.jobs.operator.retry(job_id).state}")
 
 
 @app.command()
@@ -137,7 +137,7 @@ def bump(
     terminal = Terminal()
     with _stores(config) as (stores, _):
         for job_id in jobs:
-            stores.jobs.bump(job_id, Priority[priority.upper()])
+            stores.jobs.operator.bump(job_id, Priority[priority.upper()])
             terminal.print(f"job {job_id} {priority}")
 
 
@@ -198,7 +198,7 @@ def purge(jobs: JobNumbers, config: ConfigFile) -> None:
     with _stores(config) as (stores, settings):
         retention = Retention(stores.spool, stores.jobs, settings.retention)
         for job_id in jobs:
-            if retention.purge(stores.jobs.get(job_id).study_instance_uid):
+            if retention.purge(stores.jobs.records.get(job_id).study_instance_uid):
                 terminal.print(f"job {job_id}: the files of its study are deleted")
             else:
                 terminal.print(

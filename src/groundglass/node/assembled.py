@@ -205,7 +205,7 @@ class Node:
         next_retention = next_orphans = time.monotonic()
         while not self._stop.wait(self._settings.worker.poll_s):
             try:
-                jobs.complete_quiet(since)
+                jobs.arrivals.complete_quiet(since)
                 if time.monotonic() >= next_retention:
                     next_retention = time.monotonic() + _RETENTION_EVERY_S
                     self._retention.sweep()
@@ -229,7 +229,7 @@ class Node:
 
     def _database_wrong(self) -> str:
         try:
-            self.stores.jobs.counts()
+            self.stores.jobs.records.counts()
         except DatabaseDown as error:
             return error.found
         return ""
@@ -349,7 +349,7 @@ def _disk_works(settings: NodeSettings) -> str:
 def _database_works(settings: NodeSettings) -> str:
     jobs = JobStore(settings.database_url, settings.jobs)
     try:
-        return f"{sum(jobs.counts().values())} jobs in it"
+        return f"{sum(jobs.records.counts().values())} jobs in it"
     finally:
         jobs.close()
 

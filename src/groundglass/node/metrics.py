@@ -153,8 +153,8 @@ class _Standing(Collector):
             "Age of the job that has been in its state for longest.",
             labels=["state"],
         )
-        oldest = self._jobs.oldest()
-        for state, count in self._jobs.counts().items():
+        oldest = self._jobs.records.oldest()
+        for state, count in self._jobs.records.counts().items():
             counts.add_metric([state.value], count)
             if state not in ENDED:
                 ages.add_metric([state.value], oldest.get(state, 0.0))

@@ -66,10 +66,10 @@ class Retention:
         """Purge what is too old, then what is too much; how many studies."""
         now = self._jobs.clock.now()
         finished = ENDED - {State.FAILED}
-        old = self._jobs.purgeable(now - self._settings.days * _DAY_S, finished)
-        dead = self._jobs.purgeable(now - self._settings.failed_days * _DAY_S)
+        old = self._jobs.records.purgeable(now - self._settings.days * _DAY_S, finished)
+        dead = self._jobs.records.purgeable(now - self._settings.failed_days * _DAY_S)
         purged = sum(map(self.purge, dict.fromkeys((*old, *dead))))
-        for study in self._jobs.purgeable(now, finished):
+        for study in self._jobs.records.purgeable(now, finished):
             if used_share(self._spool.root) <= self._settings.disk_share:
                 break
             purged += self.purge(study)
@@ -86,7 +86,7 @@ class Retention:
         with self._spool.clearing(study_instance_uid) as alone:
             if not alone:
                 return False
-            purged = self._jobs.purge(study_instance_uid)
+            purged = self._jobs.operator.purge(study_instance_uid)
             self._spool.remove(purged.files)
             for revision in purged.revisions:
                 folder = self._spool.job_folder(study_instance_uid, revision)
@@ -101,7 +101,7 @@ class Retention:
         before = time.time() - _STRAY_S
         for folder in (self._spool.root / "studies").glob("*/*"):
             name = folder.relative_to(self._spool.root).as_posix()
-            known = self._jobs.known_files(name)
+            known = self._jobs.records.known_files(name)
             orphans = [
                 f"{name}/{path.name}"
                 for path in folder.iterdir()

@@ -27,11 +27,11 @@ def report(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def job(quick_jobs: JobStore) -> Job:
-    quick_jobs.arrived(on_disk("1.2", "1.2.1"), FROM_CT)
-    quick_jobs.explicit_end("1.2")
-    leased = quick_jobs.lease("w1", 60)
+    quick_jobs.arrivals.enter(on_disk("1.2", "1.2.1"), FROM_CT)
+    quick_jobs.arrivals.explicit_end("1.2")
+    leased = quick_jobs.leases.take("w1", 60)
     assert leased is not None
-    return quick_jobs.report(leased, "jobs/x", "verdict", "")
+    return quick_jobs.leases.report(leased, "jobs/x", "verdict", "")
 
 
 class Killed(BaseException):
@@ -43,7 +43,7 @@ def courier(jobs: JobStore, spool: Spool, *destinations: MemoryPacs) -> Courier:
 
 
 def statuses(jobs: JobStore, job: Job, destination: str = "pacs") -> dict[str, str]:
-    return {r.file: r.status for r in jobs.deliveries_of(job).get(destination, ())}
+    return {r.file: r.status for r in jobs.records.deliveries_of(job).get(destination, ())}
 
 
 def test_every_file_is_sent_once_and_confirmed(
@@ -90,7 +90,7 @@ def test_a_warning_counts_as_taken_and_its_words_stay(
 ) -> None:
     pacs.statuses["sr.dcm"] = FileStatus.WARNING
     courier(quick_jobs, spool, pacs).deliver(job, report, ["pacs"])
-    (warned,) = [r for r in quick_jobs.deliveries_of(job)["pacs"] if r.file == "sr.dcm"]
+    (warned,) = [r for r in quick_jobs.records.deliveries_of(job)["pacs"] if r.file == "sr.dcm"]
     assert (warned.status, warned.detail) == ("confirmed", "warning")
 
 
@@ -128,8 +128,8 @@ def kill() -> None:
 
 def taken_over(jobs: JobStore, job: Job) -> Job:
     """The job as its next worker has it."""
-    jobs.heartbeat(job, -1)
-    again = jobs.lease("w2", 60)
+    jobs.leases.renew(job, -1)
+    again = jobs.leases.take("w2", 60)
     assert again is not None
     assert again.attempt == job.attempt + 1
     return again
@@ -192,8 +192,8 @@ def test_a_courier_whose_job_was_taken_over_records_nothing(
     quick_jobs: JobStore, spool: Spool, pacs: MemoryPacs, report: Path, job: Job
 ) -> None:
     def take_over() -> None:
-        quick_jobs.heartbeat(job, -1)
-        assert quick_jobs.lease("w2", 60) is not None
+        quick_jobs.leases.renew(job, -1)
+        assert quick_jobs.leases.take("w2", 60) is not None
 
     pacs.after_delivery = take_over
     with pytest.raises(LeaseLost):

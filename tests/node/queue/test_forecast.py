@@ -49,7 +49,7 @@ def arrive(store: JobStore, root: Path, study: str, series: list[Path]) -> None:
         stored = on_disk(study, f"{study}.{number}", path.read_bytes())
         (root / stored.file).parent.mkdir(parents=True, exist_ok=True)
         (root / stored.file).write_bytes(path.read_bytes())
-        store.arrived(stored, FROM_CT)
+        store.arrivals.enter(stored, FROM_CT)
 
 
 def test_one_worker_takes_one_after_the_other() -> None:
@@ -122,11 +122,11 @@ def test_results_are_expected_in_the_order_of_the_queue(
     for study in ("1.1", "1.2"):
         arrive(store, tmp_path, study, series)
     clock.go(31)
-    store.complete_quiet()
+    store.arrivals.complete_quiet()
     arrive(store, tmp_path, "1.3", series)
-    store.lease("worker", 60)
+    store.leases.take("worker", 60)
     clock.go(each / 4)
-    first, second, third = (job.id for job in sorted(store.find(), key=lambda j: j.id))
+    first, second, third = (job.id for job in sorted(store.records.find(), key=lambda j: j.id))
     found = results_expected(store, tmp_path, 1)
     assert found[first] == pytest.approx(clock.now() + 0.75 * each)
     assert found[second] == pytest.approx(found[first] + each)
@@ -139,12 +139,12 @@ def test_a_node_learns_from_its_own_analyses(
     took = 3.5 * TWO_CORES.predict(SIZE)
     arrive(store, tmp_path, "1.1", series)
     clock.go(31)
-    store.complete_quiet()
-    job = store.lease("worker", 600)
+    store.arrivals.complete_quiet()
+    job = store.leases.take("worker", 600)
     assert job is not None
     clock.go(took)
-    job = store.report(job, "report", "verdict", "because")
-    store.finish(job, State.DELIVERED, "delivered")
+    job = store.leases.report(job, "report", "verdict", "because")
+    store.leases.finish(job, State.DELIVERED, "delivered")
     assert learnt(store, tmp_path).predict(SIZE) == pytest.approx(took)
     assert learnt(store, tmp_path / "elsewhere") == TWO_CORES  # the files are gone
 
@@ -152,7 +152,7 @@ def test_a_node_learns_from_its_own_analyses(
 def test_a_job_without_readable_files_has_no_forecast_and_holds_no_other_up(
     store: JobStore, clock: SetClock, series: list[Path], tmp_path: Path
 ) -> None:
-    store.arrived(on_disk("1.9", "1.9.1"), FROM_CT)
+    store.arrivals.enter(on_disk("1.9", "1.9.1"), FROM_CT)
     arrive(store, tmp_path, "1.1", series)
     expected = results_expected(store, tmp_path, 1)
     assert list(expected.values()) == [pytest.approx(clock.now() + 30 + TWO_CORES.predict(SIZE))]

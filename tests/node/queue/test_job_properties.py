@@ -37,7 +37,7 @@ class TheJobTable(RuleBasedStateMachine):
     def send(self, study: str, number: int) -> None:
         stored = on_disk(study, f"{study}.{number}")
         known = (study, stored.file) in self.acknowledged
-        receipt = self.jobs.arrived(stored, FROM_CT)
+        receipt = self.jobs.arrivals.enter(stored, FROM_CT)
         assert receipt.new is not known
         self.acknowledged.add((study, stored.file))
 
@@ -54,16 +54,16 @@ class TheJobTable(RuleBasedStateMachine):
 
     @rule(study=STUDIES)
     def say_the_end(self, study: str) -> None:
-        self.jobs.explicit_end(study)
+        self.jobs.arrivals.explicit_end(study)
 
     @rule(seconds=st.sampled_from([1.0, 6.0, 11.0, 2000.0]))
     def wait(self, seconds: float) -> None:
         self.clock.go(seconds)
-        self.jobs.complete_quiet()
+        self.jobs.arrivals.complete_quiet()
 
     @rule(worker=st.sampled_from(["a", "b"]))
     def lease(self, worker: str) -> None:
-        job = self.jobs.lease(worker, LEASE_S)
+        job = self.jobs.leases.take(worker, LEASE_S)
         if job is not None:
             assert job.state in (State.ANALYSING, State.DELIVERING)
             assert all(job.attempt > h.attempt for h in self.held if h.id == job.id)
@@ -74,7 +74,7 @@ class TheJobTable(RuleBasedStateMachine):
     def work(self, data: st.DataObject, how: str) -> None:
         """By whoever ever held a job: only the last holder's word counts."""
         job = data.draw(st.sampled_from(self.held))
-        now = self.jobs.get(job.id) if self.there(job) else None
+        now = self.jobs.records.get(job.id) if self.there(job) else None
         rightful = now is not None and (now.attempt, now.state) == (job.attempt, job.state)
         try:
             changed = self.act(job, how)
@@ -88,25 +88,25 @@ class TheJobTable(RuleBasedStateMachine):
 
     def act(self, job: Job, how: str) -> Job:
         if how == "beat":
-            self.jobs.heartbeat(job, LEASE_S)
+            self.jobs.leases.renew(job, LEASE_S)
             return job
         if how == "fail":
-            return self.jobs.fail(job, "it broke")
+            return self.jobs.leases.fail(job, "it broke")
         if how == "give back":
-            return self.jobs.release(job, "stopping")
+            return self.jobs.leases.release(job, "stopping")
         if job.state is State.ANALYSING:
-            return self.jobs.report(job, "report", "verdict", "")
-        return self.jobs.finish(job, State.DELIVERED, "")
+            return self.jobs.leases.report(job, "report", "verdict", "")
+        return self.jobs.leases.finish(job, State.DELIVERED, "")
 
     def there(self, job: Job) -> bool:
-        return any(found.id == job.id for found in self.jobs.find())
+        return any(found.id == job.id for found in self.jobs.records.find())
 
     @precondition(lambda self: self.ended())
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
         job = data.draw(st.sampled_from(self.ended()))
         try:
-            assert self.jobs.retry(job.id).state in (State.READY, State.REPORTED)
+            assert self.jobs.operator.retry(job.id).state in (State.READY, State.REPORTED)
         except SettingsError:
             assert job.files_purged or self.later(job)
         else:
@@ -115,9 +115,9 @@ class TheJobTable(RuleBasedStateMachine):
 
     @rule(study=STUDIES)
     def purge(self, study: str) -> None:
-        of_study = [job for job in self.jobs.find() if job.study_instance_uid == study]
+        of_study = [job for job in self.jobs.records.find() if job.study_instance_uid == study]
         try:
-            purged = self.jobs.purge(study)
+            purged = self.jobs.operator.purge(study)
         except SettingsError:
             assert not of_study or any(job.state not in ENDED for job in of_study)
             return
@@ -128,28 +128,32 @@ class TheJobTable(RuleBasedStateMachine):
 
     def later(self, job: Job) -> bool:
         """Whether a later revision of its study is there."""
-        of_study = [j for j in self.jobs.find() if j.study_instance_uid == job.study_instance_uid]
+        of_study = [
+            j for j in self.jobs.records.find() if j.study_instance_uid == job.study_instance_uid
+        ]
         return any(other.revision > job.revision for other in of_study)
 
     def ended(self) -> list[Job]:
-        return [job for job in self.jobs.find() if job.state in ENDED]
+        return [job for job in self.jobs.records.find() if job.state in ENDED]
 
     @invariant()
     def nothing_acknowledged_is_lost(self) -> None:
         """Each instance is in a revision, and the last revision of a study has all of them."""
-        last = {job.study_instance_uid: job for job in sorted(self.jobs.find(), key=_revision)}
-        found = {(uid, f) for uid, job in last.items() for f in self.jobs.files_of(job)}
+        last = {
+            job.study_instance_uid: job for job in sorted(self.jobs.records.find(), key=_revision)
+        }
+        found = {(uid, f) for uid, job in last.items() for f in self.jobs.records.files_of(job)}
         assert found == self.acknowledged
 
     @invariant()
     def no_last_revision_is_superseded(self) -> None:
-        for job in self.jobs.find([State.SUPERSEDED]):
+        for job in self.jobs.records.find([State.SUPERSEDED]):
             assert self.later(job)
 
     @invariant()
     def the_audit_trail_is_a_way_through_the_states(self) -> None:
-        for job in self.jobs.find():
-            trail = self.jobs.audit_of(job)
+        for job in self.jobs.records.find():
+            trail = self.jobs.records.audit_of(job)
             assert (trail[0].before, trail[0].after) == ("", "received")
             assert trail[-1].after == job.state
             for one, other in pairwise(trail):
@@ -161,7 +165,7 @@ class TheJobTable(RuleBasedStateMachine):
     def one_revision_at_most_still_takes_instances(self) -> None:
         waiting = [
             job.study_instance_uid
-            for job in self.jobs.find()
+            for job in self.jobs.records.find()
             if job.state in (State.RECEIVED, State.READY) and job.attempt == 0
         ]
         assert len(waiting) == len(set(waiting))

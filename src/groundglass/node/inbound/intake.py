@@ -35,7 +35,7 @@ class Intake:
     def __init__(self, spool: Spool, jobs: JobStore, rules: Rules, metrics: Metrics) -> None:
         self._spool = spool
         self._jobs = jobs
-        self._enter = GroupCommit(jobs.arrived_together)
+        self._enter = GroupCommit(jobs.arrivals.enter_all)
         self._rules = rules
         self._metrics = metrics
 
@@ -77,7 +77,7 @@ class Intake:
 
     def holds(self, sop_class_uid: str, sop_instance_uid: str) -> bool | None:
         """Whether an instance is on disk; None when it is there under another SOP class."""
-        files = self._jobs.holds(sop_instance_uid)
+        files = self._jobs.arrivals.holds(sop_instance_uid)
         there = {uid for uid, file in files.items() if (self._spool.root / file).is_file()}
         if sop_class_uid in there:
             return True
@@ -85,4 +85,4 @@ class Intake:
 
     def ended(self, study_instance_uid: str) -> None:
         """No more instances of this study are on the way: it is ready now."""
-        self._jobs.explicit_end(study_instance_uid)
+        self._jobs.arrivals.explicit_end(study_instance_uid)

@@ -11,7 +11,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import NonNegativeInt
@@ -19,6 +18,7 @@ from pydantic import NonNegativeInt
 from groundglass.core.atomic_files import sync_folder
 from groundglass.errors import GroundglassError
 from groundglass.node.logs import Pseudonyms
+from groundglass.node.queue.states import StoredInstance
 from groundglass.settings.toml import settings
 
 #: Free bytes of the file system that holds a folder; a Protocol would say no more.
@@ -39,29 +39,6 @@ class SpoolSettings:
     free_floor_mb: NonNegativeInt = 4096
     """Free space in MB below which nothing more is taken in. 4096: results, database and logs share
     the disk and must still be written when the senders are told to wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredInstance:
-    """One instance on disk, synced.
-
-    Parameters
-    ----------
-    study_instance_uid, sop_instance_uid : str
-        What it is.
-    file : str
-        Where it lies, relative to the spool's root, with `/`.
-    sha256 : str
-        Of its bytes.
-    bytes : int
-        Its size.
-    """
-
-    study_instance_uid: str
-    sop_instance_uid: str
-    file: str
-    sha256: str
-    bytes: int
 
 
 def free_bytes(folder: Path) -> int:

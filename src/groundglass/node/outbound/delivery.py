@@ -276,7 +276,7 @@ class _DeliveryTask:
                 record.sop_class_uid,
                 record.sop_instance_uid,
             )
-            for record in self.jobs.deliveries_of(self.job).get(self.destination.name, ())
+            for record in self.jobs.records.deliveries_of(self.job).get(self.destination.name, ())
         ]
 
     def _confirm(self, taken: Sequence[FileReceipt]) -> set[Path]:
@@ -300,7 +300,7 @@ class _DeliveryTask:
             )
             for receipt in receipts
         ]
-        self.jobs.record_delivery(self.job, self.destination.name, records)
+        self.jobs.leases.record_delivery(self.job, self.destination.name, records)
         for record in records:
             self.metrics.delivered(self.destination.name, record.status, 1)
 

@@ -67,8 +67,8 @@ def results_expected(jobs: JobStore, spool_root: Path, workers: int) -> dict[int
     """
     model = learnt(jobs, spool_root)
     pending = []
-    for job in jobs.find(AHEAD):
-        size = size_of([spool_root / name for name in jobs.files_of(job)])
+    for job in jobs.records.find(AHEAD):
+        size = size_of([spool_root / name for name in jobs.records.files_of(job)])
         if size is not None:
             pending.append(_pending(job, model.predict(size), jobs.settings.quiet_s))
     return simulate_queue(pending, jobs.clock.now(), workers)
@@ -77,11 +77,11 @@ def results_expected(jobs: JobStore, spool_root: Path, workers: int) -> dict[int
 def learnt(jobs: JobStore, spool_root: Path) -> CostModel:
     """The cost model of this node, from its latest analyses whose files are still there."""
     observations = []
-    for job in jobs.find((State.DELIVERED, State.REPORTED, State.DELIVERING), _LEARNT_FROM):
-        seconds = analysis_seconds(jobs.audit_of(job))
+    for job in jobs.records.find((State.DELIVERED, State.REPORTED, State.DELIVERING), _LEARNT_FROM):
+        seconds = analysis_seconds(jobs.records.audit_of(job))
         size = None
         if seconds and not job.files_purged:
-            size = size_of([spool_root / name for name in jobs.files_of(job)])
+            size = size_of([spool_root / name for name in jobs.records.files_of(job)])
         if seconds and size is not None:
             observations.append(Observation(size, seconds))
     return TWO_CORES.fitted(observations)
@@ -144,7 +144,7 @@ def simulate_queue(pending: Iterable[PendingJob], now: float, workers: int) -> d
     Parameters
     ----------
     pending : iterable of PendingJob
-        The most urgent first, as `JobStore.find` gives them.
+        The most urgent first, as `Records.find` gives them.
     now : float
         s since 1970-01-01 UTC.
     workers : int

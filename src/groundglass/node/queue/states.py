@@ -100,6 +100,29 @@ class JobSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """One instance on disk, synced.
+
+    Parameters
+    ----------
+    study_instance_uid, sop_instance_uid : str
+        What it is.
+    file : str
+        Where it lies, relative to the spool's root, with `/`.
+    sha256 : str
+        Of its bytes.
+    bytes : int
+        Its size.
+    """
+
+    study_instance_uid: str
+    sop_instance_uid: str
+    file: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of an instance beside its UIDs and bytes.
 

@@ -128,7 +128,7 @@ class Worker:
         job = self._job
         if job is not None and job.state is State.DELIVERING:
             with suppress(LeaseLost, DatabaseDown):  # what it records from now on does not count
-                self._context.jobs.release(job, "the node stops")
+                self._context.jobs.leases.release(job, "the node stops")
 
     def work_once(self) -> bool:
         """Take one job as far as it goes; whether there was one.
@@ -138,7 +138,7 @@ class Worker:
         DatabaseDown
             What was being done is done again when the lease has run out.
         """
-        job = self._context.jobs.lease(self.name, self._settings.lease_s)
+        job = self._context.jobs.leases.take(self.name, self._settings.lease_s)
         if job is None:
             return False
         self._job = job
@@ -159,7 +159,7 @@ class Worker:
                 self._deliver(job)
         except AnalysisStopped:  # on halting, or because the lease is lost
             if self._halted.is_set():
-                self._context.jobs.release(job, "the node stops")
+                self._context.jobs.leases.release(job, "the node stops")
                 self._log("released", job)
         except (AnalysisFailed, DeliveryError) as error:
             self._fail(job, error.found)
@@ -173,7 +173,7 @@ class Worker:
 
     def _fail(self, job: Job, reason: str) -> None:
         self._context.metrics.failure(job.state)
-        failed = self._context.jobs.fail(job, reason)
+        failed = self._context.jobs.leases.fail(job, reason)
         self._log("dead letter" if failed.state is State.FAILED else "try failed", failed)
 
     def _analyse(self, job: Job) -> Job:
@@ -181,7 +181,7 @@ class Worker:
         context = self._context
         whole = context.spool.job_folder(job.study_instance_uid, job.revision)
         folder = whole / f"attempt-{job.attempt}"
-        study = context.spool.gather(context.jobs.files_of(job), folder / "study")
+        study = context.spool.gather(context.jobs.records.files_of(job), folder / "study")
         report = folder / "report"
         report.mkdir()
         self._log("analysing", job)
@@ -197,7 +197,7 @@ class Worker:
             end = self._analyser.analyse(replace(work, out=report, given_up=error.found))
         shutil.rmtree(study)
         place = report.relative_to(context.spool.root).as_posix()
-        job = context.jobs.report(job, place, end.outcome.value, end.reason)
+        job = context.jobs.leases.report(job, place, end.outcome.value, end.reason)
         for earlier in whole.iterdir():
             if earlier != folder:
                 shutil.rmtree(earlier, ignore_errors=True)
@@ -213,7 +213,7 @@ class Worker:
         context.courier.deliver(job, context.spool.root / job.report, names)
         now = context.jobs.clock.now()
         state = _END.get(job.outcome, State.REFUSED)
-        job = context.jobs.finish(job, state, job.reason)
+        job = context.jobs.leases.finish(job, state, job.reason)
         context.metrics.stages({"deliver": now - begin})
         context.metrics.ended(now - job.arrived_at)
         self._log(state.value, job, destinations=names, seconds=now - begin)
@@ -228,7 +228,7 @@ class Worker:
                 job = self._job
                 try:
                     if job is not None:
-                        self._context.jobs.heartbeat(job, self._settings.lease_s)
+                        self._context.jobs.leases.renew(job, self._settings.lease_s)
                 except LeaseLost:
                     self._analyser.stop()
                     return

@@ -1,0 +1,244 @@
+"""What senders do to the jobs: instances arrive, and a study is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from groundglass.node.queue.schema import instances, jobs
+from groundglass.node.queue.states import ArrivalReceipt, Facts, Job, State, StoredInstance
+from groundglass.node.queue.table import LATEST, JobTable, as_job
+
+# Every instance that comes goes through these: to build a statement costs more than to run it.
+_KNOWN_AS = sa.select(instances.c.revision).where(
+    *(
+        instances.c[name] == sa.bindparam(name)
+        for name in ("study_instance_uid", "sop_instance_uid", "sha256")
+    )
+)
+_COUNT_INSTANCE = sa.update(jobs).values(
+    instances=jobs.c.instances + 1,
+    arrived_at=sa.bindparam("now"),
+    priority=sa.case(
+        (jobs.c.priority < sa.bindparam("urgency"), sa.bindparam("urgency")),
+        else_=jobs.c.priority,
+    ),
+    study_description=sa.case(
+        (jobs.c.study_description == "", sa.bindparam("description")),
+        else_=jobs.c.study_description,
+    ),
+)
+_COUNT_FOR_JOB = _COUNT_INSTANCE.where(jobs.c.id == sa.bindparam("job_id"))
+_COUNT_FOR_RECEIVED = _COUNT_INSTANCE.where(
+    jobs.c.study_instance_uid == sa.bindparam("study"), jobs.c.state == State.RECEIVED
+).returning(jobs.c.id, jobs.c.revision)
+_COUNT_BACK = (
+    sa.update(jobs)
+    .where(jobs.c.id == sa.bindparam("job_id"))
+    .values(instances=jobs.c.instances - 1)
+)
+
+
+_LATEST_LOCKED = LATEST.with_for_update()
+
+
+class Arrivals:
+    """Enters what arrives.
+
+    Parameters
+    ----------
+    table : JobTable
+        Where.
+    """
+
+    def __init__(self, table: JobTable) -> None:
+        self._table = table
+        self._enter_instance = (
+            table.insert(instances).on_conflict_do_nothing().returning(instances.c.revision)
+        )
+
+    def enter(self, stored: StoredInstance, facts: Facts) -> ArrivalReceipt:
+        """Enter an instance that is on disk; afterwards it may be acknowledged.
+
+        The same bytes again change nothing, but hold the quiet time off. An instance for a study
+        whose analysis has begun opens the study's next revision.
+        """
+        return self.enter_all([(stored, facts)])[0]
+
+    def enter_all(
+        self, arrivals: Sequence[tuple[StoredInstance, Facts]]
+    ) -> tuple[ArrivalReceipt, ...]:
+        """Enter several instances, all or none, at the cost of one being made durable.
+
+        Returns
+        -------
+        tuple of ArrivalReceipt
+            In the order of the arrivals.
+        """
+        receipts: dict[int, ArrivalReceipt] = {}
+        # In one order everywhere, so that two nodes on one database never wait for each other.
+        order = sorted(
+            range(len(arrivals)),
+            key=lambda n: tuple(_key(arrivals[n][0]).values()),
+        )
+        with self._table.writing() as connection:
+            for n in order:
+                receipts[n] = self._arrive(connection, *arrivals[n])
+        return tuple(receipts[n] for n in range(len(arrivals)))
+
+    def complete_quiet(self, since: float = 0.0) -> int:
+        """Make ready every study for which nothing came for the quiet time; how many.
+
+        Parameters
+        ----------
+        since : float
+            When we began to listen, in s since 1970-01-01 UTC: before that nothing could come, and
+            so nothing was quiet.
+        """
+        before = self._table.clock.now() - self._table.settings.quiet_s
+        if since > before:
+            return 0
+        quiet = (jobs.c.state == State.RECEIVED) & (jobs.c.arrived_at <= before)
+        reason = f"complete: nothing more for {self._table.settings.quiet_s:g} s"
+        return self._make_ready(quiet, reason)
+
+    def explicit_end(self, study_instance_uid: str) -> bool:
+        """Make a study ready at its sender's word that it is whole; whether it was waiting."""
+        named = (jobs.c.state == State.RECEIVED) & (jobs.c.study_instance_uid == study_instance_uid)
+        return self._make_ready(named, "complete: the sender said so") > 0
+
+    def holds(self, sop_instance_uid: str) -> dict[str, str]:
+        """Under which SOP classes an instance was received, each with the file it is in."""
+        query = (
+            sa.select(instances.c.sop_class_uid, instances.c.file)
+            .where(instances.c.sop_instance_uid == sop_instance_uid)
+            .order_by(instances.c.arrived_at)
+        )
+        with self._table.reading() as connection:
+            return dict(connection.execute(query).all())
+
+    def _arrive(
+        self, connection: Connection, stored: StoredInstance, facts: Facts
+    ) -> ArrivalReceipt:
+        """Enter one instance: nearly always of a study that is still coming in."""
+        now = self._table.clock.now()
+        row = {
+            **_key(stored),
+            "sop_class_uid": facts.sop_class_uid,
+            "file": stored.file,
+            "bytes": stored.bytes,
+            "source_ae": facts.source_ae[:16],
+            "arrived_at": now,
+        }
+        count = {
+            "now": now,
+            "urgency": facts.priority,
+            "description": facts.study_description[:64],
+        }
+        of_study = {**count, "study": stored.study_instance_uid}
+        taking = connection.execute(_COUNT_FOR_RECEIVED, of_study).first()
+        if taking is None:
+            return self._arrive_late(connection, stored, facts, row, count)
+        if self._new(connection, {**row, "revision": taking.revision}):
+            return ArrivalReceipt(taking.id, taking.revision, new=True, opened=False)
+        connection.execute(_COUNT_BACK, {"job_id": taking.id})
+        return self._again(connection, stored)
+
+    def _arrive_late(
+        self,
+        connection: Connection,
+        stored: StoredInstance,
+        facts: Facts,
+        row: Mapping[str, object],
+        count: Mapping[str, object],
+    ) -> ArrivalReceipt:
+        """Enter one instance of a study that is new, or thought complete."""
+        if connection.execute(_KNOWN_AS, _key(stored)).scalar_one_or_none() is not None:
+            return self._again(connection, stored)
+        job, opened = self._openas_job(connection, stored.study_instance_uid, facts)
+        if not self._new(connection, {**row, "revision": job.revision}):
+            return self._again(connection, stored)  # it came on another association, just now
+        if job.state is State.READY:
+            self._table.move(connection, job, State.RECEIVED, "another instance came")
+        connection.execute(_COUNT_FOR_JOB, {**count, "job_id": job.id})
+        return ArrivalReceipt(job.id, job.revision, new=True, opened=opened)
+
+    def _new(self, connection: Connection, row: Mapping[str, object]) -> bool:
+        """Enter an instance's row, unless it is there."""
+        return connection.execute(self._enter_instance, row).scalar_one_or_none() is not None
+
+    def _again(self, connection: Connection, stored: StoredInstance) -> ArrivalReceipt:
+        """The same instance again: its sender is still at it."""
+        revision = connection.execute(_KNOWN_AS, _key(stored)).scalar_one()
+        of_study = jobs.c.study_instance_uid == stored.study_instance_uid
+        connection.execute(
+            sa.update(jobs)
+            .where(of_study, jobs.c.state == State.RECEIVED)
+            .values(arrived_at=self._table.clock.now())
+        )
+        same = sa.select(jobs.c.id).where(of_study, jobs.c.revision == revision)
+        return ArrivalReceipt(
+            connection.execute(same).scalar_one(), revision, new=False, opened=False
+        )
+
+    def _openas_job(
+        self, connection: Connection, study_instance_uid: str, facts: Facts
+    ) -> tuple[Job, bool]:
+        """The study's job that still takes instances, locked; whether a revision was begun."""
+        begun = False
+        while True:
+            of_study = {"study_instance_uid": study_instance_uid}
+            row = connection.execute(_LATEST_LOCKED, of_study).mappings().first()
+            if row is not None and row["files_purged"]:
+                # It comes again from the beginning. The same input is to give the same UIDs, so
+                # it counts from revision 1 again; the audit trail keeps what was.
+                all_of_it = jobs.c.study_instance_uid == study_instance_uid
+                connection.execute(sa.delete(jobs).where(all_of_it))
+                continue
+            if row is not None and State(row["state"]) in (State.RECEIVED, State.READY):
+                return as_job(row), begun
+            revision = 1 if row is None else row["revision"] + 1
+            begun = self._begin(connection, study_instance_uid, revision, facts)
+
+    def _begin(
+        self, connection: Connection, study_instance_uid: str, revision: int, facts: Facts
+    ) -> bool:
+        """Make a row; False when another connection was faster."""
+        now = self._table.clock.now()
+        row = {
+            "study_instance_uid": study_instance_uid,
+            "revision": revision,
+            "state": State.RECEIVED,
+            "priority": facts.priority,
+            "source_ae": facts.source_ae[:16],
+            "study_description": facts.study_description[:64],
+            "received_at": now,
+            "arrived_at": now,
+            "changed_at": now,
+        }
+        insert = self._table.insert(jobs).values(row).on_conflict_do_nothing().returning(jobs.c.id)
+        if connection.execute(insert).scalar_one_or_none() is None:
+            return False
+        job = self._table.latest(connection, study_instance_uid)
+        reason = "first instance" if revision == 1 else "instances came after the analysis began"
+        self._table.enter(connection, job, "", State.RECEIVED, reason)
+        return True
+
+    def _make_ready(self, which: sa.ColumnElement[bool], reason: str) -> int:
+        query = sa.select(jobs).where(which).with_for_update(skip_locked=True)
+        with self._table.writing() as connection:
+            found = [as_job(row) for row in connection.execute(query).mappings()]
+            for job in found:
+                self._table.move(connection, job, State.READY, reason)
+        return len(found)
+
+
+def _key(stored: StoredInstance) -> dict[str, str]:
+    """What tells an instance from every other."""
+    return {
+        "study_instance_uid": stored.study_instance_uid,
+        "sop_instance_uid": stored.sop_instance_uid,
+        "sha256": stored.sha256,
+    }

@@ -1,0 +1,227 @@
+"""What workers do to the jobs: take one under a lease, renew it, and say how the work went.
+
+Whoever works on a job holds a lease and an attempt number. A lease that is not renewed may be
+taken over by any worker, which raises the number; what is written under an older number is refused
+(fencing), so that a worker thought dead cannot disturb its successor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from groundglass.node.queue.schema import deliveries, jobs
+from groundglass.node.queue.states import LEASED_INTO, ROLLBACK, FileRecord, Job, LeaseLost, State
+from groundglass.node.queue.table import JobTable, as_job
+
+
+class Leases:
+    """Gives jobs out and takes back what became of them.
+
+    Parameters
+    ----------
+    table : JobTable
+        Where.
+    """
+
+    def __init__(self, table: JobTable) -> None:
+        self._table = table
+
+    def take(self, worker: str, seconds: float) -> Job | None:
+        """Take the most urgent job that waits, or whose worker has stopped renewing its lease.
+
+        Parameters
+        ----------
+        worker : str
+            Name of the worker, for the record.
+        seconds : float
+            The lease ends so much later in s unless renewed.
+
+        Returns
+        -------
+        Job or None
+            In state analysing or delivering, under a new attempt; None when there is nothing to do.
+        """
+        now = self._table.clock.now()
+        waiting = jobs.c.state.in_([State.READY, State.REPORTED]) & (jobs.c.not_before <= now)
+        left = jobs.c.state.in_([State.ANALYSING, State.DELIVERING]) & (jobs.c.lease_until <= now)
+        most_urgent = (
+            sa.select(jobs)
+            .where(waiting | left)
+            .order_by(jobs.c.priority.desc(), jobs.c.arrived_at, jobs.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        while True:
+            with self._table.writing() as connection:
+                row = connection.execute(most_urgent).mappings().first()
+                if row is None:
+                    return None
+                job = self._take(connection, as_job(row), worker, now + seconds)
+            if job is not None:
+                return job
+
+    def renew(self, job: Job, seconds: float) -> None:
+        """Renew the lease; the job may have gone on to another state under the same attempt.
+
+        Raises
+        ------
+        LeaseLost
+            Another worker has the job, or this one has ended it.
+        """
+        mine = (
+            (jobs.c.id == job.id)
+            & (jobs.c.attempt == job.attempt)
+            & jobs.c.state.in_([State.ANALYSING, State.DELIVERING])
+        )
+        until = {"lease_until": self._table.clock.now() + seconds}
+        with self._table.writing() as connection:
+            renewed = connection.execute(sa.update(jobs).where(mine).values(until))
+            if renewed.rowcount == 0:
+                raise _lost(job)
+
+    def report(self, job: Job, folder: str, outcome: str, reason: str) -> Job:
+        """Enter that the report is on disk and go on to deliver it under the same lease.
+
+        If instances came meanwhile, the next revision's report is delivered instead of it.
+
+        Parameters
+        ----------
+        job : Job
+            As leased, analysing.
+        folder : str
+            The report's folder, relative to the spool's root.
+        outcome : str
+            How the analysis ended.
+        reason : str
+            In words.
+
+        Returns
+        -------
+        Job
+            In state delivering, or superseded.
+
+        Raises
+        ------
+        LeaseLost
+            Another worker has the job.
+        """
+        with self._table.writing() as connection:
+            held = self._held(connection, job)
+            # What went out of an earlier report of this job says nothing of this one.
+            connection.execute(sa.delete(deliveries).where(deliveries.c.job_id == job.id))
+            change = {"report": folder, "outcome": outcome, "failures": 0}
+            held = self._table.move(connection, held, State.REPORTED, reason, **change)
+            superseded = self._superseded(connection, held)
+            return superseded or self._table.move(connection, held, State.DELIVERING, reason)
+
+    def finish(self, job: Job, state: State, reason: str) -> Job:
+        """End the work on a job: delivered, refused, or failed with a capture that says so.
+
+        Raises
+        ------
+        LeaseLost
+            Another worker has the job.
+        """
+        with self._table.writing() as connection:
+            return self._table.move(
+                connection, self._held(connection, job), state, reason, lease_until=0
+            )
+
+    def fail(self, job: Job, reason: str) -> Job:
+        """Enter that work on a job failed: it waits for its next try, or becomes a dead letter.
+
+        Raises
+        ------
+        LeaseLost
+            Another worker has the job.
+        """
+        with self._table.writing() as connection:
+            return self._fail(connection, self._held(connection, job), reason)
+
+    def release(self, job: Job, reason: str) -> Job:
+        """Give a job back untouched, so that another worker takes it at once.
+
+        Raises
+        ------
+        LeaseLost
+            Another worker has the job already.
+        """
+        with self._table.writing() as connection:
+            held = self._held(connection, job)
+            return self._table.move(connection, held, ROLLBACK[held.state], reason, lease_until=0)
+
+    def record_delivery(self, job: Job, destination: str, files: Iterable[FileRecord]) -> None:
+        """Enter what a destination said of each file.
+
+        Raises
+        ------
+        LeaseLost
+            Another worker has the job.
+        """
+        with self._table.writing() as connection:
+            self._held(connection, job)
+            for record in files:
+                key = {"job_id": job.id, "destination": destination, "file": record.file}
+                row = {**asdict(record), "changed_at": self._table.clock.now()}
+                del row["file"]
+                connection.execute(
+                    self._table.insert(deliveries)
+                    .values({**key, **row})
+                    .on_conflict_do_update(index_elements=list(key), set_=row)
+                )
+
+    def _take(self, connection: Connection, job: Job, worker: str, until: float) -> Job | None:
+        """Lease a locked row; None when it is superseded, or failed too often to be tried again."""
+        mine = {"worker": worker, "lease_until": until, "attempt": job.attempt + 1}
+        if job.state in LEASED_INTO:
+            if self._superseded(connection, job):
+                return None
+            return self._table.move(connection, job, LEASED_INTO[job.state], "leased", **mine)
+        reason = f"the lease of {job.worker} ran out"
+        if job.failures + 1 >= self._table.settings.tries(job.state):
+            self._fail(connection, job, reason)
+            return None
+        return self._table.move(
+            connection, job, job.state, reason, failures=job.failures + 1, **mine
+        )
+
+    def _superseded(self, connection: Connection, job: Job) -> Job | None:
+        """End a locked job of which nothing went out, if a later revision of its study is there."""
+        later = self._table.latest(connection, job.study_instance_uid).revision
+        offered = sa.select(deliveries.c.job_id).where(deliveries.c.job_id == job.id).limit(1)
+        if later == job.revision or connection.execute(offered).first() is not None:
+            return None
+        reason = f"revision {later} came before anything went out"
+        return self._table.move(connection, job, State.SUPERSEDED, reason, lease_until=0)
+
+    def _fail(self, connection: Connection, job: Job, reason: str) -> Job:
+        failures = job.failures + 1
+        if failures >= self._table.settings.tries(job.state):
+            last = f"{reason} (failure {failures}, the last)"
+            change: dict[str, Any] = {"failures": failures, "lease_until": 0}
+            return self._table.move(connection, job, State.FAILED, last, **change)
+        not_before = self._table.clock.now() + self._table.settings.delay_s(failures)
+        change = {"failures": failures, "not_before": not_before, "lease_until": 0}
+        return self._table.move(connection, job, ROLLBACK[job.state], reason, **change)
+
+    def _held(self, connection: Connection, job: Job) -> Job:
+        """The row as it is now, locked, if this attempt still holds it."""
+        query = sa.select(jobs).where(jobs.c.id == job.id).with_for_update()
+        row = connection.execute(query).mappings().first()
+        now = None if row is None else as_job(row)
+        if now is None or (now.attempt, now.state) != (job.attempt, job.state):
+            raise _lost(job)
+        return now
+
+
+def _lost(held: Job) -> LeaseLost:
+    return LeaseLost(
+        f"job {held.id} not {held.state} under attempt {held.attempt} any more",
+        expected="one that this worker still holds",
+        action="Nothing is to be done: whoever took it over finishes it.",
+    )
