@@ -1,84 +1,85 @@
-"""The whole of `groundglass cohort check`: a report for people, or for machines."""
+"""`groundglass cohort check`: a report for people, or for machines."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from groundglass.cli.cohort_making import refuse_taken
-from groundglass.cli.cohort_tables import tell_counts
+from groundglass.cli.cohort.tables import Table, refuse_taken, tell_counts
 from groundglass.cli.console import Terminal, progress_bar
 from groundglass.cli.failures import ExitCode
-from groundglass.cohort import (
-    CheckSettings,
-    CohortReport,
-    Finding,
-    Severity,
-    check_cohort,
-    read_cohort,
-    write_cohort,
-)
+
+if TYPE_CHECKING:
+    from groundglass.cohort import CohortReport, Finding
 
 #: Findings of one kind told one by one; the rest is in the JSON.
 _SHOWN = 20
 _SHOWN_ROWS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was asked for.
+def check(
+    table: Table,
+    labels: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,C",
+            show_default="those of the table",
+            help="The classes there should be, separated by commas.",
+        ),
+    ] = "",
+    table_only: Annotated[
+        bool,
+        typer.Option("--table-only", help="Open no study: pixels are neither read nor compared."),
+    ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(min=0, help="Studies opened at once; 0 for one per processor."),
+    ] = 0,
+    usable: Annotated[
+        Path | None,
+        typer.Option(
+            "--usable",
+            metavar="TABLE",
+            dir_okay=False,
+            help="Write the rows that can be used: without missing and unreadable studies and "
+            "unknown labels.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report as JSON alone on standard output.")
+    ] = False,
+) -> None:
+    """Find what is missing, damaged or leaking, and classes told by their source.
 
-    Parameters
-    ----------
-    labels : tuple of str
-        Classes there should be.
-    opened : bool
-        Whether studies are opened.
-    workers : int
-        Studies opened at once.
-    usable : Path or None
-        Where the usable rows go.
-    as_json : bool
-        For machines.
+    Rows are named, patients never. A header is row 1, as in a spreadsheet.
     """
+    from groundglass.cohort import CheckSettings, check_cohort, read_cohort, write_cohort
 
-    labels: tuple[str, ...]
-    opened: bool
-    workers: int
-    usable: Path | None
-    as_json: bool
-
-
-def check(table: Path, wish: Check) -> ExitCode:
-    """Check a cohort and tell what was found.
-
-    Returns
-    -------
-    ExitCode
-        CANNOT where there are errors.
-    """
-    if wish.usable is not None:
-        refuse_taken(wish.usable)
-    terminal = Terminal(stderr=wish.as_json)
+    if usable is not None:
+        refuse_taken(usable)
+    terminal = Terminal(stderr=as_json)
     cohort = read_cohort(table)
-    settings = CheckSettings(wish.labels, open_studies=wish.opened, workers=wish.workers)
+    wanted = tuple(label.strip() for label in labels.split(",") if label.strip())
+    settings = CheckSettings(wanted, open_studies=not table_only, workers=workers)
     with progress_bar("Opening studies") as progress:
         report = check_cohort(cohort, settings, progress)
     _tell(report, terminal)
-    if wish.usable is not None:
-        usable = report.usable(cohort)
-        write_cohort(usable, wish.usable)
-        terminal.print(f"{len(usable.cases)} usable rows of {len(cohort.cases)} in {wish.usable}")
-    if wish.as_json:
+    if usable is not None:
+        kept = report.usable(cohort)
+        write_cohort(kept, usable)
+        terminal.print(f"{len(kept.cases)} usable rows of {len(cohort.cases)} in {usable}")
+    if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
-    return ExitCode.DONE if report.ok else ExitCode.CANNOT
+    raise typer.Exit(ExitCode.DONE if report.ok else ExitCode.CANNOT)
 
 
 def _tell(report: CohortReport, terminal: Terminal) -> None:
+    from groundglass.cohort import Severity
+
     terminal.print(f"{report.cases} rows, {report.patients} patients")
     terminal.heading("Splits and classes")
     tell_counts(report.counts, "split", terminal)

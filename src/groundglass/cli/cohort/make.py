@@ -1,4 +1,4 @@
-"""`groundglass cohort`: tables of patients, checked, split, imported, joined, made."""
+"""`groundglass cohort split`, `import`, `join` and `phantom`: each makes a table."""
 
 from __future__ import annotations
 
@@ -7,96 +7,11 @@ from typing import Annotated
 
 import typer
 
+from groundglass.cli.cohort.tables import Out, Table, refuse_taken, tell_cohort, write_new
+from groundglass.cli.console import spinner
 from groundglass.core.choices import DatasetName
 
-_HELP = (
-    "Tables of patients for training and evaluating: check, split, import, join and make them.\n\n"
-    "A cohort is a CSV or Parquet table with the columns patient, study, label, split and source. "
-    "Studies stay where they are."
-)
-_EPILOG = """[bold]Examples[/bold]
 
-  groundglass cohort phantom --out made [dim]· patients to try everything on[/dim]
-
-  groundglass cohort import covid-ct-md downloads/COVID-CT-MD --out md.csv
-
-  groundglass cohort split md.csv --out split.csv --validation 0.1 --test 0.2 --seed 7
-
-  groundglass cohort check split.csv --labels CP,NCP,healthy
-
-[bold]Exit codes[/bold]  0 done, and `check` found no error · 1 errors found, or could not be \
-done; the reason is printed · 2 wrong use"""
-
-Table = Annotated[
-    Path,
-    typer.Argument(
-        metavar="TABLE",
-        exists=True,
-        dir_okay=False,
-        show_default=False,
-        help="The cohort: .csv or .parquet.",
-    ),
-]
-Out = Annotated[
-    Path,
-    typer.Option(
-        "--out",
-        metavar="TABLE",
-        dir_okay=False,
-        show_default=False,
-        help="Where the table goes: .csv or .parquet. Must not be there yet.",
-    ),
-]
-
-
-app = typer.Typer(help=_HELP, epilog=_EPILOG, no_args_is_help=True, add_completion=False)
-
-
-@app.command()
-def check(
-    table: Table,
-    labels: Annotated[
-        str,
-        typer.Option(
-            metavar="A,B,C",
-            show_default="those of the table",
-            help="The classes there should be, separated by commas.",
-        ),
-    ] = "",
-    table_only: Annotated[
-        bool,
-        typer.Option("--table-only", help="Open no study: pixels are neither read nor compared."),
-    ] = False,
-    workers: Annotated[
-        int,
-        typer.Option(min=0, help="Studies opened at once; 0 for one per processor."),
-    ] = 0,
-    usable: Annotated[
-        Path | None,
-        typer.Option(
-            "--usable",
-            metavar="TABLE",
-            dir_okay=False,
-            help="Write the rows that can be used: without missing and unreadable studies and "
-            "unknown labels.",
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report as JSON alone on standard output.")
-    ] = False,
-) -> None:
-    """Find what is missing, damaged or leaking, and classes told by their source.
-
-    Rows are named, patients never. A header is row 1, as in a spreadsheet.
-    """
-    from groundglass.cli.cohort_checking import Check, check
-
-    wanted = tuple(label.strip() for label in labels.split(",") if label.strip())
-    settings = Check(wanted, opened=not table_only, workers=workers, usable=usable, as_json=as_json)
-    raise typer.Exit(check(table, settings))
-
-
-@app.command()
 def split(
     table: Table,
     out: Out,
@@ -117,13 +32,13 @@ def split(
     ] = False,
 ) -> None:
     """Split by patient: stratified by class and source, the same for any order of rows."""
-    from groundglass.cli import cohort_making
-    from groundglass.cohort import SplitSettings
+    from groundglass.cohort import SplitSettings, read_cohort, split_cohort
 
-    cohort_making.split(table, out, SplitSettings(validation, test, seed, folds, keep_test))
+    refuse_taken(out)
+    settings = SplitSettings(validation, test, seed, folds, keep_test)
+    write_new(split_cohort(read_cohort(table), settings), out)
 
 
-@app.command("import")
 def import_dataset(
     name: Annotated[
         DatasetName,
@@ -163,7 +78,7 @@ def import_dataset(
     ] = False,
 ) -> None:
     """Make a cohort of a downloaded data set. Nothing is downloaded, no study is opened."""
-    from groundglass.cli import cohort_making
+    from groundglass.cohort import importers, slices_of
 
     stated: dict[str, str] = {}
     for words in state or []:
@@ -171,10 +86,21 @@ def import_dataset(
         if not equals or not value:
             raise typer.BadParameter(f"--state {words}: expected COLUMN=VALUE.")
         stated[column.strip()] = value.strip()
-    cohort_making.import_folder(name, folder, out, cohort_making.Wish(source, stated, slices))
+    refuse_taken(out)
+    with spinner("Listing studies"):
+        settings = importers.ImportSettings(source, stated)
+        imported = importers.import_dataset(name, folder, out, settings)
+        cohort = slices_of(imported.cohort) if slices else imported.cohort
+    terminal = write_new(cohort, out)
+    for note in imported.notes:
+        terminal.print(note)
+    dataset = imported.dataset
+    terminal.heading(dataset.title)
+    terminal.print(f"  Licence: {dataset.licence}")
+    if dataset.citation:
+        terminal.print(f"  Cite: {dataset.citation}")
 
 
-@app.command()
 def join(
     tables: Annotated[
         list[Path],
@@ -189,12 +115,12 @@ def join(
     out: Out,
 ) -> None:
     """Put several tables into one; paths stay right."""
-    from groundglass.cli import cohort_making
+    from groundglass.cohort import join_cohorts, read_cohort
 
-    cohort_making.join(tables, out)
+    refuse_taken(out)
+    write_new(join_cohorts([read_cohort(table) for table in tables], out), out)
 
 
-@app.command()
 def phantom(
     out: Annotated[
         Path,
@@ -230,12 +156,13 @@ def phantom(
     Each is a small file that is rendered when it is read. Severity, slice spacing, body and scanner
     come from the seed alone, so nothing but the disease tells the class.
     """
-    from groundglass.cli import cohort_making
-    from groundglass.cohort import PhantomCohortSettings
+    from groundglass.cohort import PhantomCohortSettings, write_phantom_cohort
     from groundglass.phantom import LABELS
 
     counts = {
         split: dict(zip(LABELS, numbers, strict=True))
         for split, numbers in (("train", train), ("validation", validation), ("test", test))
     }
-    cohort_making.phantom(PhantomCohortSettings(counts, first_seed, matrix), out)
+    with spinner("Drawing patients"):
+        cohort = write_phantom_cohort(PhantomCohortSettings(counts, first_seed, matrix), out)
+    tell_cohort(cohort, cohort.path)
