@@ -15,11 +15,11 @@ import openvino as ov
 import pytest
 from typer.testing import Result
 
-from groundglass.cli import evaluating
+from groundglass.analyse import triage
 from groundglass.cohort import patient_hash, study_fingerprint
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.core.result import RESULT_OUTCOMES
-from groundglass.evaluate.run import predict
+from groundglass.evaluate.run import evaluation, predict
 from groundglass.evaluate.run.document import evaluation_schema
 from groundglass.evaluate.run.probes import Probe
 from groundglass.evaluate.statistics import BootstrapSettings
@@ -40,7 +40,7 @@ def few_draws() -> Iterator[None]:
     draws = BootstrapSettings(resamples=40)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("evaluate", "compared_with"):
-            patch.setattr(evaluating, name, partial(getattr(evaluating, name), draws=draws))
+            patch.setattr(evaluation, name, partial(getattr(evaluation, name), draws=draws))
         yield
 
 
@@ -157,8 +157,11 @@ def test_every_outcome_has_its_place_in_the_schema() -> None:
 
 
 def test_the_probe_asks_again_without_lungs_and_says_what_it_found(
-    invoke: Invoke, few: Path, bundle: Path, tmp_path: Path
+    invoke: Invoke, few: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    segmented: list[object] = []
+    really = triage.find_lungs
+    monkeypatch.setattr(triage, "find_lungs", lambda *of: (segmented.append(of[0]), really(*of))[1])
     out = tmp_path / "out"
     done = invoke("evaluate", few, "--out", out, "--bundle", f"{bundle}/", "--probe")
     assert done.exit_code == 0, done.output
@@ -167,6 +170,7 @@ def test_the_probe_asks_again_without_lungs_and_says_what_it_found(
     shown = {line["images"] for line in predictions(out)}
     assert shown == {"as-in-service", *(probe.value for probe in Probe)}
     assert found["probes"]["words"] in done.stdout
+    assert len(segmented) == 2  # once a study
     assert (out / "probes.png").is_file()
     # Of 16 slices 8 are left when each two are averaged: fewer than the recipe wants.
     lines = [line for line in predictions(out) if line["images"] == "twice-as-thick"]

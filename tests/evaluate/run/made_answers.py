@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from groundglass.core.result import Outcome
 from groundglass.evaluate.run.case_prediction import (
     AS_IN_SERVICE,
-    UNREADABLE,
     Answer,
     CasePrediction,
     Strata,
@@ -48,10 +48,12 @@ def made_bundle(metadata: BundleMetadata | None = None, **values: object) -> Bun
 def verdict(probabilities: Sequence[float], labels: Sequence[str] = LABELS) -> Answer:
     """A verdict for the most probable class."""
     named = dict(zip(labels, map(float, probabilities), strict=True))
-    return Answer("verdict", "", max(named, key=lambda label: named[label]), named)
+    return Answer(Outcome.VERDICT, "", max(named, key=lambda label: named[label]), named)
 
 
-def no_verdict(outcome: str = UNREADABLE, reason: str = "no file of that name") -> Answer:
+def no_verdict(
+    outcome: Outcome = Outcome.UNREADABLE, reason: str = "no file of that name"
+) -> Answer:
     return Answer(outcome, reason)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_answers import LABELS, made_cases, no_verdict, verdict
 
+from groundglass.core.result import Outcome
 from groundglass.errors import InputError, ReportError
 from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction, Strata
 from groundglass.evaluate.run.checkpoint import Checkpoint, Table
@@ -28,7 +29,7 @@ def any_case(draw: st.DrawFn) -> CasePrediction:
     answers = {
         images: verdict([x / sum(odds) for x in odds])
         if draw(st.booleans())
-        else no_verdict("no-lung", draw(text))
+        else no_verdict(Outcome.NO_LUNG, draw(text))
         for images in PROBED.images
     }
     strata = Strata(draw(text), draw(text), draw(number), draw(text), draw(number))

@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, made_cases, no_verdict
 
+from groundglass.core.result import Outcome
 from groundglass.errors import InputError
-from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction, Strata
+from groundglass.evaluate.run.case_prediction import (
+    AS_IN_SERVICE,
+    CasePrediction,
+    Strata,
+    predictions_of,
+)
 from groundglass.evaluate.run.evaluation import Evaluation, compared_with, evaluate
 from groundglass.evaluate.run.findings import probe_finding
-from groundglass.evaluate.run.predicting import predictions_of
 from groundglass.evaluate.run.subgroups import UNKNOWN, age_group, thickness_group
 from groundglass.evaluate.statistics import measure, wilson
 from groundglass.infer.bundle_metadata import BundleMetadata, DecisionThreshold
@@ -46,7 +51,7 @@ def test_a_case_without_verdict_is_counted_and_counts_as_not_right(
 
 
 def test_without_any_verdict_there_is_nothing_to_measure(cases: tuple[CasePrediction, ...]) -> None:
-    none = tuple(replace(x, answers={AS_IN_SERVICE: no_verdict("no-lung")}) for x in cases)
+    none = tuple(replace(x, answers={AS_IN_SERVICE: no_verdict(Outcome.NO_LUNG)}) for x in cases)
     with pytest.raises(InputError, match=r"no verdict for any of 36 cases \(no-lung\)"):
         evaluated(none)
 

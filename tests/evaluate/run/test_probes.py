@@ -14,7 +14,7 @@ from made_studies import (
     sourced_studies,
 )
 
-from groundglass.core.result import Verdict
+from groundglass.core.result import Outcome, StudyEnd, Verdict
 from groundglass.errors import SettingsError
 from groundglass.evaluate.run.findings import probe_finding, source_verdict
 from groundglass.evaluate.run.probes import (
@@ -124,7 +124,8 @@ def test_a_study_too_short_to_be_thickened_says_so() -> None:
 
     axial = replace(study.axial, hu=hu, geometry=replace(study.axial.geometry, shape=(10, 48, 48)))
     found = dict(probe_study(replace(study, axial=axial, lungs=study.lungs[:10]), HONEST, SETTINGS))
-    assert found[Probe.TWICE_AS_THICK] == "5 slices are left, 8 are needed"
+    ended = StudyEnd(Outcome.TOO_FEW_SLICES, "5 slices are left, 8 are needed")
+    assert found[Probe.TWICE_AS_THICK] == ended
     assert isinstance(found[Probe.Z_FLIPPED], Verdict)
 
 

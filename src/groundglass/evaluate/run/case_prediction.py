@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from groundglass.core.result import Outcome
+import numpy as np
+
+from groundglass.core.result import Outcome, StudyEnd, Verdict
+from groundglass.evaluate.statistics import Predictions
 
 #: Key of the answer to a study as it is; the others are named after their probe.
 AS_IN_SERVICE = "as-in-service"
-#: How the answer to a study that could not be opened ended; no `Outcome`, because no analysis ran.
-UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +21,8 @@ class Answer:
 
     Parameters
     ----------
-    outcome : str
-        A value of `Outcome`, or UNREADABLE.
+    outcome : Outcome
+        UNREADABLE where the study could not be opened.
     reason : str
         Why there is no verdict; empty with one.
     label : str
@@ -29,15 +31,22 @@ class Answer:
         Per class; empty without a verdict.
     """
 
-    outcome: str
+    outcome: Outcome
     reason: str = ""
     label: str = ""
     probabilities: Mapping[str, float] | None = None
 
+    @classmethod
+    def of(cls, ended: StudyEnd | Verdict) -> Self:
+        """The answer that a study's end, or a verdict, is."""
+        if isinstance(ended, StudyEnd) and ended.outcome is not Outcome.VERDICT:
+            return cls(ended.outcome, ended.reason)
+        return cls(Outcome.VERDICT, "", ended.label, dict(ended.probabilities))
+
     @property
     def has_verdict(self) -> bool:
         """Whether there is one."""
-        return self.outcome == Outcome.VERDICT
+        return self.outcome is Outcome.VERDICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +105,30 @@ class CasePrediction:
     def answer(self) -> Answer:
         """To the study as it is."""
         return self.answers[AS_IN_SERVICE]
+
+
+def predictions_of(
+    cases: Sequence[CasePrediction], labels: tuple[str, ...], images: str = AS_IN_SERVICE
+) -> Predictions | None:
+    """The cases that have a verdict on some images, in their order; None without any.
+
+    Parameters
+    ----------
+    cases : sequence of CasePrediction
+        Cases; those without a verdict are left out.
+    labels : tuple of str
+        The bundle's classes, in the order of the columns wanted.
+    images : str
+        AS_IN_SERVICE, or a probe's name.
+    """
+    rows = [one for one in cases if one.answers[images].has_verdict]
+    if not rows:
+        return None
+    given = [one.answers[images].probabilities or {} for one in rows]
+    return Predictions(
+        labels=labels,
+        truth=np.array([labels.index(one.truth) for one in rows], dtype=np.int64),
+        predicted=np.array([labels.index(one.answers[images].label) for one in rows], np.int64),
+        probabilities=np.array([[p[label] for label in labels] for p in given], dtype=np.float64),
+        patients=np.array([one.patient for one in rows], dtype=np.int64),
+    )

@@ -101,9 +101,11 @@ class Table:
         )
 
     def _answer(self, line: Mapping[str, str]) -> Answer:
-        given = {label: float(line[f"p_{label}"] or 0) for label in self.labels}
-        verdict = line["outcome"] == Outcome.VERDICT
-        return Answer(line["outcome"], line["reason"], line["verdict"], given if verdict else None)
+        outcome = Outcome(line["outcome"])
+        given = None
+        if outcome is Outcome.VERDICT:
+            given = {label: float(line[f"p_{label}"]) for label in self.labels}
+        return Answer(outcome, line["reason"], line["verdict"], given)
 
 
 def _csv(rows: Iterable[Iterable[object]]) -> str:

@@ -9,14 +9,13 @@ import numpy as np
 
 from groundglass.core.result import Outcome
 from groundglass.errors import InputError
-from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction
+from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction, predictions_of
 from groundglass.evaluate.run.findings import (
     ProbeFinding,
     SourceVerdict,
     probe_finding,
     source_verdict,
 )
-from groundglass.evaluate.run.predicting import predictions_of
 from groundglass.evaluate.run.subgroups import SubgroupFigures, positive_area, subgroup_figures
 from groundglass.evaluate.run.training_overlap import LeakCheck
 from groundglass.evaluate.statistics import (

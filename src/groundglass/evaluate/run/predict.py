@@ -9,33 +9,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from groundglass.analyse.study import StudyObserver, analyse_study, in_a_table
 from groundglass.analyse.supervisor import Broken, in_processes
-from groundglass.analyse.triage import Triage
+from groundglass.analyse.triage import LungsFound, Triage
 from groundglass.cohort import Case, open_study
-from groundglass.core.result import TriageResult, Verdict
+from groundglass.core.result import Outcome, Verdict
 from groundglass.core.volume import Volume
 from groundglass.errors import GroundglassError, InputError, SettingsError
-from groundglass.evaluate.run.case_prediction import (
-    AS_IN_SERVICE,
-    UNREADABLE,
-    Answer,
-    CasePrediction,
-)
+from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, Answer, CasePrediction
 from groundglass.evaluate.run.checkpoint import Checkpoint
 from groundglass.evaluate.run.probes import Probe, ProbedStudy, ProbeSettings, probe_study
 from groundglass.evaluate.run.strata import strata_of, strata_of_row
 from groundglass.explain import ExplainSettings
-from groundglass.infer import (
-    Bundle,
-    Classifier,
-    CpuEngine,
-    Engine,
-    Precision,
-    load_bundle,
-    vote,
-)
+from groundglass.infer import CpuEngine, Precision, load_bundle, vote
 from groundglass.prepare import PreparedStudy, gather
 
+_Work = Sequence[tuple[Case, int]]
 #: Told how many cases are done, of how many.
 Progress = Callable[[int, int], None]
 
@@ -74,30 +63,6 @@ class RunSettings:
         return (AS_IN_SERVICE, *probes)
 
 
-class BundleJudge:
-    """What service does between preparing and reporting, without the evidence.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Weights.
-    engine : Engine
-        What runs them.
-    """
-
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        self._bundle = bundle
-        self._classifier = Classifier(bundle, engine)
-
-    def __call__(self, prepared: PreparedStudy) -> Verdict:
-        """The groups' predictions and their vote."""
-        predictions = [
-            self._classifier(group, gather(group, prepared.group_images(group))).prediction
-            for group in prepared.groups
-        ]
-        return vote(predictions, self._bundle.healthy, self._bundle.recipe.vote_threshold)
-
-
 class CasePredictor:
     """Opens a case and asks a bundle.
 
@@ -108,66 +73,74 @@ class CasePredictor:
     """
 
     def __init__(self, settings: RunSettings) -> None:
-        engine = CpuEngine(settings.precision)
-        self._bundle = load_bundle(settings.bundle)
         # Nobody looks at the maps: trying them under turns would cost as much as a verdict.
-        self._triage = Triage(self._bundle, engine, ExplainSettings(consistency_slices=0))
-        self._judge = BundleJudge(self._bundle, engine) if settings.probes else None
+        self._triage = _ProbedTriage(
+            load_bundle(settings.bundle),
+            CpuEngine(settings.precision),
+            ExplainSettings(consistency_slices=0),
+        )
         self._settings = settings
 
-    def __call__(self, case: Case, patient: int) -> CasePrediction:
+    def __call__(self, work: tuple[Case, int]) -> CasePrediction:
         """Judge one case; one that cannot be opened gets an answer that says why.
 
         Parameters
         ----------
-        case : Case
-            A row of the cohort.
-        patient : int
-            Number that stands for the patient.
+        work : tuple of Case and int
+            A row of the cohort, and the number that stands for the patient.
         """
+        case, patient = work
         begin = time.perf_counter()
-        try:
-            volume = open_study(case)
-            strata = strata_of(case, volume)
-        except InputError as error:
-            told = Answer(UNREADABLE, _one_line(f"{error.found}; expected {error.expected}"))
-            answers = dict.fromkeys(self._settings.images, told)
-            strata = strata_of_row(case)
-        else:
-            answers = dict(self._answers(volume))
+        observer = _CaseObserver(case)
+        end = analyse_study(partial(_open, case), self._triage, observer)
+        answers = dict.fromkeys(self._settings.images, Answer.of(end))
+        probes, probed = self._settings.probes, self._triage.probed
+        if probes is not None and probed is not None and end.outcome is Outcome.VERDICT:
+            for probe, found in probe_study(probed, self._triage.judge, probes):
+                answers[probe] = Answer.of(found)
+        self._triage.probed = None  # one volume at a time
         seconds = time.perf_counter() - begin
-        return CasePrediction(case.row, patient, case.label, strata, answers, seconds)
-
-    def _answers(self, volume: Volume) -> Iterator[tuple[str, Answer]]:
-        result = self._triage(volume)
-        yield AS_IN_SERVICE, _answer(result)
-        if self._judge is None or self._settings.probes is None:
-            return
-        if result.verdict is None:
-            for probe in Probe:
-                yield probe.value, _answer(result)
-            return
-        axial, _ = volume.to_axial()
-        lungs = self._triage.find_lungs(axial).square
-        study = ProbedStudy(axial, lungs, self._bundle.recipe)
-        for probe, found in probe_study(study, self._judge, self._settings.probes):
-            yield probe.value, _probed(found)
+        return CasePrediction(case.row, patient, case.label, observer.strata, answers, seconds)
 
 
-def _answer(result: TriageResult) -> Answer:
-    if result.verdict is None:
-        return Answer(result.outcome.value, _one_line(result.reason))
-    return _probed(result.verdict)
+def _open(case: Case, observer: StudyObserver) -> Volume:
+    volume = open_study(case)
+    observer.decoded(volume)
+    return volume
 
 
-def _probed(found: Verdict | str) -> Answer:
-    if isinstance(found, str):
-        return Answer("too-few-slices", found)
-    return Answer("verdict", "", found.label, dict(found.probabilities))
+class _CaseObserver(StudyObserver):
+    """Looks what is known of a case; one that cannot be opened has its reason."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self.strata = strata_of_row(case)
+
+    def decoded(self, volume: Volume) -> None:
+        self.strata = strata_of(self._case, volume)
+
+    def refused(self, error: GroundglassError) -> str:
+        if not isinstance(error, InputError):
+            raise error
+        return in_a_table(error)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+class _ProbedTriage(Triage):
+    """Keeps what it found the lungs on, so that probes need not look again; judges it altered."""
+
+    probed: ProbedStudy | None = None
+
+    def find_lungs(self, axial: Volume) -> LungsFound:
+        lungs = super().find_lungs(axial)
+        self.probed = ProbedStudy(axial, lungs.square, self.bundle.recipe)
+        return lungs
+
+    def judge(self, prepared: PreparedStudy) -> Verdict:
+        predictions = [
+            self._classifier(group, gather(group, prepared.group_images(group))).prediction
+            for group in prepared.groups
+        ]
+        return vote(predictions, self.bundle.healthy, self.bundle.recipe.vote_threshold)
 
 
 def predict_cohort(
@@ -215,18 +188,14 @@ def predict_cohort(
     return tuple(found[case.row] for case in cases)
 
 
-_Work = Sequence[tuple[Case, int]]
-
-
 def _here(work: _Work, settings: RunSettings) -> Iterator[CasePrediction]:
     if work:
-        judge = CasePredictor(settings)
-        for case, patient in work:
-            yield judge(case, patient)
+        yield from map(CasePredictor(settings), work)
 
 
 def _in_processes(work: _Work, settings: RunSettings) -> Iterator[CasePrediction]:
-    with closing(in_processes(partial(_Worker, settings), work, settings.workers)) as ended:
+    begin = partial(CasePredictor, settings)
+    with closing(in_processes(begin, work, settings.workers)) as ended:
         for _, case in ended:
             if isinstance(case, Broken):
                 raise GroundglassError(
@@ -235,13 +204,3 @@ def _in_processes(work: _Work, settings: RunSettings) -> Iterator[CasePrediction
                     action="Go on with --resume; give fewer --workers if memory is short.",
                 )
             yield case
-
-
-class _Worker:
-    """A `CasePredictor` in a process of its own."""
-
-    def __init__(self, settings: RunSettings) -> None:
-        self._judge = CasePredictor(settings)
-
-    def __call__(self, work: tuple[Case, int]) -> CasePrediction:
-        return self._judge(*work)

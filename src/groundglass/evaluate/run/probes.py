@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import Verdict
+from groundglass.core.result import Outcome, StudyEnd, Verdict
 from groundglass.core.volume import Volume
 from groundglass.errors import SettingsError
 from groundglass.prepare import (
@@ -123,7 +123,7 @@ class ProbedStudy:
 
 def probe_study(
     study: ProbedStudy, judge: StudyJudge, settings: ProbeSettings
-) -> Iterator[tuple[Probe, Verdict | str]]:
+) -> Iterator[tuple[Probe, Verdict | StudyEnd]]:
     """The verdict under each probe, or why there is none.
 
     Parameters
@@ -142,7 +142,8 @@ def probe_study(
             continue
         hu, lungs, thicker = _altered(study, probe, settings)
         if len(hu) < study.recipe.min_slices:
-            yield probe, f"{len(hu)} slices are left, {study.recipe.min_slices} are needed"
+            reason = f"{len(hu)} slices are left, {study.recipe.min_slices} are needed"
+            yield probe, StudyEnd(Outcome.TOO_FEW_SLICES, reason)
             continue
         spacing = study.axial.geometry.spacing_mm
         geometry = replace(

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from groundglass.evaluate.run.case_prediction import CasePrediction, Strata
-from groundglass.evaluate.run.predicting import predictions_of
+from groundglass.evaluate.run.case_prediction import CasePrediction, Strata, predictions_of
 from groundglass.evaluate.statistics import Interval, Predictions, auc_interval, share_interval
 from groundglass.evaluate.statistics.roc import auc
 
