@@ -84,7 +84,7 @@ def _print_briefly(bundle: Bundle, terminal: Terminal) -> None:
     from groundglass.infer.bundle_paths import shipped_folder, store_folder
 
     places = {shipped_folder(): "ships with the program", store_folder(): "added by you"}
-    size = sum(bundle.path(file).stat().st_size for file in bundle.sha256)
+    size = sum(bundle.path(file).stat().st_size for file in bundle.hashes)
     terminal.print(f"  version    {bundle.version}")
     terminal.print(f"  classes    {', '.join(bundle.labels)}")
     terminal.print(f"  size       {size / 1e6:.1f} MB")
@@ -166,7 +166,7 @@ def verify(
             terminal.print(f"  {error.action}")
             continue
         whole += 1
-        for file, digest in sorted(found.sha256.items()):
+        for file, digest in sorted(found.hashes.items()):
             terminal.print(f"{name}: {file} {digest}")
         terminal.print(f"{name}: {tested}")
     terminal.print(f"{whole} of {len(names)} bundle{'s' if len(names) != 1 else ''} whole")

@@ -14,12 +14,20 @@ from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.errors import BundleError, SettingsError
 from groundglass.infer.bundle_metadata import BundleMetadata, parse_metadata
 from groundglass.infer.bundle_paths import MANIFEST as MANIFEST  # noqa: PLC0414  (part of the form below)
-from groundglass.infer.bundle_paths import bundles_in, folder_of, shipped_folder, store_folder
+from groundglass.infer.bundle_paths import (
+    bundles_in,
+    folder_of,
+    ncnn_files,
+    shipped_folder,
+    store_folder,
+)
 from groundglass.prepare import Recipe
 
 SEGMENTER, ENCODER, HEAD = "segmenter.onnx", "encoder.onnx", "head.onnx"
 #: What a bundle holds beside its manifest.
 FILES = frozenset((SEGMENTER, ENCODER, HEAD))
+#: What it may hold too: the encoder for ncnn.
+NCNN_FILES = frozenset(path.name for path in ncnn_files(Path(ENCODER)))
 #: Output of the encoder that the head reads.
 FEATURES = "features"
 #: Version of the manifest's form; another one is refused.
@@ -48,6 +56,8 @@ class Bundle:
         How to prepare for them.
     sha256 : mapping of str to str
         Hash of each of `FILES`.
+    ncnn_sha256 : mapping of str to str
+        Hash of each of `NCNN_FILES`; empty where the bundle has none.
     training : mapping
         Data, licences, settings and metrics, as written by training.
     metadata : BundleMetadata
@@ -63,7 +73,13 @@ class Bundle:
     recipe: Recipe
     sha256: Mapping[str, str]
     training: Mapping[str, Any]
+    ncnn_sha256: Mapping[str, str] = field(default_factory=dict)
     metadata: BundleMetadata = field(default_factory=BundleMetadata)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Hash of every file beside the manifest."""
+        return {**self.sha256, **self.ncnn_sha256}
 
     def path(self, file: str) -> Path:
         """Where one of the bundle's files lies."""
@@ -113,7 +129,7 @@ def load_bundle(source: str | Path = DEFAULT_BUNDLE) -> Bundle:
         )
     bundle = _parse(folder)
     _refuse_contradictions(bundle)
-    for file, expected in bundle.sha256.items():
+    for file, expected in bundle.hashes.items():
         _check_file(bundle.path(file), expected)
     return bundle
 
@@ -159,6 +175,7 @@ def _parse(folder: Path) -> Bundle:
             recipe=Recipe.from_dict(values["recipe"]),
             sha256=dict(values["sha256"]),
             training=values["training"],
+            ncnn_sha256=dict(values.get("ncnn_sha256", {})),
             metadata=parse_metadata(values, labels),
         )
     except SettingsError as error:
@@ -177,6 +194,14 @@ def _refuse_contradictions(bundle: Bundle) -> None:
         raise BundleError(
             f"hashes of {', '.join(sorted(bundle.sha256)) or 'no file'} in {MANIFEST}",
             expected=f"those of {', '.join(sorted(FILES))}",
+            action=_RESTORE,
+        )
+    beside = {name for name in NCNN_FILES if bundle.path(name).exists()}
+    if bundle.ncnn_sha256.keys() not in (frozenset(), NCNN_FILES) or beside - bundle.hashes.keys():
+        raise BundleError(
+            f"{', '.join(sorted(beside))} and hashes of "
+            f"{', '.join(sorted(bundle.ncnn_sha256)) or 'none of them'} in {MANIFEST}",
+            expected=f"both of {', '.join(sorted(NCNN_FILES))} with their hashes, or neither",
             action=_RESTORE,
         )
     if bundle.healthy not in bundle.labels or len(set(bundle.labels)) != len(bundle.labels):

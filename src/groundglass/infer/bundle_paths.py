@@ -47,3 +47,8 @@ def folder_of(source: str | Path) -> Path:
         return Path(source).expanduser()
     shipped = shipped_folder() / source
     return shipped if os.path.exists(shipped / MANIFEST) else store_folder() / source  # noqa: PTH110
+
+
+def ncnn_files(network: Path) -> tuple[Path, Path]:
+    """Parameters and weights for ncnn, beside a network's ONNX file where it has them."""
+    return network.with_suffix(".ncnn.param"), network.with_suffix(".ncnn.bin")

@@ -1,4 +1,4 @@
-"""What runs the networks: a small protocol, and OpenVINO and ncnn on the CPU, reading ONNX."""
+"""What runs the networks: a small protocol, and OpenVINO and ncnn on the CPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.choices import Precision
-from groundglass.infer.translation import translate
+from groundglass.infer.bundle_paths import ncnn_files
 from groundglass.infer.winograd import WinogradNetwork
 
 Array = NDArray[Any]
@@ -48,8 +48,8 @@ class Engine(Protocol):
 class CpuEngine:
     """Compiles the networks of a bundle for this machine.
 
-    OpenVINO reads them and runs them. In f32, plain stacks of convolutions are run by ncnn instead
-    (`WinogradNetwork`; why is in docs/decisions/0012-winograd.md).
+    OpenVINO reads them and runs them. In f32, what has files for ncnn beside it is run by ncnn
+    instead (`WinogradNetwork`; why is in docs/decisions/0012-winograd.md).
 
     Parameters
     ----------
@@ -93,11 +93,9 @@ class CpuEngine:
         shape = model.input(0).get_partial_shape()
         shape[0] = batch
         model.reshape(shape)
-        if self.precision is Precision.F32:
-            _fold_constants(model)
-            stack = translate(model)
-            if stack is not None:
-                return WinogradNetwork(stack)
+        if self.precision is Precision.F32 and ncnn_files(path)[0].exists():
+            shapes = {one.get_any_name(): tuple(one.get_shape())[1:] for one in model.outputs}
+            return WinogradNetwork(path, shapes)
         # f32 must be said too: where the processor has bf16, OpenVINO would take that by itself.
         compiled = self._core.compile_model(
             model,
@@ -159,12 +157,3 @@ def _only(model: Any, outputs: Sequence[str]) -> Any:
     }
     results = [ov.opset13.result(nodes[name]) for name in outputs]
     return ov.Model(results, model.get_parameters(), "part")
-
-
-def _fold_constants(model: Any) -> None:
-    """Compute what depends on weights and shapes only."""
-    from openvino.passes import ConstantFolding, Manager  # noqa: PLC0415
-
-    manager = Manager()
-    manager.register_pass(ConstantFolding())
-    manager.run_passes(model)

@@ -107,7 +107,7 @@ def _copy(bundle: Bundle, place: Path) -> None:
     try:
         fresh, old = staging / "new", staging / "old"
         fresh.mkdir()
-        for file in (*sorted(bundle.sha256), MANIFEST):
+        for file in (*sorted(bundle.hashes), MANIFEST):
             shutil.copyfile(bundle.path(file), fresh / file)
         load_bundle(fresh)
         if place.exists():

@@ -7,19 +7,21 @@ where layers have many channels and their maps stay in a cache, as the slice enc
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.infer.translation import Stack
+from groundglass.infer.bundle_paths import ncnn_files
 from groundglass.prepare.threads import for_each
 
 Array = NDArray[Any]
+
+#: Blob that enters: an image's grey values, 0 to 255.
+_INPUT = "image"
 
 
 class WinogradNetwork:
@@ -27,12 +29,15 @@ class WinogradNetwork:
 
     Parameters
     ----------
-    stack : Stack
-        The network.
+    path : Path
+        The network's ONNX file, beside which ncnn's files lie.
+    outputs : mapping of str to tuple of int
+        Names of the outputs wanted, in this order, with their shapes for one image; what only
+        others need is not computed.
     """
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+    def __init__(self, path: Path, outputs: Mapping[str, tuple[int, ...]]) -> None:
+        self._outputs = outputs
         self._net = ncnn.Net()
         # Kept, so that each layer of each image need not ask the system for memory.
         self._pools = ncnn.PoolAllocator(), ncnn.PoolAllocator()
@@ -45,10 +50,9 @@ class WinogradNetwork:
         for short in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic",
                       "use_bf16_packed", "use_bf16_storage"):  # fmt: skip
             setattr(options, short, False)
-        # From files: of weights in memory ncnn keeps the address, not a copy.
-        with _file(stack.parameters.encode()) as parameters, _file(stack.weights) as weights:
-            if self._net.load_param(parameters) or self._net.load_model(weights):
-                raise RuntimeError("ncnn does not read the network translated for it")
+        parameters, weights = map(str, ncnn_files(path))
+        if self._net.load_param(parameters) or self._net.load_model(weights):
+            raise RuntimeError(f"ncnn does not read the files beside {path.name}")
 
     def __call__(self, inputs: Array) -> tuple[Array, ...]:
         """Run on any number of images; outputs are copies the caller owns.
@@ -58,7 +62,7 @@ class WinogradNetwork:
         inputs : ndarray of uint8, shape (images, 1, rows, columns)
         """
         found = tuple(
-            np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._stack.shapes
+            np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._outputs.values()
         )
 
         def run(index: int) -> None:
@@ -75,23 +79,11 @@ class WinogradNetwork:
         pixels = np.ascontiguousarray(image)
         grey = ncnn.Mat.from_pixels(pixels, ncnn.Mat.PixelType.PIXEL_GRAY, columns, rows)
         extractor = self._net.create_extractor()
-        extractor.input(self._stack.input, grey)
+        extractor.input(_INPUT, grey)
         outputs = []
-        for name in self._stack.outputs:
+        for name in self._outputs:
             failed, blob = extractor.extract(name)
             if failed:
                 raise RuntimeError(f"ncnn could not compute {name}")
             outputs.append(np.asarray(blob))
         return outputs
-
-
-@contextmanager
-def _file(content: bytes) -> Iterator[str]:
-    """A file in memory: a container may have no folder that can be written to."""
-    handle = os.memfd_create("groundglass")
-    try:
-        with open(handle, "wb", closefd=False) as file:
-            file.write(content)
-        yield f"/proc/self/fd/{handle}"
-    finally:
-        os.close(handle)

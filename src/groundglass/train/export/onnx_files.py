@@ -26,7 +26,9 @@ from groundglass.infer.bundle import (
     map_names,
     sha256_of,
 )
+from groundglass.infer.bundle_paths import ncnn_files
 from groundglass.prepare import Recipe
+from groundglass.train.export.ncnn_files import SHRINK, write_ncnn_files
 from groundglass.train.networks import LeanUNet, LungUNet, SequenceHead, SliceEncoder
 
 #: ONNX names of the head's weights that explaining reads, by operator and input position.
@@ -91,8 +93,6 @@ class _EncoderGraph(nn.Module):
     than this, and writing what is thrown away would cost as much as the encoder.
     """
 
-    SHRINK = 4
-
     def __init__(self, net: SliceEncoder) -> None:
         super().__init__()
         self.net = net
@@ -103,7 +103,7 @@ class _EncoderGraph(nn.Module):
         halved = (level + 1 in self.net.pools for level in range(len(maps)))
         tops = [F.max_pool2d(m, 2) if half else m for m, half in zip(maps, halved, strict=True)]
         features = torch.cat([top.amax(dim=(2, 3)) for top in tops], dim=1)
-        cells = image.shape[-1] // self.SHRINK
+        cells = image.shape[-1] // SHRINK
         return features, *(_shrunk(m, m.shape[-1] // cells) for m in maps)
 
 
@@ -114,17 +114,15 @@ def _shrunk(layer: Tensor, times: int) -> Tensor:
 def export_bundle(
     networks: Networks, recipe: Recipe, description: BundleDescription, folder: Path
 ) -> None:
-    """Write `folder` with three ONNX files and `bundle.json`."""
+    """Write `folder` with three ONNX files, ncnn's two of the encoder and `bundle.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     size = recipe.image_size
-    image = torch.zeros(2, 1, size, size, dtype=torch.uint8)
     features = torch.zeros(1, recipe.group_size, networks.encoder.features)
     if isinstance(networks.segmenter, Path):
         shutil.copyfile(networks.segmenter, folder / SEGMENTER)
     else:
         export_segmenter(networks.segmenter, size, folder / SEGMENTER)
-    layers = map_names(len(networks.encoder.layers))
-    _export(_EncoderGraph(networks.encoder), image, folder / ENCODER, [FEATURES, *layers])
+    export_encoder(networks.encoder, size, folder)
     _export(networks.head, features, folder / HEAD, ["logits"])
     _name_head_weights(folder / HEAD)
     write_manifest(recipe, description, folder)
@@ -141,16 +139,35 @@ def write_manifest(recipe: Recipe, description: BundleDescription, folder: Path)
         "statement": description.statement,
         "recipe": recipe.to_dict(),
         "sha256": {name: sha256_of(folder / name) for name in (SEGMENTER, ENCODER, HEAD)},
+        "ncnn_sha256": ncnn_hashes(folder),
         "training": dict(description.training),
         **description.fitted,
     }
-    write_whole(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    write_json(manifest, folder / MANIFEST)
+
+
+def ncnn_hashes(folder: Path) -> dict[str, str]:
+    """Hashes of what ncnn reads."""
+    return {path.name: sha256_of(path) for path in ncnn_files(folder / ENCODER)}
+
+
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write a manifest, always with the same bytes for the same values."""
+    write_whole(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
 def export_segmenter(net: LungUNet, size: int, path: Path) -> None:
     """Write the U-Net as ONNX for images of `size` rows and columns."""
     image = torch.zeros(2, 1, size, size, dtype=torch.uint8)
     _export(_SegmenterGraph(net), image, path, ["probability"])
+
+
+def export_encoder(net: SliceEncoder, size: int, folder: Path) -> None:
+    """Write the encoder as ONNX for images of `size` rows and columns, and the same for ncnn."""
+    image = torch.zeros(2, 1, size, size, dtype=torch.uint8)
+    outputs = [FEATURES, *map_names(len(net.layers))]
+    _export(_EncoderGraph(net), image, folder / ENCODER, outputs)
+    write_ncnn_files(net, folder)
 
 
 def _export(net: nn.Module, example: Tensor, path: Path, outputs: list[str]) -> None:
