@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
@@ -13,6 +14,20 @@ _METHODS = {
     HeatMethod.ALL_LAYERS: "The map is all layers' evidence for this class, less that against it.",
     HeatMethod.GRAD_CAM: "The map is Grad-CAM at the last layer.",
 }
+
+
+#: What plain letters stand for typographic ones that have no decomposition of their own.
+_PLAIN = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "×": "x", "·": "-", "≥": ">=", "≤": "<=",
+     "‘": "'", "’": "'", "“": '"', "”": '"', "ß": "ss", "æ": "ae", "ø": "o", "µ": "u"}
+)  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """Text in printable ASCII on one line; ? for what has no plain form."""
+    parts = unicodedata.normalize("NFKD", " ".join(text.translate(_PLAIN).split()))
+    kept = "".join(letter for letter in parts if not unicodedata.combining(letter))
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in kept)
 
 
 def counted(count: int, noun: str) -> str:

@@ -7,24 +7,37 @@ import pytest
 
 from groundglass.core.result import RESULT_OUTCOMES, Note, NoteKind, Outcome, TriageResult
 from groundglass.core.volume import Volume
-from groundglass.report.dicom.canvas import AMBER, Canvas, Type
-from groundglass.report.dicom.capture_pages import PAGES, refusal_page, verdict_pages
+from groundglass.report.dicom import capture_pages
+from groundglass.report.dicom.capture_pages import (
+    AMBER,
+    EDGE,
+    Page,
+    Type,
+    refusal_page,
+    verdict_pages,
+    width_of,
+    wrapped,
+)
 from groundglass.report.view_model import ViewModel
 from made_result import made_result, without_verdict
 
 
 class Recorder:
-    """Keeps every line that is drawn."""
+    """Keeps every line that is drawn, and where the lowest above the footer ends."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lines: list[str] = []
-        draw = Canvas.text
+        self.lowest = 0
+        draw = capture_pages.write_line
 
-        def record(canvas: Canvas, at: tuple[int, int], words: str, kind: object) -> None:
+        def record(image: object, at: tuple[int, int], words: str, kind: Type) -> None:
             self.lines.append(words)
-            draw(canvas, at, words, kind)  # type: ignore[arg-type]
+            if not words.startswith("groundglass "):
+                self.lowest = max(self.lowest, at[1] + kind.line)
+            draw(image, at, words, kind)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(Canvas, "text", record)
+        monkeypatch.setattr(capture_pages, "write_line", record)
+        capture_pages.empty_page.cache_clear()
 
     @property
     def words(self) -> str:
@@ -49,11 +62,12 @@ def test_every_page_says_what_it_is_not_for(
 ) -> None:
     shown = [*pages(result, volume), refusal_page("Not analysed", ["why"], "1")]
     assert len(shown) == 4  # the verdict, two pages for four key slices, the refusal
-    assert drawn.lines.count("Research use only. Not a medical device; not for diagnosis.") == 4
+    assert "Research use only. Not a medical device; not for diagnosis." in drawn.lines
     for page in shown:
-        assert page.shape == (PAGES.edge, PAGES.edge, 3)
+        assert page.shape == (EDGE, EDGE, 3)
         assert page.dtype == np.uint8
         assert tuple(page[4, 4]) == AMBER
+        assert np.array_equal(page[:50], shown[0][:50])
 
 
 def test_the_first_page_tells_verdict_numbers_and_statement(
@@ -68,10 +82,8 @@ def test_the_first_page_tells_verdict_numbers_and_statement(
         "0.812",  # its probability
         "Made up for a test - its verdict means nothing.",
         result.reason,
-        "1: 20 slices",
+        "Votes of 1 group",
         "CT image 6 argued most for COVID-19",
-        "ground glass -700 to -300 HU",
-        "24 ml",  # 1.5 + 2.5 + … of six regions, both lungs
     ):
         assert expected in words, expected
     assert words.index("its verdict means nothing") < words.index("Mean probability")
@@ -91,38 +103,25 @@ def test_the_first_page_tells_what_was_not_seen(
         assert drawn.words.count(note.text) == 1
 
 
-def test_many_groups_leave_room_for_the_burden(
-    volume: Volume, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("classes", [3, 12])
+def test_nothing_is_drawn_over_the_footer_or_off_the_page(
+    volume: Volume, drawn: Recorder, classes: int
 ) -> None:
-    """Nothing is drawn over the footer or off the page."""
-    lowest = []
-    draw = Canvas.text
-
-    def record(canvas: Canvas, at: tuple[int, int], words: str, kind: Type) -> None:
-        if not words.startswith("groundglass "):
-            lowest.append(at[1] + kind.line)
-        draw(canvas, at, words, kind)
-
-    monkeypatch.setattr(Canvas, "text", record)
     result = made_result(volume)
+    assert result.verdict is not None
+    labels = tuple(f"class {k}" for k in range(classes))
     many = replace(
         result,
+        labels=labels,
         groups=result.groups * 30,
+        verdict=replace(result.verdict, label=labels[0], probabilities=dict.fromkeys(labels, 0.1)),
         notes=tuple(Note(kind, "What was not seen of the lungs. " * 6) for kind in NoteKind),
-        reason=" ".join(["a long story"] * 12),
+        reason=" ".join(["a long story"] * 60),
         provenance=replace(result.provenance, bundle_statement="A statement. " * 60),
     )
-    view = ViewModel(many, volume)
-    lowest.clear()
-    verdict_pages(view, name, replace(PAGES, key_slices=0))
-    assert max(lowest) <= PAGES.edge - 30
-
-
-def test_the_burden_is_left_out_where_it_was_not_measured(
-    volume: Volume, result: TriageResult, drawn: Recorder
-) -> None:
-    pages(replace(result, opacity_burden=None), volume)
-    assert "Opacity" not in drawn.words
+    verdict_pages(ViewModel(many, volume), name, 0)
+    pages(without_verdict(many, Outcome.NO_LUNG, many.reason), volume)
+    assert drawn.lowest <= EDGE - 30
 
 
 def test_key_slices_are_shown_with_and_without_heat(volume: Volume, result: TriageResult) -> None:
@@ -137,8 +136,7 @@ def test_key_slices_are_shown_with_and_without_heat(volume: Volume, result: Tria
 
 def test_no_more_key_slices_than_the_settings_say(volume: Volume) -> None:
     result = made_result(volume, key_slices=tuple(range(3, 17)))
-    settings = replace(PAGES, key_slices=3)
-    assert len(verdict_pages(ViewModel(result, volume), name, settings)) == 3
+    assert len(verdict_pages(ViewModel(result, volume), name, 3)) == 3
 
 
 @pytest.mark.parametrize("outcome", [o for o in RESULT_OUTCOMES if o is not Outcome.VERDICT])
@@ -158,7 +156,7 @@ def test_a_refusal_with_endless_reasons_stays_on_its_page(drawn: Recorder) -> No
     assert "series 0: refused" in drawn.words
     assert "more lines" in drawn.words
     empty = refusal_page("Not analysed", [], "1")
-    footer = slice(PAGES.edge - 34, PAGES.edge)
+    footer = slice(EDGE - 34, EDGE)
     assert np.array_equal(page[footer], empty[footer])
 
 
@@ -167,3 +165,40 @@ def test_a_volume_sliced_another_way_has_its_first_page(
 ) -> None:
     stored, found = stored_as(volume, result, (1, 0, 2), (False, False, False))  # type: ignore[operator]
     assert len(pages(found, stored)) == 1
+
+
+def test_every_printable_letter_is_drawn_and_no_two_alike() -> None:
+    """A typeface without a letter draws the same box for each."""
+    seen = set()
+    for code in range(ord("!"), ord("~") + 1):
+        page = Page("")
+        page.text((40, 80), chr(code), Type(24))
+        seen.add(page.pixels.tobytes())
+    assert len(seen) == ord("~") - ord("!") + 1
+
+
+def test_lines_keep_to_their_width_and_lose_no_word() -> None:
+    words = "the quick brown fox jumps over the lazy dog again and again"
+    lines = wrapped(words, 20, 150)
+    assert " ".join(lines) == words
+    assert max(width_of(line, 20) for line in lines) <= 150
+    assert len(lines) > 3
+
+
+def test_a_word_too_long_for_a_line_is_cut() -> None:
+    (line,) = wrapped("w" * 200, 20, 150)
+    assert width_of(line, 20) <= 150
+    assert wrapped("", 20, 150) == []
+
+
+def test_a_paragraph_stays_in_its_room() -> None:
+    for words in ("short", "long " * 60, "endless " * 400):
+        page = Page("")
+        empty, top = page.pixels.copy(), page.y
+        page.say(words, Type(24), 120)
+        changed = np.argwhere((page.pixels != empty).any(axis=2))
+        assert changed[:, 0].min() >= top
+        assert changed[:, 0].max() < top + 120 + 6  # a letter below the line
+        assert changed[:, 1].min() >= 30
+        assert changed[:, 1].max() <= EDGE - 30
+        assert page.y <= top + 120

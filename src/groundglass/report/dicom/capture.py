@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from groundglass.report.dicom.canvas import Picture
+from groundglass.report.dicom.capture_pages import Picture
 from groundglass.report.dicom.encoding import PIXEL_DATA, element
 from groundglass.report.dicom.result_builder import DicomObject, ResultBuilder
 from groundglass.report.dicom.result_uids import ResultKind
 
 _KIND = ResultKind.CAPTURE
-
-
-def captures(pages: Sequence[Picture], builder: ResultBuilder) -> list[DicomObject]:
-    """Each page as an image, numbered from 1.
-
-    Parameters
-    ----------
-    pages : sequence of ndarray of uint8, shape (rows, columns, 3)
-        RGB; they quote no header.
-    builder : ResultBuilder
-        The study they belong to.
-    """
-    return [capture(page, builder, number) for number, page in enumerate(pages, 1)]
 
 
 def capture(

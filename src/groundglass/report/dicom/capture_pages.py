@@ -1,37 +1,18 @@
-"""The result as pages to look at in any PACS viewer: the verdict first, then the key slices."""
+"""The result as pictures for receivers that show nothing but images: verdict, then key slices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-from groundglass.core.result import (
-    MEASURED_BY_HU,
-    RESEARCH_USE_ONLY,
-    GroupPrediction,
-    Heatmap,
-    LungSide,
-    OpacityBurden,
-    TriageResult,
-    Verdict,
-)
-from groundglass.report.dicom.canvas import (
-    AMBER,
-    BLACK,
-    DIM,
-    GREY,
-    WHITE,
-    Canvas,
-    Picture,
-    Rgb,
-    Type,
-)
-from groundglass.report.dicom.glyphs import width_of
-from groundglass.report.narrative import counted, millimetres, range_words
+from groundglass.core.result import RESEARCH_USE_ONLY, Heatmap, TriageResult, Verdict
+from groundglass.report.narrative import counted, millimetres, plain
 from groundglass.report.overlay import (
     DRAWING,
     heat_steps,
@@ -42,35 +23,29 @@ from groundglass.report.overlay import (
 from groundglass.report.terms import OUTCOME_TERMS, class_colour, class_name
 from groundglass.report.view_model import Frame, ViewModel
 
+Rgb = tuple[int, int, int]
+Picture = NDArray[np.uint8]
+#: Tells the CT image of an axial slice: "CT image 45".
+Naming = Callable[[int], str]
 
-@dataclass(frozen=True, slots=True)
-class CaptureSettings:
-    """How pages look.
+#: Width and height of a page in pixels. 1024 fills the quarter of a diagnostic screen that viewers
+#: give one image of four, and halves to 512 legibly.
+EDGE = 1024
+#: Most slices shown, of those with a heat map; two to a page.
+KEY_SLICES = 6
+_MARGIN, _BANNER, _FOOTER = 32, 56, 40
+#: Height of the smallest picture that is still worth showing.
+_LEAST_PICTURE = 120
+#: Letters smaller than this are cut off rather than read.
+_SMALLEST = 12
 
-    Parameters
-    ----------
-    edge : int
-        Width and height of a page in pixels. 1024 fills the quarter of a diagnostic screen that
-        viewers give one image of four, and halves to 512 legibly.
-    key_slices : int
-        Most slices shown, of those with a heat map; two to a page.
-    """
-
-    edge: int = 1024
-    key_slices: int = 6
-
-
-PAGES = CaptureSettings()
-
-_MARGIN = 32
-_BANNER = 56
-_BODY = Type(24)
-_SMALL = Type(20)
-_QUIET = Type(20, GREY)
-_HEADING = Type(22, GREY)
-_STATEMENT = Type(22, AMBER)
-_NOTE = Type(18, GREY)
-#: The page's colours (`words.class_colour`) on black.
+WHITE: Rgb = (235, 238, 242)
+GREY: Rgb = (150, 158, 168)
+AMBER: Rgb = (245, 190, 70)
+BLACK: Rgb = (0, 0, 0)
+_BACKGROUND: Rgb = (12, 14, 18)
+_OUTLINE: Rgb = (90, 200, 215)
+#: The page's colours (`terms.class_colour`) on black.
 _COLOURS: dict[str, Rgb] = {
     "cp": (240, 110, 85),
     "ncp": (240, 180, 70),
@@ -79,20 +54,121 @@ _COLOURS: dict[str, Rgb] = {
     "x1": (190, 140, 240),
     "x2": (120, 210, 220),
 }
-_OUTLINE: Rgb = (90, 200, 215)
-#: Pixels kept for the opacity burden, with what it says of itself, and for the footer.
-_BURDEN_HEIGHT, _FOOTER = 206, 40
-#: Pixels of the key slice beside the probabilities; what notes take, they take from it.
-_PICTURE_HEIGHT = 290
-#: Pixels that notes may take: all there can be, in letters that are still read.
-_NOTES_HEIGHT = 112
-#: Tells the CT image of a slice of the volume as read: "CT image 45".
-Naming = Callable[[int], str]
 
 
-def verdict_pages(
-    view: ViewModel, naming: Naming, settings: CaptureSettings = PAGES
-) -> list[Picture]:
+@dataclass(frozen=True, slots=True)
+class Type:
+    """How letters look: height in pixels, colour, and whether they are drawn thicker."""
+
+    size: int
+    colour: Rgb = WHITE
+    bold: bool = False
+
+    @property
+    def line(self) -> int:
+        """Distance of two lines in pixels."""
+        return round(self.size * 1.28)
+
+
+_BODY, _QUIET, _STATEMENT = Type(24), Type(20, GREY), Type(22, AMBER)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own typeface: it comes with it and looks the same on every machine."""
+    return ImageFont.load_default(size)
+
+
+def write_line(draw: ImageDraw.ImageDraw, at: tuple[int, int], words: str, kind: Type) -> None:
+    """One line whose upper left corner is `at`."""
+    draw.text(at, plain(words), kind.colour, _font(kind.size), stroke_width=int(kind.bold))
+
+
+@lru_cache(maxsize=4)
+def empty_page(footer: str) -> Image.Image:
+    """A page with its banner and footer."""
+    image = Image.new("RGB", (EDGE, EDGE), _BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, EDGE, _BANNER - 1), fill=AMBER)
+    write_line(draw, (_MARGIN, 12), RESEARCH_USE_ONLY, Type(27, BLACK, bold=True))
+    write_line(draw, (_MARGIN, EDGE - 30), footer, Type(18, GREY))
+    return image
+
+
+class Page:
+    """A dark page that says what it is not for, filled from the top; coordinates are (x, y)."""
+
+    def __init__(self, footer: str) -> None:
+        self._image = empty_page(footer).copy()
+        self._draw = ImageDraw.Draw(self._image)
+        self.y = _BANNER + 16
+
+    @property
+    def pixels(self) -> Picture:
+        """Shape (EDGE, EDGE, 3), RGB."""
+        return np.asarray(self._image, dtype=np.uint8)
+
+    @property
+    def left(self) -> int:
+        """Pixels above the footer that are still free."""
+        return EDGE - _FOOTER - self.y
+
+    def text(self, at: tuple[int, int], words: str, kind: Type) -> None:
+        """One line whose upper left corner is `at`."""
+        write_line(self._draw, at, words, kind)
+
+    def say(self, words: str, kind: Type, height: int = EDGE) -> None:
+        """A paragraph of at most so many pixels: smaller letters first, then cut off."""
+        height = min(height, self.left)
+        for size in range(kind.size, _SMALLEST - 1, -1):
+            fitting = Type(size, kind.colour, kind.bold)
+            lines = wrapped(words, size, EDGE - 2 * _MARGIN)
+            if len(lines) * fitting.line <= height:
+                break
+        fits = max(1, height // fitting.line)
+        if len(lines) > fits:
+            lines = [*lines[: fits - 1], f"{lines[fits - 1]} ..."]
+        for line in lines:
+            self.row([(_MARGIN, line)], fitting)
+
+    def row(self, cells: Sequence[tuple[int, str]], kind: Type) -> None:
+        """Words beside each other, each from its x on."""
+        for x, words in cells:
+            self.text((x, self.y), words, kind)
+        self.y += kind.line
+
+    def show(self, pictures: Sequence[Picture], margin: int = _MARGIN) -> None:
+        """Pictures side by side, shape (rows, columns, 3) each."""
+        x = margin
+        for picture in pictures:
+            self._image.paste(Image.fromarray(np.ascontiguousarray(picture)), (x, self.y))
+            x += picture.shape[1] + _MARGIN // 2
+        self.y += max(picture.shape[0] for picture in pictures)
+
+
+def wrapped(words: str, size: int, width: int) -> list[str]:
+    """Words broken into lines of at most `width` pixels; a longer word stands alone, cut off."""
+    lines: list[str] = []
+    taken = 0.0
+    for word in plain(words).split():
+        needed = width_of(f" {word}", size)
+        if lines and taken + needed <= width:
+            lines[-1] += f" {word}"
+            taken += needed
+        else:
+            fits = next(n for n in range(len(word), 0, -1) if width_of(word[:n], size) <= width)
+            lines.append(word[:fits])
+            taken = width_of(word[:fits], size)
+    return lines
+
+
+@lru_cache(maxsize=4096)
+def width_of(words: str, size: int) -> float:
+    """Width of a line in pixels."""
+    return _font(size).getlength(words)
+
+
+def verdict_pages(view: ViewModel, naming: Naming, key_slices: int = KEY_SLICES) -> list[Picture]:
     """A page with the verdict, then pages with the key slices; one page where there is no verdict.
 
     Parameters
@@ -100,28 +176,26 @@ def verdict_pages(
     view : ViewModel
         The study.
     naming : callable
-        Tells what the CT image of a slice index is called in the PACS.
-    settings : CaptureSettings
-        Sizes.
+        Tells what the CT image of an axial slice is called in the PACS.
+    key_slices : int
+        Most slices shown.
 
     Returns
     -------
-    list of ndarray of uint8, shape (edge, edge, 3)
+    list of ndarray of uint8, shape (EDGE, EDGE, 3)
         RGB.
     """
     if view.result.verdict is None:
-        return [_no_verdict_page(view, settings)]
-    shown = view.result.heatmaps[: settings.key_slices]
+        return [_no_verdict_page(view)]
+    shown = view.result.heatmaps[:key_slices]
     pairs = [shown[k : k + 2] for k in range(0, len(shown), 2)]
     return [
-        _verdict_page(view, view.result.verdict, naming, settings),
-        *(_key_page(view, pair, naming, settings) for pair in pairs),
+        _verdict_page(view, view.result.verdict, naming),
+        *(_key_page(view, pair, naming) for pair in pairs),
     ]
 
 
-def refusal_page(
-    title: str, lines: Sequence[str], program: str, settings: CaptureSettings = PAGES
-) -> Picture:
+def refusal_page(title: str, lines: Sequence[str], program: str) -> Picture:
     """A page that says that a study was not analysed, and why.
 
     Parameters
@@ -132,229 +206,115 @@ def refusal_page(
         What was found, what was expected, what to do; one paragraph each.
     program : str
         Version of groundglass.
-    settings : CaptureSettings
-        Sizes.
     """
-    canvas = _page(settings, f"groundglass {program}")
-    width = settings.edge - 2 * _MARGIN
-    y = canvas.paragraph((_MARGIN, _BANNER + 40), title, Type(44, AMBER, bold=True), width) + 16
-    bottom = settings.edge - 60
+    page = Page(f"groundglass {program}")
+    page.say(title, Type(44, AMBER, bold=True))
     for number, line in enumerate(lines):
-        left = len(lines) - number
-        if y + 2 * _BODY.line > bottom:
-            canvas.text((_MARGIN, y), f"and {counted(left, 'more line')}", _QUIET)
+        page.y += 12
+        if page.left < 3 * _BODY.line:
+            page.say(f"and {counted(len(lines) - number, 'more line')}", _QUIET)
             break
-        y = canvas.paragraph((_MARGIN, y), line, _BODY, width) + 12
-    return canvas.pixels
+        page.say(line, _BODY)
+    return page.pixels
 
 
-def _page(settings: CaptureSettings, footer: str) -> Canvas:
-    """An empty page that says what it is not for."""
-    canvas = Canvas(settings.edge, settings.edge)
-    canvas.fill((0, 0, settings.edge, _BANNER), AMBER)
-    canvas.text((_MARGIN, 12), RESEARCH_USE_ONLY, Type(27, BLACK, bold=True))
-    canvas.text((_MARGIN, settings.edge - 30), footer, Type(18, GREY))
-    return canvas
+def _verdict_page(view: ViewModel, verdict: Verdict, naming: Naming) -> Picture:
+    """Verdict, what to think of it, how it came about, and its strongest slice."""
+    result = view.result
+    page = Page(_footer(view))
+    page.say(class_name(verdict.label), Type(44, _colour(verdict.label, result), bold=True), 112)
+    page.say(result.provenance.bundle_statement, _STATEMENT, 112)
+    page.y += 12
+    page.say(result.reason, _BODY, 150)
+    _say_notes(page, result)
+    page.y += 12
+    columns = (_MARGIN, EDGE // 2, EDGE * 3 // 4)
+    votes = f"Votes of {counted(len(result.groups), 'group')}"
+    page.row(list(zip(columns, ("", "Mean probability", votes), strict=True)), _QUIET)
+    for label in result.labels:
+        told = (class_name(label), f"{verdict.probabilities[label]:.3f}",
+                str(verdict.votes.get(label, 0)))  # fmt: skip
+        kind = Type(_BODY.size, _colour(label, result), bold=label == verdict.label)
+        page.row(list(zip(columns, told, strict=True)), kind)
+    if result.heatmaps:
+        heatmap = result.heatmaps[0]
+        page.y += 12
+        page.say(
+            f"{naming(heatmap.slice_index)} argued most for {class_name(heatmap.label)}", _QUIET
+        )
+        _show_slice(page, view, view.frame_of(heatmap.slice_index), with_heat=True)
+    return page.pixels
+
+
+def _no_verdict_page(view: ViewModel) -> Picture:
+    """That there is no verdict, why, what to do, and a slice to see what was judged."""
+    result = view.result
+    terms = OUTCOME_TERMS[result.outcome]
+    page = Page(_footer(view))
+    page.say(terms.title, Type(44, AMBER, bold=True), 112)
+    for words in (result.reason, terms.action):
+        page.y += 12
+        page.say(words, _BODY, 150)
+    _say_notes(page, result)
+    page.y += 12
+    page.say(result.provenance.bundle_statement, _STATEMENT, 112)
+    page.y += 16
+    _show_slice(page, view, view.frames[len(view.frames) // 2], with_heat=False)
+    return page.pixels
+
+
+def _show_slice(page: Page, view: ViewModel, frame: Frame, *, with_heat: bool) -> None:
+    """A slice in what is left of the page, if that is enough to see anything."""
+    if page.left >= _LEAST_PICTURE:
+        room = (EDGE - 2 * _MARGIN, page.left)
+        page.show([_slice_picture(view, frame, room, with_heat=with_heat)])
+
+
+def _say_notes(page: Page, result: TriageResult) -> None:
+    """What must be known beside the reason, in as small letters as it takes."""
+    words = " ".join(note.text for note in result.notes_beside_reason)
+    if words:
+        page.y += 8
+        page.say(words, _STATEMENT, 112)
+
+
+def _key_page(view: ViewModel, heatmaps: Sequence[Heatmap], naming: Naming) -> Picture:
+    """Two key slices, each as it is and with its heat, and what the colours mean."""
+    page = Page(_footer(view))
+    margin = _MARGIN // 2
+    room = (EDGE - 3 * margin) // 2, (page.left - 3 * _QUIET.line) // 2 - 16
+    for heatmap in heatmaps:
+        frame = view.frame_of(heatmap.slice_index)
+        words = (
+            f"{naming(heatmap.slice_index)}: slice {frame.number} of {len(view.frames)} from the "
+            f"head, z {millimetres(frame.position_mm)} mm; "
+            f"{heatmap.share_in_lung:.0%} of the heat in the lung"
+        )
+        page.row([(margin, words)], Type(20))
+        page.show(
+            [_slice_picture(view, frame, room, with_heat=heat) for heat in (False, True)], margin
+        )
+        page.y += 16
+    page.y = EDGE - _FOOTER - _QUIET.line
+    words = f"Heat: what argued for {class_name(heatmaps[0].label)}; no lesion's outline"
+    scale = EDGE - 250
+    cells = [
+        (margin, words),
+        (scale - 44, f"{DRAWING.heat_threshold:g}"),
+        (scale + 138, "1 (hottest)"),
+    ]
+    steps = np.linspace(DRAWING.heat_threshold, 1.0, 128)[None].repeat(16, axis=0)
+    page.row(cells, _QUIET)
+    page.y -= _QUIET.line - 4
+    page.show([_blend(np.full(steps.shape, 128, np.uint8), steps)], scale)
+    return page.pixels
 
 
 def _footer(view: ViewModel) -> str:
     made = view.result.provenance
     slices, rows, columns = view.geometry.shape
-    spacing = f"{view.geometry.spacing_mm[0]:.2f} mm apart"
-    size = f"{slices} slices of {rows} x {columns}, {spacing}"
+    size = f"{slices} slices of {rows} x {columns}, {view.geometry.spacing_mm[0]:.2f} mm apart"
     return f"groundglass {made.groundglass_version}, weights {made.bundle}; {size}"
-
-
-def _verdict_page(
-    view: ViewModel, verdict: Verdict, naming: Naming, settings: CaptureSettings
-) -> Picture:
-    result = view.result
-    canvas = _page(settings, _footer(view))
-    width = settings.edge - 2 * _MARGIN
-    title = Type(44, _colour(verdict.label, result), bold=True)
-    y = canvas.paragraph((_MARGIN, _BANNER + 22), class_name(verdict.label), title, width) + 4
-    statement = result.provenance.bundle_statement
-    y = canvas.fitted((_MARGIN, y), statement, _STATEMENT, (width, 112)) + 12
-    told = canvas.paragraph((_MARGIN, y), result.reason, _BODY, width)
-    y = _notes(canvas, told, result)
-    picture = _PICTURE_HEIGHT - (y - told)
-    y += 14
-    middle = settings.edge * 11 // 20
-    below_left = _probabilities(canvas, (_MARGIN, y, middle - 24), result, verdict)
-    box = (middle, y, settings.edge - _MARGIN, y + picture)
-    below_right = _first_slice(canvas, box, view, naming)
-    y = max(below_left, below_right) + 16
-    below = 0 if result.opacity_burden is None else _BURDEN_HEIGHT
-    y = _groups(canvas, (y, settings.edge - _FOOTER - below), result) + 14
-    if result.opacity_burden is not None:
-        _burden(canvas, y, result.opacity_burden, width)
-    return canvas.pixels
-
-
-def _notes(canvas: Canvas, y: int, result: TriageResult) -> int:
-    """What must be known beside the reason, in as small letters as it takes; where it ends."""
-    words = " ".join(note.text for note in result.notes_beside_reason)
-    if not words:
-        return y
-    room = (canvas.width - 2 * _MARGIN, _NOTES_HEIGHT)
-    return canvas.fitted((_MARGIN, y + 8), words, _STATEMENT, room)
-
-
-def _probabilities(
-    canvas: Canvas, box: tuple[int, int, int], result: TriageResult, verdict: Verdict
-) -> int:
-    """A bar for each class between left and right; where the next thing may begin."""
-    left, y, right = box
-    canvas.text((left, y), "Mean probability of the groups", _HEADING)
-    y += _HEADING.line + 8
-    for label in result.labels:
-        share = verdict.probabilities[label]
-        colour = _colour(label, result)
-        canvas.text((left, y), class_name(label), _BODY)
-        canvas.text_right((right, y), f"{share:.3f}", _BODY)
-        y += _BODY.line
-        canvas.fill((left, y, right, y + 18), DIM)
-        canvas.fill((left, y, left + round(share * (right - left)), y + 18), colour)
-        y += 36
-    return y
-
-
-def _first_slice(
-    canvas: Canvas, box: tuple[int, int, int, int], view: ViewModel, naming: Naming
-) -> int:
-    """The strongest key slice with its heat within left, top, right, bottom; its caption below."""
-    left, y, right, bottom = box
-    if not view.result.heatmaps:
-        return y
-    heatmap = view.result.heatmaps[0]
-    frame = view.frame_of(heatmap.slice_index)
-    picture = _slice_picture(view, frame, (right - left, bottom - y), with_heat=True)
-    rows: int = picture.shape[0]
-    canvas.paste((left, y), picture)
-    y += rows + 6
-    words = f"{naming(heatmap.slice_index)} argued most for {class_name(heatmap.label)}"
-    return canvas.paragraph((left, y), words, _QUIET, right - left)
-
-
-def _groups(canvas: Canvas, room: tuple[int, int], result: TriageResult) -> int:
-    """What the network said of each group of slices, as many as fit; where what follows begins."""
-    y, bottom = room
-    columns = [canvas.width - _MARGIN - 130 * k for k in reversed(range(len(result.labels)))]
-    canvas.text((_MARGIN, y), "Groups of slices, feet to head", _HEADING)
-    for x, label in zip(columns, result.labels, strict=True):
-        canvas.text_right((x, y), label[:9], _HEADING)
-    y += _HEADING.line
-    position = {record.index: record.position_mm for record in result.slices}
-    fits = max(2, (bottom - y) // _SMALL.line)
-    shown = len(result.groups) if len(result.groups) <= fits else fits - 1
-    for prediction in result.groups[:shown]:
-        canvas.text((_MARGIN, y), _group_words(prediction, position), _SMALL)
-        for x, label in zip(columns, result.labels, strict=True):
-            wins = label == prediction.label
-            kind = Type(20, _colour(label, result) if wins else GREY, bold=wins)
-            canvas.text_right((x, y), f"{prediction.probabilities[label]:.3f}", kind)
-        y += _SMALL.line
-    if shown < len(result.groups):
-        hidden = counted(len(result.groups) - shown, "more group")
-        canvas.text((_MARGIN, y), f"and {hidden}", _QUIET)
-        y += _QUIET.line
-    return y
-
-
-def _group_words(prediction: GroupPrediction, position: dict[int, float]) -> str:
-    group = prediction.group
-    spots = [position[k] for k in group.slice_indices if k in position]
-    slices = counted(len(group.slice_indices), "slice")
-    return f"{group.index + 1}: {slices}, z {range_words(spots)} mm"
-
-
-def _burden(canvas: Canvas, y: int, burden: OpacityBurden, width: int) -> None:
-    """Opacity by HU: both lungs, right, left."""
-    ground, dense = burden.ground_glass_hu, burden.consolidation_hu
-    canvas.text((_MARGIN, y), "Opacity burden", _HEADING)
-    y = canvas.paragraph((_MARGIN, y + _HEADING.line), MEASURED_BY_HU, _NOTE, width) + 4
-    sides = ((None, "both lungs"), (LungSide.RIGHT, "right"), (LungSide.LEFT, "left"))
-    heads = [
-        f"ground glass {ground[0]:g} to {ground[1]:g} HU",
-        f"consolidation {dense[0]:g} to {dense[1]:g} HU",
-    ]
-    columns = (_MARGIN, 190, 330, 660)
-    for x, words in zip(columns[2:], heads, strict=True):
-        canvas.text((x, y), words, _QUIET)
-    canvas.text((columns[1], y), "lung", _QUIET)
-    for side, words in sides:
-        y += _SMALL.line
-        region = burden.of(side)
-        values = (
-            words,
-            f"{region.lung_ml:.0f} ml",
-            f"{region.ground_glass_ml:.0f} ml, {region.ground_glass_share:.1%}",
-            f"{region.consolidation_ml:.0f} ml, {region.consolidation_share:.1%}",
-        )
-        for x, value in zip(columns, values, strict=True):
-            canvas.text((x, y), value, _SMALL)
-
-
-def _key_page(
-    view: ViewModel, heatmaps: Sequence[Heatmap], naming: Naming, settings: CaptureSettings
-) -> Picture:
-    """Two key slices, each as it is and with its heat."""
-    canvas = _page(settings, _footer(view))
-    half = (settings.edge - 3 * (_MARGIN // 2)) // 2
-    height = (settings.edge - _BANNER - 120) // 2
-    y = _BANNER + 12
-    for heatmap in heatmaps:
-        frame = view.frame_of(heatmap.slice_index)
-        canvas.text((_MARGIN // 2, y), _caption(view, frame, heatmap, naming), _SMALL)
-        y += _SMALL.line + 4
-        room = (half, height - _SMALL.line - 12)
-        for column, with_heat in enumerate((False, True)):
-            picture = _slice_picture(view, frame, room, with_heat=with_heat)
-            canvas.paste((_MARGIN // 2 + column * (half + _MARGIN // 2), y), picture)
-        y += height - _SMALL.line
-    _legend(canvas, heatmaps[0].label, settings)
-    return canvas.pixels
-
-
-def _caption(view: ViewModel, frame: Frame, heatmap: Heatmap, naming: Naming) -> str:
-    where = f"slice {frame.number} of {len(view.frames)} from the head"
-    place = f"z {millimetres(frame.position_mm)} mm"
-    inside = f"{heatmap.share_in_lung:.0%} of the heat in the lung"
-    return f"{naming(heatmap.slice_index)}: {where}, {place}; {inside}"
-
-
-def _legend(canvas: Canvas, label: str, settings: CaptureSettings) -> None:
-    """What the colours mean."""
-    y = settings.edge - 66
-    words = f"Heat: what argued for {class_name(label)}; no lesion's outline"
-    canvas.text((_MARGIN // 2, y), words, _QUIET)
-    left = settings.edge - 250
-    steps = np.linspace(DRAWING.heat_threshold, 1.0, 128)[None].repeat(16, axis=0)
-    canvas.paste((left, y + 4), _blend(np.full(steps.shape, 128, np.uint8), steps))
-    canvas.text((left - 44, y), f"{DRAWING.heat_threshold:g}", _QUIET)
-    canvas.text((left + 138, y), "1 (hottest)", _QUIET)
-
-
-def _no_verdict_page(view: ViewModel, settings: CaptureSettings) -> Picture:
-    """That there is no verdict, why, what to do, and three slices to see what was judged."""
-    result = view.result
-    words = OUTCOME_TERMS[result.outcome]
-    canvas = _page(settings, _footer(view))
-    width = settings.edge - 2 * _MARGIN
-    y = canvas.paragraph((_MARGIN, _BANNER + 30), words.title, Type(44, AMBER, bold=True), width)
-    y = canvas.paragraph((_MARGIN, y + 16), result.reason, _BODY, width)
-    y = canvas.paragraph((_MARGIN, y + 12), words.action, _BODY, width)
-    y = _notes(canvas, y, result) + 24
-    third = width // 3
-    picks = np.linspace(0, len(view.frames) - 1, 5).round().astype(int)[1:-1]
-    for column, k in enumerate(dict.fromkeys(picks.tolist())):
-        frame = view.frames[k]
-        picture = _slice_picture(view, frame, (third - 12, 320), with_heat=False)
-        canvas.paste((_MARGIN + column * third, y), picture)
-    at = (_MARGIN, y + 340)
-    room = (width, max(0, settings.edge - _FOOTER - at[1]))
-    canvas.fitted(at, result.provenance.bundle_statement, _STATEMENT, room)
-    return canvas.pixels
 
 
 def _slice_picture(
@@ -369,17 +329,16 @@ def _slice_picture(
     large = np.asarray(cv2.resize(grey, size, interpolation=way), dtype=np.uint8)
     heat = view.frame_heat(frame) if with_heat else None
     if heat is None:
-        picture = np.repeat(large[..., None], 3, axis=2)
-    else:
-        wide = cv2.resize(np.ascontiguousarray(heat), size, interpolation=cv2.INTER_LINEAR)
-        picture = _blend(large, np.asarray(wide, dtype=np.float32))
-        _outline(picture, view.frame_mask(frame))
+        return _lettered(np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2RGB), dtype=np.uint8))
+    wide = cv2.resize(np.ascontiguousarray(heat), size, interpolation=cv2.INTER_LINEAR)
+    picture = _blend(large, np.asarray(wide, dtype=np.float32))
+    _outline(picture, view.frame_mask(frame))
     return _lettered(picture)
 
 
 def _blend(grey: Picture, heat: NDArray[np.floating]) -> Picture:
     """Heat laid over grey, shape (rows, columns, 3)."""
-    picture = np.repeat(grey[..., None], 3, axis=2)
+    picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     steps = heat_steps(heat)
     drawn = steps > 0
     layer = heat_table()[steps[drawn]]
@@ -402,14 +361,19 @@ def _outline(picture: Picture, mask: NDArray[np.bool_]) -> None:
 
 def _lettered(picture: Picture) -> Picture:
     """R on the image's left, L on its right: seen from the feet, as CT is read."""
-    rows, columns = picture.shape[:2]
-    canvas = Canvas(columns, rows)
-    canvas.paste((0, 0), picture)
-    kind = Type(20, WHITE)
-    middle = rows // 2 - 10
-    canvas.label((6, middle), "R", kind)
-    canvas.label((columns - 6 - width_of("L", kind.size), middle), "L", kind)
-    return canvas.pixels
+    image = Image.fromarray(picture)
+    middle = picture.shape[0] // 2 - 14
+    for x, letter in ((4, _letter("R")), (picture.shape[1] - 20, _letter("L"))):
+        image.paste(letter, (x, middle), letter)
+    return np.asarray(image, dtype=np.uint8)
+
+
+@cache
+def _letter(letter: str) -> Image.Image:
+    """Edged in black, to be read on any grey."""
+    image = Image.new("RGBA", (20, 28))
+    ImageDraw.Draw(image).text((3, 2), letter, WHITE, _font(20), stroke_width=3, stroke_fill=BLACK)
+    return image
 
 
 def _colour(label: str, result: TriageResult) -> Rgb:

@@ -6,7 +6,6 @@ the study, and bytes.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from groundglass.report.dicom.result_uids import (
     ResultKind,
     device_uid,
 )
+from groundglass.report.narrative import plain
 
 #: Where the images carry no date at all. Content Date may not be empty (PS3.3 C.12.1, C.17.2), and
 #: a date of our own would change from run to run.
@@ -42,12 +42,6 @@ _DATES = (
     ("SeriesDate", "SeriesTime"),
     ("StudyDate", "StudyTime"),
 )
-_PLAIN = str.maketrans(
-    {"−": "-", "–": "-", "—": "-", "×": "x", "·": "-", "≥": ">=", "≤": "<=", "…": "...",
-     "‘": "'", "’": "'", "“": '"', "”": '"'}
-)  # fmt: skip
-
-
 #: Attributes of patient and study that may be empty and not missing (PS3.5 7.4.3).
 _NEVER_MISSING = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
@@ -152,9 +146,7 @@ class ResultBuilder:
         """
         if all(self._writes(letter) for letter in set(text)):
             return text
-        plain = unicodedata.normalize("NFKD", text.translate(_PLAIN))
-        kept = "".join(letter for letter in plain if not unicodedata.combining(letter))
-        return kept.encode("ascii", "replace").decode("ascii")
+        return plain(text)
 
     def _writes(self, letter: str) -> bool:
         for encoding in self._encodings:

@@ -11,7 +11,7 @@ from groundglass.core.volume import Volume
 from groundglass.errors import GroundglassError, NoChestCT, ReportError
 from groundglass.read.dicom.patients import by_patient
 from groundglass.read.dicom.uids import study_uid_of
-from groundglass.report.dicom.capture import capture, captures
+from groundglass.report.dicom.capture import capture
 from groundglass.report.dicom.capture_pages import refusal_page, verdict_pages
 from groundglass.report.dicom.key_objects import key_objects
 from groundglass.report.dicom.result_builder import DicomObject, ResultBuilder
@@ -70,7 +70,7 @@ def dicom_results(
     )
     view = ViewModel(result, volume)
     pages = verdict_pages(view, lambda index: source.images[view.index_as_read(index)].name)
-    objects = captures(pages, builder)
+    objects = [capture(page, builder, number) for number, page in enumerate(pages, 1)]
     if result.verdict is None or not source.identified:
         return tuple(objects)
     segmentation = lung_segmentation(result.mask, source, builder)
