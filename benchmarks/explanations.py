@@ -24,7 +24,7 @@ from scipy.stats import spearmanr
 
 import groundglass as gg
 from groundglass.analyse.triage import Triage, find_lungs
-from groundglass.cohort.phantom_cohort import made_patient
+from groundglass.cohort.phantoms import made_patient
 from groundglass.core.result import HeatMethod
 from groundglass.core.volume import Volume
 from groundglass.explain import (

@@ -15,7 +15,7 @@ from typer.testing import Result
 
 from groundglass.cohort import read_cohort
 from groundglass.cohort.importers import DATASETS
-from groundglass.cohort.phantom_cohort import PAPER_COUNTS
+from groundglass.cohort.phantoms import PAPER_COUNTS
 from groundglass.core.choices import DatasetName
 
 Invoke = Callable[..., Result]

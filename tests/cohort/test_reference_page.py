@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from groundglass.cohort import SPLITS, FindingKind, Severity
-from groundglass.cohort.stack_columns import STACK_COLUMNS
+from groundglass.cohort.image_files import STACK_COLUMNS
 from groundglass.cohort.table import COLUMNS, PATH_COLUMNS
 from groundglass.read.image_stack.pictures import IMAGE_SUFFIXES
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from groundglass.cohort.case import SPLITS, Case, Cohort
-from groundglass.cohort.checking import CheckSettings, check_cohort
+from groundglass.cohort.case import SPLITS, Case, Cohort, patient_hash
+from groundglass.cohort.checks.check import CheckSettings, check_cohort
+from groundglass.cohort.checks.findings import CohortReport, Finding, FindingKind, Severity
 from groundglass.cohort.fingerprint import study_fingerprint
-from groundglass.cohort.identity import patient_hash
 from groundglass.cohort.joining import join_cohorts, slices_of
-from groundglass.cohort.phantom_cohort import PhantomCohortSettings, write_phantom_cohort
-from groundglass.cohort.report import CohortReport, Finding, FindingKind, Severity
+from groundglass.cohort.opening import StudyKind, open_slice, open_study, study_kind
+from groundglass.cohort.phantoms import PhantomCohortSettings, write_phantom_cohort
 from groundglass.cohort.splitting import SplitSettings, hold_out_fold, split_cohort
-from groundglass.cohort.studies import StudyKind, open_slice, open_study, study_kind
 from groundglass.cohort.table import read_cohort, write_cohort
 
 __all__ = [

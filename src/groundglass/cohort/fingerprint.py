@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.cohort.files import files_below
-from groundglass.cohort.images import read_image
+from groundglass.cohort.image_files import files_below, read_image
+from groundglass.cohort.opening import StudyKind, study_kind
 from groundglass.cohort.phantoms import canonical_phantom, read_phantom_settings
-from groundglass.cohort.studies import StudyKind, study_kind
 from groundglass.core.study import Series, SourceKind, Study
 from groundglass.errors import ReadError
 from groundglass.read import read_study, read_volume

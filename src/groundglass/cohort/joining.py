@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from groundglass.cohort.case import Case, Cohort
-from groundglass.cohort.files import files_below
-from groundglass.cohort.studies import StudyKind, in_row, study_kind
+from groundglass.cohort.image_files import files_below
+from groundglass.cohort.opening import StudyKind, in_row, study_kind
 from groundglass.errors import InputError
 
 

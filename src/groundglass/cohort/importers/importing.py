@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from groundglass.cohort.case import Case, Cohort
+from groundglass.cohort.image_files import STACK_COLUMNS
 from groundglass.cohort.importers.cc_ccii import CC_CCII
 from groundglass.cohort.importers.cov19_ct_db import COV19_CT_DB
 from groundglass.cohort.importers.covid_ct_md import COVID_CT_MD
@@ -17,7 +18,6 @@ from groundglass.cohort.importers.folders import FOLDERS
 from groundglass.cohort.importers.mosmed import MOSMED
 from groundglass.cohort.importers.stoic2021 import STOIC2021
 from groundglass.cohort.importers.ucsd_covid_ct import UCSD_COVID_CT
-from groundglass.cohort.stack_columns import STACK_COLUMNS
 from groundglass.errors import ReadError, SettingsError
 
 #: By name, in the order in which they are shown.

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.cohort import Case, StudyKind, study_kind
-from groundglass.cohort.stack_columns import STACK_COLUMNS
-from groundglass.cohort.studies import without_names
+from groundglass.cohort.image_files import STACK_COLUMNS
+from groundglass.cohort.opening import without_names
 from groundglass.core.atomic_files import open_whole, write_whole
 from groundglass.core.result import SliceGroup
 from groundglass.errors import GroundglassError, InputError

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from groundglass.analyse.triage import find_lungs
 from groundglass.cohort import Case, StudyKind, open_study, study_fingerprint, study_kind
-from groundglass.cohort.images import read_image
+from groundglass.cohort.image_files import read_image
 from groundglass.cohort.phantoms import read_phantom_settings
 from groundglass.core.volume import Volume
 from groundglass.errors import InputError

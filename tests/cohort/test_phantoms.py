@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from groundglass.cohort import open_study, read_cohort
-from groundglass.cohort.phantom_cohort import (
+from groundglass.cohort.phantoms import (
     PhantomCohortSettings,
     made_patient,
+    read_phantom_settings,
     write_phantom_cohort,
 )
-from groundglass.cohort.phantoms import read_phantom_settings
 from groundglass.errors import InputError, ReportError, SettingsError
 from groundglass.phantom import LABELS
 

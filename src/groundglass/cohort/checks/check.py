@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundglass.cohort.case import Case, Cohort
-from groundglass.cohort.leaks import Examined, pixel_findings
-from groundglass.cohort.opening import examine
-from groundglass.cohort.report import CohortReport, Finding, FindingKind, Severity
+from groundglass.cohort.checks.findings import CohortReport, Finding, FindingKind, Severity
+from groundglass.cohort.checks.pixels import Examined, examine, pixel_findings
 from groundglass.cohort.table import PATH_COLUMNS
 from groundglass.core.cores import usable_cores
 from groundglass.core.quiet import quietly

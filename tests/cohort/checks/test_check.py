@@ -21,10 +21,10 @@ from groundglass.cohort import (
     FindingKind,
     Severity,
     check_cohort,
-    checking,
     read_cohort,
 )
-from groundglass.cohort.leaks import Examined
+from groundglass.cohort.checks import check
+from groundglass.cohort.checks.pixels import Examined
 from groundglass.errors import SettingsError
 
 STACK = {
@@ -307,6 +307,6 @@ def test_no_warning_of_a_reader_gets_out(
         warnings.warn("Invalid value for VR PN: 'Doe^Jane'", stacklevel=1)
         return Examined(case, fingerprint=str(case.row))
 
-    monkeypatch.setattr(checking, "examine", read)
+    monkeypatch.setattr(check, "examine", read)
     assert _check(good, workers=8).ok
     assert not recwarn.list
