@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -35,6 +37,8 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+
+from groundglass.read.dicom.ct_header import CtHeader
 
 SLICES, SIDE = 24, 64
 SPACING_MM = (10.0, 5.0, 5.0)
@@ -280,3 +284,10 @@ def _frame_groups(position: object, number: int) -> Dataset:
         FrameAcquisitionNumber=1, StackID="1", InStackPositionNumber=number
     )
     return frame
+
+
+def ct_header(values: Mapping[str, Any]) -> CtHeader:
+    """A header that says this, by keyword; None for what it does not say."""
+    names = {one.metadata["keyword"]: one.name for one in fields(CtHeader) if one.metadata}
+    said = {names[keyword]: value for keyword, value in values.items() if value is not None}
+    return CtHeader(**said)

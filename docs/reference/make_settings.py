@@ -19,7 +19,7 @@ from groundglass.prepare import CoverageSettings, MaskCleanupSettings, Recipe
 from groundglass.prepare.mask_interpolation import MaskInterpolationSettings
 from groundglass.read.candidates import SelectionSettings
 from groundglass.read.dicom.stacks.grid import AssemblySettings
-from groundglass.read.image_stack.stack import ImageStackSettings
+from groundglass.read.image_stack.settings import ImageStackSettings
 from groundglass.read.limits import ReadLimits
 from groundglass.report.html.slice_images import FigureSettings
 from groundglass.report.overlay import OverlaySettings

@@ -10,11 +10,11 @@ __version__ = "0.1.0"
 #: Where each public name lives; imported on first use so that `import groundglass` stays cheap.
 _HOME = {
     "AssemblyError": "groundglass.errors",
-    "DisplayWindow": "groundglass.read.image_stack.stack",
+    "DisplayWindow": "groundglass.read.image_stack.settings",
     "Geometry": "groundglass.core.geometry",
     "GroundglassError": "groundglass.errors",
-    "HounsfieldScale": "groundglass.read.image_stack.stack",
-    "ImageStackSettings": "groundglass.read.image_stack.stack",
+    "HounsfieldScale": "groundglass.read.image_stack.settings",
+    "ImageStackSettings": "groundglass.read.image_stack.settings",
     "InputError": "groundglass.errors",
     "NoChestCT": "groundglass.errors",
     "Outcome": "groundglass.core.result",

@@ -4,7 +4,7 @@ GroundglassError
 ├── InputError                what was given cannot be analysed
 │   ├── ReadError             no file in the input could be read as an image
 │   │   ├── UnreadableMember  a file in a zip archive is damaged (read.sources)
-│   │   └── DamagedFile       a DICOM image cannot be used (read.dicom.header)
+│   │   └── DamagedFile       an image that should be there cannot be used (read.sources)
 │   ├── NoChestCT             files were read, but no series is an axial chest CT
 │   ├── AssemblyError         the series cannot be made into one regular volume
 │   └── Identifying           an object that cannot be de-identified (deidentify)

@@ -15,7 +15,7 @@ from groundglass.errors import GroundglassError
 from groundglass.read import read_study, read_volume, select_chest_ct
 from groundglass.read.dicom.frames import frames_of
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
-from groundglass.read.image_stack.stack import HounsfieldScale, ImageStackSettings
+from groundglass.read.image_stack.settings import HounsfieldScale, ImageStackSettings
 
 _STACK = ImageStackSettings(HounsfieldScale(), (5.0, 1.0, 1.0), "feet", "front", "right")
 

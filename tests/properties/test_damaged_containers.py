@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from groundglass.errors import GroundglassError
 from groundglass.read import read_study, read_volume, select_chest_ct
-from groundglass.read.image_stack.stack import HounsfieldScale, ImageStackSettings
+from groundglass.read.image_stack.settings import HounsfieldScale, ImageStackSettings
 from made_ct import SPACING_MM, as_bytes, ct_series, thorax
 from made_images import metaimage, nifti_bytes, tiff, turn_a_bit, write
 

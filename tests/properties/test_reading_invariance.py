@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from groundglass.core.volume import Volume
-from groundglass.read import assembly, read_study, read_volume, reading, select_chest_ct
+from groundglass.read import read_study, read_volume, reading, select_chest_ct
+from groundglass.read.dicom import decoding
 from made_ct import SPACING_MM, as_bytes, ct_series, enhanced_ct, stored, thorax, write
 
 
@@ -102,7 +103,7 @@ def test_number_of_threads(
     write(ct_series(), tmp_path)
     for count in (1, 7):
         monkeypatch.setattr(reading, "READERS", count)
-        monkeypatch.setattr(assembly, "_DECODERS", count)
+        monkeypatch.setattr(decoding, "_DECODERS", count)
         again = read(tmp_path)
         assert again.hu.tobytes() == straight.hu.tobytes()
 

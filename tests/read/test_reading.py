@@ -235,14 +235,14 @@ def test_nothing_to_read(tmp_path: Path) -> None:
 def test_no_identifier_is_kept(tmp_path: Path) -> None:
     write(ct_series(thorax(3)), tmp_path)
     instance = read_study(tmp_path).series[0].instances[0]
-    assert "Made^Up" not in str(instance.attributes)
-    assert "NOBODY" not in str(instance.attributes)
+    assert "Made^Up" not in str(instance.header)
+    assert "NOBODY" not in str(instance.header)
 
 
 def test_series_are_sorted_by_number(tmp_path: Path) -> None:
     for number in (7, 2, 5):
         write(ct_series(thorax(3), number=number), tmp_path / f"z{9 - number}")
-    numbers = [s.instances[0].attributes["SeriesNumber"] for s in read_study(tmp_path).series]
+    numbers = [s.instances[0].header.series_number for s in read_study(tmp_path).series]
     assert numbers == [2, 5, 7]
 
 

@@ -23,7 +23,7 @@ def choose(folder: Path, *series: list[Dataset]) -> Series:
 
 
 def chosen_number(series: Series) -> object:
-    return series.instances[0].attributes["SeriesNumber"]
+    return series.instances[0].header.series_number
 
 
 def elsewhere(slices: int = 24) -> np.ndarray:

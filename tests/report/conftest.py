@@ -79,10 +79,7 @@ def _series() -> Series:
         kind=SourceKind.DICOM,
         modality="CT",
         description="Thorax 6.0 mm lung",
-        instances=tuple(
-            Instance(Path(f"{k}.dcm"), attributes={"PatientName": "PLANTED^NAME"})
-            for k in range(SHAPE[0])
-        ),
+        instances=tuple(Instance(Path(f"PLANTED^NAME-{k}.dcm")) for k in range(SHAPE[0])),
         selection_reason="axial, covers the chest, lung kernel",
         rejected=(Rejection("series 1", "a localizer"), Rejection("notes.txt", "not an image")),
     )

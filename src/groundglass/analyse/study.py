@@ -17,7 +17,7 @@ from groundglass.core.study import Series, Study
 from groundglass.core.volume import Volume
 from groundglass.errors import GroundglassError, InputError, NoChestCT
 from groundglass.read import read_volume, select_chest_ct
-from groundglass.read.reading import Progress
+from groundglass.read.format import Progress
 from groundglass.read.sources import without_file_names
 from groundglass.report import DicomSettings, write_report
 from groundglass.report.writing import refuse_unusable

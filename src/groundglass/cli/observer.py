@@ -15,8 +15,8 @@ from groundglass.core.study import Rejection, Series, Study
 from groundglass.core.volume import Volume
 from groundglass.errors import ReadError
 from groundglass.read import read_study
-from groundglass.read.image_stack.stack import UNSTATED, ImageStackSettings
-from groundglass.read.reading import Progress
+from groundglass.read.format import Progress
+from groundglass.read.image_stack.settings import UNSTATED, ImageStackSettings
 from groundglass.report import DICOM_FOLDER, PAGE
 from groundglass.report.terms import OUTCOME_TERMS, class_name
 from groundglass.report.writing import MANIFEST

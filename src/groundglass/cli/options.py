@@ -10,7 +10,7 @@ import typer
 from groundglass.core.choices import Precision
 
 if TYPE_CHECKING:
-    from groundglass.read.image_stack.stack import ImageStackSettings
+    from groundglass.read.image_stack.settings import ImageStackSettings
 
 _STACK = "PNG, JPEG or TIFF images only (all are needed: nothing is guessed)"
 
@@ -150,7 +150,7 @@ def stack_settings(
         return None
     if spacing is None or first_slice is None or first_row is None or first_column is None:
         raise _incomplete(missing)
-    from groundglass.read.image_stack.stack import (
+    from groundglass.read.image_stack.settings import (
         DisplayWindow,
         HounsfieldScale,
         ImageStackSettings,

@@ -14,7 +14,7 @@ from groundglass.cli.failures import ExitCode
 from groundglass.core.choices import DEFAULT_BUNDLE, Precision
 
 if TYPE_CHECKING:
-    from groundglass.read.image_stack.stack import ImageStackSettings
+    from groundglass.read.image_stack.settings import ImageStackSettings
 
 _EPILOG = """[bold]Examples[/bold]
 

@@ -17,6 +17,7 @@ from groundglass.cohort.phantoms import canonical_phantom, read_phantom_settings
 from groundglass.core.study import Series, SourceKind, Study
 from groundglass.errors import ReadError
 from groundglass.read import read_study, read_volume
+from groundglass.read.dicom.ct_header import dicom_instances
 from groundglass.read.dicom.frames import frames_of
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 
@@ -117,7 +118,7 @@ def _digests_of_series(series: Series, reader: FrameReader) -> list[SliceDigest]
     if series.kind in (SourceKind.NIFTI, SourceKind.METAIMAGE):
         return [_digest(plane) for plane in read_volume(series).hu]
     found: list[SliceDigest] = []
-    for instance in series.instances:
+    for instance in dicom_instances(series.instances):
         for frame in frames_of(instance):
             try:
                 found.append(_digest(reader.read(instance, frame.number)))

@@ -14,12 +14,8 @@ from groundglass.core.volume import Volume
 from groundglass.errors import InputError, ReadError, SettingsError
 from groundglass.read.hounsfield import store_hu
 from groundglass.read.image_stack.pictures import decode, is_picture, pictures_in
-from groundglass.read.image_stack.stack import (
-    DisplayWindow,
-    HounsfieldScale,
-    ImageStackSettings,
-    natural_order,
-)
+from groundglass.read.image_stack.settings import DisplayWindow, HounsfieldScale, ImageStackSettings
+from groundglass.read.image_stack.stack import natural_order
 from groundglass.read.limits import LIMITS
 
 #: 8-bit images: the window that made them.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -46,6 +45,8 @@ class Rejection:
 class Instance:
     """One stored image (a DICOM SOP Instance, or one file of another format).
 
+    Each format has its own kind of it, which adds what the header says.
+
     Parameters
     ----------
     path : Path
@@ -55,15 +56,12 @@ class Instance:
         plain file.
     sop_class_uid, sop_instance_uid : str
         Empty for what is not DICOM.
-    attributes : mapping of str to object
-        The header values later steps read, by DICOM keyword (PS3.6).
     """
 
     path: Path
     member: int | None = None
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
-    attributes: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.geometry import Geometry, Reorientation, Vector
-from groundglass.core.study import Instance, Series, SourceKind
-from groundglass.core.volume import Volume
-from groundglass.errors import AssemblyError, ReadError, SettingsError
-from groundglass.read.hounsfield import MissingVoxels, is_exact, refuse_other_units, store_hu
+from groundglass.core.study import Instance, SourceKind
+from groundglass.errors import ReadError, SettingsError
 from groundglass.read.limits import LIMITS
 from groundglass.read.packed import ANY_BITS, fill, pieces_of, unpack
 from groundglass.read.sources import STREAM_ERRORS, Entry, Sources
+from groundglass.read.volume_files import Stored, VolumeFile, VolumeFormat
 
 #: Element types that hold HU ("MET_…"); MET_LONG is four bytes on every machine.
 _TYPES = {
@@ -36,51 +36,61 @@ _LAST_LINE = re.compile(rb"^[ \t]*ElementDataFile[ \t]*=[^\n]*(?:\n|\Z)", re.MUL
 _FIRST_LINE = re.compile(rb"\s*[A-Za-z]+[ \t]*=")
 
 
-def is_metaimage(head: bytes) -> bool:
-    """Whether a file's first bytes are a MetaImage header: its keys, whatever its name."""
-    return bool(_FIRST_LINE.match(head) and b"NDims" in head[:8192] and b"DimSize" in head[:8192])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetaImageFile(VolumeFile):
+    """A MetaImage by its header's keys; `skip` bytes lie before its voxels, or -1: at the end."""
+
+    header: Mapping[str, str]
+    skip: int
 
 
-def read_metaimage_header(entry: Entry, sources: Sources, head: bytes) -> Instance:
-    """A MetaImage file as an `Instance` whose attributes are its header and where its voxels lie.
+class MetaImageFormat(VolumeFormat[MetaImageFile]):
+    """`.mha`, or `.mhd` with its voxels beside it."""
 
-    Parameters
-    ----------
-    entry : Entry
-        `.mha`, or the header of a pair.
-    sources : Sources
-        Opens what lies beside it.
-    head : bytes
-        Its first 64 KiB.
+    kind = SourceKind.METAIMAGE
+    description = "MetaImage volume"
 
-    Raises
-    ------
-    ReadError
-        It is damaged, lacks its voxels, or is no volume of one real number per voxel.
-    """
-    header, start = _header(head)
-    name = header[_LAST_KEY]
-    voxels, skip = Instance(entry.path, entry.member), _whole(header, "HeaderSize", 0)
-    if name.upper() != "LOCAL":
-        voxels = _beside(entry, sources, name)
-    elif skip == 0:
-        skip = start
-    else:
-        raise _unfit(f"a HeaderSize of {skip} with the voxels in the same file")
-    if skip < -1 or skip > LIMITS.volume_bytes:
-        raise _unfit(f"a HeaderSize of {skip}")
-    geometry = _geometry(header)
-    needed = int(np.prod(geometry.shape, dtype=object)) * _type(header).itemsize
-    if needed > LIMITS.volume_bytes:
-        raise _unfit(f"a MetaImage of {geometry.shape} voxels")
-    _truth(header, "CompressedData")
-    _rescale(header)
-    return Instance(
-        path=entry.path,
-        member=entry.member,
-        attributes={"kind": SourceKind.METAIMAGE, "header": header, "voxels": voxels,
-                    "skip": skip},
-    )  # fmt: skip
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file's first bytes are a MetaImage header: its keys, whatever its name."""
+        keys = head[:8192]
+        return bool(_FIRST_LINE.match(head) and b"NDims" in keys and b"DimSize" in keys)
+
+    def read(self, entry: Entry, sources: Sources, head: bytes) -> MetaImageFile:
+        """A file by its header, which all its first bytes hold."""
+        header, start = _header(head)
+        name = header[_LAST_KEY]
+        voxels, skip = Instance(entry.path, entry.member), _whole(header, "HeaderSize", 0)
+        if name.upper() != "LOCAL":
+            voxels = _beside(entry, sources, name)
+        elif skip == 0:
+            skip = start
+        else:
+            raise _unfit(f"a HeaderSize of {skip} with the voxels in the same file")
+        if skip < -1 or skip > LIMITS.volume_bytes:
+            raise _unfit(f"a HeaderSize of {skip}")
+        geometry = _geometry(header)
+        if _bytes_needed(header) > LIMITS.volume_bytes:
+            raise _unfit(f"a MetaImage of {geometry.shape} voxels")
+        _truth(header, "CompressedData")
+        _rescale(header)
+        return MetaImageFile(entry.path, entry.member, voxels=voxels, header=header, skip=skip)
+
+    def geometry(self, file: MetaImageFile) -> tuple[Geometry, tuple[int, int, int]]:
+        """Its grid; stored axes are counted from the slowest, the one nearest to the body's first.
+
+        Its coordinates are LPS mm, as DICOM's; row i of `TransformMatrix` is the direction of the
+        i-th stored axis, the fastest first. `AnatomicalOrientation` is not looked at, nor is it by
+        ITK: several writers put RAI, whatever the matrix says.
+        """
+        stored = _geometry(file.header)
+        slice_axis = int(np.argmax(np.abs(np.asarray(stored.directions)[:, 2])))
+        first, second = (axis for axis in range(3) if axis != slice_axis)
+        order = (slice_axis, first, second)
+        return Reorientation(order, (False, False, False)).apply_geometry(stored), order
+
+    def stored(self, file: MetaImageFile, order: tuple[int, int, int]) -> Stored:
+        """Its voxels, as many as the header states."""
+        return Stored(np.transpose(_voxels(file), order), *_rescale(file.header))
 
 
 def _header(head: bytes) -> tuple[dict[str, str], int]:
@@ -114,22 +124,6 @@ def _beside(entry: Entry, sources: Sources, name: str) -> Instance:
     if found is None:
         raise _unfit("a MetaImage header whose voxels do not lie beside it")
     return Instance(*found)
-
-
-def read_metaimage_geometry(series: Series) -> tuple[Geometry, tuple[int, int, int]]:
-    """Grid of a MetaImage series, and the stored axis behind each of (slice, row, column).
-
-    Stored axes are counted from the slowest; the one nearest to the body's is the slices'.
-
-    Its coordinates are LPS mm, as DICOM's; row i of `TransformMatrix` is the direction of the
-    i-th stored axis, the fastest first. `AnatomicalOrientation` is not looked at, nor is it by
-    ITK: several writers put RAI, whatever the matrix says.
-    """
-    stored = _geometry(cast("Mapping[str, str]", series.instances[0].attributes["header"]))
-    slice_axis = int(np.argmax(np.abs(np.asarray(stored.directions)[:, 2])))
-    first, second = (axis for axis in range(3) if axis != slice_axis)
-    order = (slice_axis, first, second)
-    return Reorientation(order, (False, False, False)).apply_geometry(stored), order
 
 
 def _geometry(header: Mapping[str, str]) -> Geometry:
@@ -212,41 +206,14 @@ def _rescale(header: Mapping[str, str]) -> tuple[float, float]:
     return slope, intercept
 
 
-def read_metaimage(series: Series) -> Volume:
-    """A MetaImage series as a `Volume`.
-
-    Raises
-    ------
-    AssemblyError
-        Its voxels are cut off, their checksum does not match, or they are not HU.
-    """
-    instance = series.instances[0]
-    header = cast("Mapping[str, str]", instance.attributes["header"])
-    geometry, order = read_metaimage_geometry(series)
-    try:
-        stored = np.transpose(_voxels(instance, header), order)
-    except ReadError as error:
-        raise AssemblyError(error.found, expected=error.expected, action=error.action) from error
-    slope, intercept = _rescale(header)
-    whole = stored.dtype.kind in "iu" and slope == 1.0 and is_exact(slope, intercept)
-    hu = np.empty(geometry.shape, np.int16 if whole else np.float32)
-    missing = MissingVoxels()
-    notes: set[str] = set()
-    for target, plane in zip(hu, stored, strict=True):
-        missing.look(plane)
-        notes |= store_hu(plane, slope, intercept, target)
-    notes |= missing.notes()
-    refuse_other_units(hu)
-    return Volume(hu, geometry, series, tuple(sorted(notes)))
+def _bytes_needed(header: Mapping[str, str]) -> int:
+    return int(np.prod(_geometry(header).shape, dtype=object)) * _type(header).itemsize
 
 
-def _voxels(instance: Instance, header: Mapping[str, str]) -> NDArray[np.generic]:
+def _voxels(file: MetaImageFile) -> NDArray[np.generic]:
     """Stored values, whose number must be the header's: nothing else would show a damaged one."""
-    voxels = cast(Instance, instance.attributes["voxels"])
-    skip = cast(int, instance.attributes["skip"])
-    packed, dtype = _truth(header, "CompressedData"), _type(header)
-    shape = _geometry(header).shape
-    needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    header, voxels, skip = file.header, file.voxels, file.skip
+    packed, needed = _truth(header, "CompressedData"), _bytes_needed(header)
     data = np.empty(needed, np.uint8)
     try:
         with Sources() as sources, sources.stream(voxels.path, voxels.member) as stream:
@@ -259,7 +226,7 @@ def _voxels(instance: Instance, header: Mapping[str, str]) -> NDArray[np.generic
         raise _unfit(f"a MetaImage file with {error.found}") from error
     if found != needed:
         raise _unfit(f"{found} bytes of voxels where the header states {needed}")
-    return data.view(dtype).reshape(shape)
+    return data.view(_type(header)).reshape(_geometry(header).shape)
 
 
 def _content(stream: BinaryIO, skip: int, *, packed: bool) -> Iterator[bytes]:

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
-from typing import cast
+from pathlib import Path
 
 from groundglass.core.cores import usable_cores
 from groundglass.core.quiet import quietly
-from groundglass.core.study import ANY_SERIES, Instance, Rejection, Series, SourceKind, Study
+from groundglass.core.study import Instance, Rejection, Series, SourceKind, Study
 from groundglass.errors import ReadError
-from groundglass.read.dicom.damage import DamagedFile
-from groundglass.read.dicom.dataset import looks_like_dicom
-from groundglass.read.dicom.header import FIRST_LOOK, read_header
-from groundglass.read.dicom.pixels.frame_reader import FrameReader
-from groundglass.read.dicom.reconstructions import is_ct_class
-from groundglass.read.dicom.stacks.duplicates import drop_duplicates
-from groundglass.read.image_stack.pictures import IMAGE_SUFFIXES, is_picture
-from groundglass.read.image_stack.stack import ImageStackSettings, read_stack_header
-from groundglass.read.metaimage import is_metaimage, read_metaimage_header
-from groundglass.read.nifti.volume import is_nifti, read_nifti_header
-from groundglass.read.sources import Entry, Sources, UnreadableMember, list_entries
+from groundglass.read.dicom.frames import series_number
+from groundglass.read.format import Format, FoundFiles, Place, Progress
+from groundglass.read.formats import FORMATS, format_of
+from groundglass.read.image_stack.settings import ImageStackSettings
+from groundglass.read.sources import (
+    FIRST_LOOK,
+    DamagedFile,
+    Entry,
+    Sources,
+    UnreadableMember,
+    list_entries,
+)
 from groundglass.read.unread import why_unread
-
-Progress = Callable[[int, int], None]
 
 #: Threads that read headers: enough to hide the latency of a network drive.
 READERS = min(8, 2 + len(usable_cores()))
 _SHOWN_REASONS = 5
-#: Files that are a volume of their own.
-_VOLUMES = {SourceKind.NIFTI: "NIfTI volume", SourceKind.METAIMAGE: "MetaImage volume"}
 
 
 def read_study(
@@ -93,46 +89,45 @@ def read_entries(
     """
     rejected = list(set_aside)
     with Sources() as sources, quietly():  # each damaged file has its reason in the result
-        found: list[Instance | Entry | ReadError] = []
+        found: list[tuple[Format, Instance] | ReadError] = []
         with ThreadPoolExecutor(READERS) as pool:
             for read in pool.map(lambda entry: _read_one(entry, sources), entries):
                 found.append(read)
                 if progress is not None:
                     progress(len(found), len(entries))
-        refuse_damaged_archives(entries, found)
-        instances = [
-            (entry.name, read)
-            for entry, read in zip(entries, found, strict=True)
-            if isinstance(read, Instance)
-        ]
-        there = {instance.sop_instance_uid for _, instance in instances}
+        by_file = list(zip(entries, found, strict=True))
+        damaged = [(entry, read) for entry, read in by_file if isinstance(read, ReadError)]
+        refuse_damaged_archives(entries, damaged)
+        files = [(entry.name, read) for entry, read in by_file if not isinstance(read, ReadError)]
+        there = {instance.sop_instance_uid for _, (_, instance) in files}
         rejected += [
-            Rejection(entry.name, str(read), _missing_from(read, there))
-            for entry, read in zip(entries, found, strict=True)
-            if isinstance(read, ReadError)
+            Rejection(entry.name, str(error), _missing_from(error, there))
+            for entry, error in damaged
         ]
-        with FrameReader() as reader:
-            kept, duplicates = drop_duplicates(instances, reader)
-        rejected += duplicates
-        rejected = without_voxel_files(rejected, kept, entries)
-        series = _sort_into_series(kept)
-        stacked, refused = _stack_images(entries, found, stack, sources)
-        series, rejected = series + stacked, rejected + refused
+        series: list[Series] = []
+        used: set[Place] = set()
+        for one in FORMATS:
+            own = [(name, instance) for name, (its, instance) in files if its is one]
+            unread = [entry.name for entry, _ in damaged]
+            made = one.sort(FoundFiles(own, unread, stack, sources))
+            series += made.series
+            rejected += made.rejected
+            used |= made.used
+    rejected = without_used(rejected, used, entries)
     if not series:
         raise nothing_read(len(entries), rejected)
-    return Study(tuple(series), tuple(sorted(rejected, key=lambda r: (r.what, r.reason))))
+    return Study(
+        tuple(sorted(series, key=_series_order)),
+        tuple(sorted(rejected, key=lambda r: (r.what, r.reason))),
+    )
 
 
 def _missing_from(error: ReadError, there: Set[str]) -> str:
     """The series that lacks an image for this, unless a sound copy of it is there."""
     if not isinstance(error, DamagedFile):
         return ""
-    uids = error.uids
-    if uids is None:
-        return ANY_SERIES
-    if uids.instance in there or (uids.object_class and not is_ct_class(uids.object_class)):
-        return ""
-    return uids.series or ANY_SERIES
+    copied = error.sop_instance_uid != "" and error.sop_instance_uid in there
+    return "" if copied else error.missing_from
 
 
 def first_bytes(entry: Entry, sources: Sources) -> bytes:
@@ -148,39 +143,20 @@ def first_bytes(entry: Entry, sources: Sources) -> bytes:
     return sources.read(entry.path, entry.member, limit=FIRST_LOOK)
 
 
-def _read_one(entry: Entry, sources: Sources) -> Instance | Entry | ReadError:
-    """The instance in a file; the entry itself when it is an image of a stack; or the reason."""
+def _read_one(entry: Entry, sources: Sources) -> tuple[Format, Instance] | ReadError:
+    """What a file holds, and its format; or why it cannot be used."""
     try:
         head = first_bytes(entry, sources)
-        if looks_like_dicom(head):
-            return read_header(entry, sources, head)
-        if is_volume_file(head):
-            return read_volume_file(entry, sources, head)
-        return entry if is_picture(head) else why_unread(entry, sources, head)
+        its = format_of(head)
+        if its is None:
+            return why_unread(entry, sources, head)
+        return its, its.read(entry, sources, head)
     except ReadError as error:
         return error
 
 
-def is_volume_file(head: bytes) -> bool:
-    """Whether a file's first bytes are those of NIfTI or MetaImage: a volume of its own."""
-    return is_nifti(head) or is_metaimage(head)
-
-
-def read_volume_file(entry: Entry, sources: Sources, head: bytes) -> Instance:
-    """The instance in a volume file.
-
-    Raises
-    ------
-    ReadError
-        It is damaged, or no volume of one real number per voxel.
-    """
-    if is_nifti(head):
-        return read_nifti_header(entry, sources, head)
-    return read_metaimage_header(entry, sources, head)
-
-
 def refuse_damaged_archives(
-    entries: Sequence[Entry], found: Sequence[Instance | Entry | ReadError]
+    entries: Sequence[Entry], errors: Sequence[tuple[Entry, ReadError]]
 ) -> None:
     """Refuse all that comes from an archive a file of which is damaged.
 
@@ -192,11 +168,7 @@ def refuse_damaged_archives(
     ReadError
         One of the files is damaged in its archive.
     """
-    damaged = [
-        (entry, read)
-        for entry, read in zip(entries, found, strict=True)
-        if isinstance(read, UnreadableMember)
-    ]
+    damaged = [(entry, error) for entry, error in errors if isinstance(error, UnreadableMember)]
     if damaged:
         first, reason = damaged[0]
         count = sum(entry.path == first.path for entry, _ in damaged)
@@ -209,88 +181,23 @@ def refuse_damaged_archives(
         )
 
 
-def without_voxel_files(
-    rejected: Sequence[Rejection], volumes: Sequence[Instance], entries: Sequence[Entry]
+def without_used(
+    rejected: Sequence[Rejection], used: Set[Place], entries: Sequence[Entry]
 ) -> list[Rejection]:
-    """The rejections but for files that hold the voxels of a header beside them."""
-    pairs = [(v, cast(Instance, v.attributes.get("voxels", v))) for v in volumes]
-    used = {(two.path, two.member) for _, two in pairs}
-    used -= {(one.path, one.member) for one, _ in pairs}
+    """The rejections but for files that others need, as the voxels of a header beside them."""
     names = {entry.name for entry in entries if (entry.path, entry.member) in used}
     return [rejection for rejection in rejected if rejection.what not in names]
 
 
-def _sort_into_series(instances: Sequence[Instance]) -> list[Series]:
-    groups: defaultdict[tuple[str, ...], list[Instance]] = defaultdict(list)
-    series: list[Series] = []
-    for instance in instances:
-        kind = instance.attributes.get("kind")
-        if isinstance(kind, SourceKind):
-            # Not the file's name: exports like to put the patient's name into it.
-            series.append(Series("", "", kind, "", _VOLUMES[kind], (instance,)))
-            continue
-        keys = ("StudyInstanceUID", "SeriesInstanceUID", "Modality")
-        groups[tuple(str(instance.attributes.get(key, "")) for key in keys)].append(instance)
-    for (study_uid, series_uid, modality), members in groups.items():
-        ordered = sorted(members, key=lambda member: member.sop_instance_uid)
-        first = ordered[0].attributes
-        many = any(cast(int, m.attributes.get("NumberOfFrames", 1)) > 1 for m in ordered)
-        series.append(
-            Series(
-                series_instance_uid=series_uid,
-                study_instance_uid=study_uid,
-                kind=SourceKind.DICOM_MULTIFRAME if many else SourceKind.DICOM,
-                modality=modality,
-                description=str(first.get("SeriesDescription", "")),
-                instances=tuple(ordered),
-            )
-        )
-    return sorted(series, key=_series_order)
-
-
-def _series_order(series: Series) -> tuple[bool, int, str, str]:
-    number = series.instances[0].attributes.get("SeriesNumber")
-    known = isinstance(number, int)
+def _series_order(series: Series) -> tuple[bool, bool, int, str, str]:
+    number = series_number(series)
     return (
-        not known,
-        cast(int, number) if known else 0,
+        series.kind is SourceKind.IMAGE_STACK,
+        number is None,
+        number or 0,
         series.series_instance_uid,
         series.description,
     )
-
-
-def _stack_images(
-    entries: Sequence[Entry],
-    found: Sequence[Instance | Entry | ReadError],
-    stack: ImageStackSettings | None,
-    sources: Sources,
-) -> tuple[list[Series], list[Rejection]]:
-    """The images as one series, unless one is missing: their order alone says where they lie."""
-    images = [read for read in found if isinstance(read, Entry)]
-    if not images:
-        return [], []
-    lost = sum(
-        isinstance(read, ReadError) and _is_named_as_image(entry.name)
-        for entry, read in zip(entries, found, strict=True)
-    )
-    if lost and stack is not None:
-        reason = str(
-            ReadError(
-                f"a stack of images of which {lost} cannot be read",
-                expected="every slice",
-                action="Copy or export the images again.",
-            )
-        )
-        return [], [Rejection(entry.name, reason) for entry in images]
-    try:
-        return [read_stack_header(images, stack, sources)], []
-    except ReadError as error:
-        return [], [Rejection(entry.name, str(error)) for entry in images]
-
-
-def _is_named_as_image(name: str) -> bool:
-    path = PurePosixPath(name.lower())  # ._ begins what macOS lays beside each file
-    return path.suffix in IMAGE_SUFFIXES and not path.name.startswith("._")
 
 
 def nothing_read(count: int, rejected: Sequence[Rejection]) -> ReadError:

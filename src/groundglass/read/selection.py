@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from groundglass.core.study import Instance, Rejection, Series, Study
 from groundglass.errors import AssemblyError, InputError, NoChestCT
-from groundglass.read.candidates import Candidate, SelectionSettings, assess_series
+from groundglass.read.candidates import Candidate, SelectionSettings
 from groundglass.read.dicom.description_terms import Kernel, Region
-from groundglass.read.dicom.frames import frames_in
+from groundglass.read.dicom.frames import frames_in, series_number
 from groundglass.read.dicom.patients import refuse_mixed_patients
 from groundglass.read.dicom.stacks.splitting import split_stacks
 from groundglass.read.dicom.stacks.wholes import NamedStack, whole_stacks
+from groundglass.read.formats import format_for
 
 _DEFAULT = SelectionSettings()
 #: Limits in mm between classes of slice thickness: for pneumonia 1 mm is no better than 1.25 mm.
@@ -118,7 +119,7 @@ def select_chest_ct(study: Study, *, settings: SelectionSettings = _DEFAULT) -> 
     torn = len(rejected)
     candidates: list[Candidate] = []
     for stack in whole:
-        judged = assess_series(stack.series, stack.name, settings)
+        judged = format_for(stack.series).assess(stack.series, stack.name, settings)
         if isinstance(judged, str):
             rejected.append(Rejection(stack.name, judged))
         else:
@@ -164,19 +165,19 @@ def _torn(rejections: Sequence[Rejection]) -> AssemblyError:
 
 
 def _name(series: Series) -> str:
-    number = series.instances[0].attributes.get("SeriesNumber")
+    number = series_number(series)
     label = "series" if number is None else f"series {number}"
     text = f" '{series.description}'" if series.description else ""
-    count = len(frames_in(series.instances))
+    count = len(frames_in(series.instances)) or len(series.instances)
     return f"{label}{text} ({count} image{'s' if count != 1 else ''})"
 
 
 def _rank(candidate: Candidate, settings: SelectionSettings) -> tuple[object, ...]:
     """Scores in order; of equals the lower series number, then the higher UIDs, wins."""
-    number = candidate.series.instances[0].attributes.get("SeriesNumber")
+    number = series_number(candidate.series)
     scores = tuple(criterion.score(candidate, settings) for criterion in _CRITERIA)
     uids = sorted(instance.sop_instance_uid for instance in candidate.series.instances)
-    return (*scores, -number if isinstance(number, int) else float("-inf"), uids)
+    return (*scores, float("-inf") if number is None else -number, uids)
 
 
 def _why(best: Candidate, other: Candidate, settings: SelectionSettings) -> str:
@@ -191,8 +192,8 @@ def _why(best: Candidate, other: Candidate, settings: SelectionSettings) -> str:
 
 def _decider(best: Candidate, other: Candidate) -> str:
     """What chose between two that are equal in every respect."""
-    mine, theirs = (c.series.instances[0].attributes.get("SeriesNumber") for c in (best, other))
-    return "series number" if mine != theirs else "the order of their UIDs"
+    same = series_number(best.series) == series_number(other.series)
+    return "the order of their UIDs" if same else "series number"
 
 
 def _reason(best: Candidate, lost: Sequence[Rejection]) -> str:

@@ -21,10 +21,12 @@ from typing import IO, BinaryIO, Self, cast
 
 import imagecodecs
 
-from groundglass.core.study import Rejection
+from groundglass.core.study import ANY_SERIES, Rejection
 from groundglass.errors import ReadError
 from groundglass.read.limits import LIMITS
 
+#: Bytes that tell what a file is and hold nearly every header; more is read where they do not.
+FIRST_LOOK = 64 * 1024
 _ENCRYPTED = 0x1  # general purpose bit 0 (PKWARE APPNOTE 4.4.4)
 _UTF_8 = 0x800  # bit 11
 _LOCAL_HEADER = 30  # bytes before a member's name and extra field (APPNOTE 4.3.7)
@@ -45,6 +47,16 @@ STREAM_ERRORS = (
 
 class UnreadableMember(ReadError):  # noqa: N818  (says what it is, as all here do)
     """A file in a zip archive that is damaged, or packed in a way that cannot be unpacked."""
+
+
+class DamagedFile(ReadError):  # noqa: N818  (likewise)
+    """A file that cannot be used though it should: an image may be missing without it.
+
+    `sop_instance_uid` says which, where it could be read; `missing_from` of which series it is.
+    """
+
+    sop_instance_uid = ""
+    missing_from = ANY_SERIES
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,32 +6,19 @@ import hashlib
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from groundglass.core.quiet import quietly
-from groundglass.core.study import Instance, Rejection
+from groundglass.core.study import Rejection
 from groundglass.errors import ReadError
-from groundglass.read.dicom.dataset import looks_like_dicom
-from groundglass.read.dicom.header import read_uids
-from groundglass.read.image_stack.pictures import is_picture
+from groundglass.read.format import Place, Progress, StudyIdentity
+from groundglass.read.formats import format_of
 from groundglass.read.limits import LIMITS
-from groundglass.read.reading import (
-    READERS,
-    Progress,
-    first_bytes,
-    is_volume_file,
-    nothing_read,
-    read_volume_file,
-    without_voxel_files,
-)
+from groundglass.read.reading import READERS, first_bytes, nothing_read, without_used
 from groundglass.read.sources import Entry, Sources, UnreadableMember, list_entries
 from groundglass.read.unread import why_unread
 
-#: Bytes of a volume file that tell it from others, beside its size.
-_VOLUME_LOOK = 2**20
 #: Hexadecimal digits of a name: among a million studies two share one with a chance of 1 in 500.
 _DIGITS = 12
 
@@ -99,7 +86,7 @@ def find_studies(
     with Sources() as sources, quietly():  # each damaged file has its reason
         entries, rejected = _list_all(inputs, but)
         found: dict[str, tuple[str, list[Entry]]] = {}
-        volumes: list[Instance] = []
+        used: set[Place] = set()
         damaged: list[Entry] = []
         with ThreadPoolExecutor(READERS) as pool:
             looks = pool.map(lambda entry: _look(entry, sources), entries)
@@ -110,12 +97,12 @@ def find_studies(
                     rejected.append(Rejection(entry.name, str(look)))
                     damaged += [entry] if isinstance(look, UnreadableMember) else []
                     continue
-                volumes += [] if look.volume is None else [look.volume]
-                if look.uid or look.key not in found:
-                    found.setdefault(look.key, (look.uid, []))[1].append(entry)
+                used |= look.used
+                if look.study_instance_uid or look.key not in found:
+                    found.setdefault(look.key, (look.study_instance_uid, []))[1].append(entry)
                 else:
                     rejected.append(Rejection(entry.name, "a copy of another volume file"))
-    rejected = without_voxel_files(rejected, volumes, entries)
+    rejected = without_used(rejected, used, entries)
     if not found:
         raise nothing_read(len(entries), rejected)
     for _, own in found.values():  # whose the damaged file is, nobody knows: none is whole
@@ -167,52 +154,15 @@ def _is_archive(path: Path) -> bool:
         return False  # looking at it gives the reason
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What tells a file's study: its UID, or what stands for it."""
-
-    key: str
-    uid: str = ""
-    volume: Instance | None = None
-
-
-def _look(entry: Entry, sources: Sources) -> _Look | ReadError:
+def _look(entry: Entry, sources: Sources) -> StudyIdentity | ReadError:
     try:
         head = first_bytes(entry, sources)
-        if looks_like_dicom(head):
-            uid = read_uids(entry, sources, head).study
-            return _Look(uid, uid) if uid else _without_uid()
-        if is_volume_file(head):
-            with suppress(ReadError):  # what is wrong with it, its analysis says
-                return _look_at_volume(read_volume_file(entry, sources, head), sources)
-            return _look_at_volume(Instance(entry.path, entry.member), sources)
+        its = format_of(head)
+        if its is None:
+            return why_unread(entry, sources, head)
+        return its.identify(entry, sources, head)
     except ReadError as error:
         return error
-    if not is_picture(head):
-        return why_unread(entry, sources, head)
-    return ReadError(
-        "an image that does not say which study it belongs to",
-        expected="DICOM, NIfTI or MetaImage",
-        action="Give PNG, JPEG or TIFF images to `groundglass run`, which asks what they mean.",
-    )
-
-
-def _look_at_volume(volume: Instance, sources: Sources) -> _Look:
-    """What tells a volume file, with the voxels beside it, from others."""
-    parts = []
-    for one in (volume, cast(Instance, volume.attributes.get("voxels", volume))):
-        size = sources.size(one.path, one.member)
-        content = sources.read(one.path, one.member, limit=_VOLUME_LOOK)
-        parts.append(f"{size} {hashlib.sha256(content).hexdigest()}")
-    return _Look(" ".join(dict.fromkeys(parts)), volume=volume)
-
-
-def _without_uid() -> ReadError:
-    return ReadError(
-        "a DICOM file without a Study Instance UID",
-        expected="one (PS3.3 C.7.2.1)",
-        action="Give the study by itself to `groundglass run`.",
-    )
 
 
 def _name(key: str) -> str:

@@ -8,7 +8,7 @@ import zipfile
 from groundglass.errors import ReadError
 from groundglass.read.dicom.dataset import looks_like_dicom
 from groundglass.read.image_stack.pictures import is_jpeg_ls
-from groundglass.read.metaimage import is_metaimage
+from groundglass.read.metaimage import MetaImageFormat
 from groundglass.read.packed import GZIP, damaged_stream, drain, start_of_gzip, unpack_gzip
 from groundglass.read.sources import STREAM_ERRORS, Entry, Sources
 
@@ -122,7 +122,7 @@ def _gzip(entry: Entry, sources: Sources, head: bytes) -> ReadError:
     else:
         name = _name(inside, _PACKED)
         found = f"a gzip-compressed file that holds {name or 'no NIfTI volume'}"
-    if is_metaimage(inside):
+    if MetaImageFormat().recognises(inside):
         found = "a gzip-compressed MetaImage file"
     return ReadError(
         found, expected=_READ, action="Unpack it and give what it holds, if that is the study."

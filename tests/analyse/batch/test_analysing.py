@@ -25,7 +25,7 @@ from groundglass.core.study import Series
 from groundglass.core.volume import Volume
 from groundglass.errors import SettingsError
 from groundglass.read import read_volume
-from groundglass.read.reading import Progress
+from groundglass.read.format import Progress
 from groundglass.read.studies import StudyFiles, find_studies
 
 

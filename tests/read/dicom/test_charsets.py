@@ -92,7 +92,7 @@ def test_a_backslash_within_a_letter_does_not_split(charset: str) -> None:
     value = f"{letter}A\\{letter}B".encode(python_encoding[charset])
     assert value.count(b"\\") == 3
     frame = frames_of(read(content(charset, value, "ConvolutionKernel")).instances[0])[0]
-    assert frame.values["ConvolutionKernel"] == (f"{letter}A", f"{letter}B")
+    assert frame.header.convolution_kernel == (f"{letter}A", f"{letter}B")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_items_have_the_character_set_of_what_holds_them_or_their_own(
     (tmp_path / "x").write_bytes(as_bytes(data, syntax))
     (series,) = read_study(tmp_path).series
     frames = frames_of(series.instances[0])
-    assert [frame.text("ConvolutionKernel") for frame in frames] == [
+    assert [frame.kernel for frame in frames] == [
         "Резкий", "肺", "Резкий", "Резкий",
     ]  # fmt: skip
     assert series.description == "Грудь"

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from groundglass.core.volume import Volume
 from groundglass.errors import InputError
 from groundglass.read import read_study, read_volume
-from groundglass.read.image_stack.stack import (
+from groundglass.read.image_stack.settings import (
     DisplayWindow,
     HounsfieldScale,
     ImageStackSettings,
-    natural_order,
 )
+from groundglass.read.image_stack.stack import natural_order
 from made_ct import SPACING_MM, thorax
 from made_images import (
     BITS,

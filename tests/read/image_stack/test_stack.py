@@ -13,7 +13,7 @@ import pytest
 
 from groundglass.errors import AssemblyError, ReadError, SettingsError
 from groundglass.read import read_study, read_volume, select_chest_ct
-from groundglass.read.image_stack.stack import DisplayWindow, HounsfieldScale, ImageStackSettings
+from groundglass.read.image_stack.settings import DisplayWindow, HounsfieldScale, ImageStackSettings
 from groundglass.read.sources import Sources
 from made_ct import SPACING_MM, thorax
 

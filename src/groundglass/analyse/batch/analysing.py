@@ -23,7 +23,8 @@ from groundglass.core.result import Outcome, StudyEnd
 from groundglass.core.study import Study
 from groundglass.errors import GroundglassError, SettingsError
 from groundglass.infer import Precision
-from groundglass.read.reading import Progress, read_entries
+from groundglass.read.format import Progress
+from groundglass.read.reading import read_entries
 from groundglass.read.studies import StudyFiles
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import cast
 
 from groundglass.cohort import Case
-from groundglass.core.study import SourceKind
 from groundglass.core.volume import Volume
 from groundglass.evaluate.run.case_prediction import Strata
+from groundglass.read.dicom.ct_header import dicom_instances
 from groundglass.read.dicom.identification import read_identification
 
 #: Columns of a table that say it, in the order in which they are looked for; capitals and
@@ -22,7 +22,6 @@ _COLUMNS = {
     "sex": ("patientsex", "sex", "gender"),
     "age": ("patientage", "age", "ageyears"),
 }
-_DICOM = (SourceKind.DICOM, SourceKind.DICOM_MULTIFRAME)
 #: Letters after the number of an age (PS3.5 section 6.2, VR AS), in years.
 _AGE_UNITS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _SEXES = {"f": "F", "female": "F", "w": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
@@ -45,13 +44,13 @@ def strata_of(case: Case, volume: Volume) -> Strata:
     """
     header: dict[str, str] = {}
     series = volume.series
-    if series is not None and series.kind in _DICOM and series.instances:
-        instance = series.instances[0]
+    for instance in dicom_instances(series.instances[:1] if series is not None else ()):
         person = read_identification(instance)
+        thickness = instance.header.slice_thickness_mm
         header = {
-            "manufacturer": str(instance.attributes.get("Manufacturer", "")),
-            "model": str(instance.attributes.get("ManufacturerModelName", "")),
-            "thickness": str(instance.attributes.get("SliceThickness", "")),
+            "manufacturer": instance.header.manufacturer,
+            "model": instance.header.manufacturer_model_name,
+            "thickness": "" if thickness is None else str(thickness),
             "sex": str(person.get("PatientSex", "")),
             "age": str(person.get("PatientAge", "")),
         }

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundglass.core.study import Instance
 from groundglass.errors import ReadError
 from groundglass.node.queue.estimate import TWO_CORES, CostModel, Observation, StudySize
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import AuditEntry, Job, State
+from groundglass.read.dicom.ct_header import CtHeader
 from groundglass.read.dicom.dataset import NATIVE_SYNTAXES
 from groundglass.read.dicom.header import read_header
 from groundglass.read.sources import Entry, Sources
@@ -108,23 +108,18 @@ def size_of(files: Sequence[Path]) -> StudySize | None:
         None where no file is a readable image.
     """
     for header in _headers(files):
-        values = header.attributes
-        rows, columns = values.get("Rows"), values.get("Columns")
-        frames = values.get("NumberOfFrames", 1)
-        if isinstance(rows, int) and isinstance(columns, int) and rows > 0 and columns > 0:
-            each = frames if isinstance(frames, int) and frames > 0 else 1
-            syntax = values.get("TransferSyntaxUID", "")
-            compressed = syntax != "" and syntax not in NATIVE_SYNTAXES
-            return StudySize(len(files) * each, rows, columns, compressed)
+        compressed = header.transfer_syntax_uid not in NATIVE_SYNTAXES
+        slices = len(files) * header.number_of_frames
+        return StudySize(slices, header.rows, header.columns, compressed)
     return None
 
 
-def _headers(files: Iterable[Path]) -> Iterable[Instance]:
+def _headers(files: Iterable[Path]) -> Iterable[CtHeader]:
     with Sources() as sources:
         for path in files:
             try:
                 entry = Entry(path, None, path.name, path.stat().st_size)
-                yield read_header(entry, sources)
+                yield read_header(entry, sources).header
             except (ReadError, OSError):
                 continue
 

@@ -13,7 +13,7 @@ from groundglass.errors import GroundglassError, InputError, ReadError
 from groundglass.infer import Precision
 from groundglass.node.worker.analyser import AnalysisFailed, AnalysisSettings, Work
 from groundglass.read import read_study
-from groundglass.read.reading import Progress
+from groundglass.read.format import Progress
 from groundglass.report import DicomSettings, write_refusal
 
 

@@ -18,7 +18,7 @@ from pydicom.uid import (
 )
 
 from groundglass.errors import ReadError
-from groundglass.read.dicom.attributes import META_TAGS, convert
+from groundglass.read.dicom.attributes import FILE_META_TAGS, convert
 from groundglass.read.dicom.damage import damaged
 from groundglass.read.dicom.uids import as_uid
 from groundglass.read.limits import LIMITS
@@ -108,7 +108,7 @@ def _read_file_meta(stream: io.BytesIO) -> dict[str, str]:
         is_little_endian=True,
         stop_when=lambda tag, _vr, _length: int(tag) >> 16 != 0x0002,
     )
-    return {str(keyword): str(value) for keyword, value in convert(meta, META_TAGS).items()}
+    return convert(meta, FILE_META_TAGS)
 
 
 def _encoding(syntax: UID, stream: io.BytesIO) -> tuple[bool, bool]:

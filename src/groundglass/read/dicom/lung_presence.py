@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
@@ -51,7 +50,7 @@ def _lung_area_mm2(frame: Frame, reader: FrameReader) -> float:
     from scipy import ndimage  # noqa: PLC0415  (slow to import; few studies come this way)
 
     stored = reader.read(frame.instance, frame.number)
-    rows_mm, columns_mm = cast("tuple[float, float]", frame.pixel_spacing_mm)
+    rows_mm, columns_mm = frame.header.pixel_spacing_mm
     skip = max(1, round(_COARSE_MM / rows_mm)), max(1, round(_COARSE_MM / columns_mm))
     coarse = stored[:: skip[0], :: skip[1]]
     hu = np.empty(coarse.shape, np.float32)

@@ -1,23 +1,16 @@
-"""Whether images are of one patient, told without keeping who that is."""
+"""Whether images are of one patient."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from groundglass.core.study import Instance
 from groundglass.errors import InputError
+from groundglass.read.dicom.ct_header import DicomInstance
+from groundglass.read.dicom.patient_traits import PatientTraits
 
-#: What the header says of the patient (PS3.3 C.7.1.1).
-PATIENT_KEYWORDS = (
-    "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientName",
-)  # fmt: skip
-#: Differs from run to run, so that a digest that got out could be compared with nothing.
-_KEY = secrets.token_bytes(16)
-_DIGEST_BYTES = 8
 #: How messages call what differs.
 _WORDS = {
     "number": "Patient ID",
@@ -30,91 +23,11 @@ _COUNTED = 5  # patients whose images are counted in a message
 
 
 @dataclass(frozen=True, slots=True)
-class PatientTraits:
-    """What tells one patient from another: digests, equal where the header's values are.
-
-    Empty where the header has no value. They are good for one run of the program.
-
-    Parameters
-    ----------
-    number, issuer, birth_date, sex, name : str
-        Of Patient ID, Issuer of Patient ID, Patient's Birth Date, Sex and Name.
-    """
-
-    number: str = ""
-    issuer: str = ""
-    birth_date: str = ""
-    sex: str = ""
-    name: str = ""
-
-    @property
-    def known(self) -> int:
-        """How many of them the header has."""
-        return sum(map(bool, astuple(self)))
-
-    def differences(self, other: PatientTraits) -> list[str]:
-        """The traits by which these are two patients; none where they may be one.
-
-        A value that one of them lacks tells nothing. Names are spelt in many ways: they are asked
-        only where a Patient ID is missing.
-        """
-        asked = [one.name for one in fields(self)]
-        if self.number and other.number:
-            asked.remove("name")
-        pairs = ((trait, getattr(self, trait), getattr(other, trait)) for trait in asked)
-        return [trait for trait, mine, theirs in pairs if mine and theirs and mine != theirs]
-
-    def joined(self, other: PatientTraits) -> PatientTraits:
-        """What both together say of one patient."""
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return PatientTraits(*(mine or theirs for mine, theirs in pairs))
-
-
-def patient_traits(values: Mapping[str, bytes]) -> PatientTraits:
-    """Traits of the patient a header names.
-
-    Parameters
-    ----------
-    values : mapping of str to bytes
-        The elements of `PATIENT_KEYWORDS` as they are stored.
-    """
-    text = {keyword: values[keyword].decode("latin-1").strip(" \0").upper() for keyword in values}
-    digits = "".join(filter(str.isdigit, text["PatientBirthDate"]))
-    # Components and their groups are set apart by ^ and =, with or without the empty ones.
-    name = " ".join(text["PatientName"].replace("^", " ").partition("=")[0].split())
-    return PatientTraits(
-        number=_digest(text["PatientID"]),
-        issuer=_digest(text["IssuerOfPatientID"]),
-        birth_date=_digest(digits),
-        sex=_digest(text["PatientSex"][:1]),
-        name=_digest(name),
-    )
-
-
-def _digest(value: str) -> str:
-    if not value:
-        return ""
-    return hashlib.blake2b(value.encode(), key=_KEY, digest_size=_DIGEST_BYTES).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
 class PatientImages:
-    """The images of one patient.
-
-    Parameters
-    ----------
-    traits : PatientTraits
-        All that their headers say of the patient.
-    instances : tuple of Instance
-        At least one.
-    """
+    """The images of one patient, at least one, and all that their headers say of the patient."""
 
     traits: PatientTraits
     instances: tuple[Instance, ...]
-
-    def joined(self, instances: Sequence[Instance], traits: PatientTraits) -> PatientImages:
-        """With more images."""
-        return PatientImages(self.traits.joined(traits), (*self.instances, *instances))
 
 
 def by_patient(instances: Iterable[Instance]) -> list[PatientImages]:
@@ -127,15 +40,16 @@ def by_patient(instances: Iterable[Instance]) -> list[PatientImages]:
     """
     alike: defaultdict[PatientTraits, list[Instance]] = defaultdict(list)
     for instance in instances:
-        traits = instance.attributes.get("PatientTraits")
-        alike[traits if isinstance(traits, PatientTraits) else PatientTraits()].append(instance)
+        said = instance.header.patient if isinstance(instance, DicomInstance) else PatientTraits()
+        alike[said].append(instance)
     patients: list[PatientImages] = []
     # Whoever says the most comes first, so that a header with less finds whom it fits.
     order = {one: min(image.sop_instance_uid for image in images) for one, images in alike.items()}
     for traits in sorted(alike, key=lambda one: (-one.known, order[one])):
         for index, patient in enumerate(patients):
             if not patient.traits.differences(traits):
-                patients[index] = patient.joined(alike[traits], traits)
+                both = (*patient.instances, *alike[traits])
+                patients[index] = PatientImages(patient.traits.joined(traits), both)
                 break
         else:
             patients.append(PatientImages(traits, tuple(alike[traits])))

@@ -22,7 +22,7 @@ def is_ct_class(uid: str) -> bool:
 
 def why_not_ct(frame: Frame) -> str | None:
     """The object class, where it is not a CT image's."""
-    uid = frame.text("SOPClassUID")
+    uid = frame.header.sop_class_uid
     return None if is_ct_class(uid) else f"{named(uid, 'an object')}, not a CT image"
 
 

@@ -10,6 +10,7 @@ from pydicom import config
 from pydicom.uid import UID
 
 from groundglass.core.study import Instance
+from groundglass.read.dicom.ct_header import DicomInstance, dicom_instances
 
 #: Never changes: a file without a UID gets the same one for ever.
 _NAMESPACE = uuid.UUID("0e0b3f6c-3e0c-5f0e-9a27-6d1f2c8b5a41")
@@ -57,7 +58,7 @@ def study_uid_of(instances: Sequence[Instance]) -> str:
     instances : sequence of Instance
         DICOM images of one study, at least one.
     """
-    stated = {str(image.attributes.get("StudyInstanceUID", "")) for image in instances}
+    stated = {image.header.study_instance_uid for image in dicom_instances(instances)}
     first = min(stated)
     if is_valid(first):
         return first
@@ -75,7 +76,8 @@ def notes_on(instances: Sequence[Instance]) -> set[str]:
     """
     notes = set()
     many = len(instances)
-    made = [i for i in instances if i.attributes.get("UIDFromContent") == i.sop_instance_uid]
+    header = dicom_instances(instances)[0].header
+    made = [image for image in dicom_instances(instances) if _is_made(image)]
     if made:
         notes.add(
             f"{len(made)} of {many} images have no SOP Instance UID; one made from the file's "
@@ -83,14 +85,13 @@ def notes_on(instances: Sequence[Instance]) -> set[str]:
         )
     if bad := sum(not is_valid(image.sop_instance_uid) for image in instances):
         notes.add(f"{bad} of {many} images have a SOP Instance UID that is not valid.")
-    for keyword, name in (
-        ("StudyInstanceUID", "Study Instance UID"),
-        ("SeriesInstanceUID", "Series Instance UID"),
+    for stated, name in (
+        (header.study_instance_uid, "Study Instance UID"),
+        (header.series_instance_uid, "Series Instance UID"),
     ):
-        stated = str(instances[0].attributes.get(keyword, ""))
         if not is_valid(stated):
             notes.add(f"The images have {'a' if stated else 'no'} {name}{_FAULT[bool(stated)]}.")
-    if not is_valid(str(instances[0].attributes.get("FrameOfReferenceUID", "1.2"))):
+    if header.frame_of_reference_uid and not is_valid(header.frame_of_reference_uid):
         notes.add(f"The images have a Frame of Reference UID{_FAULT[True]}.")
     return notes
 
@@ -104,9 +105,14 @@ def identified(instances: Sequence[Instance]) -> bool:
         DICOM images of one series.
     """
     return all(
-        is_valid(str(image.attributes.get(keyword, "")))
-        for image in instances
-        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-    ) and not any(
-        image.attributes.get("UIDFromContent") == image.sop_instance_uid for image in instances
+        is_valid(image.header.study_instance_uid)
+        and is_valid(image.header.series_instance_uid)
+        and is_valid(image.sop_instance_uid)
+        and not _is_made(image)
+        for image in dicom_instances(instances)
     )
+
+
+def _is_made(image: DicomInstance) -> bool:
+    """Whether its SOP Instance UID is made from its content."""
+    return image.header.uid_from_content == image.sop_instance_uid

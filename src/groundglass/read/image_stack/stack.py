@@ -1,4 +1,4 @@
-"""A stack of PNG, JPEG or TIFF images whose scale, spacing and orientation the caller states."""
+"""PNG, JPEG and TIFF images as a stack whose scale, spacing and orientation the caller states."""
 
 from __future__ import annotations
 
@@ -6,186 +6,167 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, cast
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.geometry import Geometry, Vector
-from groundglass.core.study import Instance, Series, SourceKind
+from groundglass.core.geometry import Geometry
+from groundglass.core.study import Instance, Rejection, Series, SourceKind
 from groundglass.core.volume import Volume
-from groundglass.errors import AssemblyError, ReadError, SettingsError
+from groundglass.errors import AssemblyError, ReadError
+from groundglass.read.candidates import Candidate, SelectionSettings
+from groundglass.read.dicom.stacks.grid import AssemblySettings
+from groundglass.read.format import FoundFiles, Progress, SeriesFound, StudyIdentity
 from groundglass.read.hounsfield import MissingVoxels, is_exact, store_hu
-from groundglass.read.image_stack.pictures import Picture, as_grey, decode, pictures_in
+from groundglass.read.image_stack.pictures import (
+    IMAGE_SUFFIXES,
+    Picture,
+    as_grey,
+    decode,
+    is_picture,
+    pictures_in,
+)
+from groundglass.read.image_stack.settings import (
+    UNSTATED,
+    DisplayWindow,
+    HounsfieldScale,
+    ImageStackSettings,
+)
 from groundglass.read.limits import LIMITS
 from groundglass.read.sources import Entry, Sources
 
-#: What is found where a caller states nothing about images.
-UNSTATED = "PNG, JPEG or TIFF images, which do not say what their values and spacing mean"
 
-
-@dataclass(frozen=True, slots=True)
-class HounsfieldScale:
-    """HU = slope × value + intercept. Slope 1 and intercept 0 say that the values are HU.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackPicture(Instance):
+    """One slice of a stack, by its header.
 
     Parameters
     ----------
-    slope, intercept : float
-        As DICOM's Rescale Slope and Intercept.
+    picture : Picture
+        Which picture of the file it is, and what its header says.
+    place : str
+        How messages call the file: not by its name, which may be a person's.
+    settings : ImageStackSettings
+        What the caller says of the stack.
     """
 
-    slope: float = 1.0
-    intercept: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.slope) and self.slope != 0 and np.isfinite(self.intercept)):
-            raise SettingsError(
-                f"a scale of slope {self.slope:g} and intercept {self.intercept:g}",
-                expected="finite numbers, and a slope that is not 0",
-                action="Say how the images' values become HU.",
-            )
+    picture: Picture
+    place: str
+    settings: ImageStackSettings
 
 
-@dataclass(frozen=True, slots=True)
-class DisplayWindow:
-    """8-bit images made by a window: 0 is its lower edge, 255 its upper one.
+class ImageStackFormat:
+    """Images that are slices in the order of their names."""
 
-    Parameters
-    ----------
-    center_hu, width_hu : float
-        The window, in HU.
-    """
+    kinds = frozenset((SourceKind.IMAGE_STACK,))
 
-    center_hu: float
-    width_hu: float
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file is PNG, JPEG or TIFF."""
+        return is_picture(head)
 
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.center_hu) and np.isfinite(self.width_hu) and self.width_hu > 0):
-            raise SettingsError(
-                f"a window of center {self.center_hu:g} and width {self.width_hu:g} HU",
-                expected="finite numbers, and a width above 0",
-                action="Give the window the images were made with.",
-            )
+    def read(self, entry: Entry, _sources: Sources, _head: bytes) -> Instance:
+        """The file; what is in it is looked at with the others of the stack."""
+        return Instance(entry.path, entry.member)
 
-
-@dataclass(frozen=True, slots=True)
-class ImageStackSettings:
-    """What a stack of images does not say about itself.
-
-    Nothing here has a default: it is known, or the images cannot be used.
-
-    Parameters
-    ----------
-    scale : HounsfieldScale or DisplayWindow
-        How pixel values become HU.
-    spacing_mm : tuple of float
-        Distance between (slices, rows, columns) in mm.
-    first_slice : {"head", "feet"}
-        The end at which the first image (by file name, numbers counted as numbers; by page in a
-        TIFF) lies.
-    first_row : {"front", "back"}
-        The side of the body at the upper edge. Front in the usual view.
-    first_column : {"right", "left"}
-        The patient's side at the left edge. Right in the usual view.
-    """
-
-    scale: HounsfieldScale | DisplayWindow
-    spacing_mm: Vector
-    first_slice: Literal["head", "feet"]
-    first_row: Literal["front", "back"]
-    first_column: Literal["right", "left"]
-
-    def __post_init__(self) -> None:
-        sides = (
-            ("first_slice", self.first_slice, ("head", "feet")),
-            ("first_row", self.first_row, ("front", "back")),
-            ("first_column", self.first_column, ("right", "left")),
-        )
-        for name, value, allowed in sides:
-            if value not in allowed:
-                raise SettingsError(
-                    f"{name}={value!r}", expected=" or ".join(allowed), action="Say which it is."
-                )
-        if len(self.spacing_mm) != 3 or not all(np.isfinite(s) and s > 0 for s in self.spacing_mm):
-            raise SettingsError(
-                f"spacing {self.spacing_mm} mm",
-                expected="three positive numbers: slices, rows, columns",
-                action="Take them from the scan's protocol.",
-            )
-
-    @property
-    def directions(self) -> tuple[Vector, Vector, Vector]:
-        """LPS unit vectors of the (slice, row, column) axes."""
-        return (
-            (0.0, 0.0, -1.0 if self.first_slice == "head" else 1.0),
-            (0.0, 1.0 if self.first_row == "front" else -1.0, 0.0),
-            (1.0 if self.first_column == "right" else -1.0, 0.0, 0.0),
+    def identify(self, _entry: Entry, _sources: Sources, _head: bytes) -> StudyIdentity:
+        """Never: nothing in images says which belong together."""
+        raise ReadError(
+            "an image that does not say which study it belongs to",
+            expected="DICOM, NIfTI or MetaImage",
+            action="Give PNG, JPEG or TIFF images to `groundglass run`, which asks what they mean.",
         )
 
-    @property
-    def rescale(self) -> tuple[float, float]:
-        """(slope, intercept) to HU."""
-        if isinstance(self.scale, HounsfieldScale):
-            return self.scale.slope, self.scale.intercept
-        return (
-            self.scale.width_hu / 255.0,
-            self.scale.center_hu - self.scale.width_hu / 2.0,
-        )
+    def sort(self, found: FoundFiles) -> SeriesFound:
+        """All images as one stack, unless one is missing: their order alone says where they lie."""
+        if not found.instances:
+            return SeriesFound()
+        try:
+            return SeriesFound((_stack_of(found),))
+        except ReadError as error:
+            reason = str(error)
+            return SeriesFound(
+                rejected=tuple(Rejection(name, reason) for name, _ in found.instances)
+            )
+
+    def assess(self, series: Series, name: str, _settings: SelectionSettings) -> Candidate | str:
+        """A candidate: the caller has said what it is."""
+        return Candidate(series, name)
+
+    def decode(
+        self, series: Series, _settings: AssemblySettings, _progress: Progress | None
+    ) -> Volume:
+        """Its images one after the other, each of the type of the first."""
+        pictures = [one for one in series.instances if isinstance(one, StackPicture)]
+        stated, first = pictures[0].settings, pictures[0].picture
+        slope, intercept = stated.rescale
+        shape = (len(pictures), first.rows, first.columns)
+        if int(np.prod(shape, dtype=object)) * 4 > LIMITS.volume_bytes:
+            raise AssemblyError(
+                f"a stack of {shape} pixels",
+                expected=f"at most {LIMITS.volume_bytes >> 20} MiB",
+                action="Give one series.",
+            )
+        hu, notes = _decode_all(pictures, shape)
+        geometry = Geometry(shape, stated.spacing_mm, (0.0, 0.0, 0.0), stated.directions)
+        if isinstance(stated.scale, DisplayWindow):
+            low, high = intercept, intercept + 255 * slope
+            notes.add(f"HU known only within the window ({low:g} to {high:g} HU).")
+        if any(one.picture.lossy for one in pictures):
+            notes.add("HU are near what they were: the images were compressed by JPEG.")
+        return Volume(hu, geometry, series, tuple(sorted(notes)))
 
 
-def read_stack_header(
-    entries: Sequence[Entry], settings: ImageStackSettings | None, sources: Sources
-) -> Series:
+def _stack_of(found: FoundFiles) -> Series:
     """Images as one series, in the order of their names, one instance per page.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        PNG, JPEG or TIFF files.
-    settings : ImageStackSettings or None
-        What they do not say about themselves.
-    sources : Sources
-        Reads them.
 
     Raises
     ------
     ReadError
         No settings were given, an image is damaged or says something of its pixels that is not
-        understood, or the images differ in size or bits, or have no order.
+        understood, or the images differ in size or bits, or have no order, or one cannot be read.
     """
-    if settings is None:
+    if found.stack is None:
         raise ReadError(
             UNSTATED,
             expected="ImageStackSettings: HU scale or window, spacing in mm, which end is the head "
             "and which sides are front and right",
             action="State them, or give the DICOM files.",
         )
-    ordered = sorted(entries, key=lambda entry: natural_order(entry.name))
-    if len({entry.name for entry in ordered}) < len(ordered):
+    if lost := sum(map(_is_named_as_image, found.unread)):
+        raise ReadError(
+            f"a stack of images of which {lost} cannot be read",
+            expected="every slice",
+            action="Copy or export the images again.",
+        )
+    ordered = sorted(found.instances, key=lambda one: natural_order(one[0]))
+    if len({name for name, _ in ordered}) < len(ordered):
         raise _unfit("images with one name, whose order nothing says")
-    instances: list[Instance] = []
-    for number, entry in enumerate(ordered, 1):
-        # Not its name, which may be a person's.
+    stack: list[StackPicture] = []
+    for number, (_, file) in enumerate(ordered, 1):
         place = f"image {number} of {len(ordered)} in the order of their names"
         try:
-            data = sources.read(entry.path, entry.member, limit=LIMITS.encoded_bytes)
-            pictures = pictures_in(data)
+            pictures = pictures_in(
+                found.sources.read(file.path, file.member, limit=LIMITS.encoded_bytes)
+            )
             for picture in pictures:
-                _refuse_bits(picture, settings)
+                _refuse_bits(picture, found.stack)
         except ReadError as error:
             raise _at(place, error) from error
-        instances += [
-            Instance(entry.path, entry.member, attributes={
-                "Rows": picture.rows, "Columns": picture.columns, "picture": picture,
-                "settings": settings, "place": place,
-            })
+        stack += [
+            StackPicture(file.path, file.member, picture=picture, place=place, settings=found.stack)
             for picture in pictures
-        ]  # fmt: skip
-    sizes = {(i.attributes["Rows"], i.attributes["Columns"]) for i in instances}
+        ]
+    sizes = {(one.picture.rows, one.picture.columns) for one in stack}
     if len(sizes) != 1:
         raise _unfit(f"images of {len(sizes)} sizes")
-    return Series("", "", SourceKind.IMAGE_STACK, "", "image stack", tuple(instances))
+    return Series("", "", SourceKind.IMAGE_STACK, "", "image stack", tuple(stack))
+
+
+def _is_named_as_image(name: str) -> bool:
+    path = PurePosixPath(name.lower())  # ._ begins what macOS lays beside each file
+    return path.suffix in IMAGE_SUFFIXES and not path.name.startswith("._")
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
@@ -239,55 +220,29 @@ def _unfit(found: str) -> ReadError:
     )
 
 
-def read_stack(series: Series) -> Volume:
-    """An image stack as a `Volume`.
-
-    Raises
-    ------
-    AssemblyError
-        An image cannot be decoded, has colours, or is of another type than the first.
-    """
-    first = series.instances[0].attributes
-    settings = first["settings"]
-    assert isinstance(settings, ImageStackSettings)  # noqa: S101
-    slope, intercept = settings.rescale
-    shape = (len(series.instances), int(str(first["Rows"])), int(str(first["Columns"])))
-    if int(np.prod(shape, dtype=object)) * 4 > LIMITS.volume_bytes:
-        raise AssemblyError(
-            f"a stack of {shape} pixels",
-            expected=f"at most {LIMITS.volume_bytes >> 20} MiB",
-            action="Give one series.",
-        )
+def _decode_all(
+    pictures: Sequence[StackPicture], shape: tuple[int, int, int]
+) -> tuple[NDArray[Any], set[str]]:
+    """The stack in HU, and what a reader should know."""
+    slope, intercept = pictures[0].settings.rescale
     notes: set[str] = set()
-    if isinstance(settings.scale, DisplayWindow):
-        low = intercept
-        notes.add(f"HU known only within the window ({low:g} to {low + 255 * slope:g} HU).")
-    if any(cast(Picture, i.attributes["picture"]).lossy for i in series.instances):
-        notes.add("HU are near what they were: the images were compressed by JPEG.")
-    hu: NDArray[Any] | None = None
-    stored: np.dtype[Any] | None = None
     missing = MissingVoxels()
     with Sources() as sources:
         read = _FileReader(sources)
-        for index, instance in enumerate(series.instances):
-            plane = _decode(instance, read)
-            if hu is None:
-                stored = plane.dtype
-                exact = plane.dtype.kind in "iu" and is_exact(slope, intercept)
-                hu = np.empty(shape, np.int16 if exact else np.float32)
-            if plane.dtype != stored:
+        first = _decode(pictures[0], read)
+        exact = first.dtype.kind in "iu" and is_exact(slope, intercept)
+        hu = np.empty(shape, np.int16 if exact else np.float32)
+        for target, one in zip(hu, pictures, strict=True):
+            plane = first if one is pictures[0] else _decode(one, read)
+            if plane.dtype != first.dtype:
                 raise AssemblyError(
-                    f"{instance.attributes['place']}: {plane.dtype} pixels among {stored} ones",
+                    f"{one.place}: {plane.dtype} pixels among {first.dtype} ones",
                     expected="one type of pixels in a stack",
                     action="Export the slices again, all in one way.",
                 )
             missing.look(plane)
-            notes |= store_hu(plane, slope, intercept, hu[index])
-    assert hu is not None  # noqa: S101
-    notes |= missing.notes()
-    directions = settings.directions
-    geometry = Geometry(shape, settings.spacing_mm, (0.0, 0.0, 0.0), directions)
-    return Volume(hu, geometry, series, tuple(sorted(notes)))
+            notes |= store_hu(plane, slope, intercept, target)
+    return hu, notes | missing.notes()
 
 
 class _FileReader:
@@ -305,11 +260,9 @@ class _FileReader:
         return self._data
 
 
-def _decode(instance: Instance, read: _FileReader) -> NDArray[Any]:
+def _decode(one: StackPicture, read: _FileReader) -> NDArray[Any]:
     try:
-        data = read(instance.path, instance.member)
-        picture = cast(Picture, instance.attributes["picture"])
-        return as_grey(decode(data, picture), lossy=picture.lossy)
+        return as_grey(decode(read(one.path, one.member), one.picture), lossy=one.picture.lossy)
     except ReadError as error:
-        placed = _at(str(instance.attributes["place"]), error)
+        placed = _at(one.place, error)
         raise AssemblyError(placed.found, expected=placed.expected, action=placed.action) from error

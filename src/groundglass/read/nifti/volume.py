@@ -8,21 +8,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.geometry import Geometry, Vector
-from groundglass.core.study import Instance, Series, SourceKind
-from groundglass.core.volume import Volume
+from groundglass.core.study import Instance, SourceKind
 from groundglass.errors import AssemblyError, InputError, ReadError, SettingsError
-from groundglass.read.hounsfield import MissingVoxels, refuse_other_units, store_hu
 from groundglass.read.limits import LIMITS
 from groundglass.read.nifti.placement import one_affine
 from groundglass.read.packed import GZIP, drain, fill, pieces_of, start_of_gzip, unpack_gzip
 from groundglass.read.sources import STREAM_ERRORS, Entry, Sources
+from groundglass.read.volume_files import Stored, VolumeFile, VolumeFormat
 
 _SINGLE, _PAIR = (b"n+1\0", b"n+2\0"), (b"ni1\0", b"ni2\0")
 _HEADER_BYTES = {1: 348, 2: 540}
@@ -33,9 +33,57 @@ _UNHEARD = logging.Logger("groundglass.nifti")
 _UNHEARD.addHandler(logging.NullHandler())
 
 
-def is_nifti(head: bytes) -> bool:
-    """Whether a file, or what a gzip file holds, is NIfTI, by its magic."""
-    return _version(_unpacked(head)) is not None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NiftiFile(VolumeFile):
+    """A NIfTI volume by its header: its stored shape, and the header's bytes."""
+
+    shape: tuple[int, int, int]
+    header: bytes
+
+
+class NiftiFormat(VolumeFormat[NiftiFile]):
+    """NIfTI-1 and -2, in one file or two, packed or not."""
+
+    kind = SourceKind.NIFTI
+    description = "NIfTI volume"
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file, or what a gzip file holds, is NIfTI, by its magic."""
+        return _version(_unpacked(head)) is not None
+
+    def read(self, entry: Entry, sources: Sources, head: bytes) -> NiftiFile:
+        """A file by its header; of a pair, the header with its voxels beside it."""
+        start = _unpacked(head)
+        whole = Instance(entry.path, entry.member)
+        with _blaming_damage(whole, sources):
+            version = _version(start) or 1
+            header = start[: _HEADER_BYTES[version]]
+            shape = _shape(header)
+            voxels = _beside(entry, sources) if _is_pair(start) else whole
+        return NiftiFile(entry.path, entry.member, voxels=voxels, shape=shape, header=header)
+
+    def geometry(self, file: NiftiFile) -> tuple[Geometry, tuple[int, int, int]]:
+        """Its grid; NIfTI's coordinates are RAS+, DICOM's are LPS+: x and y change sign."""
+        with Sources() as sources, _blaming_damage(file, sources):
+            return _geometry(file)
+
+    def stored(self, file: NiftiFile, order: tuple[int, int, int]) -> Stored:
+        """Its voxels, and their scale (scl_slope and scl_inter)."""
+        header = _parse(file.header)
+        try:
+            values = np.transpose(_stored(file, header), order)
+            slope, intercept = header.get_slope_inter()
+            unit = header.get_xyzt_units()[0]
+        except _header_errors() as error:
+            raise AssemblyError(
+                f"a NIfTI scale that cannot be read ({type(error).__name__})",
+                expected="finite numbers as scl_slope and scl_inter",
+                action="Convert the DICOM files again.",
+            ) from error
+        if slope is None:  # 0: not to be scaled (nifti1.h)
+            slope, intercept = 1.0, 0.0
+        note = "The file states no unit of length; taken as mm."
+        return Stored(values, slope, intercept, frozenset((note,) if unit == "unknown" else ()))
 
 
 def _unpacked(head: bytes) -> bytes:
@@ -49,47 +97,19 @@ def _version(start: bytes) -> int | None:
     return 1 if start[344:348] in (_SINGLE[0], _PAIR[0]) else None
 
 
-def read_nifti_header(entry: Entry, sources: Sources, head: bytes) -> Instance:
-    """A NIfTI file as an `Instance` whose attributes are its header and where its voxels lie.
-
-    Parameters
-    ----------
-    entry : Entry
-        The file; of a pair, the header.
-    sources : Sources
-        Opens what lies beside it.
-    head : bytes
-        Its first bytes.
-
-    Raises
-    ------
-    ReadError
-        It is damaged, lacks its voxels, or is no volume of one real number per voxel.
-    """
-    start = _unpacked(head)
-    whole = Instance(entry.path, entry.member)
-    with _blaming_damage(whole, sources):
-        version = _version(start) or 1
-        header = start[: _HEADER_BYTES[version]]
-        shape = _shape(header)
-        pair = start[344:348] == _PAIR[0] or start[4:8] == _PAIR[1]
-        path, member = _beside(entry, sources) if pair else (entry.path, entry.member)
-    return Instance(
-        path=entry.path,
-        member=entry.member,
-        attributes={"kind": SourceKind.NIFTI, "shape": shape, "header": header,
-                    "voxels": Instance(path, member)},
-    )  # fmt: skip
+def _is_pair(start: bytes) -> bool:
+    """Whether the voxels lie in a file of their own, by the magic."""
+    return start[344:348] == _PAIR[0] or start[4:8] == _PAIR[1]
 
 
-def _beside(entry: Entry, sources: Sources) -> tuple[Path, int | None]:
+def _beside(entry: Entry, sources: Sources) -> Instance:
     """The file with the voxels of a pair: .img beside .hdr, either of them packed or not."""
     name = sources.name(entry.path, entry.member)
     stem = PurePosixPath(name.removesuffix(".gz").removesuffix(".GZ")).stem
     for ending in (".img", ".IMG", ".img.gz", ".IMG.GZ"):
         found = sources.beside(entry.path, entry.member, stem + ending)
         if found is not None:
-            return found
+            return Instance(*found)
     raise ReadError(
         "a NIfTI header whose voxels (.img) do not lie beside it",
         expected="both files of the pair, in one folder",
@@ -132,7 +152,7 @@ def _parse(header: bytes) -> Any:
     """A header as nibabel reads it, its faults neither mended nor told."""
     import nibabel  # noqa: PLC0415  (slow to import; only who reads NIfTI pays)
 
-    pair = header[344:348] == _PAIR[0] or header[4:8] == _PAIR[1]
+    pair = _is_pair(header)
     kinds: dict[tuple[int, bool], Any] = {
         (1, False): nibabel.Nifti1Header,
         (1, True): nibabel.nifti1.Nifti1PairHeader,
@@ -187,23 +207,8 @@ def _damaged(damage: Exception) -> ReadError:
     )
 
 
-def read_nifti_geometry(series: Series) -> tuple[Geometry, tuple[int, int, int]]:
-    """Grid of a NIfTI series, and the stored axis behind each of (slice, row, column).
-
-    NIfTI's coordinates are RAS+; DICOM's are LPS+: x and y change sign.
-
-    Raises
-    ------
-    AssemblyError
-        The header places the voxels nowhere, in two ways, or on a sheared grid.
-    """
-    with Sources() as sources, _blaming_damage(series.instances[0], sources):
-        return _geometry(series.instances[0])
-
-
-def _geometry(instance: Instance) -> tuple[Geometry, tuple[int, int, int]]:
-    shape = cast("tuple[int, int, int]", instance.attributes["shape"])
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ _affine_mm(instance)
+def _geometry(file: NiftiFile) -> tuple[Geometry, tuple[int, int, int]]:
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ _affine_mm(file)
     with np.errstate(all="ignore"):  # what is no number is refused below
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
     try:
@@ -212,7 +217,7 @@ def _geometry(instance: Instance) -> tuple[Geometry, tuple[int, int, int]]:
         rest = [axis for axis in (2, 1, 0) if axis != slice_axis]
         order = (slice_axis, rest[0], rest[1])
         geometry = Geometry(
-            shape=tuple(shape[axis] for axis in order),  # type: ignore[arg-type]
+            shape=tuple(file.shape[axis] for axis in order),  # type: ignore[arg-type]
             spacing_mm=cast(Vector, tuple(float(spacing[axis]) for axis in order)),
             origin_mm=cast(Vector, tuple(float(v) for v in affine[:3, 3])),
             directions=tuple(tuple(float(c) for c in axes[:, axis]) for axis in order),  # type: ignore[arg-type]
@@ -226,9 +231,9 @@ def _geometry(instance: Instance) -> tuple[Geometry, tuple[int, int, int]]:
     return geometry, order
 
 
-def _affine_mm(instance: Instance) -> NDArray[np.float64]:
+def _affine_mm(file: NiftiFile) -> NDArray[np.float64]:
     """(4, 4) matrix from stored index to RAS mm, if the header says it in one way."""
-    header = _parse(cast(bytes, instance.attributes["header"]))
+    header = _parse(file.header)
     try:
         unit = header.get_xyzt_units()[0]
     except _header_errors() as error:  # no such unit
@@ -251,49 +256,12 @@ def _unreadable_placement(error: Exception) -> AssemblyError:
     )
 
 
-def read_nifti(series: Series) -> Volume:
-    """A NIfTI series as a `Volume`.
-
-    Raises
-    ------
-    AssemblyError
-        No orientation, sheared, a checksum that does not match, or voxels that are not HU; nothing
-        is rescaled by guess.
-    """
-    geometry, order = read_nifti_geometry(series)
-    header = _parse(cast(bytes, series.instances[0].attributes["header"]))
-    try:
-        stored = np.transpose(_stored(series.instances[0], header), order)
-        slope, intercept = header.get_slope_inter()
-    except ReadError as error:
-        raise AssemblyError(error.found, expected=error.expected, action=error.action) from error
-    except _header_errors() as error:
-        raise AssemblyError(
-            f"a NIfTI scale that cannot be read ({type(error).__name__})",
-            expected="finite numbers as scl_slope and scl_inter",
-            action="Convert the DICOM files again.",
-        ) from error
-    if slope is None:  # 0: not to be scaled (nifti1.h)
-        slope, intercept = 1.0, 0.0
-    whole = stored.dtype.kind in "iu" and slope == 1.0 and intercept.is_integer()
-    hu = np.empty(geometry.shape, np.int16 if whole else np.float32)
-    notes: set[str] = set()
-    if header.get_xyzt_units()[0] == "unknown":
-        notes.add("The file states no unit of length; taken as mm.")
-    missing = MissingVoxels()
-    for target, plane in zip(hu, stored, strict=True):
-        missing.look(plane)
-        notes |= store_hu(plane, slope, intercept, target)
-    notes |= missing.notes()
-    refuse_other_units(hu)
-    return Volume(hu, geometry, series, tuple(sorted(notes)))
-
-
-def _stored(instance: Instance, header: Any) -> NDArray[Any]:
+def _stored(file: NiftiFile, header: Any) -> NDArray[Any]:
     """Stored values in stored order of axes; mapped where they lie plain in a file."""
-    shape = cast("tuple[int, int, int]", instance.attributes["shape"])
-    voxels = cast(Instance, instance.attributes["voxels"])
-    dtype, offset = header.get_data_dtype(), _offset(header, instance)
+    shape, voxels = file.shape, file.voxels
+    dtype, offset = header.get_data_dtype(), int(header.get_data_offset())
+    if not file.used:  # after the header and four more bytes
+        offset = max(offset, header.sizeof_hdr + 4)
     needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
     try:
         with Sources() as sources, sources.stream(voxels.path, voxels.member) as stream:
@@ -308,18 +276,9 @@ def _stored(instance: Instance, header: Any) -> NDArray[Any]:
             found = fill(_content(stream), offset, data.data)
             if found < needed:
                 raise _cut_off(found, needed)
-    except STREAM_ERRORS as error:
-        raise _damaged(error) from error
-    except ReadError as error:
+    except (ReadError, *STREAM_ERRORS) as error:
         raise _damaged(error) from error
     return np.reshape(data.view(dtype), shape, order="F")
-
-
-def _offset(header: Any, instance: Instance) -> int:
-    """First byte of the voxels; in a single file after the header and four more bytes."""
-    single = instance.attributes["voxels"] == Instance(instance.path, instance.member)
-    stated = int(header.get_data_offset())
-    return max(stated, header.sizeof_hdr + 4) if single else stated
 
 
 def _cut_off(found: int, needed: int) -> ReadError:

@@ -215,11 +215,8 @@ def object_reference(image: SourceImage) -> bytes:
 
 
 def _image(frame: Frame) -> SourceImage:
-    attributes = frame.instance.attributes
-    many = (
-        "PerFrameFunctionalGroupsSequence" in attributes
-        or cast(int, attributes.get("NumberOfFrames", 1)) > 1
-    )
+    header = frame.instance.header
+    many = bool(header.frames) or header.number_of_frames > 1
     return SourceImage(
         sop_class_uid=frame.instance.sop_class_uid,
         sop_instance_uid=frame.instance.sop_instance_uid,
@@ -230,7 +227,7 @@ def _image(frame: Frame) -> SourceImage:
 
 
 def _name(frame: Frame, *, many: bool) -> str:
-    number = frame.instance.attributes.get("InstanceNumber")
+    number = frame.instance.header.instance_number
     image = "CT image" if number is None else f"CT image {number}"
     return f"{image} frame {frame.number}" if many else image
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundglass.core.study import Instance
 from groundglass.errors import AssemblyError
+from groundglass.read.dicom.ct_header import DicomInstance
 from groundglass.read.dicom.frames import Frame, frames_of
 from groundglass.read.dicom.stacks.grid import AssemblySettings, lay_out
+from made_ct import ct_header
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 SETTINGS = AssemblySettings()
@@ -29,7 +30,7 @@ def frame(number: int, position: Sequence[float], **header: object) -> Frame:
         "Columns": 5,
         **header,
     }
-    (one,) = frames_of(Instance(Path("x"), None, "1", f"1.{number}", values))
+    (one,) = frames_of(DicomInstance(Path("x"), None, "1", f"1.{number}", ct_header(values)))
     return one
 
 
@@ -65,7 +66,7 @@ def test_a_stack_is_laid_out_by_its_places_whatever_its_direction_and_order(
         for k in range(count)
     ]
     found = lay_out(data.draw(st.permutations(frames)), SETTINGS)
-    assert [one.values["InstanceNumber"] for one in found.frames] == list(range(1, count + 1))
+    assert [one.header.instance_number for one in found.frames] == list(range(1, count + 1))
     assert found.geometry.shape == (count, 6, 5)
     assert found.geometry.spacing_mm == (pytest.approx(spacing), 0.8, 0.7)
     for index in (0, count - 1):

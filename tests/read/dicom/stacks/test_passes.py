@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from groundglass.core.study import Instance
 from groundglass.core.volume import Volume
 from groundglass.errors import AssemblyError, GroundglassError
 from groundglass.read import read_study, read_volume, select_chest_ct
+from groundglass.read.dicom.ct_header import DicomInstance
 from groundglass.read.dicom.frames import Frame, frames_of
 from groundglass.read.dicom.stacks.passes import passes_of
-from made_ct import SLICES, SPACING_MM, STUDY_UID, ct_series, thorax, write
+from made_ct import SLICES, SPACING_MM, STUDY_UID, ct_header, ct_series, thorax, write
 
 
 def read(datasets: list[Dataset], folder: Path) -> Volume:
@@ -157,7 +157,7 @@ def lying(places: Sequence[float], **values: Sequence[object]) -> list[Frame]:
             "ImageOrientationPatient": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
             **{keyword: numbers[index] for keyword, numbers in values.items()},
         }
-        frames += frames_of(Instance(Path("x"), None, "1", f"1.{index}", header))
+        frames += frames_of(DicomInstance(Path("x"), None, "1", f"1.{index}", ct_header(header)))
     return frames
 
 

@@ -11,11 +11,13 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
-from groundglass.core.study import ANY_SERIES, Instance, Rejection, Series, SourceKind
+from groundglass.core.study import ANY_SERIES, Rejection, Series, SourceKind
 from groundglass.errors import AssemblyError
 from groundglass.read import read_study, read_volume, select_chest_ct
+from groundglass.read.dicom.ct_header import DicomInstance
 from groundglass.read.dicom.stacks.wholes import NamedStack, whole_stacks
-from made_ct import SLICES, STUDY_UID, ct_series, thorax, write
+from made_ct import SLICES, STUDY_UID, ct_header, ct_series, thorax, write
+from made_images import metaimage
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -26,23 +28,25 @@ def stack(
     """CT slices at these heights, `header` on each of them."""
     study = str(header.pop("study", "1"))
     instances = tuple(
-        Instance(
+        DicomInstance(
             Path(f"{name}-{index}"),
             None,
             str(CTImageStorage),
             f"{series}.{name}.{index}",
-            {
-                "SOPClassUID": str(CTImageStorage),
-                "ImageType": ("ORIGINAL", "PRIMARY", "AXIAL"),
-                "ImagePositionPatient": (0.0, 0.0, float(z)),
-                "ImageOrientationPatient": AXIAL,
-                "PixelSpacing": (0.8, 0.8),
-                "Rows": 512,
-                "Columns": 512,
-                "InstanceNumber": index + 1,
-                "SeriesNumber": 3,
-                **header,
-            },
+            ct_header(
+                {
+                    "SOPClassUID": str(CTImageStorage),
+                    "ImageType": ("ORIGINAL", "PRIMARY", "AXIAL"),
+                    "ImagePositionPatient": (0.0, 0.0, float(z)),
+                    "ImageOrientationPatient": AXIAL,
+                    "PixelSpacing": (0.8, 0.8),
+                    "Rows": 512,
+                    "Columns": 512,
+                    "InstanceNumber": index + 1,
+                    "SeriesNumber": 3,
+                    **header,
+                }
+            ),
         )
         for index, z in enumerate(places)
     )
@@ -61,7 +65,7 @@ def steps(count: int, step: float = 5.0, first: float = 0.0) -> list[float]:
 
 def test_one_stack_is_whole_and_so_are_stacks_of_one_extent() -> None:
     assert judged(stack(steps(24))) == (["one"], [])
-    fine = stack(steps(48, 2.5), "fine", ConvolutionKernel="B70f")
+    fine = stack(steps(48, 2.5), "fine", ConvolutionKernel=("B70f",))
     assert judged(stack(steps(24)), fine) == (["one", "fine"], [])
 
 
@@ -87,8 +91,8 @@ def test_a_single_slice_covers_itself_alone() -> None:
 
 
 def test_where_no_stack_covers_all_it_is_said_once_with_what_differs() -> None:
-    lower = stack(steps(12), "lower", ConvolutionKernel="B40f")
-    upper = stack(steps(10, first=60.0), "upper", ConvolutionKernel="B70f", Rows=256)
+    lower = stack(steps(12), "lower", ConvolutionKernel=("B40f",))
+    upper = stack(steps(10, first=60.0), "upper", ConvolutionKernel=("B70f",), Rows=256)
     found, (told,) = judged(lower, upper)
     assert found == []
     assert told == (
@@ -135,7 +139,7 @@ def test_a_scout_first_does_not_hide_that_slices_come_apart() -> None:
 
 
 def test_single_slices_at_one_place_are_no_parts_of_one_another() -> None:
-    assert judged(stack([5.0], "a"), stack([5.0], "b", ConvolutionKernel="x"))[0] == ["a", "b"]
+    assert judged(stack([5.0], "a"), stack([5.0], "b", ConvolutionKernel=("x",)))[0] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +234,7 @@ def test_of_many_series_three_are_named() -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        {"ConvolutionKernel": "B70f"},
+        {"ConvolutionKernel": ("B70f",)},
         {"SeriesDescription": "abdomen"},
         {"Rows": 256},
         {"PixelSpacing": (0.8, 0.802)},
@@ -240,7 +244,7 @@ def test_of_many_series_three_are_named() -> None:
     ids=str,
 )
 def test_what_does_not_look_alike_is_not_put_together(header: dict[str, object]) -> None:
-    common = {"SeriesDescription": "thorax", "ConvolutionKernel": "B40f"}
+    common = {"SeriesDescription": "thorax", "ConvolutionKernel": ("B40f",)}
     one = stack(steps(12), "s0", series="1.0", **common)
     other = stack(steps(12, first=60.0), "s1", series="1.1", **{**common, **header})
     assert judged(one, other)[0] == ["s0", "s1"]
@@ -253,7 +257,7 @@ def test_what_does_not_look_alike_is_not_put_together(header: dict[str, object])
 def test_what_lies_a_millimetre_aside_is_another_stack(aside: float, one: bool) -> None:
     first, second = in_series(steps(12), steps(12, first=60.0))
     moved = [
-        replace(image, attributes={**image.attributes, "ImagePositionPatient": (aside, 0.0, z)})
+        replace(image, header=replace(image.header, image_position_mm=(aside, 0.0, z)))
         for image, z in zip(second.series.instances, steps(12, first=60.0), strict=True)
     ]
     second = NamedStack("s1", replace(second.series, instances=tuple(moved)))
@@ -363,7 +367,7 @@ def test_a_damaged_file_is_missing_from_its_series(tmp_path: Path) -> None:
         select_chest_ct(read_study(tmp_path))
     write(ct_series(number=2), tmp_path / "other")
     chosen = select_chest_ct(read_study(tmp_path))
-    assert chosen.instances[0].attributes["SeriesNumber"] == 2
+    assert chosen.instances[0].header.series_number == 2
 
 
 @pytest.mark.parametrize("last", [b"MONOCHROME2", b"B40f"], ids=["after its UIDs", "before"])
@@ -373,6 +377,15 @@ def test_a_header_cut_off_may_be_of_any_series(tmp_path: Path, last: bytes) -> N
     files[0].write_bytes(whole[: whole.index(last) + len(last)])
     with pytest.raises(AssemblyError, match=r"cannot be used.*ends before its pixels"):
         select_chest_ct(read_study(tmp_path))
+
+
+def test_a_file_of_another_format_is_no_copy_of_what_has_no_uid(tmp_path: Path) -> None:
+    """Neither says which object it is."""
+    files = sorted(write(ct_series(), tmp_path).iterdir())
+    files[0].write_bytes(files[0].read_bytes()[:200])
+    (tmp_path / "volume.mha").write_bytes(metaimage(thorax()))
+    (lost,) = read_study(tmp_path).rejected
+    assert (lost.what, lost.missing_from) == (files[0].name, ANY_SERIES)
 
 
 def test_a_damaged_copy_of_a_sound_image_does_no_harm(tmp_path: Path) -> None:

@@ -10,16 +10,15 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 from threading import RLock
-from typing import Self, cast
+from typing import Self
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import UID, ExplicitVRBigEndian, RLELossless
 
-from groundglass.core.study import Instance
+from groundglass.read.dicom.ct_header import DicomInstance, PixelLocation
 from groundglass.read.dicom.dataset import NATIVE_SYNTAXES, inflate
-from groundglass.read.dicom.header import PixelLocation
 from groundglass.read.dicom.pixels.bits import fit_bits
 from groundglass.read.dicom.pixels.codestream import (
     CodedImage,
@@ -76,12 +75,12 @@ class FrameReader:
         self._held.clear()
         self._sources.close()
 
-    def read(self, instance: Instance, number: int) -> NDArray[np.integer]:
+    def read(self, instance: DicomInstance, number: int) -> NDArray[np.integer]:
         """Stored values of one frame.
 
         Parameters
         ----------
-        instance : Instance
+        instance : DicomInstance
             The object that holds it.
         number : int
             Frame number from 1.
@@ -96,9 +95,9 @@ class FrameReader:
         ReadError
             The payload is cut off, damaged, or not the image the header describes.
         """
-        layout = layout_of(instance)
-        location = instance.attributes.get("PixelData")
-        if not isinstance(location, PixelLocation):
+        layout = layout_of(instance.header)
+        location = instance.header.pixels
+        if location is None:
             raise unfit("floating point pixels", "integers with a rescale to HU")
         if layout.syntax in NATIVE_SYNTAXES:
             return fit_bits(_unpack(self._native(instance, location, number), layout), layout)
@@ -109,9 +108,9 @@ class FrameReader:
             return fit_bits(_decode_rle(payload, layout), layout)
         return _decode(payload, layout)
 
-    def _native(self, instance: Instance, location: PixelLocation, number: int) -> bytes:
+    def _native(self, instance: DicomInstance, location: PixelLocation, number: int) -> bytes:
         """The bytes of one uncompressed frame, in the order of its pixels."""
-        layout = layout_of(instance)
+        layout = layout_of(instance.header)
         start = (number - 1) * layout.frame_bytes
         if not layout.swapped:
             return self._bytes(instance, location, location.offset + start, layout.frame_bytes)
@@ -123,22 +122,24 @@ class FrameReader:
         ordered = np.frombuffer(words[: len(words) // 2 * 2], "<u2").byteswap().tobytes()
         return ordered[before : before + layout.frame_bytes]
 
-    def _bytes(self, instance: Instance, location: PixelLocation, start: int, length: int) -> bytes:
+    def _bytes(
+        self, instance: DicomInstance, location: PixelLocation, start: int, length: int
+    ) -> bytes:
         """Bytes of the data set, wherever they come from."""
         key = (instance.path, instance.member)
-        single = cast(int, instance.attributes.get("NumberOfFrames", 1)) == 1
+        single = instance.header.number_of_frames == 1
         if single and location.inflated:
             return self._whole(instance, location, start + length)[start:]
         if location.inflated or (instance.member is not None and not single):
             with self._lock:
                 if key not in self._held:
-                    layout = layout_of(instance)
+                    layout = layout_of(instance.header)
                     end = location.offset + layout.frames * layout.frame_bytes
                     self._held[key] = self._whole(instance, location, end)
             return self._held[key][start : start + length]
         return self._sources.read(*key, start=start, limit=length)
 
-    def _whole(self, instance: Instance, location: PixelLocation, end: int) -> bytes:
+    def _whole(self, instance: DicomInstance, location: PixelLocation, end: int) -> bytes:
         """The file, or the inflated data set up to `end`, where the header's pixels end.
 
         What Pixel Data claims as its length is not asked: a few MB may claim, and unpack to, 4 GB.
@@ -154,7 +155,7 @@ class FrameReader:
         return inflate(raw, min(end, LIMITS.volume_bytes))
 
     def _compressed(
-        self, instance: Instance, layout: PixelLayout, location: PixelLocation, number: int
+        self, instance: DicomInstance, layout: PixelLayout, location: PixelLocation, number: int
     ) -> bytes:
         """One compressed frame. A single frame is read in one go, with its item headers."""
         if layout.frames == 1:

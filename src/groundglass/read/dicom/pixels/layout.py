@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from pydicom.uid import (
     HTJ2K,
@@ -23,10 +21,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from groundglass.core.study import Instance
 from groundglass.errors import ReadError
+from groundglass.read.dicom.ct_header import CtHeader
 from groundglass.read.dicom.dataset import NATIVE_SYNTAXES
-from groundglass.read.dicom.header import PixelLocation, syntax_of
 from groundglass.read.limits import LIMITS
 
 JPEG = frozenset((JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1))
@@ -97,19 +94,49 @@ class PixelLayout:
         return self.padding[1] < lowest or self.padding[0] >= lowest + (1 << self.bits_stored)
 
 
-def layout_of(instance: Instance) -> PixelLayout:
-    """The layout an instance's header states, if it can be a CT's.
+def layout_of(header: CtHeader) -> PixelLayout:
+    """The layout a header states, if it can be a CT's.
 
     Raises
     ------
     ReadError
         A value is missing, contradicts another or is beyond `ReadLimits`.
     """
-    values = instance.attributes
-    allocated, stored = _number(values, "BitsAllocated"), _number(values, "BitsStored")
-    high = cast(int, values.get("HighBit", stored - 1))
-    rows, columns = _number(values, "Rows"), _number(values, "Columns")
-    frames = cast(int, values.get("NumberOfFrames", 1))
+    allocated = _stated(header.bits_allocated, "BitsAllocated")
+    stored = _stated(header.bits_stored, "BitsStored")
+    high = stored - 1 if header.high_bit is None else header.high_bit
+    _refuse_sizes(header)
+    if allocated not in (8, 16, 32) or not 0 < stored <= allocated:
+        raise unfit(
+            f"{stored} bits stored in {allocated} allocated", "up to 16 bits in 16 (PS3.3 C.8.2.1)"
+        )
+    if not stored - 1 <= high < allocated:
+        raise unfit(f"HighBit {high} with {stored} bits stored", f"HighBit {stored - 1}")
+    syntax = header.transfer_syntax_uid
+    if syntax not in _READABLE:
+        raise unfit(
+            f"pixels in transfer syntax {syntax.name}",
+            "an uncompressed, RLE, JPEG, JPEG-LS, JPEG 2000 or HTJ2K image",
+        )
+    signed = _stated(header.pixel_representation, "PixelRepresentation") == 1
+    return PixelLayout(
+        header.rows,
+        header.columns,
+        header.number_of_frames,
+        allocated,
+        stored,
+        high,
+        signed,
+        syntax,
+        swapped=_is_swapped(header, allocated),
+        overlay_bits=header.overlay_bits,
+        padding=_padding(header, signed=signed),
+        least=_least(header),
+    )
+
+
+def _refuse_sizes(header: CtHeader) -> None:
+    rows, columns, frames = header.rows, header.columns, header.number_of_frames
     if not (0 < rows <= LIMITS.side_pixels and 0 < columns <= LIMITS.side_pixels):
         raise unfit(
             f"an image of {rows} × {columns} pixels",
@@ -117,73 +144,45 @@ def layout_of(instance: Instance) -> PixelLayout:
         )
     if not 0 < frames <= LIMITS.frames:
         raise unfit(f"{frames} frames in one object", f"1 to {LIMITS.frames}")
-    if cast(int, values.get("SamplesPerPixel", 1)) != 1:
+    if header.samples_per_pixel != 1:
         raise unfit("a colour image", "one sample per pixel")
-    if allocated not in (8, 16, 32) or not 0 < stored <= allocated:
-        raise unfit(
-            f"{stored} bits stored in {allocated} allocated", "up to 16 bits in 16 (PS3.3 C.8.2.1)"
-        )
-    if not stored - 1 <= high < allocated:
-        raise unfit(f"HighBit {high} with {stored} bits stored", f"HighBit {stored - 1}")
-    syntax = syntax_of(values)
-    if syntax not in _READABLE:
-        raise unfit(
-            f"pixels in transfer syntax {syntax.name}",
-            "an uncompressed, RLE, JPEG, JPEG-LS, JPEG 2000 or HTJ2K image",
-        )
-    signed = _number(values, "PixelRepresentation") == 1
-    return PixelLayout(
-        rows,
-        columns,
-        frames,
-        allocated,
-        stored,
-        high,
-        signed,
-        syntax,
-        swapped=_is_swapped(values, syntax, allocated),
-        overlay_bits=cast(int, values.get("OverlayBits", 0)),
-        padding=_padding(values, signed=signed),
-        least=_least(values),
-    )
 
 
-def _number(values: Mapping[str, object], keyword: str) -> int:
-    value = values.get(keyword)
-    if not isinstance(value, int):
+def _stated(value: int | None, keyword: str) -> int:
+    if value is None:
         raise unfit(f"an image without {keyword}", f"{keyword} in the header (PS3.3 C.7.6.3)")
     return value
 
 
-def _is_swapped(values: Mapping[str, object], syntax: UID, allocated: int) -> bool:
+def _is_swapped(header: CtHeader, allocated: int) -> bool:
     """Whether pairs of 8-bit pixels are exchanged; in big endian the VR decides."""
-    location = values.get("PixelData")
-    if syntax != ExplicitVRBigEndian or not isinstance(location, PixelLocation):
+    if header.transfer_syntax_uid != ExplicitVRBigEndian or header.pixels is None:
         return False
-    if location.vr != "OW" and not (location.vr == "OB" and allocated == 8):
+    vr = header.pixels.vr
+    if vr != "OW" and not (vr == "OB" and allocated == 8):
         raise unfit(
-            f"big endian pixels of {allocated} bits with the value representation {location.vr}",
+            f"big endian pixels of {allocated} bits with the value representation {vr}",
             "OW, whose byte order is certain (PS3.5 annex A.3)",
         )
-    return location.vr == "OW" and allocated == 8
+    return vr == "OW" and allocated == 8
 
 
-def _padding(values: Mapping[str, object], *, signed: bool) -> tuple[int, int] | None:
+def _padding(header: CtHeader, *, signed: bool) -> tuple[int, int] | None:
     """The declared padding as the pixels' own representation reads its 16 bits.
 
     Its VR may be US or SS (PS3.6), and is often the other than Pixel Representation asks for.
     """
-    first = values.get("PixelPaddingValue")
-    if not isinstance(first, int):
+    first, last = header.pixel_padding_value, header.pixel_padding_range_limit
+    if first is None:
         return None
-    last = cast(int, values.get("PixelPaddingRangeLimit", first))
-    low, high = sorted(v - (1 << 16) if signed and v >= 1 << 15 else v for v in (first, last))
+    ends = (first, first if last is None else last)
+    low, high = sorted(v - (1 << 16) if signed and v >= 1 << 15 else v for v in ends)
     return low, high
 
 
-def _least(values: Mapping[str, object]) -> float | None:
-    slope, intercept = values.get("RescaleSlope"), values.get("RescaleIntercept")
-    if not isinstance(slope, float) or not isinstance(intercept, float) or slope <= 0:
+def _least(header: CtHeader) -> float | None:
+    slope, intercept = header.rescale_slope, header.rescale_intercept
+    if slope is None or intercept is None or slope <= 0:
         return None
     return (_LEAST_HU - intercept) / slope
 

@@ -60,7 +60,7 @@ def outside_the_field(
     ReadError
         The values are negative numbers read as unsigned.
     """
-    layout = layout_of(frame.instance)
+    layout = layout_of(frame.instance.header)
     declared, notes = _declared(frame, layout, stored)
     fill = _fill(frame, layout, stored)
     if fill is None:

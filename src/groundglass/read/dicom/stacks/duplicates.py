@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 
-from groundglass.core.study import Instance, Rejection
+from groundglass.core.study import Rejection
 from groundglass.errors import ReadError
+from groundglass.read.dicom.attributes import FRAME_FIELDS
+from groundglass.read.dicom.ct_header import CtHeader, DicomInstance
 from groundglass.read.dicom.frames import frames_of
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 
 #: What makes two files the same picture of one patient at the same place in the same units. How
 #: the pixels are packed (transfer syntax, allocated bits) may differ.
-_SAME = (
-    "SeriesInstanceUID", "Modality", "Rows", "Columns", "NumberOfFrames", "ImagePositionPatient",
-    "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept",
-    "PerFrameFunctionalGroupsSequence", "PatientTraits",
+_of_image = attrgetter(
+    "series_instance_uid", "modality", "rows", "columns", "number_of_frames", "image_position_mm",
+    "image_orientation", "pixel_spacing_mm", "rescale_slope", "rescale_intercept", "patient",
 )  # fmt: skip
+_of_frame = attrgetter(*FRAME_FIELDS)
 
 
 def drop_duplicates(
-    instances: Sequence[tuple[str, Instance]], reader: FrameReader
-) -> tuple[list[Instance], list[Rejection]]:
+    instances: Sequence[tuple[str, DicomInstance]], reader: FrameReader
+) -> tuple[list[DicomInstance], list[Rejection]]:
     """Each SOP Instance once (PS3.3 C.12.1: the UID identifies it for ever).
 
     Copies that agree are kept once. If copies disagree nobody can say which is right: none is
@@ -32,17 +35,17 @@ def drop_duplicates(
 
     Parameters
     ----------
-    instances : sequence of (str, Instance)
+    instances : sequence of (str, DicomInstance)
         With the name messages use, sorted by it.
     reader : FrameReader
         Reads the pixels of duplicates, to compare them.
     """
-    by_uid: defaultdict[object, list[tuple[str, Instance]]] = defaultdict(list)
+    by_uid: defaultdict[object, list[tuple[str, DicomInstance]]] = defaultdict(list)
     for name, instance in instances:
         by_uid[instance.sop_instance_uid or (instance.path, instance.member)].append(
             (name, instance)
         )
-    kept: list[Instance] = []
+    kept: list[DicomInstance] = []
     rejected: list[Rejection] = []
     for family in by_uid.values():
         first_name, first = family[0]
@@ -59,30 +62,33 @@ def drop_duplicates(
                 Rejection(
                     name,
                     f"copies that differ under one SOP Instance UID: {names}",
-                    missing_from=str(instance.attributes.get("SeriesInstanceUID", "")),
+                    missing_from=instance.header.series_instance_uid,
                 )
                 for name, instance in family
             ]
     return kept, rejected
 
 
-def _borrowed(family: Sequence[tuple[str, Instance]], reader: FrameReader) -> bool:
+def _borrowed(family: Sequence[tuple[str, DicomInstance]], reader: FrameReader) -> bool:
     """Whether different images have the UID of one File Meta, which some tools write for all."""
     first = family[0][1]
-    return all("UIDFromContent" in instance.attributes for _, instance in family) and not all(
+    return all(instance.header.uid_from_content for _, instance in family) and not all(
         _same_image(first, other, reader) for _, other in family[1:]
     )
 
 
-def _by_content(instance: Instance) -> Instance:
-    uid = str(instance.attributes["UIDFromContent"])
-    return replace(
-        instance, sop_instance_uid=uid, attributes={**instance.attributes, "SOPInstanceUID": uid}
-    )
+def _by_content(instance: DicomInstance) -> DicomInstance:
+    uid = instance.header.uid_from_content
+    header = replace(instance.header, sop_instance_uid=uid)
+    return replace(instance, sop_instance_uid=uid, header=header)
 
 
-def _same_image(first: Instance, second: Instance, reader: FrameReader) -> bool:
-    if any(first.attributes.get(key) != second.attributes.get(key) for key in _SAME):
+def _meaning(header: CtHeader) -> tuple[object, ...]:
+    return (*_of_image(header), *(_of_frame(frame) for frame in header.frames))
+
+
+def _same_image(first: DicomInstance, second: DicomInstance, reader: FrameReader) -> bool:
+    if _meaning(first.header) != _meaning(second.header):
         return False
     try:
         return all(

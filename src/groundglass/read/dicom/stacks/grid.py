@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +96,7 @@ def lay_out(frames: Sequence[Frame], settings: AssemblySettings) -> FrameGrid:
         )
     _refuse_tilt(positions, along, normal, settings)
     spacing = _regular_spacing(ordered, along, settings)
-    rows_mm, columns_mm = cast("tuple[float, float]", ordered[0].pixel_spacing_mm)
+    rows_mm, columns_mm = ordered[0].header.pixel_spacing_mm
     rows, columns = ordered[0].size
     return FrameGrid(
         ordered,
@@ -119,18 +118,13 @@ def _planes(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The common orientation (6,) and every position (n, 3), LPS mm."""
     for frame in frames:
-        for keyword, value in (
-            ("ImagePositionPatient", frame.position_mm),
-            ("ImageOrientationPatient", frame.orientation),
-            ("PixelSpacing", frame.pixel_spacing_mm),
-        ):
-            if value is None:
-                raise AssemblyError(
-                    f"no usable {keyword} in {frame.name}",
-                    expected="position, orientation and spacing of every slice (PS3.3 C.7.6.2)",
-                    action="Give the scanner's own images; copies may have lost them.",
-                )
-    first = min(frames, key=lambda frame: cast(Vector, frame.position_mm))
+        for keyword in frame.missing_placement:
+            raise AssemblyError(
+                f"no usable {keyword} in {frame.name}",
+                expected="position, orientation and spacing of every slice (PS3.3 C.7.6.2)",
+                action="Give the scanner's own images; copies may have lost them.",
+            )
+    first = min(frames, key=lambda frame: frame.position_mm or ())
     cosines = np.array([frame.orientation for frame in frames], dtype=np.float64)
     reference = np.array(first.orientation, dtype=np.float64)
     spacings = np.array([frame.pixel_spacing_mm for frame in frames])
@@ -256,8 +250,8 @@ def _refuse_repeats(frames: Sequence[Frame], along: NDArray[np.float64], toleran
 
 
 def _place(frames: Sequence[Frame], index: int) -> str:
-    position = cast(Vector, frames[index].position_mm)
-    return f"{frames[index].name} (z = {position[2]:.1f} mm)"
+    height = frames[index].header.image_position_mm[2]
+    return f"{frames[index].name} (z = {height:.1f} mm)"
 
 
 def _names(frames: Sequence[Frame]) -> str:

@@ -22,19 +22,21 @@ from groundglass.read.dicom.frames import Frame, slice_normal
 #: Attributes whose value names an acquisition (PS3.3 C.7.6.16.2.2, C.8.2.1, C.8.15.3): frames of
 #: two values that lie over one another are of two passes.
 _NAMES = (
-    "TemporalPositionIdentifier", "TemporalPositionIndex", "AcquisitionNumber",
-    "FrameAcquisitionNumber", "StackID", "IrradiationEventUID", "KVP",
+    "temporal_position_identifier", "temporal_position_index", "acquisition_number",
+    "frame_acquisition_number", "stack_id", "irradiation_event_uid", "kvp",
 )  # fmt: skip
 #: Attributes that may change along one pass, or be typed carelessly: believed only where the
 #: frames of each value are a whole pass.
 _HINTS = (
-    "AcquisitionDate", "Exposure", "XRayTubeCurrent", "ExposureTime", "ExposureInmAs",
-    "XRayTubeCurrentInmA", "ExposureTimeInms", "SliceThickness", "ContrastBolusAgent",
-    "ProtocolName", "SeriesDescription", "SeriesNumber",
+    "acquisition_date", "exposure_mas", "tube_current_ma", "exposure_time_ms",
+    "frame_exposure_mas", "frame_tube_current_ma", "frame_exposure_time_ms", "slice_thickness_mm",
+    "contrast_bolus_agent", "protocol_name", "series_description", "series_number",
 )  # fmt: skip
 #: Attributes that count along a pass: where the places fall back among those already taken, a new
 #: pass begins; believed only where each is a whole one.
-_COUNTS = ("AcquisitionDateTime", "FrameAcquisitionDateTime", "AcquisitionTime", "InstanceNumber")
+_COUNTS = (
+    "acquisition_datetime", "frame_acquisition_datetime", "acquisition_time", "instance_number",
+)  # fmt: skip
 #: More values than this are no passes between one another: what changes so often changes along one.
 _MOST_HINTED = 8
 #: Places nearer than this are one.
@@ -99,8 +101,8 @@ class _Piece:
         """Some of the frames, in the order of their value or else of their Instance Number."""
         frames = tuple(self.frames[index] for index in indices)
         if not isinstance(value, int | float):
-            numbers = (frame.values.get("InstanceNumber") for frame in frames)
-            value = next((number for number in numbers if isinstance(number, int)), 0)
+            numbers = (frame.header.instance_number for frame in frames)
+            value = next((number for number in numbers if number is not None), 0)
         return _Piece(frames, self.along[list(indices)], float(value))
 
     def joined(self, other: _Piece) -> _Piece:
@@ -163,24 +165,25 @@ def passes_of(frames: Sequence[Frame]) -> tuple[Pass, ...]:
 
 
 def _passes(stack: _Piece) -> list[_Piece]:
-    for keyword in (*_NAMES, *_HINTS, *_COUNTS):
-        parts = _split(stack, keyword)
+    for name in (*_NAMES, *_HINTS, *_COUNTS):
+        parts = _split(stack, name)
         if len(parts) > 1:
             return [one for part in parts for one in _passes(part)]
         stack = parts[0]
     return [stack]
 
 
-def _split(stack: _Piece, keyword: str) -> list[_Piece]:
+def _split(stack: _Piece, name: str) -> list[_Piece]:
     """The passes that an attribute tells apart."""
-    values = [frame.values.get(keyword) for frame in stack.frames]
+    stated = (getattr(frame.header, name) for frame in stack.frames)
+    values = [None if value == "" else value for value in stated]
     distinct = set(values)
     if len(distinct) == 1:
         return [stack]
-    if keyword in _NAMES and None not in distinct:
+    if name in _NAMES and None not in distinct:
         first, *others = _chained(stack.parts(values))
         return [replace(first, doubled=stack.doubled + first.doubled), *others]
-    if keyword in _COUNTS:
+    if name in _COUNTS:
         parts = [] if None in distinct else _runs(stack, values)
     else:
         parts = stack.parts(values) if len(distinct) <= _MOST_HINTED else []

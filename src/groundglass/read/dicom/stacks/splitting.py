@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from groundglass.core.study import Instance, Rejection, Series
+from groundglass.read.dicom.ct_header import DicomInstance
 from groundglass.read.dicom.frames import Frame, frames_in
 from groundglass.read.dicom.stacks.passes import Pass, passes_of
 
@@ -72,13 +73,13 @@ def _group(
 #: What frames of one stack have in common, each with the words for it.
 _COMMON: Mapping[str, Callable[[Frame], object]] = {
     "size": lambda frame: frame.size,
-    "kernel": lambda frame: frame.text("ConvolutionKernel"),
+    "kernel": lambda frame: frame.kernel,
     "Image Type": lambda frame: frame.image_type[:_TYPE_VALUES],
-    "object class": lambda frame: frame.text("SOPClassUID"),
-    "photometric interpretation": lambda frame: frame.text("PhotometricInterpretation"),
-    "Frame of Reference UID": lambda frame: frame.text("FrameOfReferenceUID"),
-    "scanner": lambda frame: frame.text("Manufacturer") + frame.text("ManufacturerModelName"),
-    "Patient Position": lambda frame: frame.text("PatientPosition"),
+    "object class": lambda frame: frame.header.sop_class_uid,
+    "photometric interpretation": lambda frame: frame.header.photometric_interpretation,
+    "Frame of Reference UID": lambda frame: frame.header.frame_of_reference_uid,
+    "scanner": lambda frame: frame.header.manufacturer + frame.header.manufacturer_model_name,
+    "Patient Position": lambda frame: frame.header.patient_position,
 }
 
 
@@ -124,11 +125,10 @@ def _instances(frames: Sequence[Frame]) -> tuple[Instance, ...]:
     return tuple(_cut(members[0].instance, members) for members in by_object.values())
 
 
-def _cut(instance: Instance, frames: Sequence[Frame]) -> Instance:
-    groups = instance.attributes.get("PerFrameFunctionalGroupsSequence")
-    if not isinstance(groups, tuple) or len(groups) == len(frames):
+def _cut(instance: DicomInstance, frames: Sequence[Frame]) -> Instance:
+    header = instance.header
+    if not header.frames or len(header.frames) == len(frames):
         return instance
     wanted = {frame.number for frame in frames}
-    kept = tuple(group for group in groups if group["FrameNumber"] in wanted)
-    attributes = {**instance.attributes, "PerFrameFunctionalGroupsSequence": kept}
-    return replace(instance, attributes=attributes)
+    kept = tuple(frame for frame in header.frames if frame.frame_number in wanted)
+    return replace(instance, header=replace(header, frames=kept))

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.study import ANY_SERIES, Rejection, Series
-from groundglass.read.dicom.frames import Frame, frames_in, slice_normal
+from groundglass.read.dicom.frames import Frame, frames_in, series_number, slice_normal
 from groundglass.read.dicom.reconstructions import is_reconstruction
 from groundglass.read.dicom.stacks.passes import even_steps
 from groundglass.read.dicom.stacks.splitting import differences
@@ -29,6 +28,12 @@ _SIDEWAYS_MM = 1.0
 #: Fewest slices that several series must make together to be called one stack.
 _LEAST_SLICES = 10
 _NAMED = 3
+#: How messages spell keywords.
+_SPELT = {
+    "ImagePositionPatient": "Image Position (Patient)",
+    "ImageOrientationPatient": "Image Orientation (Patient)",
+    "PixelSpacing": "Pixel Spacing",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,9 @@ class _Extent:
     def of(cls, stack: NamedStack) -> _Extent | None:
         frames = frames_in(stack.series.instances)
         positions = [frame.position_mm for frame in frames]
-        first = frames[0]
-        if first.orientation is None or first.pixel_spacing_mm is None or None in positions:
+        if not frames or frames[0].missing_placement or None in positions:
             return None
-        return cls(stack, first, np.array(positions, dtype=np.float64))
+        return cls(stack, frames[0], np.array(positions, dtype=np.float64))
 
     @property
     def normal(self) -> NDArray[np.float64]:
@@ -214,22 +218,14 @@ def _unplaced(members: Sequence[NamedStack]) -> Rejection | None:
         for frame in frames_in(stack.series.instances)
         if is_reconstruction(frame)
     ]
-    missing = [
-        (keyword, frame)
-        for frame in frames
-        for keyword, value in (
-            ("Image Position (Patient)", frame.position_mm),
-            ("Image Orientation (Patient)", frame.orientation),
-            ("Pixel Spacing", frame.pixel_spacing_mm),
-        )
-        if value is None
-    ]
+    missing = [(keyword, frame) for frame in frames for keyword in frame.missing_placement]
     if not missing:
         return None
+    keyword, first = missing[0]
     count = len({(frame.instance.path, frame.number) for _, frame in missing})
     return Rejection(
         f"{_series_name(members[0])} ({len(frames)} images)",
-        f"no usable {missing[0][0]} in {missing[0][1].name}"
+        f"no usable {_SPELT[keyword]} in {first.name}"
         + (f" and {count - 1} more" if count > 1 else "")
         + "; without its place a slice cannot be put into the stack",
     )
@@ -258,9 +254,9 @@ def _across_series(extents: Sequence[_Extent]) -> dict[int, Rejection]:
 def _look(extent: _Extent) -> Hashable:
     """What slices of one stack have in common, whatever series they are said to be of."""
     frame = extent.first
-    cosines = tuple(round(value, 2) for value in cast("tuple[float, ...]", frame.orientation))
+    cosines = tuple(round(value, 2) for value in frame.header.image_orientation)
     spacing = tuple(round(value, 3) for value in frame.pixel_spacing_mm or ())
-    words = (frame.text("SeriesDescription"), frame.text("ConvolutionKernel"))
+    words = (frame.header.series_description, frame.kernel)
     return frame.size, spacing, cosines, words, frame.image_type[:3]
 
 
@@ -291,6 +287,6 @@ def _which_uids(family: Sequence[_Extent]) -> str:
 
 def _series_name(stack: NamedStack) -> str:
     """The name of the series a stack is of."""
-    number = stack.series.instances[0].attributes.get("SeriesNumber")
+    number = series_number(stack.series)
     label = "series" if number is None else f"series {number}"
     return f"{label} '{stack.series.description}'" if stack.series.description else label

@@ -1,0 +1,80 @@
+"""DICOM as a format that is read: headers, series by their UIDs, duplicates kept once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from groundglass.core.study import Series, SourceKind
+from groundglass.core.volume import Volume
+from groundglass.errors import ReadError
+from groundglass.read.candidates import Candidate, SelectionSettings
+from groundglass.read.dicom.assessment import assess_series
+from groundglass.read.dicom.ct_header import DicomInstance
+from groundglass.read.dicom.dataset import looks_like_dicom
+from groundglass.read.dicom.decoding import decode_series
+from groundglass.read.dicom.header import read_header, read_uids
+from groundglass.read.dicom.pixels.frame_reader import FrameReader
+from groundglass.read.dicom.stacks.duplicates import drop_duplicates
+from groundglass.read.dicom.stacks.grid import AssemblySettings
+from groundglass.read.format import FoundFiles, Progress, SeriesFound, StudyIdentity
+from groundglass.read.sources import Entry, Sources
+
+
+class DicomFormat:
+    """DICOM images, with or without preamble, one or many frames in a file."""
+
+    kinds = frozenset((SourceKind.DICOM, SourceKind.DICOM_MULTIFRAME))
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file is DICOM."""
+        return looks_like_dicom(head)
+
+    def read(self, entry: Entry, sources: Sources, head: bytes) -> DicomInstance:
+        """An image by its header."""
+        return read_header(entry, sources, head)
+
+    def identify(self, entry: Entry, sources: Sources, head: bytes) -> StudyIdentity:
+        """By Study Instance UID; the header is read no further."""
+        uid = read_uids(entry, sources, head).study_instance_uid
+        if uid:
+            return StudyIdentity(uid, uid)
+        raise ReadError(
+            "a DICOM file without a Study Instance UID",
+            expected="one (PS3.3 C.7.2.1)",
+            action="Give the study by itself to `groundglass run`.",
+        )
+
+    def sort(self, found: FoundFiles) -> SeriesFound:
+        """Images by Study and Series Instance UID and modality, each once."""
+        images = [(name, one) for name, one in found.instances if isinstance(one, DicomInstance)]
+        with FrameReader() as reader:
+            kept, rejected = drop_duplicates(images, reader)
+        groups: defaultdict[tuple[str, str, str], list[DicomInstance]] = defaultdict(list)
+        for image in kept:
+            said = image.header
+            groups[said.study_instance_uid, said.series_instance_uid, said.modality].append(image)
+        return SeriesFound(tuple(map(_series_of, groups.values())), tuple(rejected))
+
+    def assess(self, series: Series, name: str, settings: SelectionSettings) -> Candidate | str:
+        """By what the headers say; where they say nothing, by whether there is lung in it."""
+        return assess_series(series, name, settings)
+
+    def decode(
+        self, series: Series, settings: AssemblySettings, progress: Progress | None
+    ) -> Volume:
+        """Slices in the order of their positions, rescaled to HU."""
+        return decode_series(series, settings, progress)
+
+
+def _series_of(images: list[DicomInstance]) -> Series:
+    ordered = tuple(sorted(images, key=lambda image: image.sop_instance_uid))
+    first = ordered[0].header
+    many = any(image.header.number_of_frames > 1 for image in ordered)
+    return Series(
+        series_instance_uid=first.series_instance_uid,
+        study_instance_uid=first.study_instance_uid,
+        kind=SourceKind.DICOM_MULTIFRAME if many else SourceKind.DICOM,
+        modality=first.modality,
+        description=first.series_description,
+        instances=ordered,
+    )
