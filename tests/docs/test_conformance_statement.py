@@ -11,25 +11,25 @@ from pydicom.uid import UID_dictionary
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
-from groundglass.node.conformance import conformance_statement
 from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
 from groundglass.node.dimse.listener import Listener
 from node.in_memory import ANY_PORT, MemorySink
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
+MADE = runpy.run_path(str(REFERENCE / "make_conformance.py"))
+STATEMENT = MADE["conformance_statement"]()
 _SYNTAXES = [uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"]
 _CLASSES = [uid for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class"]
 
 
 def _between(start: str, end: str) -> set[str]:
     """UIDs in a part of the statement."""
-    part = conformance_statement().split(start, 1)[1].split(end, 1)[0]
+    part = STATEMENT.split(start, 1)[1].split(end, 1)[0]
     return set(re.findall(r"`(1\.2\.[0-9.]+)`", part))
 
 
 def test_the_page_is_the_code() -> None:
-    page = runpy.run_path(str(REFERENCE / "make_conformance.py"))["PAGE"]
-    assert page.read_text("utf-8") == conformance_statement(), (
+    assert MADE["PAGE"].read_text("utf-8") == STATEMENT, (
         "what is negotiated changed: run python docs/reference/make_conformance.py"
     )
 
