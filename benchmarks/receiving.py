@@ -26,10 +26,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.ports import await_listener, free_port
-from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
+from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import Listener, ListenerSettings
-from groundglass.node.inbound.incoming import IncomingInstance
+from groundglass.node.inbound.commitment import CommitmentService
+from groundglass.node.inbound.instances import IncomingInstance
 from groundglass.node.inbound.intake import Intake
+from groundglass.node.inbound.services import InboundServices
 from groundglass.node.inbound.spool import Spool, SpoolSettings
 from groundglass.node.metrics import Metrics
 from groundglass.node.queue.jobs import JobStore
@@ -67,13 +69,13 @@ def _node_sink(folder: Path) -> Intake:
     """All of a node's way in: synced to disk, entered into the job table."""
     spool = Spool(folder / "spool", SpoolSettings(free_floor_mb=0))
     jobs = JobStore(f"sqlite:///{folder / 'jobs.sqlite'}", JobSettings())
-    return Intake(spool, jobs, Rules((), ()), Metrics(jobs, spool))
+    return Intake(spool, jobs, Rules((), ()), Metrics(jobs, spool.free))
 
 
 def _serve_ours(sink: FileSink | Intake, folder: Path, port: int) -> None:
     settings = replace(ListenerSettings(ae_title=_AE), port=port)
     service = CommitmentService(sink, CommitmentInbox(folder / "inbox"))
-    with Listener(settings, sink, service):
+    with Listener(settings, InboundServices(sink, service)):
         threading.Event().wait()
 
 
@@ -81,7 +83,7 @@ def _serve_pynetdicom(folder: Path, port: int) -> None:
     """The acceptor of pynetdicom at its best: not decoded, not logged, sent at once."""
     from pynetdicom import AE, _config, evt  # noqa: PLC0415
 
-    from groundglass.node.dimse.presentation_contexts import IMAGE_SYNTAXES, TAKEN_CLASSES  # noqa: PLC0415
+    from groundglass.node.inbound.accepted import IMAGE_SYNTAXES, TAKEN_CLASSES  # noqa: PLC0415
 
     _config.LOG_HANDLER_LEVEL = "none"
 

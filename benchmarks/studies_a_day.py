@@ -27,11 +27,11 @@ from pydicom.uid import generate_uid
 from benchmarks.machine import cores, load
 from benchmarks.ports import await_listener, free_port
 from benchmarks.study_files import MadeStudy, made
-from groundglass.node.assembled import Node
+from groundglass.node.assembly import open_destinations
 from groundglass.node.dimse.listener import ListenerSettings
 from groundglass.node.health import HttpSettings
 from groundglass.node.inbound.spool import SpoolSettings
-from groundglass.node.outbound.destinations import open_destinations
+from groundglass.node.node import Node
 from groundglass.node.outbound.folder import FolderSettings
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import ENDED, Job, JobSettings, State

@@ -9,7 +9,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from pydicom.uid import UID
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSLossless,
+    KeyObjectSelectionDocumentStorage,
+    ParametricMapStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 from pynetdicom.presentation import PresentationContext
 
 from groundglass.node.dimse.associations import (
@@ -18,25 +28,32 @@ from groundglass.node.dimse.associations import (
     UNKNOWN_CALLER,
     WRONG_CONTEXT,
 )
-from groundglass.node.dimse.clients import ClientSettings
 from groundglass.node.dimse.commands import Status
 from groundglass.node.dimse.listener import ListenerSettings
 from groundglass.node.dimse.pdus import PeerLimits
 from groundglass.node.dimse.presentation_contexts import (
-    IMAGE_SYNTAXES,
     MESSAGE_SYNTAXES,
-    RESULT_CLASSES,
-    RESULT_SYNTAXES,
     STORAGE_COMMITMENT,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
-    TAKEN_CLASSES,
     VERIFICATION,
-    listener_contexts,
 )
-from groundglass.node.inbound.incoming import IMPLEMENTATION_CLASS_UID
+from groundglass.node.inbound.accepted import IMAGE_SYNTAXES, TAKEN_CLASSES, listener_contexts
+from groundglass.node.uids import IMPLEMENTATION_CLASS_UID, ourselves
 
+#: What is sent out: `groundglass.report` writes these. Other files, given to `groundglass send` by
+#: hand, go under their own class.
+RESULT_CLASSES = (
+    SecondaryCaptureImageStorage,
+    Comprehensive3DSRStorage,
+    SegmentationStorage,
+    ParametricMapStorage,
+    KeyObjectSelectionDocumentStorage,
+)
+#: In these encodings, or for a map in the last one, as the files are; nothing is encoded anew but
+#: Explicit as Implicit VR where a receiver wants that.
+RESULT_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless)
 PAGE = Path(__file__).with_name("dicom-conformance.md")
 
 _HEAD = """# DICOM conformance statement
@@ -255,11 +272,11 @@ def _roles(context: PresentationContext) -> str:
 
 def _defaults() -> Iterable[tuple[str, object]]:
     listener = ListenerSettings()
-    hidden = ("peers", "tls", "limits")
+    hidden = ("peers", "tls", "limits", "implementation")
     for group, prefix in (
         (listener, "listener"),
         (listener.limits, "listener.limits"),
-        (ClientSettings(), "towards others"),
+        (ourselves(), "towards others"),
     ):
         for field in fields(group):
             if field.name not in hidden:

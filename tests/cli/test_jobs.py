@@ -9,7 +9,7 @@ import pytest
 from typer.testing import Result
 
 from groundglass.cli.jobs import PriorityName, StateName
-from groundglass.node.assembled import Stores
+from groundglass.node.assembly import Stores
 from groundglass.node.queue.states import Facts, FileRecord, Priority, State
 from groundglass.node.settings import NodeSettings, load_settings
 

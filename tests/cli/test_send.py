@@ -9,8 +9,10 @@ import pytest
 from typer.testing import Result
 
 from groundglass.cli.failures import ExitCode
-from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
+from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import Listener
+from groundglass.node.inbound.commitment import CommitmentService
+from groundglass.node.inbound.services import InboundServices
 from made_ct import ct_series, write
 from node.in_memory import ANY_PORT, MemorySink
 
@@ -26,7 +28,7 @@ def sink() -> MemorySink:
 def there(sink: MemorySink, tmp_path: Path) -> Iterator[str]:
     """The address of a listener."""
     service = CommitmentService(sink, CommitmentInbox(tmp_path / "inbox"))
-    with Listener(ANY_PORT, sink, service) as listener:
+    with Listener(ANY_PORT, InboundServices(sink, service)) as listener:
         yield f"GROUNDGLASS@127.0.0.1:{listener.port}"
 
 

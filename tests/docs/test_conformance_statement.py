@@ -11,8 +11,10 @@ from pydicom.uid import UID_dictionary
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
-from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
+from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import Listener
+from groundglass.node.inbound.commitment import CommitmentService
+from groundglass.node.inbound.services import InboundServices
 from node.in_memory import ANY_PORT, MemorySink
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -42,7 +44,7 @@ def accepted(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
     pairs = [(uid, syntax) for uid in _CLASSES for syntax in _SYNTAXES if _relevant(uid)]
     pairs += [(uid, _SYNTAXES[0]) for uid in _CLASSES if not _relevant(uid)]
     found: set[tuple[str, str]] = set()
-    with Listener(ANY_PORT, sink, service) as listener:
+    with Listener(ANY_PORT, InboundServices(sink, service)) as listener:
         for at in range(0, len(pairs), 127):
             # With one context that is always accepted: without any, the association would end.
             contexts = [build_context(uid, [syntax]) for uid, syntax in pairs[at : at + 127]]

@@ -125,7 +125,7 @@ def analyser() -> StubAnalyser:
 @pytest.fixture
 def context(quick_jobs: JobStore, spool: Spool, pacs: MemoryPacs) -> WorkerContext:
     """What a worker works with, one PACS to deliver to."""
-    metrics = Metrics(quick_jobs, spool)
+    metrics = Metrics(quick_jobs, spool.free)
     courier = Courier({pacs.name: pacs}, quick_jobs, metrics)
     return WorkerContext(spool, quick_jobs, Rules((), (pacs.name,)), courier, metrics)
 

@@ -14,12 +14,12 @@ from pydicom.uid import ComprehensiveSRStorage, CTImageStorage, SecondaryCapture
 from pynetdicom import AE, evt
 
 from groundglass.node.dimse.presentation_contexts import (
-    IMAGE_SYNTAXES,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
     VERIFICATION,
 )
+from groundglass.node.inbound.accepted import IMAGE_SYNTAXES
 
 
 class FakeArchive:

@@ -17,7 +17,7 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import build_context
 
 from groundglass.node.dimse.listener import ListenerSettings
-from groundglass.node.inbound.incoming import IncomingInstance
+from groundglass.node.inbound.instances import IncomingInstance
 from groundglass.node.inbound.spool import SpoolFull
 
 ANY_PORT = ListenerSettings(port=0)

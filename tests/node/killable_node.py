@@ -10,11 +10,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from groundglass.core.result import Outcome, StudyEnd
-from groundglass.node.assembled import Node
 from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import ListenerSettings
 from groundglass.node.health import HttpSettings
 from groundglass.node.inbound.spool import SpoolSettings
+from groundglass.node.node import Node
 from groundglass.node.outbound.destinations import make_destination
 from groundglass.node.outbound.pacs import PacsSettings
 from groundglass.node.queue.states import JobSettings

@@ -42,7 +42,7 @@ class HangsOnce(SlowAnalyser):
 def work(url: str, root: Path, inbox: Path, name: str) -> None:
     """Work until killed."""
     spool, jobs = Spool(root, SpoolSettings(0)), JobStore(url, PATIENT)
-    metrics = Metrics(jobs, spool)
+    metrics = Metrics(jobs, spool.free)
     courier = Courier({"inbox": FolderPacs(inbox)}, jobs, metrics)
     context = WorkerContext(spool, jobs, Rules((), ("inbox",)), courier, metrics)
     quick = WorkerSettings(lease_s=1.0, poll_s=0.02)

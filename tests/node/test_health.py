@@ -21,7 +21,7 @@ wrong: dict[str, str] = {}
 
 @pytest.fixture
 def metrics(quick_jobs: JobStore, spool: Spool) -> Metrics:
-    return Metrics(quick_jobs, spool)
+    return Metrics(quick_jobs, spool.free)
 
 
 @pytest.fixture

@@ -20,11 +20,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from groundglass.errors import GroundglassError, SettingsError
-from groundglass.node.assembled import Node, check_node
+from groundglass.node.checks import check_node
 from groundglass.node.dimse.listener import ListenerSettings
 from groundglass.node.health import HttpSettings
 from groundglass.node.inbound.spool import SpoolSettings
 from groundglass.node.inbound.watch import WatchSettings
+from groundglass.node.node import Node
 from groundglass.node.queue.states import JobSettings, Priority, State
 from groundglass.node.rules import Rule
 from groundglass.node.settings import NodeSettings

@@ -24,21 +24,24 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from groundglass.node.dimse.clients import ClientSettings, PeerError
-from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
+from groundglass.node.dimse.clients import PeerError
+from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import Listener
 from groundglass.node.dimse.peers import Peer
-from groundglass.node.dimse.send import send
 from groundglass.node.dimse.tls import TlsSettings
+from groundglass.node.inbound.commitment import CommitmentService
 from groundglass.node.inbound.retrieve import (
     DicomwebSource,
     DicomwebSourceSettings,
     PacsSource,
     PacsSourceSettings,
 )
+from groundglass.node.inbound.services import InboundServices
 from groundglass.node.outbound.delivery import FileReceipt, FileStatus
 from groundglass.node.outbound.dicomweb import DicomwebDestination, DicomwebSettings
 from groundglass.node.outbound.pacs import PacsDestination, PacsSettings
+from groundglass.node.outbound.send import send
+from groundglass.node.uids import ourselves
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
 from made_ct import STUDY_UID, ct_series, write
 from made_work import eventually
@@ -75,7 +78,7 @@ def sink() -> MemorySink:
 
 def listener(sink: MemorySink, folder: Path, port: int = 0, *peers: Peer) -> Listener:
     service = CommitmentService(sink, CommitmentInbox(folder / "inbox"), peers)
-    return Listener(replace(ANY_PORT, port=port, peers=peers), sink, service)
+    return Listener(replace(ANY_PORT, port=port, peers=peers), InboundServices(sink, service))
 
 
 def sent(path: Path) -> dict[str, pydicom.Dataset]:
@@ -166,7 +169,7 @@ def test_mutual_tls_with_dcmtk_and_with_ourselves(
     files = sorted(folder.iterdir())
     own = TlsSettings(certificates["cert"], certificates["key"], certificates["ca"])
     service = CommitmentService(sink, CommitmentInbox(tmp_path / "inbox"))
-    with Listener(replace(ANY_PORT, tls=own), sink, service) as listening:
+    with Listener(replace(ANY_PORT, tls=own), InboundServices(sink, service)) as listening:
         to = ("-aec", "GROUNDGLASS", "127.0.0.1", listening.port, *files)
         silent = RawPeer(listening.port)  # begins no handshake, and must hold up nobody
         ids = ("+tls", certificates["key"], certificates["cert"], "+cf", certificates["ca"])
@@ -178,7 +181,7 @@ def test_mutual_tls_with_dcmtk_and_with_ourselves(
         assert nameless.returncode != 0, "without a certificate"
         sink.files.clear()
         peer = Peer("GROUNDGLASS", host="127.0.0.1", port=listening.port, tls=own)
-        assert {r.status for r in send(files, peer, ClientSettings())} == {FileStatus.ACCEPTED}
+        assert {r.status for r in send(files, peer, ourselves())} == {FileStatus.ACCEPTED}
         assert kept(sink) == sent(folder)
         silent.sock.close()
 
@@ -197,7 +200,7 @@ def test_dcmtk_receives_what_we_send(tmp_path: Path) -> None:
 
     def delivered() -> bool:
         try:
-            receipts.extend(send(files, peer, ClientSettings()))
+            receipts.extend(send(files, peer, ourselves()))
         except PeerError:  # not listening yet
             return False
         return True
@@ -301,7 +304,7 @@ def test_a_phantom_goes_to_orthanc_and_comes_back(
     phantom = make_phantom(PhantomSettings(matrix=64, slice_count=6, slice_spacing_mm=40.0))
     files = write_dicom_series(phantom, tmp_path / "phantom")
     peer = Peer("ORTHANC", host="127.0.0.1", port=empty.port)
-    assert {r.status for r in send(files, peer, ClientSettings())} == {FileStatus.ACCEPTED}
+    assert {r.status for r in send(files, peer, ourselves())} == {FileStatus.ACCEPTED}
     study = str(pydicom.dcmread(files[0]).StudyInstanceUID)
     source = PacsSource(PacsSourceSettings("orthanc", "ORTHANC", "127.0.0.1", empty.port))
     assert source.fetch(study, sink).taken == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import runpy
 import threading
 import time
 from collections.abc import Iterator
@@ -15,26 +16,27 @@ from pydicom.dataset import Dataset
 from pydicom.uid import Comprehensive3DSRStorage, CTImageStorage
 
 from dicom_judges import dciodvfy, dsrdump
-from groundglass.node.assembled import Node
-from groundglass.node.dimse.clients import ClientSettings
+from groundglass.node.assembly import open_destinations
 from groundglass.node.dimse.listener import ListenerSettings
 from groundglass.node.dimse.peers import Peer
-from groundglass.node.dimse.presentation_contexts import RESULT_CLASSES
-from groundglass.node.dimse.send import send
 from groundglass.node.health import HttpSettings
 from groundglass.node.inbound.spool import SpoolSettings
+from groundglass.node.node import Node
 from groundglass.node.outbound.delivery import FileStatus
-from groundglass.node.outbound.destinations import open_destinations
 from groundglass.node.outbound.pacs import PacsSettings
+from groundglass.node.outbound.send import send
 from groundglass.node.queue.states import JobSettings, State
 from groundglass.node.settings import NodeSettings
+from groundglass.node.uids import ourselves
 from groundglass.node.worker.analyser import AnalysisSettings
 from groundglass.node.worker.loop import WorkerSettings
 from made_work import eventually
 from node.real_pacs import Orthanc, orthanc
 
 _TIMEOUT_S = 300
-AS_SCANNER = ClientSettings("SCANNER")
+AS_SCANNER = ourselves("SCANNER")
+_STATEMENT = Path(__file__).parents[2] / "docs" / "reference" / "make_conformance.py"
+RESULT_CLASSES = runpy.run_path(str(_STATEMENT))["RESULT_CLASSES"]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from groundglass.cli.serve import ConfigFile
 from groundglass.errors import ReadError, SettingsError
 
 if TYPE_CHECKING:
-    from groundglass.node.assembled import Stores
+    from groundglass.node.assembly import Stores
     from groundglass.node.inbound.retrieve import SourceSettings
     from groundglass.node.queue.states import Job
     from groundglass.node.settings import NodeSettings
@@ -169,7 +169,7 @@ def fetch(
     with _stores(config) as (stores, settings):
         chosen = _source(settings, source)
         rules = Rules(settings.rules, tuple(one.name for one in settings.destinations))
-        metrics = Metrics(stores.jobs, stores.spool)
+        metrics = Metrics(stores.jobs, stores.spool.free)
         intake = Intake(stores.spool, stores.jobs, rules, metrics)
         with spinner(f"Fetching from {chosen.name}"):
             result = open_source(chosen).fetch(study, intake)
@@ -222,7 +222,7 @@ def _source(settings: NodeSettings, name: str | None) -> SourceSettings:
 
 @contextmanager
 def _stores(config: Path) -> Iterator[tuple[Stores, NodeSettings]]:
-    from groundglass.node.assembled import Stores
+    from groundglass.node.assembly import Stores
     from groundglass.node.settings import load_settings
 
     settings = load_settings(config)

@@ -91,13 +91,13 @@ def send(
         raise typer.BadParameter("--ca and --cert go with --tls.")
     need("pynetdicom", "serve")
     from groundglass.cli.console import progress_bar
-    from groundglass.node.dimse.clients import ClientSettings
     from groundglass.node.dimse.peers import Peer
-    from groundglass.node.dimse.send import send
     from groundglass.node.dimse.tls import TlsSettings
+    from groundglass.node.outbound.send import send
+    from groundglass.node.uids import ourselves
 
     peer = Peer.parse(to, TlsSettings(certificate=cert, authorities=ca) if tls else None)
-    client = ClientSettings(own)
+    client = ourselves(own)
     files = [source] if source.is_file() else sorted(filter(_is_dicom, source.rglob("*")))
     if not files:
         raise ReadError(

@@ -86,8 +86,8 @@ def serve(
     JSON lines without patient identifiers. SIGTERM or Ctrl-C lets running work end.
     """
     need("pynetdicom", "serve")
-    from groundglass.node.assembled import Node
-    from groundglass.node.outbound.destinations import open_destinations
+    from groundglass.node.assembly import open_destinations
+    from groundglass.node.node import Node
     from groundglass.node.settings import load_settings
 
     settings = load_settings(config)
@@ -104,8 +104,8 @@ def serve(
 def _check(settings: NodeSettings) -> ExitCode:
     """Try everything a node needs and say what works."""
     from groundglass.cli.console import Terminal, spinner
-    from groundglass.node.assembled import check_node
-    from groundglass.node.outbound.destinations import open_destinations
+    from groundglass.node.assembly import open_destinations
+    from groundglass.node.checks import check_node
 
     with spinner("Trying disk, database, weights and destinations"):
         findings = check_node(settings, open_destinations(settings))

@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from groundglass.node.inbound.spool import Spool
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import ENDED, State
 
@@ -29,13 +28,13 @@ class Metrics:
     ----------
     jobs : JobStore
         Asked for the queue at each scrape: it is right for all machines that share it.
-    spool : Spool
-        Asked for its room.
+    free : callable
+        Free bytes where instances are kept; asked at each scrape.
     """
 
-    def __init__(self, jobs: JobStore, spool: Spool) -> None:
+    def __init__(self, jobs: JobStore, free: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Standing(jobs, spool))
+        self._registry.register(_Standing(jobs, free))
         self._instances = Counter(
             "groundglass_instances",
             "Instances offered to this node, by what became of them.",
@@ -137,9 +136,9 @@ class _Listening(Collector):
 class _Standing(Collector):
     """What is asked for at each scrape."""
 
-    def __init__(self, jobs: JobStore, spool: Spool) -> None:
+    def __init__(self, jobs: JobStore, free: Callable[[], int]) -> None:
         self._jobs = jobs
-        self._spool = spool
+        self._free = free
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Nothing in advance: the database is not asked before the first scrape."""
@@ -159,6 +158,6 @@ class _Standing(Collector):
             if state not in ENDED:
                 ages.add_metric([state.value], oldest.get(state, 0.0))
         free = GaugeMetricFamily(
-            "groundglass_spool_free_bytes", "Room on the disk of the spool.", self._spool.free()
+            "groundglass_spool_free_bytes", "Room on the disk of the spool.", self._free()
         )
         yield from (counts, ages, free)

@@ -24,11 +24,13 @@ from pydicom.uid import (
 )
 from pynetdicom.association import Association
 
-from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
+from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import Listener, ListenerSettings
 from groundglass.node.dimse.peers import KnownPeers, Peer
-from groundglass.node.dimse.presentation_contexts import IMAGE_SYNTAXES, TAKEN_CLASSES
-from groundglass.node.inbound.incoming import is_uid
+from groundglass.node.inbound.accepted import IMAGE_SYNTAXES, TAKEN_CLASSES
+from groundglass.node.inbound.commitment import CommitmentService
+from groundglass.node.inbound.services import InboundServices
+from groundglass.node.uids import is_uid
 from groundglass.read import read_study
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 from made_ct import as_bytes, ct_series, encapsulated, encode, enhanced_ct, stored
@@ -48,7 +50,8 @@ def listener(sink: MemorySink, tmp_path: Path) -> Iterator[Listener]:
 
 
 def listening(settings: ListenerSettings, sink: MemorySink, folder: Path) -> Listener:
-    return Listener(settings, sink, CommitmentService(sink, CommitmentInbox(folder / "inbox")))
+    commitment = CommitmentService(sink, CommitmentInbox(folder / "inbox"))
+    return Listener(settings, InboundServices(sink, commitment))
 
 
 def as_sent(data: Dataset, syntax: UID) -> Dataset:

@@ -17,9 +17,11 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittle
 from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
 
-from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
+from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import Listener, ListenerSettings
 from groundglass.node.dimse.pdus import PduType, PeerLimits
+from groundglass.node.inbound.commitment import CommitmentService
+from groundglass.node.inbound.services import InboundServices
 from groundglass.node.inbound.spool import Spool, SpoolSettings
 from made_ct import as_bytes, ct_series, thorax
 from made_work import eventually
@@ -67,7 +69,8 @@ def listener(sink: SpoolSink, tmp_path: Path) -> Iterator[Listener]:
 
 
 def listening(settings: ListenerSettings, sink: MemorySink, folder: Path) -> Listener:
-    return Listener(settings, sink, CommitmentService(sink, CommitmentInbox(folder / "inbox")))
+    commitment = CommitmentService(sink, CommitmentInbox(folder / "inbox"))
+    return Listener(settings, InboundServices(sink, commitment))
 
 
 def a_slice(**header: object) -> Dataset:

@@ -17,11 +17,10 @@ from pydicom.uid import (
 )
 
 from groundglass.errors import SettingsError
-from groundglass.node.dimse.clients import ClientSettings, PeerError
+from groundglass.node.dimse.clients import PeerError
 from groundglass.node.dimse.peers import Peer
-from groundglass.node.dimse.send import send
 from groundglass.node.inbound.importing import TransferResult
-from groundglass.node.inbound.incoming import InstanceSink
+from groundglass.node.inbound.instances import InstanceSink
 from groundglass.node.inbound.retrieve import (
     Fetched,
     PacsSource,
@@ -32,6 +31,8 @@ from groundglass.node.inbound.retrieve import (
 )
 from groundglass.node.inbound.spool import SpoolFull
 from groundglass.node.inbound.watch import FolderWatch, WatchSettings
+from groundglass.node.outbound.send import send
+from groundglass.node.uids import ourselves
 from made_ct import STUDY_UID, as_bytes, ct_series, write
 from made_work import eventually
 from node.fake_archive import FakeArchive
@@ -59,7 +60,7 @@ def archive(tmp_path: Path) -> Iterator[FakeArchive]:
     files += [*write([report], tmp_path / "report").iterdir()]
     with FakeArchive().running() as running:
         peer = Peer("ARCHIVE", host="127.0.0.1", port=running.port)
-        assert {r.status.value for r in send(files, peer, ClientSettings())} == {"accepted"}
+        assert {r.status.value for r in send(files, peer, ourselves())} == {"accepted"}
         yield running
 
 

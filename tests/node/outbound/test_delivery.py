@@ -39,7 +39,7 @@ class Killed(BaseException):
 
 
 def courier(jobs: JobStore, spool: Spool, *destinations: MemoryPacs) -> Courier:
-    return Courier({d.name: d for d in destinations}, jobs, Metrics(jobs, spool))
+    return Courier({d.name: d for d in destinations}, jobs, Metrics(jobs, spool.free))
 
 
 def statuses(jobs: JobStore, job: Job, destination: str = "pacs") -> dict[str, str]:

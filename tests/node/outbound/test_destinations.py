@@ -18,21 +18,20 @@ from pydicom.uid import (
 )
 
 from groundglass.errors import SettingsError
-from groundglass.node.dimse.clients import ClientSettings, PeerError
-from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentReport, CommitmentService
+from groundglass.node.dicomweb import split_multipart
+from groundglass.node.dimse.clients import PeerError
+from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentReport
 from groundglass.node.dimse.listener import Listener
 from groundglass.node.dimse.peers import Peer
-from groundglass.node.dimse.send import send
+from groundglass.node.http import HttpAccess, open_session
+from groundglass.node.inbound.commitment import CommitmentService
+from groundglass.node.inbound.services import InboundServices
 from groundglass.node.outbound.delivery import DeliveryError, FileStatus
 from groundglass.node.outbound.destinations import make_destination
-from groundglass.node.outbound.dicomweb import (
-    DicomwebDestination,
-    DicomwebSettings,
-    split_multipart,
-)
+from groundglass.node.outbound.dicomweb import DicomwebDestination, DicomwebSettings
 from groundglass.node.outbound.folder import FolderDestination, FolderSettings
-from groundglass.node.outbound.http import HttpAccess, open_session
 from groundglass.node.outbound.pacs import PacsDestination, PacsSettings
+from groundglass.node.outbound.send import send
 from groundglass.node.outbound.webhook import (
     IDEMPOTENCY,
     SIGNATURE,
@@ -40,6 +39,7 @@ from groundglass.node.outbound.webhook import (
     WebhookDestination,
     WebhookSettings,
 )
+from groundglass.node.uids import ourselves
 from made_ct import STUDY_UID, ct_series, write
 from node.fake_archive import FakeArchive, web_archive
 from node.in_memory import ANY_PORT, MemorySink
@@ -166,7 +166,7 @@ def test_compressed_files_go_as_they_are(tmp_path: Path, syntax: str) -> None:
     (path,) = write(ct_series()[:1], tmp_path / "one", pydicom.uid.UID(syntax)).iterdir()
     with FakeArchive().running() as archive:
         peer = Peer("ARCHIVE", host="127.0.0.1", port=archive.port)
-        (receipt,) = send([path], peer, ClientSettings())
+        (receipt,) = send([path], peer, ourselves())
         assert receipt.status is FileStatus.ACCEPTED
         ((sent_as, _),) = archive.raw.values()
     if syntax == ImplicitVRLittleEndian:
@@ -184,9 +184,9 @@ def test_what_is_not_negotiated_is_refused_and_never_decoded(tmp_path: Path) -> 
     files += [*write(ct_series()[1:2], tmp_path / "ct").iterdir()]
     sink = MemorySink()
     service = CommitmentService(sink, CommitmentInbox(tmp_path / "inbox"))
-    with Listener(ANY_PORT, sink, service) as listener:
+    with Listener(ANY_PORT, InboundServices(sink, service)) as listener:
         peer = Peer("GROUNDGLASS", host="127.0.0.1", port=listener.port)
-        receipts = send(files, peer, ClientSettings())
+        receipts = send(files, peer, ourselves())
     assert [r.status for r in receipts] == [FileStatus.REFUSED, FileStatus.ACCEPTED]
     assert "MR Image Storage" in receipts[0].detail
 
@@ -197,7 +197,7 @@ def test_files_that_are_no_dicom_are_refused_here(tmp_path: Path, files: list[Pa
     told: list[tuple[int, int]] = []
     with FakeArchive().running() as archive:
         peer = Peer("ARCHIVE", host="127.0.0.1", port=archive.port)
-        receipts = send([text, *files], peer, ClientSettings(), lambda *at: told.append(at))
+        receipts = send([text, *files], peer, ourselves(), lambda *at: told.append(at))
     assert [r.status for r in receipts] == [FileStatus.REFUSED] + [FileStatus.ACCEPTED] * 3
     assert told[-1] == (4, 4)
 
@@ -234,7 +234,7 @@ def test_a_commitment_confirms_exactly_what_is_held(
     """Our listener as the archive, and another listener of ours that hears its report."""
     ours, theirs = CommitmentInbox(tmp_path / "ours"), CommitmentInbox(tmp_path / "theirs")
     sink, nothing = MemorySink(), MemorySink()
-    with Listener(ANY_PORT, nothing, CommitmentService(nothing, ours)) as hearing:
+    with Listener(ANY_PORT, InboundServices(nothing, CommitmentService(nothing, ours))) as hearing:
         asking = Peer(
             "GROUNDGLASS",
             host="127.0.0.1" if reachable else "",
@@ -242,7 +242,7 @@ def test_a_commitment_confirms_exactly_what_is_held(
             addresses=("127.0.0.1",),
         )
         service = CommitmentService(sink, theirs, [asking])
-        with Listener(ANY_PORT, sink, service) as archive:
+        with Listener(ANY_PORT, InboundServices(sink, service)) as archive:
             settings = PacsSettings(
                 "pacs",
                 "GROUNDGLASS",
@@ -264,7 +264,7 @@ def test_no_commitment_in_time_confirms_nothing(files: list[Path], tmp_path: Pat
     sink = MemorySink()
     deaf = Peer("GROUNDGLASS", host="127.0.0.1", port=FREE_PORT_NOBODY_USES)
     service = CommitmentService(sink, CommitmentInbox(tmp_path / "theirs"), [deaf])
-    with Listener(ANY_PORT, sink, service) as archive:
+    with Listener(ANY_PORT, InboundServices(sink, service)) as archive:
         settings = PacsSettings(
             "pacs",
             "GROUNDGLASS",
@@ -475,7 +475,7 @@ def test_each_kind_of_settings_has_its_destination(tmp_path: Path, inbox: Commit
 
 def test_a_peer_that_is_gone_is_an_error_in_three_parts(files: list[Path]) -> None:
     with pytest.raises(PeerError) as caught:
-        send(files, Peer("X", host="127.0.0.1", port=FREE_PORT_NOBODY_USES), ClientSettings())
+        send(files, Peer("X", host="127.0.0.1", port=FREE_PORT_NOBODY_USES), ourselves())
     assert caught.value.found
     assert caught.value.expected
     assert caught.value.action

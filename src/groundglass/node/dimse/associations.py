@@ -10,7 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from pydicom.uid import UID
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import (
     A_ASSOCIATE,
@@ -30,7 +32,6 @@ from groundglass.node.dimse.pdus import (
     PeerLimits,
     ProtocolBroken,
 )
-from groundglass.node.inbound.incoming import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _PDV = struct.Struct(">LBB")
@@ -72,6 +73,38 @@ WRONG_CONTEXT = Refusal("another application context", 1, 1, 2)
 UNKNOWN_CALLER = Refusal("a calling AE title or address that is not known", 1, 1, 3)
 UNKNOWN_CALLED = Refusal("a called AE title that is not ours", 1, 1, 7)
 TOO_MANY = Refusal("too many associations at once", 2, 3, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """Who speaks DICOM here (PS3.7 D.3.3.2).
+
+    Parameters
+    ----------
+    class_uid : str
+        Implementation Class UID.
+    version_name : str
+        At most 16 characters.
+    """
+
+    class_uid: str
+    version_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What an acceptor offers.
+
+    Parameters
+    ----------
+    contexts : sequence of PresentationContext
+        SOP classes with their transfer syntaxes and our roles.
+    implementation : Implementation
+        Who offers it.
+    """
+
+    contexts: Sequence[PresentationContext]
+    implementation: Implementation
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +199,8 @@ class Association:
         To the peer.
     request : AssociationRequest
         What it asked for.
-    offered : sequence of PresentationContext
-        What we take.
+    offer : Offer
+        What we take, and who we are.
     limits : PeerLimits
         How much.
     """
@@ -176,7 +209,7 @@ class Association:
         self,
         connection: Connection,
         request: AssociationRequest,
-        offered: Sequence[PresentationContext],
+        offer: Offer,
         limits: PeerLimits,
     ) -> None:
         self.calling_ae_title = request.calling_ae_title
@@ -185,7 +218,7 @@ class Association:
         self._rest = memoryview(b"")
         answer, roles = negotiate_as_acceptor(
             request.primitive.presentation_context_definition_list,
-            list(offered),
+            list(offer.contexts),
             {
                 item.sop_class_uid: (item.scu_role, item.scp_role)
                 for item in request.primitive.user_information
@@ -198,7 +231,8 @@ class Association:
             if context.result == 0 and (number := context.context_id) is not None
         }
         self._longest_pdv = _longest_pdv(request.primitive.maximum_length_received)
-        connection.write(_accept(request.primitive, answer, roles, limits.pdu_bytes))
+        sent = [_maximum_length(limits.pdu_bytes), *_names(offer.implementation), *roles]
+        connection.write(_accept(request.primitive, answer, sent))
 
     def messages(self) -> Iterator[Message]:
         """Each message in turn, until the peer releases the association.
@@ -303,19 +337,26 @@ def _longest_pdv(announced: int | None) -> int:
     return max(announced - _PDV_HEADER, 1)
 
 
+def _maximum_length(pdu_bytes: int) -> MaximumLengthNotification:
+    item = MaximumLengthNotification()
+    item.maximum_length_received = pdu_bytes
+    return item
+
+
+def _names(
+    implementation: Implementation,
+) -> tuple[ImplementationClassUIDNotification, ImplementationVersionNameNotification]:
+    uid = ImplementationClassUIDNotification()
+    uid.implementation_class_uid = UID(implementation.class_uid)
+    version = ImplementationVersionNameNotification()
+    version.implementation_version_name = implementation.version_name
+    return uid, version
+
+
 def _accept(
-    request: A_ASSOCIATE,
-    answer: list[PresentationContext],
-    roles: list[SCP_SCU_RoleSelectionNegotiation],
-    pdu_bytes: int,
+    request: A_ASSOCIATE, answer: list[PresentationContext], user_information: list[Any]
 ) -> bytes:
     """The A-ASSOCIATE-AC (PS3.8 section 9.3.3)."""
-    length = MaximumLengthNotification()
-    length.maximum_length_received = pdu_bytes
-    uid = ImplementationClassUIDNotification()
-    uid.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    version = ImplementationVersionNameNotification()
-    version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     primitive = A_ASSOCIATE()
     primitive.application_context_name = _APPLICATION_CONTEXT
     primitive.calling_ae_title = request.calling_ae_title
@@ -323,7 +364,7 @@ def _accept(
     primitive.result = 0
     primitive.result_source = 1
     primitive.presentation_context_definition_results_list = answer
-    primitive.user_information = [length, uid, version, *roles]
+    primitive.user_information = user_information
     pdu = A_ASSOCIATE_AC()
     pdu.from_primitive(primitive)
     encoded: bytes = pdu.encode()

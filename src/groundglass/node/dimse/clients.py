@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RJ
@@ -15,10 +16,10 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 
 from groundglass.errors import GroundglassError
+from groundglass.node.dimse.associations import Implementation
 from groundglass.node.dimse.pdus import PeerLimits
 from groundglass.node.dimse.peers import Peer, check_ae_title
 from groundglass.node.dimse.presentation_contexts import MESSAGE_SYNTAXES, VERIFICATION
-from groundglass.node.inbound.incoming import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 #: What is done when the other side sends something on an association of ours.
 Handlers = Sequence[tuple[evt.EventType, Callable[..., Any], list[Any]]]
@@ -36,6 +37,8 @@ class ClientSettings:
     ----------
     ae_title : str
         Ours. The other system must know it.
+    implementation : Implementation
+        What program we are.
     connect_s : float
         For a connection and its acceptance, in s. 10.
     response_s : float
@@ -44,7 +47,8 @@ class ClientSettings:
         Silence on an association, in s. 120.
     """
 
-    ae_title: str = "GROUNDGLASS"
+    ae_title: str
+    implementation: Implementation
     connect_s: float = 10.0
     response_s: float = 60.0
     idle_s: float = 120.0
@@ -84,8 +88,8 @@ def associated(peer: Peer, wanted: Wanted, settings: ClientSettings) -> Iterator
         The TLS files cannot be used.
     """
     entity = AE(settings.ae_title)
-    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    entity.implementation_class_uid = UID(settings.implementation.class_uid)
+    entity.implementation_version_name = settings.implementation.version_name
     entity.connection_timeout = entity.acse_timeout = settings.connect_s
     entity.dimse_timeout = settings.response_s
     entity.network_timeout = settings.idle_s

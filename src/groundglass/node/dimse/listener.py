@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated, Protocol, Self
 
 from pydantic import Field, PositiveInt
 
@@ -27,10 +27,10 @@ from groundglass.node.dimse.associations import (
     Association,
     AssociationRequest,
     Message,
+    Offer,
     Refusal,
 )
 from groundglass.node.dimse.commands import RESPONSE, CommandField, Status
-from groundglass.node.dimse.commitment import CommitmentService
 from groundglass.node.dimse.pdus import (
     AbortReason,
     Connection,
@@ -40,10 +40,7 @@ from groundglass.node.dimse.pdus import (
     Stopping,
 )
 from groundglass.node.dimse.peers import KnownPeers, Peer, check_ae_title
-from groundglass.node.dimse.presentation_contexts import listener_contexts
-from groundglass.node.dimse.storing import store
 from groundglass.node.dimse.tls import TlsSettings
-from groundglass.node.inbound.incoming import InstanceSink
 from groundglass.node.logs import LOGGER
 from groundglass.settings.toml import Maybe, settings
 
@@ -80,6 +77,34 @@ class ListenerSettings:
         check_ae_title(self.ae_title)
 
 
+class Services(Protocol):
+    """What is offered to peers and done with their messages; safe to call from several threads.
+
+    It decides what is taken, and why not: the listener only speaks DICOM.
+    """
+
+    @property
+    def offer(self) -> Offer:
+        """What is offered, and by whom."""
+
+    def serve(self, association: Association, message: Message) -> tuple[Status, str] | None:
+        """Do what a message asks for.
+
+        Returns
+        -------
+        status : Status
+            How it went.
+        comment : str
+            Why not, for the sender's log; without patient identifiers. None instead of both where
+            the message is answered already.
+
+        Raises
+        ------
+        ProtocolBroken
+            It asks for what is not offered.
+        """
+
+
 class Listener:
     """A Storage SCP; a context manager that listens inside.
 
@@ -87,20 +112,14 @@ class Listener:
     ----------
     settings : ListenerSettings
         Where and to whom.
-    sink : InstanceSink
-        Who keeps what comes.
-    commitment : CommitmentService
-        Who answers for what was kept, and hears of what we sent.
+    services : Services
+        What is done with what comes.
     """
 
-    def __init__(
-        self, settings: ListenerSettings, sink: InstanceSink, commitment: CommitmentService
-    ) -> None:
+    def __init__(self, settings: ListenerSettings, services: Services) -> None:
         self._settings = settings
-        self._sink = sink
-        self._commitment = commitment
+        self._services = services
         self._peers = KnownPeers(settings.peers)
-        self._offered = listener_contexts()
         self._tls = settings.tls.server() if settings.tls else None
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -244,8 +263,8 @@ class Listener:
                 self._note("association refused", reason=refusal.reason, **fields)
                 connection.write(refusal.encode())
                 return
-            limits = self._settings.limits
-            association = Association(connection, request, self._offered, limits)
+            offer, limits = self._services.offer, self._settings.limits
+            association = Association(connection, request, offer, limits)
             self._count("associations")
             for message in association.messages():
                 self._answer(association, message)
@@ -283,18 +302,12 @@ class Listener:
         if command.field & RESPONSE:  # to a report of ours
             _read_out(message)
             return
-        if command.field == CommandField.C_STORE_RQ:
-            status, comment = store(message, association.calling_ae_title, self._sink)
-            self._count("instances" if status == Status.SUCCESS else "instances_refused")
-        elif command.field == CommandField.C_ECHO_RQ:
-            status, comment = Status.SUCCESS, ""
-        elif command.field in (CommandField.N_ACTION_RQ, CommandField.N_EVENT_REPORT_RQ):
-            self._commitment.serve(association, message)
+        answer = self._services.serve(association, message)
+        if answer is None:
             return
-        else:
-            raise ProtocolBroken(
-                f"command {command.field:#06x}, which is not offered", AbortReason.UNEXPECTED_PDU
-            )
+        status, comment = answer
+        if command.field == CommandField.C_STORE_RQ:
+            self._count("instances" if status == Status.SUCCESS else "instances_refused")
         _read_out(message)
         if status != Status.SUCCESS:
             fields = {"status": f"{status:#06x}", "calling_ae": association.calling_ae_title}

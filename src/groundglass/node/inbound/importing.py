@@ -9,8 +9,10 @@ from typing import BinaryIO
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from groundglass.node.dimse.presentation_contexts import TAKEN_CLASSES
-from groundglass.node.inbound.incoming import InstanceSink, Unfit, admit, read_file_meta
+from groundglass.node.inbound.accepted import TAKEN_CLASSES
+from groundglass.node.inbound.file_meta import read_file_meta
+from groundglass.node.inbound.header_scan import Unfit
+from groundglass.node.inbound.instances import InstanceSink, admit
 
 _CHUNK = 2**18
 NO_CT = "no CT image"

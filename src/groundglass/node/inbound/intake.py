@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 
 from groundglass.node.inbound.group_commit import GroupCommit
-from groundglass.node.inbound.incoming import IncomingInstance
+from groundglass.node.inbound.instances import IncomingInstance
 from groundglass.node.inbound.spool import Spool, SpoolFull
 from groundglass.node.logs import LOGGER
 from groundglass.node.metrics import Metrics

@@ -21,25 +21,26 @@ from pynetdicom.presentation import PresentationContext, build_context, build_ro
 
 from groundglass.core.atomic_files import write_whole
 from groundglass.errors import GroundglassError, SettingsError
+from groundglass.node.dicomweb import DicomwebServer, first_value
 from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, shown
 from groundglass.node.dimse.commands import Status
 from groundglass.node.dimse.commitment import Reference
 from groundglass.node.dimse.peers import Peer
 from groundglass.node.dimse.presentation_contexts import (
-    IMAGE_SYNTAXES,
     MESSAGE_SYNTAXES,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
-    TAKEN_CLASSES,
 )
 from groundglass.node.dimse.queries import find, find_context
 from groundglass.node.dimse.tls import TlsSettings
+from groundglass.node.http import HttpAccess
+from groundglass.node.inbound.accepted import IMAGE_SYNTAXES, TAKEN_CLASSES
+from groundglass.node.inbound.header_scan import Unfit
 from groundglass.node.inbound.importing import NO_CT, TransferResult, import_bytes, import_instance
-from groundglass.node.inbound.incoming import InstanceSink, Unfit, is_uid
+from groundglass.node.inbound.instances import InstanceSink
 from groundglass.node.inbound.spool import SpoolFull
 from groundglass.node.logs import LOGGER
-from groundglass.node.outbound.dicomweb import DicomwebServer, first_value
-from groundglass.node.outbound.http import HttpAccess
+from groundglass.node.uids import is_uid, ourselves
 from groundglass.settings.toml import Maybe, settings
 
 _LOG = logging.getLogger(f"{LOGGER}.retrieve")
@@ -94,7 +95,7 @@ class PacsSourceSettings:
 
     def client(self) -> ClientSettings:
         """Ourselves towards it."""
-        return ClientSettings(self.calling_ae_title)
+        return ourselves(self.calling_ae_title)
 
 
 @settings

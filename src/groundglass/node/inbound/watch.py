@@ -14,8 +14,9 @@ from pathlib import Path
 from pydantic import NonNegativeFloat, PositiveFloat
 
 from groundglass.errors import GroundglassError, SettingsError
+from groundglass.node.inbound.header_scan import Unfit
 from groundglass.node.inbound.importing import import_file
-from groundglass.node.inbound.incoming import InstanceSink, Unfit
+from groundglass.node.inbound.instances import InstanceSink
 from groundglass.node.logs import LOGGER
 from groundglass.settings.toml import FilePath, settings
 

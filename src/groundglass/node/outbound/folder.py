@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from groundglass.core.atomic_files import open_whole, sync
-from groundglass.node.inbound.incoming import is_uid
 from groundglass.node.outbound.delivery import (
     CheckResult,
     Confirmation,
@@ -20,6 +19,7 @@ from groundglass.node.outbound.delivery import (
     FileStatus,
 )
 from groundglass.node.outbound.identity import Identity, identify
+from groundglass.node.uids import is_uid
 from groundglass.report import REFUSAL
 from groundglass.report.writing import MANIFEST
 from groundglass.settings.toml import FilePath, settings

@@ -15,7 +15,6 @@ from groundglass.node.dimse.commitment import CommitmentInbox, request_commitmen
 from groundglass.node.dimse.peers import Peer
 from groundglass.node.dimse.presentation_contexts import MESSAGE_SYNTAXES, STORAGE_COMMITMENT
 from groundglass.node.dimse.queries import find, find_context
-from groundglass.node.dimse.send import send
 from groundglass.node.dimse.tls import TlsSettings
 from groundglass.node.outbound.delivery import (
     CheckResult,
@@ -25,6 +24,8 @@ from groundglass.node.outbound.delivery import (
     FileReceipt,
 )
 from groundglass.node.outbound.identity import identify
+from groundglass.node.outbound.send import send
+from groundglass.node.uids import ourselves
 from groundglass.settings.toml import Maybe, settings
 
 
@@ -63,7 +64,7 @@ class PacsSettings:
 
     def client(self) -> ClientSettings:
         """Ourselves towards it."""
-        return ClientSettings(self.calling_ae_title)
+        return ourselves(self.calling_ae_title)
 
 
 class PacsDestination:

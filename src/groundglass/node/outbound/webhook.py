@@ -13,6 +13,7 @@ from typing import Any, Literal
 import requests
 
 from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.node.http import HttpAccess, open_session
 from groundglass.node.outbound.delivery import (
     CheckResult,
     Confirmation,
@@ -21,7 +22,6 @@ from groundglass.node.outbound.delivery import (
     FileReceipt,
     FileStatus,
 )
-from groundglass.node.outbound.http import HttpAccess, open_session
 from groundglass.node.outbound.identity import identify
 from groundglass.report import REFUSAL
 from groundglass.report.writing import MANIFEST

@@ -10,8 +10,10 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dsutils import encode
 
-from groundglass.node.inbound import incoming
-from groundglass.node.inbound.incoming import IncomingInstance, Unfit, admit
+from groundglass.node.inbound import header_scan
+from groundglass.node.inbound.header_scan import Unfit
+from groundglass.node.inbound.instances import IncomingInstance, admit
+from groundglass.node.uids import is_uid
 from made_ct import ct_series
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
@@ -56,7 +58,7 @@ def test_what_has_lengths_is_stepped_through(
     syntax: str, sequence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without reading each element, which would be most of the work on an image."""
-    monkeypatch.setattr(incoming, "_read", lambda *_, **__: pytest.fail("was read"))
+    monkeypatch.setattr(header_scan, "_read", lambda *_, **__: pytest.fail("was read"))
     admit(iter([encoded(an_image(sequence=sequence), syntax)]), syntax, "CT1")
 
 
@@ -75,4 +77,4 @@ def test_whatever_comes_is_known_or_unfit(junk: bytes, at: int, syntax: str) -> 
         seen, _ = admit(iter([raw[:at] + junk + raw[at:]]), syntax, "CT1")
     except Unfit:
         return
-    assert all(map(incoming.is_uid, (seen.sop_instance_uid, seen.study_instance_uid)))
+    assert all(map(is_uid, (seen.sop_instance_uid, seen.study_instance_uid)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import socket
@@ -10,25 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-from groundglass.errors import GroundglassError, SettingsError
-from groundglass.node.dimse.clients import ClientSettings
-from groundglass.node.dimse.commitment import CommitmentInbox, CommitmentService
-from groundglass.node.dimse.listener import Listener
+from groundglass.errors import GroundglassError
+from groundglass.node.assembly import Stores, open_listener, open_retrievers
 from groundglass.node.health import Checks, HealthServer
-from groundglass.node.inbound.incoming import InstanceSink
 from groundglass.node.inbound.intake import Intake
-from groundglass.node.inbound.retrieve import Fetched, Retriever, SourceSettings, open_source
-from groundglass.node.inbound.spool import Spool, SpoolFull
-from groundglass.node.inbound.watch import FolderWatch, WatchSettings
+from groundglass.node.inbound.spool import SpoolFull
+from groundglass.node.inbound.watch import FolderWatch
 from groundglass.node.logs import LOGGER
 from groundglass.node.metrics import Metrics
 from groundglass.node.outbound.delivery import Courier, Destination
-from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import DatabaseDown
 from groundglass.node.retention import Retention
 from groundglass.node.rules import Rules
@@ -54,41 +46,6 @@ class Part(Protocol):
     def stop(self) -> None:
         """End; what was begun is ended or can be begun again."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What outlives the process: files and table.
-
-    Parameters
-    ----------
-    spool : Spool
-        The files.
-    jobs : JobStore
-        The table.
-    """
-
-    spool: Spool
-    jobs: JobStore
-
-    @classmethod
-    def open(cls, settings: NodeSettings) -> Stores:
-        """As the settings say.
-
-        Raises
-        ------
-        SettingsError
-            The data folder cannot be written, or the database not be used.
-        """
-        try:
-            spool = Spool(settings.data, settings.spool)
-        except OSError as error:
-            raise SettingsError(
-                f"a data folder {settings.data} that cannot be used ({error.strerror})",
-                expected="a folder this user may write to",
-                action="Correct `data` in the settings, or the folder's permissions.",
-            ) from error
-        return cls(spool, JobStore(settings.database_url, settings.jobs))
 
 
 class Node:
@@ -119,7 +76,7 @@ class Node:
         self.stores = Stores.open(settings)
         spool, jobs = self.stores.spool, self.stores.jobs
         rules = Rules(settings.rules, tuple(destinations))
-        self.metrics = Metrics(jobs, spool)
+        self.metrics = Metrics(jobs, spool.free)
         intake = Intake(spool, jobs, rules, self.metrics)
         self.listener = open_listener(settings, intake)
         self.metrics.follow(self.listener.counts)
@@ -240,146 +197,3 @@ class Node:
         except SpoolFull as error:
             return error.found
         return ""
-
-
-def open_listener(settings: NodeSettings, sink: InstanceSink) -> Listener:
-    """The listener as the settings say, not yet listening.
-
-    Raises
-    ------
-    SettingsError
-        Its TLS files cannot be used.
-    """
-    ours = ClientSettings(settings.listener.ae_title)
-    inbox = CommitmentInbox(settings.data / "commitments")
-    commitment = CommitmentService(sink, inbox, settings.listener.peers, ours)
-    return Listener(settings.listener, sink, commitment)
-
-
-def open_retrievers(settings: NodeSettings, sink: InstanceSink) -> list[Retriever]:
-    """What looks for new studies in the archives that have a schedule, not yet looking."""
-    made = []
-    for source in settings.sources:
-        if source.schedule is not None:
-            name = hashlib.sha256(source.name.encode()).hexdigest()[:16]
-            fetched = Fetched(settings.data / "fetched" / name)
-            made.append(Retriever(open_source(source), source.schedule, sink, fetched))
-    return made
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing `serve --check` tried.
-
-    Parameters
-    ----------
-    what : str
-        What was tried.
-    works : bool
-        Whether it works.
-    detail : str
-        What was seen.
-    """
-
-    what: str
-    works: bool
-    detail: str
-
-
-def check_node(
-    settings: NodeSettings,
-    destinations: Mapping[str, Destination],
-    make_analyser: Callable[[AnalysisSettings], Analyser] = ProcessAnalyser,
-) -> list[Finding]:
-    """Try everything a node needs, changing nothing anywhere else.
-
-    Parameters
-    ----------
-    settings, destinations, make_analyser
-        As for `Node`.
-
-    Returns
-    -------
-    list of Finding
-        One per thing tried.
-    """
-    found = [
-        _tried("rules", lambda: _rules_work(settings, destinations)),
-        _tried("data folder", lambda: _disk_works(settings)),
-        _tried("database", lambda: _database_works(settings)),
-        _tried("listener", lambda: _listener_works(settings)),
-    ]
-    if settings.worker.count:
-        found.append(_tried("weights", lambda: _weights_work(make_analyser(settings.analysis))))
-    found += [_tried(f"folder {w.path}", partial(_watch_works, w)) for w in settings.watch]
-    found += [_tried(f"source {s.name}", partial(_source_works, s)) for s in settings.sources]
-    for name, destination in destinations.items():
-        seen = destination.check()
-        found.append(Finding(f"destination {name}", seen.works, seen.detail))
-    if not destinations:
-        found.append(Finding("destinations", works=True, detail="none: results stay here"))
-    return found
-
-
-def _tried(what: str, trial: Callable[[], str]) -> Finding:
-    try:
-        return Finding(what, works=True, detail=trial())
-    except GroundglassError as error:
-        return Finding(what, works=False, detail=str(error))
-
-
-def _rules_work(settings: NodeSettings, destinations: Mapping[str, Destination]) -> str:
-    Rules(settings.rules, tuple(destinations))
-    return f"{len(settings.rules)} defined"
-
-
-def _disk_works(settings: NodeSettings) -> str:
-    try:
-        spool = Spool(settings.data, settings.spool)
-    except OSError as error:
-        raise SettingsError(
-            f"{settings.data} that cannot be used ({error.strerror})",
-            expected="a folder this user may write to",
-            action="Correct `data` in the settings, or the folder's permissions.",
-        ) from error
-    spool.refuse_when_full()
-    return f"{settings.data}, {spool.free() / 1e9:.0f} GB free"
-
-
-def _database_works(settings: NodeSettings) -> str:
-    jobs = JobStore(settings.database_url, settings.jobs)
-    try:
-        return f"{sum(jobs.records.counts().values())} jobs in it"
-    finally:
-        jobs.close()
-
-
-def _listener_works(settings: NodeSettings) -> str:
-    if settings.listener.tls is not None:
-        settings.listener.tls.server()
-    listener = settings.listener
-    callers = f"{len(listener.peers)} known callers" if listener.peers else "this machine only"
-    encrypted = "TLS" if listener.tls else "no TLS"
-    return f"{listener.ae_title} at {listener.host} port {listener.port}, {encrypted}, {callers}"
-
-
-def _watch_works(watch: WatchSettings) -> str:
-    if not os.access(watch.path, os.R_OK | os.W_OK | os.X_OK):
-        raise SettingsError(
-            f"a folder {watch.path} that cannot be watched",
-            expected="a folder this user may read and write",
-            action="Make it, or correct its permissions.",
-        )
-    return "can be watched"
-
-
-def _source_works(settings: SourceSettings) -> str:
-    today = datetime.now(UTC).astimezone().date()
-    return f"answered: {len(open_source(settings).studies(today, today))} studies with CT today"
-
-
-def _weights_work(analyser: Analyser) -> str:
-    try:
-        return analyser.check()
-    finally:
-        analyser.close()

@@ -1,0 +1,111 @@
+"""A node's parts, made from its settings."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from groundglass.errors import SettingsError
+from groundglass.node.dimse.commitment import CommitmentInbox
+from groundglass.node.dimse.listener import Listener
+from groundglass.node.inbound.commitment import CommitmentService
+from groundglass.node.inbound.instances import InstanceSink
+from groundglass.node.inbound.retrieve import Fetched, Retriever, open_source
+from groundglass.node.inbound.services import InboundServices
+from groundglass.node.inbound.spool import Spool
+from groundglass.node.outbound.delivery import Destination
+from groundglass.node.outbound.destinations import make_destination
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.settings import NodeSettings
+from groundglass.node.uids import ourselves
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What outlives the process: files and table.
+
+    Parameters
+    ----------
+    spool : Spool
+        The files.
+    jobs : JobStore
+        The table.
+    """
+
+    spool: Spool
+    jobs: JobStore
+
+    @classmethod
+    def open(cls, settings: NodeSettings) -> Stores:
+        """As the settings say.
+
+        Raises
+        ------
+        SettingsError
+            The data folder cannot be written, or the database not be used.
+        """
+        return cls(open_spool(settings), JobStore(settings.database_url, settings.jobs))
+
+
+def open_spool(settings: NodeSettings) -> Spool:
+    """Where instances are kept.
+
+    Raises
+    ------
+    SettingsError
+        The data folder cannot be written.
+    """
+    try:
+        return Spool(settings.data, settings.spool)
+    except OSError as error:
+        raise SettingsError(
+            f"a data folder {settings.data} that cannot be used ({error.strerror})",
+            expected="a folder this user may write to",
+            action="Correct `data` in the settings, or the folder's permissions.",
+        ) from error
+
+
+def open_listener(settings: NodeSettings, sink: InstanceSink) -> Listener:
+    """The listener as the settings say, not yet listening.
+
+    Raises
+    ------
+    SettingsError
+        Its TLS files cannot be used.
+    """
+    ours = ourselves(settings.listener.ae_title)
+    inbox = CommitmentInbox(settings.data / "commitments")
+    commitment = CommitmentService(sink, inbox, settings.listener.peers, ours)
+    return Listener(settings.listener, InboundServices(sink, commitment))
+
+
+def open_retrievers(settings: NodeSettings, sink: InstanceSink) -> list[Retriever]:
+    """What looks for new studies in the archives that have a schedule, not yet looking."""
+    made = []
+    for source in settings.sources:
+        if source.schedule is not None:
+            name = hashlib.sha256(source.name.encode()).hexdigest()[:16]
+            fetched = Fetched(settings.data / "fetched" / name)
+            made.append(Retriever(open_source(source), source.schedule, sink, fetched))
+    return made
+
+
+def open_destinations(settings: NodeSettings) -> dict[str, Destination]:
+    """All destinations of a node, by name.
+
+    Raises
+    ------
+    SettingsError
+        Two have one name, or something in their settings cannot be used.
+    """
+    inbox = CommitmentInbox(settings.data / "commitments")
+    made: dict[str, Destination] = {}
+    for one in settings.destinations:
+        if one.name in made:
+            raise SettingsError(
+                f"two destinations called {one.name!r}",
+                expected="a name for each",
+                action="Rename one of them in the settings, and in the rules that mean it.",
+            )
+        made[one.name] = make_destination(one, inbox)
+    return made
