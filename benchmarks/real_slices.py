@@ -47,10 +47,10 @@ from groundglass.train.data.cache import CacheSettings, PreparedCase, prepare_co
 from groundglass.train.data.prepare_case import Lungs, segmenter_of
 from groundglass.train.data.real_slices import read_slice
 from groundglass.train.data.tensors import to_tensor
-from groundglass.train.experiment import read_experiment
 from groundglass.train.mixed_cohort import MixedSettings, mixed_cohort
 from groundglass.train.networks import SliceEncoder
 from groundglass.train.run import TrainingRun
+from groundglass.train.settings import read_experiment
 
 FOLDS = 5
 BY_PATIENT, BY_SLICE = 1, 2

@@ -13,8 +13,8 @@ from groundglass.cohort import Case, Cohort, write_cohort
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.phantom import LABELS, PhantomSettings
 from groundglass.prepare import Recipe
+from groundglass.settings.toml import read_settings
 from groundglass.train.data.cache import CacheSettings, Progress
-from groundglass.train.experiment import build
 from groundglass.train.run import TrainingRun
 from groundglass.train.settings import Experiment
 
@@ -43,7 +43,7 @@ def tiny(**changes: Any) -> Experiment:
         name: {**TINY.get(name, {}), **value} if isinstance(value, dict) else value
         for name, value in {**TINY, **changes}.items()
     }
-    return build(Experiment, values, "")
+    return read_settings(Experiment, values, Path(), "Correct it.")
 
 
 def toml(values: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Write experiments.md from the settings' docstrings: `python docs/reference/make_experiments.py`.
+"""Write experiments.md from the settings: `python docs/reference/make_experiments.py`.
 
 Needs no deep-learning framework. A test compares the page with what this would write.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
+from groundglass.settings.toml import explanations
 from groundglass.train.settings import (
     AugmentSettings,
     BundleSettings,
@@ -51,7 +51,8 @@ _TABLES: tuple[tuple[type, str], ...] = (
     (BundleSettings, "[bundle]"),
 )
 _STAGES = (SegmenterSettings, EncoderSettings, SequenceSettings)
-_ENTRY = re.compile(r"^(\w+(?:, \w+)*)(?: : .*)?$", re.MULTILINE)
+#: What a field without a docstring of its own says: one that only has another default.
+UNEXPLAINED = "a value"
 
 
 def experiments_page() -> str:
@@ -70,18 +71,15 @@ def _file(path: Path) -> str:
 
 
 def _section(kind: type, where: str) -> str:
-    text = inspect.getdoc(kind) or ""
-    summary, _, parameters = text.partition("\n\nParameters\n----------\n")
-    pieces = _ENTRY.split(parameters)[1:]
+    own = kind.__annotations__
     rows = [
         f"| `{name}` | {_defaults(kind, name)} | {_one_line(words)} |"
-        for names, words in zip(pieces[::2], pieces[1::2], strict=True)
-        for name in names.split(", ")
-        if not _is_table(kind, name)
+        for name, words in explanations(kind).items()
+        if name in own and words != UNEXPLAINED and not _is_table(kind, name)
     ]
     heads = "default (segmenter, encoder, sequence)" if kind is StageSettings else "default"
     table = "\n".join([f"| setting | {heads} | meaning |", "|---|---|---|", *rows])
-    return f"## {where}\n\n{summary}\n\n{table}\n"
+    return f"## {where}\n\n{inspect.getdoc(kind)}\n\n{table}\n"
 
 
 def _is_table(kind: type, name: str) -> bool:

@@ -46,7 +46,7 @@ def test_what_is_wrong_with_an_experiment_or_a_cohort_is_said(
     (tmp_path / "tiny.toml").write_text("epochs = 3\n")
     done = invoke("train", "encoder", *given)
     assert done.exit_code == 2
-    assert "unknown setting epochs" in done.stderr
+    assert "unknown key 'epochs'" in done.stderr
 
 
 def _next(done: Result) -> list[str]:

@@ -31,7 +31,7 @@ from docs.pages import PAGES as TABLE
 from docs.scene import Scene
 from groundglass.cohort import read_cohort
 from groundglass.node.settings import load_settings
-from groundglass.train.experiment import read_experiment
+from groundglass.train.settings import read_experiment
 from made_slices import write_slice_sets
 from made_work import eventually
 

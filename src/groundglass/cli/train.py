@@ -109,8 +109,8 @@ def _command(stage: str) -> Callable[..., None]:
         _refuse_without_extra()
         from groundglass.cohort import read_cohort
         from groundglass.train.data.cache import CacheSettings
-        from groundglass.train.experiment import read_experiment
         from groundglass.train.run import PREPARED_FOLDER, TrainingRun
+        from groundglass.train.settings import read_experiment
 
         run = TrainingRun(
             experiment=read_experiment(experiment),

@@ -84,6 +84,7 @@ _EXPECTED: Mapping[str, str] = {
     "less_than": "below {lt}",
     "less_than_equal": "{le} at most",
     "finite_number": "a finite number",
+    "multiple_of": "a multiple of {multiple_of}",
     "too_long": "{max_length} of them at most",
     "too_short": "{min_length} or more of them",
     "string_too_short": "{min_length} or more characters",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from groundglass.train.classifier.epochs import (
 )
 from groundglass.train.data.augment import Augmentation, draw
 from groundglass.train.run import prepared_cohort
-from groundglass.train.settings import CHANGES, AugmentSettings, EncoderSettings
+from groundglass.train.settings import AugmentSettings, Change, EncoderSettings
 from made_training import make_run, tiny
 
 SLICES, TARGETS = [9, 4, 30, 12, 7], [0, 0, 0, 1, 2]
@@ -87,7 +88,7 @@ def changed(kind: str, seed: int) -> Augmentation:
     return draw(settings, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("kind", CHANGES)
+@pytest.mark.parametrize("kind", get_args(Change))
 def test_every_change_keeps_black_black_and_changes_slices_alike(kind: str) -> None:
     images = np.zeros((3, 64, 64), np.uint8)
     images[:, 20:40, 24:34] = 120
@@ -104,7 +105,7 @@ def test_every_change_keeps_black_black_and_changes_slices_alike(kind: str) -> N
     assert same < 10, "it changes nothing"
 
 
-@pytest.mark.parametrize("kind", CHANGES)
+@pytest.mark.parametrize("kind", get_args(Change))
 def test_a_mask_moves_with_its_image_and_unknown_stays_unknown(kind: str) -> None:
     mask = np.zeros((1, 64, 64), np.uint8)
     mask[:, 20:40, 14:30] = 1
