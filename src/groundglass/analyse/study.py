@@ -66,21 +66,14 @@ class StudyObserver:
 
 @dataclass(frozen=True, slots=True)
 class ReportPlan:
-    """Which report is made, and where.
-
-    Parameters
-    ----------
-    directory : Path
-        As for `write_report`; asked before the work whether it can be used.
-    explain : str or None
-        The class whose evidence is shown; None for the verdict's.
-    dicom : DicomSettings
-        What the DICOM results are.
-    """
+    """Which report is made, and where."""
 
     directory: Path
+    """As for `write_report`; asked before the work whether it can be used."""
     explain: str | None = None
+    """The class whose evidence is shown; None for the verdict's."""
     dicom: DicomSettings = field(default_factory=DicomSettings)
+    """What the DICOM results are."""
 
 
 #: Gives the volume of a study, telling the observer on the way.

@@ -60,28 +60,18 @@ UNLIMITED = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A child's first word.
-
-    Parameters
-    ----------
-    what : str
-        What it has made ready, as `str` gives it.
-    """
+    """A child's first word."""
 
     what: str
+    """What it has made ready, as `str` gives it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A child's last word, or what is said of it where it could not: its task has no answer.
-
-    Parameters
-    ----------
-    how : str
-        What happened, in words that quote nothing of the task.
-    """
+    """A child's last word, or what is said of it where it could not: its task has no answer."""
 
     how: str
+    """What happened, in words that quote nothing of the task."""
 
 
 class Child:

@@ -48,36 +48,24 @@ RESULT_OUTCOMES = tuple(Outcome)[:5]
 
 @dataclass(frozen=True, slots=True)
 class StudyEnd:
-    """How a study ended.
-
-    Parameters
-    ----------
-    outcome : Outcome
-        For machines.
-    reason : str
-        In words: how the verdict came about, or why there is none.
-    label : str
-        The verdict; empty without.
-    probabilities : mapping of str to float
-        Per class; empty without a verdict.
-    slices : int
-        Of the volume that was judged; 0 where there is no result.
-    seconds : float
-        From its files to its report.
-    stages : mapping of str to float
-        The same by stage, in s; empty where there is no result.
-    notes : tuple of str
-        What a reader must know beside the reason.
-    """
+    """How a study ended."""
 
     outcome: Outcome
+    """For machines."""
     reason: str
+    """In words: how the verdict came about, or why there is none."""
     label: str = ""
+    """The verdict; empty without."""
     probabilities: Mapping[str, float] = field(default_factory=dict)
+    """Per class; empty without a verdict."""
     slices: int = 0
+    """Of the volume that was judged; 0 where there is no result."""
     seconds: float = 0.0
+    """From its files to its report."""
     stages: Mapping[str, float] = field(default_factory=dict)
+    """The same by stage, in s; empty where there is no result."""
     notes: tuple[str, ...] = ()
+    """What a reader must know beside the reason."""
 
 
 class NoteKind(StrEnum):
@@ -92,18 +80,12 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing a reader of the result must know, whatever the verdict.
-
-    Parameters
-    ----------
-    kind : NoteKind
-        For machines.
-    text : str
-        For people: a sentence, without identifiers.
-    """
+    """One thing a reader of the result must know, whatever the verdict."""
 
     kind: NoteKind
+    """For machines."""
     text: str
+    """For people: a sentence, without identifiers."""
 
 
 class SliceStatus(StrEnum):
@@ -117,83 +99,55 @@ class SliceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SliceRecord:
-    """One slice of the volume and what became of it.
-
-    Parameters
-    ----------
-    index : int
-        Slice index in the volume as read.
-    position_mm : float
-        LPS z of the slice centre in mm (towards the head).
-    lung_area_mm2 : float
-        Area of the lung mask in mm².
-    relative_area : float
-        That area over the largest of the study, 0 to 1.
-    fate : SliceStatus
-        Whether it went on.
-    reason : str
-        Why, in words.
-    groups : tuple of int
-        Indices of the groups it is part of; empty when eliminated.
-    contribution : float or None
-        The slice's part, roughly, in how far the score of the explained class lies above that of
-        black slices; negative when it argues against the class, None when it was not classified.
-        The score is the class's logit less that of healthy (of healthy: less the others' mean).
-        With HeatMethod.GRAD_CAM it is the logit, and the part is taken to first order.
-    """
+    """One slice of the volume and what became of it."""
 
     index: int
+    """Slice index in the volume as read."""
     position_mm: float
+    """LPS z of the slice centre in mm (towards the head)."""
     lung_area_mm2: float
+    """Area of the lung mask in mm²."""
     relative_area: float
+    """That area over the largest of the study, 0 to 1."""
     fate: SliceStatus
+    """Whether it went on."""
     reason: str
+    """Why, in words."""
     groups: tuple[int, ...] = ()
+    """Indices of the groups it is part of; empty when eliminated."""
     contribution: float | None = None
+    """The slice's part, roughly, in how far the score of the explained class lies above that of
+    black slices; negative when it argues against the class, None when it was not classified. The
+    score is the class's logit less that of healthy (of healthy: less the others' mean). With
+    HeatMethod.GRAD_CAM it is the logit, and the part is taken to first order."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceGroup:
-    """The slices the sequence model sees at once (paper section 2.2.3).
-
-    Parameters
-    ----------
-    index : int
-        Number of the group, from the feet.
-    slice_indices : tuple of int
-        Volume slice indices it was made from, feet to head.
-    size : int
-        Length of the sequence fed to the network.
-    padding : int
-        How many black images were appended.
-    interpolated : bool
-        Whether its slices were resampled along z to `size`.
-    """
+    """The slices the sequence model sees at once (paper section 2.2.3)."""
 
     index: int
+    """Number of the group, from the feet."""
     slice_indices: tuple[int, ...]
+    """Volume slice indices it was made from, feet to head."""
     size: int
+    """Length of the sequence fed to the network."""
     padding: int
+    """How many black images were appended."""
     interpolated: bool
+    """Whether its slices were resampled along z to `size`."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPrediction:
-    """The classifier's answer for one group.
-
-    Parameters
-    ----------
-    group : SliceGroup
-        What was seen.
-    probabilities : mapping of str to float
-        Softmax probability per class label; sums to 1.
-    label : str
-        The most probable class.
-    """
+    """The classifier's answer for one group."""
 
     group: SliceGroup
+    """What was seen."""
     probabilities: Mapping[str, float]
+    """Softmax probability per class label; sums to 1."""
     label: str
+    """The most probable class."""
 
     @classmethod
     def of(
@@ -206,52 +160,34 @@ class GroupPrediction:
 
 @dataclass(frozen=True, slots=True)
 class RuleFiring:
-    """The 0.9 rule changed a healthy majority (paper section 2.4).
-
-    Parameters
-    ----------
-    group_index : int
-        The group that spoke against healthy.
-    label : str
-        Its class.
-    probability : float
-        Its probability, above `threshold`.
-    threshold : float
-        The rule's threshold.
-    """
+    """The 0.9 rule changed a healthy majority (paper section 2.4)."""
 
     group_index: int
+    """The group that spoke against healthy."""
     label: str
+    """Its class."""
     probability: float
+    """Its probability, above `threshold`."""
     threshold: float
+    """The rule's threshold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The patient-level answer.
-
-    Parameters
-    ----------
-    label : str
-        The winning class.
-    probabilities : mapping of str to float
-        Mean of the groups' probabilities per class.
-    votes : mapping of str to int
-        Groups per class.
-    majority : str
-        The class the vote gave before the 0.9 rule.
-    tie : bool
-        Whether the vote was tied and decided by the mean probability.
-    rule_firings : tuple of RuleFiring
-        Every group that made the 0.9 rule speak, strongest first.
-    """
+    """The patient-level answer."""
 
     label: str
+    """The winning class."""
     probabilities: Mapping[str, float]
+    """Mean of the groups' probabilities per class."""
     votes: Mapping[str, int]
+    """Groups per class."""
     majority: str
+    """The class the vote gave before the 0.9 rule."""
     tie: bool
+    """Whether the vote was tied and decided by the mean probability."""
     rule_firings: tuple[RuleFiring, ...] = ()
+    """Every group that made the 0.9 rule speak, strongest first."""
 
 
 class HeatMethod(StrEnum):
@@ -267,65 +203,44 @@ class HeatMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heatmap:
-    """Where one slice argued for a class.
-
-    Parameters
-    ----------
-    slice_index : int
-        Slice of the volume as read.
-    label : str
-        The class argued for.
-    heat : ndarray of float32, shape (rows, columns)
-        On the volume's own pixel grid, 0 to 1, where 1 is the hottest pixel of the key slices.
-    share_in_lung : float
-        Part of the heat inside the lung mask, 0 to 1; what is outside is a reason for doubt.
-    method : HeatMethod
-        How it was made.
-    """
+    """Where one slice argued for a class."""
 
     slice_index: int
+    """Slice of the volume as read."""
     label: str
+    """The class argued for."""
     heat: NDArray[np.float32]
+    """Shape (rows, columns). On the volume's own pixel grid, 0 to 1, where 1 is the hottest pixel
+    of the key slices."""
     share_in_lung: float
+    """Part of the heat inside the lung mask, 0 to 1; what is outside is a reason for doubt."""
     method: HeatMethod = HeatMethod.GRAD_CAM
+    """How it was made."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CoarseHeat:
-    """Where every classified slice argued for a class, at the networks' own low resolution.
-
-    Parameters
-    ----------
-    label : str
-        The class argued for.
-    slice_indices : tuple of int
-        Slices of the volume as read, as the maps are ordered.
-    heat : ndarray of float32, shape (len(slice_indices), cells, cells)
-        Each map covers its slice from edge to edge, rows and columns as in the volume; on the
-        scale of the key slices' maps, cut at 1. With HeatMethod.ALL_LAYERS it is the last layer's
-        part of the evidence.
-    """
+    """Where every classified slice argued for a class, at the networks' own low resolution."""
 
     label: str
+    """The class argued for."""
     slice_indices: tuple[int, ...]
+    """Slices of the volume as read, as the maps are ordered."""
     heat: NDArray[np.float32]
+    """Shape (len(slice_indices), cells, cells). Each map covers its slice from edge to edge, rows
+    and columns as in the volume; on the scale of the key slices' maps, cut at 1. With
+    HeatMethod.ALL_LAYERS it is the last layer's part of the evidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeatConsistency:
-    """How little the heat changes when the image is turned or shifted (paper, Discussion).
-
-    Parameters
-    ----------
-    similarity : mapping of str to float
-        Per perturbation the cosine similarity of the map, moved back, with the unperturbed one; 0
-        to 1, mean over the slices.
-    slice_indices : tuple of int
-        The slices it was measured on.
-    """
+    """How little the heat changes when the image is turned or shifted (paper, Discussion)."""
 
     similarity: Mapping[str, float]
+    """Per perturbation the cosine similarity of the map, moved back, with the unperturbed one; 0 to
+    1, mean over the slices."""
     slice_indices: tuple[int, ...]
+    """The slices it was measured on."""
 
     @property
     def mean(self) -> float:
@@ -350,22 +265,15 @@ class LungThird(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegionBurden:
-    """How much of a part of the lungs lies in the HU ranges of opacities.
-
-    Parameters
-    ----------
-    lung_ml : float
-        Volume of the lung mask in ml.
-    ground_glass_ml, consolidation_ml : float
-        Volume in the range of ground glass and of consolidation, vessels set aside, in ml.
-    vessel_ml : float
-        Volume in these ranges set aside because it is as thin as vessels and walls are, in ml.
-    """
+    """How much of a part of the lungs lies in the HU ranges of opacities."""
 
     lung_ml: float
+    """Volume of the lung mask in ml."""
     ground_glass_ml: float
     consolidation_ml: float
+    """Volume in the range of ground glass and of consolidation, vessels set aside, in ml."""
     vessel_ml: float
+    """Volume in these ranges set aside because it is as thin as vessels and walls are, in ml."""
 
     @property
     def ground_glass_share(self) -> float:
@@ -380,42 +288,28 @@ class RegionBurden:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpacityCells:
-    """What the lungs were counted as, cell by cell of their axial slices.
-
-    Parameters
-    ----------
-    kind : ndarray of uint8, shape (slices, rows, columns)
-        `groundglass.explain.opacity` names the values; 0 outside the lungs. Slices feet to head,
-        rows front to back, columns right to left (`Volume.to_axial`).
-    origin : tuple of int
-        Row and column of the axial volume at which the first cell begins.
-    factor : tuple of int
-        Rows and columns of a cell; the last one may pass the volume's edge.
-    """
+    """What the lungs were counted as, cell by cell of their axial slices."""
 
     kind: NDArray[np.uint8]
+    """Shape (slices, rows, columns). `groundglass.explain.opacity` names the values; 0 outside the
+    lungs. Slices feet to head, rows front to back, columns right to left (`Volume.to_axial`)."""
     origin: tuple[int, int]
+    """Row and column of the axial volume at which the first cell begins."""
     factor: tuple[int, int]
+    """Rows and columns of a cell; the last one may pass the volume's edge."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpacityBurden:
-    """A measurement by HU within the lung mask; the classifier has no part in it.
-
-    Parameters
-    ----------
-    ground_glass_hu, consolidation_hu : tuple of float
-        The ranges, from the first value up to, not including, the second.
-    regions : mapping of (LungSide, LungThird) to RegionBurden
-        All six, in the enumerations' order; they add up to the lung mask.
-    cells : OpacityCells or None
-        Where it was counted, for drawing; not compared.
-    """
+    """A measurement by HU within the lung mask; the classifier has no part in it."""
 
     ground_glass_hu: tuple[float, float]
     consolidation_hu: tuple[float, float]
+    """The ranges, from the first value up to, not including, the second."""
     regions: Mapping[tuple[LungSide, LungThird], RegionBurden]
+    """All six, in the enumerations' order; they add up to the lung mask."""
     cells: OpacityCells | None = field(default=None, compare=False, repr=False)
+    """Where it was counted, for drawing; not compared."""
 
     @property
     def total(self) -> RegionBurden:
@@ -439,85 +333,57 @@ class OpacityBurden:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made the result, so that it can be made again.
-
-    Parameters
-    ----------
-    groundglass_version : str
-        Version of the program.
-    bundle : str
-        Name and version of the weights.
-    bundle_sha256 : mapping of str to str
-        SHA-256 of each file of the bundle.
-    bundle_statement : str
-        What the weights were trained on and what that means for the verdict; shown in every output.
-    recipe : mapping of str to object
-        Every setting of preparing.
-    precision : str
-        Number format the engine computed in.
-    versions : mapping of str to str
-        Versions of the libraries that computed it.
-    """
+    """What made the result, so that it can be made again."""
 
     groundglass_version: str
+    """Version of the program."""
     bundle: str
+    """Name and version of the weights."""
     bundle_sha256: Mapping[str, str]
+    """SHA-256 of each file of the bundle."""
     bundle_statement: str
+    """What the weights were trained on and what that means for the verdict; shown in every
+    output."""
     recipe: Mapping[str, object]
+    """Every setting of preparing."""
     precision: str
+    """Number format the engine computed in."""
     versions: Mapping[str, str]
+    """Versions of the libraries that computed it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TriageResult:
-    """Everything an analysis found.
-
-    Parameters
-    ----------
-    outcome : Outcome
-        How it ended.
-    reason : str
-        In words, for the reader: why there is no verdict, or how the verdict came about.
-    labels : tuple of str
-        The bundle's classes, in the networks' order.
-    verdict : Verdict or None
-        Only with Outcome.VERDICT.
-    groups : tuple of GroupPrediction
-        Feet to head.
-    slices : tuple of SliceRecord
-        One per slice of the volume, by index.
-    mask : ndarray of bool, shape of the volume
-        Lungs, on the volume's own grid.
-    heatmaps : tuple of Heatmap
-        The slices that argue for the explained class, the strongest argument first.
-    timings_ms : mapping of str to float
-        Wall time per stage in ms.
-    provenance : Provenance
-        What made it.
-    coarse_heat : CoarseHeat or None
-        Every classified slice's map at low resolution; only with a verdict.
-    consistency : HeatConsistency or None
-        How steady the heat is; None without heat, or where it was not asked for.
-    opacity_burden : OpacityBurden or None
-        Only with a verdict.
-    notes : tuple of Note
-        What of the lungs was not seen, or not as finely as the networks expect.
-    """
+    """Everything an analysis found."""
 
     outcome: Outcome
+    """How it ended."""
     reason: str
+    """In words, for the reader: why there is no verdict, or how the verdict came about."""
     labels: tuple[str, ...]
+    """The bundle's classes, in the networks' order."""
     verdict: Verdict | None
+    """Only with Outcome.VERDICT."""
     groups: tuple[GroupPrediction, ...]
+    """Feet to head."""
     slices: tuple[SliceRecord, ...]
+    """One per slice of the volume, by index."""
     mask: NDArray[np.bool_]
+    """Shape of the volume. Lungs, on the volume's own grid."""
     heatmaps: tuple[Heatmap, ...]
+    """The slices that argue for the explained class, the strongest argument first."""
     timings_ms: Mapping[str, float]
+    """Wall time per stage in ms."""
     provenance: Provenance
+    """What made it."""
     coarse_heat: CoarseHeat | None = None
+    """Every classified slice's map at low resolution; only with a verdict."""
     consistency: HeatConsistency | None = None
+    """How steady the heat is; None without heat, or where it was not asked for."""
     opacity_burden: OpacityBurden | None = None
+    """Only with a verdict."""
     notes: tuple[Note, ...] = ()
+    """What of the lungs was not seen, or not as finely as the networks expect."""
 
     def reoriented(self, reorientation: Reorientation) -> TriageResult:
         """The same findings on the grid that a reorientation leads to.

@@ -71,15 +71,10 @@ class BatchSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysed(StudyEnd):
-    """How one study of many ended. Its reason is one line and names no file.
-
-    Parameters
-    ----------
-    study : StudyFiles
-        Which.
-    """
+    """How one study of many ended. Its reason is one line and names no file."""
 
     study: StudyFiles
+    """Which."""
 
     @classmethod
     def of(cls, study: StudyFiles, end: StudyEnd) -> Self:

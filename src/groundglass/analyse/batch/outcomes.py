@@ -34,21 +34,14 @@ Row = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """All that decides a report but the study itself.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Weights.
-    precision : Precision
-        The number format asked for.
-    explain : str or None
-        As in `BatchSettings`.
-    """
+    """All that decides a report but the study itself."""
 
     bundle: Bundle
+    """Weights."""
     precision: Precision
+    """The number format asked for."""
     explain: str | None
+    """As in `BatchSettings`."""
 
     def made(self, report: Path) -> bool:
         """Whether a report was made under these."""
@@ -74,21 +67,14 @@ class Conditions:
 
 @dataclass(slots=True)
 class Outcomes:
-    """The table and the folder it lies in; `opened` keeps others out meanwhile.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds the table and a folder for each report.
-    conditions : Conditions
-        Under which studies are analysed now.
-    rows : dict
-        By name of the study.
-    """
+    """The table and the folder it lies in; `opened` keeps others out meanwhile."""
 
     folder: Path
+    """Holds the table and a folder for each report."""
     conditions: Conditions
+    """Under which studies are analysed now."""
     rows: dict[str, Row] = field(default_factory=dict)
+    """By name of the study."""
 
     @classmethod
     @contextmanager

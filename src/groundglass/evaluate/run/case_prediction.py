@@ -17,24 +17,16 @@ AS_IN_SERVICE = "as-in-service"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a bundle said.
-
-    Parameters
-    ----------
-    outcome : Outcome
-        UNREADABLE where the study could not be opened.
-    reason : str
-        Why there is no verdict; empty with one.
-    label : str
-        The verdict; empty without.
-    probabilities : mapping of str to float
-        Per class; empty without a verdict.
-    """
+    """What a bundle said."""
 
     outcome: Outcome
+    """UNREADABLE where the study could not be opened."""
     reason: str = ""
+    """Why there is no verdict; empty with one."""
     label: str = ""
+    """The verdict; empty without."""
     probabilities: Mapping[str, float] | None = None
+    """Per class; empty without a verdict."""
 
     @classmethod
     def of(cls, ended: StudyEnd | Verdict) -> Self:
@@ -51,55 +43,36 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Strata:
-    """What figures are told apart by; empty or None where it is not known.
-
-    Parameters
-    ----------
-    source : str
-        The data set or the hospital.
-    scanner : str
-        Manufacturer and model.
-    thickness_mm : float or None
-        SliceThickness, or the distance between slices where a header does not say.
-    sex : str
-        As DICOM writes it: F, M or O.
-    age_years : float or None
-        At the examination.
-    """
+    """What figures are told apart by; empty or None where it is not known."""
 
     source: str
+    """The data set or the hospital."""
     scanner: str = ""
+    """Manufacturer and model."""
     thickness_mm: float | None = None
+    """SliceThickness, or the distance between slices where a header does not say."""
     sex: str = ""
+    """As DICOM writes it: F, M or O."""
     age_years: float | None = None
+    """At the examination."""
 
 
 @dataclass(frozen=True, slots=True)
 class CasePrediction:
-    """One case of a cohort and what a bundle said of it.
-
-    Parameters
-    ----------
-    row : int
-        Row of the table.
-    patient : int
-        Number of the patient within what is evaluated, by first appearance, from 1.
-    truth : str
-        The class the table says.
-    strata : Strata
-        What is known of the study.
-    answers : mapping of str to Answer
-        By AS_IN_SERVICE, and by the name of each probe.
-    seconds : float
-        Wall time of opening and judging.
-    """
+    """One case of a cohort and what a bundle said of it."""
 
     row: int
+    """Row of the table."""
     patient: int
+    """Number of the patient within what is evaluated, by first appearance, from 1."""
     truth: str
+    """The class the table says."""
     strata: Strata
+    """What is known of the study."""
     answers: Mapping[str, Answer]
+    """By AS_IN_SERVICE, and by the name of each probe."""
     seconds: float
+    """Wall time of opening and judging."""
 
     @property
     def answer(self) -> Answer:

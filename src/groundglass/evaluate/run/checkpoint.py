@@ -24,18 +24,12 @@ _SAID = ("images", "outcome", "verdict")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Which columns a table of answers has.
-
-    Parameters
-    ----------
-    labels : tuple of str
-        The bundle's classes.
-    images : tuple of str
-        AS_IN_SERVICE and the probes: the lines each case has.
-    """
+    """Which columns a table of answers has."""
 
     labels: tuple[str, ...]
+    """The bundle's classes."""
     images: tuple[str, ...] = (AS_IN_SERVICE,)
+    """AS_IN_SERVICE and the probes: the lines each case has."""
 
     @property
     def header(self) -> tuple[str, ...]:

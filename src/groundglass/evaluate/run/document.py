@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
@@ -24,10 +25,8 @@ from groundglass.evaluate.run.evaluation import (
 from groundglass.evaluate.run.findings import ProbeFigure, ProbeFinding
 from groundglass.evaluate.run.subgroups import SubgroupFigures
 from groundglass.evaluate.statistics import (
-    Comparison,
     Figures,
     Interval,
-    OperatingPoint,
     ReliabilityBin,
     Row,
     table2,
@@ -66,8 +65,11 @@ def evaluation_document(evaluation: Evaluation, precision: str) -> Json:
         "statement": one.bundle.statement,
         "bundle": {**_bundle(one.bundle), "precision": precision},
         "cohort": _cohort(one),
-        "leaks": {"looked_for": one.leaks.looked_for, "words": one.leaks.words},
-        "without_verdict": [_told(case) for case in one.without_verdict],
+        "leaks": asdict(one.leaks),
+        "without_verdict": [
+            {"row": case.row, **_of(case.answer, "outcome", "reason")}
+            for case in one.without_verdict
+        ],
         "accuracy_of_all_cases": _share(one.accuracy_of_all),
         "positive": list(one.positive),
         "positive_auc": _share(one.positive_auc),
@@ -97,22 +99,23 @@ def encode(document: Json) -> bytes:
 
 
 def _bundle(bundle: Bundle) -> Json:
+    fields = ("name", "version", "healthy")
     return {
-        "name": bundle.name,
-        "version": bundle.version,
+        **_of(bundle, *fields),
         "labels": list(bundle.labels),
-        "healthy": bundle.healthy,
         "sha256": dict(bundle.sha256),
     }
 
 
+def _of(thing: object, *fields: str) -> Json:
+    """Some fields, under their own names."""
+    return {field: getattr(thing, field) for field in fields}
+
+
 def _cohort(evaluation: Evaluation) -> Json:
-    labels = evaluation.bundle.labels
-    cases = evaluation.cases
+    labels, cases = evaluation.bundle.labels, evaluation.cases
     return {
-        "table": evaluation.cohort.table,
-        "sha256": evaluation.cohort.sha256,
-        "split": evaluation.cohort.split,
+        **asdict(evaluation.cohort),
         "cases": len(cases),
         "patients": evaluation.patients,
         "cases_with_verdict": len(evaluation.predictions.truth),
@@ -121,19 +124,10 @@ def _cohort(evaluation: Evaluation) -> Json:
     }
 
 
-def _told(case: CasePrediction) -> Json:
-    answer = case.answer
-    return {"row": case.row, "outcome": answer.outcome, "reason": answer.reason}
-
-
 def _figures(figures: Figures) -> Json:
     """Every figure by name, with its interval, or why there is none of either."""
     return {
-        name: {
-            "value": value,
-            **_interval(figures.intervals.get(name)),
-            "why": _why(figures, name, value),
-        }
+        name: _figure(value, figures.intervals.get(name), why=_why(figures, name, value))
         for name, value in figures.metrics.values().items()
     }
 
@@ -150,30 +144,25 @@ def _why(figures: Figures, name: str, value: float | None) -> str | None:
     return averages[kind].undefined[rest] if kind in averages else NO_PROBABILITIES
 
 
+def _figure(value: float | None, interval: Interval | None, **more: object) -> Json:
+    return {"value": value, **_interval(interval), **more}
+
+
 def _interval(interval: Interval | None) -> Json:
     if interval is None:
-        return {"low": None, "high": None, "level": None, "method": None}
-    return {
-        "low": interval.low,
-        "high": interval.high,
-        "level": interval.level,
-        "method": interval.method,
-    }
+        return dict.fromkeys(("low", "high", "level", "method"))
+    return asdict(interval)
 
 
 def _share(share: Share | None) -> Json | None:
-    return None if share is None else {"value": share.value, **_interval(share.interval)}
+    return None if share is None else _figure(share.value, share.interval)
 
 
 def _row(row: Row) -> Json:
-    cells = ("accuracy", "specificity", "sensitivity", "f1")
+    cells = _of(row, "accuracy", "specificity", "sensitivity", "f1")
     return {
         "label": row.label,
-        **{
-            name: {"value": cell.value, **_interval(cell.interval), "note": cell.note}
-            for name in cells
-            for cell in [getattr(row, name)]
-        },
+        **{n: _figure(cell.value, cell.interval, note=cell.note) for n, cell in cells.items()},
     }
 
 
@@ -181,9 +170,7 @@ def _bin(row: ReliabilityBin) -> Json:
     return {
         "above": row.low,
         "to": row.high,
-        "count": row.count,
-        "mean_confidence": row.mean_confidence,
-        "observed": row.observed,
+        **_of(row, "count", "mean_confidence", "observed"),
         **_interval(row.interval),
     }
 
@@ -191,75 +178,53 @@ def _bin(row: ReliabilityBin) -> Json:
 def _threshold(threshold: AtThreshold | None) -> Json | None:
     if threshold is None:
         return None
-    stored = threshold.stored
+    stored, here = threshold.stored, threshold.here
     return {
         "positive": list(stored.positive),
         "threshold": stored.threshold,
         "where_fitted": {
             "on": stored.fitted_on,
-            "n": stored.n,
-            "sensitivity": stored.sensitivity,
-            "specificity": stored.specificity,
+            **_of(stored, "n", "sensitivity", "specificity"),
         },
-        "here": _reached(threshold.here),
-    }
-
-
-def _reached(point: OperatingPoint) -> Json:
-    return {
-        "positives": point.positives,
-        "negatives": point.negatives,
-        "sensitivity": {"value": point.sensitivity, **_interval(point.sensitivity_interval)},
-        "specificity": {"value": point.specificity, **_interval(point.specificity_interval)},
+        "here": {
+            **_of(here, "positives", "negatives"),
+            "sensitivity": _figure(here.sensitivity, here.sensitivity_interval),
+            "specificity": _figure(here.specificity, here.specificity_interval),
+        },
     }
 
 
 def _group(group: SubgroupFigures) -> Json:
     return {
-        "name": group.name,
-        "cases": group.cases,
-        "patients": group.patients,
-        "without_verdict": group.without_verdict,
+        **_of(group, "name", "cases", "patients", "without_verdict"),
         "cases_per_class": dict(group.classes),
-        "accuracy": {"value": group.accuracy, **_interval(group.accuracy_interval)},
-        "positive_auc": {"value": group.auc, **_interval(group.auc_interval)},
+        "accuracy": _figure(group.accuracy, group.accuracy_interval),
+        "positive_auc": _figure(group.auc, group.auc_interval),
     }
 
 
 def _compared(compared: Compared | None) -> Json | None:
     if compared is None:
         return None
+    mcnemar = compared.tests.mcnemar
     return {
         "bundle": _bundle(compared.bundle),
-        "leaks": {"looked_for": compared.leaks.looked_for, "words": compared.leaks.words},
+        "leaks": asdict(compared.leaks),
         "cases": int(compared.first_metrics.confusion.sum()),
         "cases_left_out": compared.left_out,
         "first_figures": compared.first_metrics.values(),
         "second_figures": _figures(compared.figures),
-        **_tests(compared.tests),
-    }
-
-
-def _tests(tests: Comparison) -> Json:
-    mcnemar = tests.mcnemar
-    return {
         "mcnemar": {
-            "only_first": mcnemar.only_first,
-            "only_second": mcnemar.only_second,
-            "exact_p": mcnemar.exact_p,
-            "mid_p": mcnemar.mid_p,
+            **_of(mcnemar, "only_first", "only_second", "exact_p", "mid_p"),
             "why": mcnemar.undefined,
         },
         "delong": {
             label: {
-                "first": test.first,
-                "second": test.second,
-                "difference": test.difference,
+                **_of(test, "first", "second", "difference", "p"),
                 **_interval(test.interval),
-                "p": test.p,
                 "why": test.undefined,
             }
-            for label, test in tests.delong.items()
+            for label, test in compared.tests.delong.items()
         },
     }
 
@@ -268,28 +233,22 @@ def _probed(probed: Probed | None) -> Json | None:
     if probed is None:
         return None
     return {
-        "learnt_source": probed.source.learnt_source,
-        "words": probed.source.words,
+        **asdict(probed.source),
         "findings": [_finding(finding) for finding in probed.findings.values()],
     }
 
 
 def _finding(finding: ProbeFinding) -> Json:
+    fields = ("probe", "words", "cases", "without_verdict", "chance", "same_verdict", "knows")
     return {
-        "probe": finding.probe,
-        "words": finding.words,
-        "cases": finding.cases,
-        "without_verdict": finding.without_verdict,
-        "chance": finding.chance,
+        **_of(finding, *fields),
         "accuracy": _probe_figure(finding.accuracy),
         "areas": {label: _probe_figure(area) for label, area in finding.areas.items()},
-        "same_verdict": finding.same_verdict,
-        "knows": finding.knows,
     }
 
 
 def _probe_figure(figure: ProbeFigure) -> Json:
-    return {"value": figure.value, **_interval(figure.interval), "knows": figure.knows}
+    return _figure(figure.value, figure.interval, knows=figure.knows)
 
 
 def _seconds(cases: Sequence[CasePrediction]) -> Mapping[str, float]:

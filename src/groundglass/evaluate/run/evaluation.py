@@ -43,21 +43,14 @@ CALIBRATION_BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class CohortFacts:
-    """What was evaluated.
-
-    Parameters
-    ----------
-    table : str
-        File name of the table.
-    sha256 : str
-        Its SHA-256.
-    split : str
-        Which cases of it; "all" for every one.
-    """
+    """What was evaluated."""
 
     table: str
+    """File name of the table."""
     sha256: str
+    """Its SHA-256."""
     split: str
+    """Which cases of it; "all" for every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,114 +63,74 @@ class Share:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AtThreshold:
-    """The bundle's operating point on this cohort.
-
-    Parameters
-    ----------
-    stored : DecisionThreshold
-        What the bundle says.
-    here : OperatingPoint
-        What its threshold reaches on this cohort.
-    """
+    """The bundle's operating point on this cohort."""
 
     stored: DecisionThreshold
+    """What the bundle says."""
     here: OperatingPoint
+    """What its threshold reaches on this cohort."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What the probes found.
-
-    Parameters
-    ----------
-    findings : mapping of str to ProbeFinding
-        By AS_IN_SERVICE and by probe.
-    source : SourceVerdict
-        What they say together.
-    """
+    """What the probes found."""
 
     findings: Mapping[str, ProbeFinding]
+    """By AS_IN_SERVICE and by probe."""
     source: SourceVerdict
+    """What they say together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """A second bundle on the same cases.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        The second.
-    figures : Figures
-        Of the second, on the cases both have a verdict for.
-    first_metrics : Metrics
-        Of the first, on the same cases.
-    tests : Comparison
-        First against second.
-    left_out : int
-        Cases without a verdict from one or both.
-    leaks : LeakCheck
-        Of the second.
-    """
+    """A second bundle on the same cases."""
 
     bundle: Bundle
+    """The second."""
     figures: Figures
+    """Of the second, on the cases both have a verdict for."""
     first_metrics: Metrics
+    """Of the first, on the same cases."""
     tests: Comparison
+    """First against second."""
     left_out: int
+    """Cases without a verdict from one or both."""
     leaks: LeakCheck
+    """Of the second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Everything measured.
-
-    Parameters
-    ----------
-    cohort : CohortFacts
-        On what.
-    bundle : Bundle
-        With what.
-    leaks : LeakCheck
-        Whether the bundle may have seen it.
-    cases : tuple of CasePrediction
-        Every case.
-    predictions : Predictions
-        Those with a verdict.
-    figures : Figures
-        Of them.
-    accuracy_of_all : Share
-        Cases called right over all cases: no verdict is not right.
-    positive : tuple of str
-        Classes taken together as pneumonia: the operating point's, else all but the healthy one.
-    positive_auc : Share or None
-        AUC of their summed probability; None with one kind of case only.
-    calibration : tuple of ReliabilityBin
-        Of the probability given to the class called.
-    threshold : AtThreshold or None
-        Where the bundle has an operating point.
-    groups : mapping of str to tuple of SubgroupFigures
-        By source, scanner, …
-    compared : Compared or None
-        With a second bundle.
-    probed : Probed or None
-        Where probing was asked for.
-    """
+    """Everything measured."""
 
     cohort: CohortFacts
+    """On what."""
     bundle: Bundle
+    """With what."""
     leaks: LeakCheck
+    """Whether the bundle may have seen it."""
     cases: tuple[CasePrediction, ...]
+    """Every case."""
     predictions: Predictions
+    """Those with a verdict."""
     figures: Figures
+    """Of them."""
     accuracy_of_all: Share
+    """Cases called right over all cases: no verdict is not right."""
     positive: tuple[str, ...]
+    """Classes taken together as pneumonia: the operating point's, else all but the healthy one."""
     positive_auc: Share | None
+    """AUC of their summed probability; None with one kind of case only."""
     calibration: tuple[ReliabilityBin, ...]
+    """Of the probability given to the class called."""
     threshold: AtThreshold | None
+    """Where the bundle has an operating point."""
     groups: Mapping[str, tuple[SubgroupFigures, ...]]
+    """By source, scanner, …"""
     compared: Compared | None = None
+    """With a second bundle."""
     probed: Probed | None = None
+    """Where probing was asked for."""
 
     @property
     def patients(self) -> int:

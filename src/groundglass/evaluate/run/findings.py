@@ -26,57 +26,38 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class ProbeFigure:
-    """A figure under a probe.
-
-    Parameters
-    ----------
-    value : float or None
-        None where the cohort does not allow it.
-    interval : Interval or None
-        At the usual level, for the reader.
-    knows : bool
-        Whether the interval at the level corrected for the number of figures looked at excludes
-        what knowing nothing gives.
-    """
+    """A figure under a probe."""
 
     value: float | None
+    """None where the cohort does not allow it."""
     interval: Interval | None
+    """At the usual level, for the reader."""
     knows: bool
+    """Whether the interval at the level corrected for the number of figures looked at excludes what
+    knowing nothing gives."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeFinding:
-    """One probe over a cohort.
-
-    Parameters
-    ----------
-    probe : str
-        A value of `Probe`, or "as-in-service".
-    words : str
-        What was done to the images.
-    cases, without_verdict : int
-        How many cases were asked, and how many of them got no verdict.
-    chance : float
-        Accuracy of always naming the most frequent class.
-    accuracy : ProbeFigure
-        Share called right.
-    areas : mapping of str to ProbeFigure
-        AUC of each class against the rest.
-    same_verdict : float or None
-        Share of verdicts that are the same as in service.
-    knows : bool
-        Whether any figure shows knowledge.
-    """
+    """One probe over a cohort."""
 
     probe: str
+    """A value of `Probe`, or "as-in-service"."""
     words: str
+    """What was done to the images."""
     cases: int
     without_verdict: int
+    """How many cases were asked, and how many of them got no verdict."""
     chance: float
+    """Accuracy of always naming the most frequent class."""
     accuracy: ProbeFigure
+    """Share called right."""
     areas: Mapping[str, ProbeFigure]
+    """AUC of each class against the rest."""
     same_verdict: float | None
+    """Share of verdicts that are the same as in service."""
     knows: bool
+    """Whether any figure shows knowledge."""
 
 
 def probe_finding(
@@ -142,18 +123,12 @@ def _low(interval: Interval | None) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SourceVerdict:
-    """What the probes say together.
-
-    Parameters
-    ----------
-    learnt_source : bool
-        Whether the model still knows with the lungs removed.
-    words : str
-        For the reader.
-    """
+    """What the probes say together."""
 
     learnt_source: bool
+    """Whether the model still knows with the lungs removed."""
     words: str
+    """For the reader."""
 
 
 def source_verdict(findings: Mapping[str, ProbeFinding]) -> SourceVerdict:

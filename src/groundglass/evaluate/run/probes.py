@@ -104,21 +104,14 @@ class SlicePredictor(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProbedStudy:
-    """An axial volume with its lungs, ready to be probed.
-
-    Parameters
-    ----------
-    axial : Volume
-        `Volume.to_axial`.
-    lungs : ndarray of bool, shape (slices, size, size)
-        Lung mask on the recipe's square, of the volume as it is.
-    recipe : Recipe
-        How the model wants it prepared.
-    """
+    """An axial volume with its lungs, ready to be probed."""
 
     axial: Volume
+    """`Volume.to_axial`."""
     lungs: Lung
+    """Shape (slices, size, size). Lung mask on the recipe's square, of the volume as it is."""
     recipe: Recipe
+    """How the model wants it prepared."""
 
 
 def probe_study(

@@ -20,35 +20,24 @@ _AGES = (40, 60, 80)
 
 @dataclass(frozen=True, slots=True)
 class SubgroupFigures:
-    """The cases of one group.
-
-    Parameters
-    ----------
-    name : str
-        The scanner, the sex, …
-    cases, patients, without_verdict : int
-        How many.
-    classes : mapping of str to int
-        Cases per true class.
-    accuracy : float or None
-        Share of verdicts that are right; None without verdicts.
-    accuracy_interval : Interval or None
-        Its Wilson interval.
-    auc : float or None
-        Of the positive classes' summed probability against the others; None with one kind only.
-    auc_interval : Interval or None
-        DeLong's.
-    """
+    """The cases of one group."""
 
     name: str
+    """The scanner, the sex, …"""
     cases: int
     patients: int
     without_verdict: int
+    """How many."""
     classes: Mapping[str, int]
+    """Cases per true class."""
     accuracy: float | None
+    """Share of verdicts that are right; None without verdicts."""
     accuracy_interval: Interval | None
+    """Its Wilson interval."""
     auc: float | None
+    """Of the positive classes' summed probability against the others; None with one kind only."""
     auc_interval: Interval | None
+    """DeLong's."""
 
 
 def thickness_group(strata: Strata) -> str:

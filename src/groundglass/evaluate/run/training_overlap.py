@@ -16,18 +16,12 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class LeakCheck:
-    """Whether leaks could be looked for.
-
-    Parameters
-    ----------
-    looked_for : bool
-        Whether the bundle keeps hashes of whom it learnt from.
-    words : str
-        For the reader.
-    """
+    """Whether leaks could be looked for."""
 
     looked_for: bool
+    """Whether the bundle keeps hashes of whom it learnt from."""
     words: str
+    """For the reader."""
 
 
 def refuse_leaks(cohort: Cohort, bundle: Bundle, progress: Progress) -> LeakCheck:

@@ -51,24 +51,16 @@ class AnalysisSettings:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be analysed.
-
-    Parameters
-    ----------
-    study : Path
-        Folder of the study's files and nothing else.
-    out : Path
-        Folder for the report.
-    revision : int
-        Revision of the study; part of what the results' UIDs are made from.
-    given_up : str
-        Why the analysis is given up, if it is: then only a capture is written that says so.
-    """
+    """What is to be analysed."""
 
     study: Path
+    """Folder of the study's files and nothing else."""
     out: Path
+    """Folder for the report."""
     revision: int
+    """Revision of the study; part of what the results' UIDs are made from."""
     given_up: str = ""
+    """Why the analysis is given up, if it is: then only a capture is written that says so."""
 
 
 class Analyser(Protocol):

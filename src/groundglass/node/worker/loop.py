@@ -52,27 +52,18 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What workers of one process share.
-
-    Parameters
-    ----------
-    spool : Spool
-        The files.
-    jobs : JobStore
-        The jobs.
-    rules : Rules
-        Where results go.
-    courier : Courier
-        Brings them there.
-    metrics : Metrics
-        Counts and times.
-    """
+    """What workers of one process share."""
 
     spool: Spool
+    """The files."""
     jobs: JobStore
+    """The jobs."""
     rules: Rules
+    """Where results go."""
     courier: Courier
+    """Brings them there."""
     metrics: Metrics
+    """Counts and times."""
 
 
 class Worker:
