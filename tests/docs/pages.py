@@ -283,7 +283,7 @@ PAGES: Mapping[str, Page] = {
                 "groundglass send study --to PACS@pacs.example:2762 --tls --ca hospital.pem --cert "
                 "us.pem",
                 How.CHECKED,
-                "needs a hospital's PACS; tests/cli/test_send.py sends over TLS",
+                "needs a hospital's PACS; tests/cli/commands/test_send.py sends over TLS",
             ),
         ),
         there=("node",),

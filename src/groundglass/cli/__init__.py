@@ -1,4 +1,4 @@
-"""The command line: one file per command, light until a command runs."""
+"""The command line: one module a command in `commands`, light until a command runs."""
 
 from groundglass.cli.app import main
 

@@ -34,8 +34,8 @@ _EPILOG = """[bold]Begin here[/bold]
 
 [bold]Streams[/bold]  answers go to standard output, progress and errors to standard error"""
 
-#: Each command has a module of its name here, which is imported when it is called, and the first
-#: paragraph of its help, which the list of all shows without importing it.
+#: Each command is a module of that name in `commands`, imported when it is called; beside it the
+#: first paragraph of its help, which the list of all shows without importing it.
 COMMANDS = {
     "run": "Analyse a study and write its report.",
     "batch": "Analyse many studies and write the report of each.",
@@ -86,7 +86,7 @@ class LazyGroup(TyperGroup):
 
 def load_command(name: str) -> Any:
     """A command with its options, or a group of them; its help's paragraphs fit any terminal."""
-    command = typer.main.get_command(import_module(f"groundglass.cli.{name}").app)
+    command = typer.main.get_command(import_module(f"groundglass.cli.commands.{name}").app)
     paragraphs = (command.help or "").split("\n\n")
     command.help = "\n\n".join(text.replace("\n", " ") for text in paragraphs)
     return command

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from groundglass.cli import train
+from groundglass.cli.commands import train
 
 Invoke = Callable[..., Result]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from groundglass.cli.commands.serve import ConfigFile
 from groundglass.cli.extras import need
 from groundglass.cli.failures import ExitCode
-from groundglass.cli.serve import ConfigFile
 from groundglass.errors import ReadError, SettingsError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from groundglass.cli import options, run
+from groundglass.cli import options
+from groundglass.cli.commands import run
 from groundglass.cli.console import Terminal, spinner
 from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.errors import ReportError

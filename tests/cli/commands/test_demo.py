@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from groundglass.cli import demo
+from groundglass.cli.commands import demo
 
 Invoke = Callable[..., Result]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from groundglass.cli.cohort.tables import Out, Table, refuse_taken, tell_cohort, write_new
+from groundglass.cli.commands.cohort.tables import Out, Table, refuse_taken, tell_cohort, write_new
 from groundglass.cli.console import spinner
 from groundglass.core.choices import DatasetName
 

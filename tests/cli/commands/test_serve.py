@@ -126,7 +126,7 @@ def test_it_serves_until_it_is_told_to_stop_and_logs_lines_of_json(config: Path)
 _BREAKING = """
 import logging, threading, warnings
 from groundglass.cli.environment import hush
-from groundglass.cli.serve import _log_to_standard_error
+from groundglass.cli.commands.serve import _log_to_standard_error
 
 hush()
 _log_to_standard_error("info")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from groundglass.cli.cohort.tables import Table, refuse_taken, tell_counts
+from groundglass.cli.commands.cohort.tables import Table, refuse_taken, tell_counts
 from groundglass.cli.console import Terminal, progress_bar
 from groundglass.cli.failures import ExitCode
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from groundglass.cli.jobs import PriorityName, StateName
+from groundglass.cli.commands.jobs import PriorityName, StateName
 from groundglass.node.assembly import Stores
 from groundglass.node.queue.states import Facts, FileRecord, Priority, State
 from groundglass.node.settings import NodeSettings, load_settings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from groundglass.cli.cohort.check import check
-from groundglass.cli.cohort.make import import_dataset, join, phantom, split
+from groundglass.cli.commands.cohort.check import check
+from groundglass.cli.commands.cohort.make import import_dataset, join, phantom, split
 
 _HELP = (
     "Tables of patients for training and evaluating: check, split, import, join and make them.\n\n"
