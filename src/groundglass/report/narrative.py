@@ -35,9 +35,14 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def signed(value: float, spec: str) -> str:
+    """A number in Python's format with a true minus sign."""
+    return format(value, spec).replace("-", "−")
+
+
 def millimetres(value: float) -> str:
     """A position in mm with one decimal and a true minus sign."""
-    return f"{value:.1f}".replace("-", "−")
+    return signed(value, ".1f")
 
 
 def range_words(values: Sequence[float]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from importlib.resources import files
 from typing import Any
@@ -25,7 +25,6 @@ from groundglass.core.result import (
     OpacityBurden,
     RegionBurden,
     TriageResult,
-    Verdict,
 )
 from groundglass.core.study import Series
 from groundglass.core.volume import Volume
@@ -60,16 +59,12 @@ def result_document(result: TriageResult, volume: Volume) -> JsonObject:
         "statement": result.provenance.bundle_statement,
         "outcome": result.outcome,
         "reason": result.reason,
-        "notes": [asdict(note) for note in result.notes],
+        "notes": result.notes,
         "labels": result.labels,
-        "verdict": _verdict(result.verdict),
+        "verdict": result.verdict,
         "groups": [
-            {
-                **asdict(prediction.group),
-                "probabilities": prediction.probabilities,
-                "label": prediction.label,
-            }
-            for prediction in result.groups
+            {**_plain(one.group), "probabilities": one.probabilities, "label": one.label}
+            for one in result.groups
         ],
         "slices": _slices(result, volume),
         "explained_label": result.explained_label,
@@ -79,12 +74,9 @@ def result_document(result: TriageResult, volume: Volume) -> JsonObject:
         "lung_volume_ml": float(np.count_nonzero(result.mask)) * volume.geometry.voxel_ml,
         "opacity_burden": _burden(result.opacity_burden),
         "input": _input(volume.series, volume.notes),
-        "geometry": asdict(volume.geometry),
+        "geometry": volume.geometry,
         "timings_ms": result.timings_ms,
-        "provenance": {
-            field.name: getattr(result.provenance, field.name)
-            for field in fields(result.provenance)
-        },
+        "provenance": result.provenance,
     }
     plain: JsonObject = _plain(document)
     return plain
@@ -110,19 +102,6 @@ def encode_document(document: JsonObject) -> bytes:
     return f"{text}\n".encode()
 
 
-def _verdict(verdict: Verdict | None) -> JsonObject | None:
-    if verdict is None:
-        return None
-    return {
-        "label": verdict.label,
-        "probabilities": verdict.probabilities,
-        "votes": verdict.votes,
-        "majority": verdict.majority,
-        "tie": verdict.tie,
-        "rule_firings": [asdict(firing) for firing in verdict.rule_firings],
-    }
-
-
 def _slices(result: TriageResult, volume: Volume) -> list[JsonObject]:
     """The slice table, each with its number from the head as the page counts."""
     reorientation = volume.geometry.to_axial()[1]
@@ -132,7 +111,7 @@ def _slices(result: TriageResult, volume: Volume) -> list[JsonObject]:
         along_body = reorientation.keeps_slices
         return slices - reorientation.apply_index(index, slices) if along_body else None
 
-    return [{**asdict(record), "number": number(record.index)} for record in result.slices]
+    return [{**_plain(record), "number": number(record.index)} for record in result.slices]
 
 
 def _key_slice(heatmap: Heatmap) -> JsonObject:
@@ -146,7 +125,7 @@ def _key_slice(heatmap: Heatmap) -> JsonObject:
 
 
 def _consistency(found: HeatConsistency | None) -> JsonObject | None:
-    return None if found is None else {**asdict(found), "mean": found.mean}
+    return None if found is None else {**_plain(found), "mean": found.mean}
 
 
 def _burden(burden: OpacityBurden | None) -> JsonObject | None:
@@ -167,7 +146,7 @@ def _burden(burden: OpacityBurden | None) -> JsonObject | None:
 
 def _region(region: RegionBurden) -> JsonObject:
     return {
-        **asdict(region),
+        **_plain(region),
         "ground_glass_share": region.ground_glass_share,
         "consolidation_share": region.consolidation_share,
     }
@@ -180,21 +159,20 @@ def _input(series: Series | None, notes: tuple[str, ...]) -> JsonObject:
     files set aside, relative to the input: without them a reason is of no use.
     """
     rejected = series.rejected if series else ()
+    told = ("kind", "modality", "series_instance_uid", "study_instance_uid", "selection_reason")
     return {
-        "kind": series.kind if series else None,
-        "modality": series.modality if series else None,
+        **{name: getattr(series, name, None) for name in told},
         "series_description": series.description if series else None,
-        "series_instance_uid": series.series_instance_uid if series else None,
-        "study_instance_uid": series.study_instance_uid if series else None,
         "number_of_instances": len(series.instances) if series else None,
-        "selection_reason": series.selection_reason if series else None,
         "rejected": [{"what": one.what, "reason": one.reason} for one in rejected],
         "notes": notes,
     }
 
 
 def _plain(value: object) -> Any:
-    """Mappings, sequences, enumerations and numpy scalars as JSON's own types."""
+    """Dataclasses, mappings, sequences, enumerations and numpy scalars as JSON's own types."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Enum):
         return _plain(value.value)
     if isinstance(value, Mapping):

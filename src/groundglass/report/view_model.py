@@ -16,6 +16,7 @@ from groundglass.core.geometry import Geometry
 from groundglass.core.result import OpacityCells, SliceRecord, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.prepare.regions import Regions
+from groundglass.report.narrative import millimetres
 from groundglass.report.overlay import Hu
 from groundglass.report.resampling import fitted, fitted_shape, sampled
 
@@ -103,6 +104,11 @@ class ViewModel:
     def index_as_read(self, index: int) -> int:
         """Slice of the volume as read that an axial slice is."""
         return self.reorientation.inverse.apply_index(index, len(self.hu))
+
+    def caption(self, frame: Frame) -> str:
+        """Which frame it is, for a reader."""
+        position = millimetres(frame.position_mm)
+        return f"Slice {frame.number} of {len(self.frames)} · z {position} mm"
 
     def frame_hu(self, frame: Frame) -> Hu:
         """HU of a frame."""

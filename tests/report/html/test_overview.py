@@ -44,10 +44,10 @@ def test_groups_that_share_slices_stand_side_by_side(volume: Volume, result: Tri
 
 
 def test_zones_are_the_slices_left_out(view: ViewModel, result: TriageResult) -> None:
-    view = overview(view)
-    step = view.rows[0].height
+    layout = overview(view)
+    step = layout.rows[0].height
     out = sum(record.fate is not SliceStatus.KEPT for record in result.slices)
-    assert sum(zone.height for zone in view.zones) == pytest.approx(out * step)
+    assert sum(zone.height for zone in layout.zones) == pytest.approx(out * step)
 
 
 def test_the_figure_keeps_the_bodys_proportions(view: ViewModel) -> None:

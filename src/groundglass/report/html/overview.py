@@ -17,6 +17,9 @@ from groundglass.report.view_model import Frame, ViewModel
 
 #: Largest size of the coronal image in units of the figure (CSS pixels at its natural size).
 _MAX_WIDTH, _MAX_HEIGHT = 300.0, 520.0
+#: Margins of the figure, the gap between its columns, and their widths.
+_LEFT, _TOP, _BOTTOM, _GAP = 46.0, 34.0, 24.0, 14.0
+_BAND_WIDTH, _CURVE_WIDTH, _SAID_WIDTH = 86.0, 122.0, 100.0
 
 #: HU that the coronal image spreads over its grey scale before averaging: air to soft bone.
 _AIR_HU, _DENSE_HU = -1000.0, 300.0
@@ -30,20 +33,11 @@ _HEAT_EDGE = 160
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A stretch of the z axis.
-
-    Parameters
-    ----------
-    y, height : float
-        From the top of the figure, in its units.
-    lane : int
-        Column it stands in, so that overlapping bands are side by side.
-    group : GroupPrediction
-        The group it is for.
-    """
+    """The stretch of a group of slices, from the top of the figure."""
 
     y: float
     height: float
+    #: Column it stands in, so that overlapping bands are side by side.
     lane: int
     group: GroupPrediction
 
@@ -54,30 +48,19 @@ class Zone:
 
     y: float
     height: float
-    fate: SliceStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One slice on the figure.
-
-    Parameters
-    ----------
-    y, height : float
-        Its stretch.
-    frame : Frame
-        The slice.
-    area : float
-        Lung area as a share of the study's largest, 0 to 1.
-    contribution : float
-        How it argued for the verdict, as a share of the study's strongest argument; negative
-        against it, 0 when it was not classified.
-    """
+    """One slice on the figure."""
 
     y: float
     height: float
     frame: Frame
+    #: Lung area as a share of the study's largest, 0 to 1.
     area: float
+    #: What speaks for the class, as a share of the study's strongest evidence; negative against
+    #: it, 0 when it was not classified.
     contribution: float
 
 
@@ -85,41 +68,93 @@ class Row:
 class Overview:
     """Everything the figure draws; positions and sizes in its units, y down from the head.
 
-    Parameters
-    ----------
-    image : str
-        Data URI of the coronal image.
-    outline : str
-        SVG path of the lungs' shadow, in tenths of a mm.
-    heat : str
-        Data URI of the hottest heat front to back; empty without heat.
-    width, height : float
-        Of the coronal image.
-    scale : float
-        Units per mm.
-    rows : tuple of Row
-        Head to feet.
-    bands : tuple of Band
-        The groups.
-    lanes : int
-        Columns the bands need.
-    zones : tuple of Zone
-        What was left out.
-    ticks : tuple of (float, int)
-        y and z in mm, every 50 mm.
+    From left to right: the coronal image, the groups, the lung area, the contributions.
     """
 
+    #: Data URI of the coronal image.
     image: str
+    #: SVG path of the lungs' shadow, in tenths of a mm.
     outline: str
+    #: Data URI of the hottest heat front to back; empty without heat.
     heat: str
+    #: Of the coronal image.
     width: float
     height: float
+    #: Units per mm.
     scale: float
+    #: Head to feet.
     rows: tuple[Row, ...]
     bands: tuple[Band, ...]
+    #: Columns the bands need.
     lanes: int
     zones: tuple[Zone, ...]
+    #: y and z in mm, every 50 mm.
     ticks: tuple[tuple[float, int], ...]
+    #: The limits on lung area towards the head and the feet of the largest, if they are known.
+    ratios: tuple[object, object]
+
+    left, top, band_width, curve_width = _LEFT, _TOP, _BAND_WIDTH, _CURVE_WIDTH
+
+    @property
+    def total_width(self) -> float:
+        """Of the whole figure."""
+        return _LEFT + (self.said_end if self.bars else self.said_x - _GAP) + 6
+
+    @property
+    def total_height(self) -> float:
+        """Of the whole figure."""
+        return _TOP + max(self.height, 40.0) + _BOTTOM
+
+    @property
+    def bands_x(self) -> float:
+        """Where the groups begin."""
+        return self.width + _GAP
+
+    def band_x(self, band: Band) -> float:
+        """Where a group's band begins."""
+        return self.bands_x + band.lane * (_BAND_WIDTH + 4)
+
+    @property
+    def _bands_end(self) -> float:
+        return self.bands_x + self.lanes * (_BAND_WIDTH + 4)
+
+    @property
+    def zone_width(self) -> float:
+        """What was left out is hatched over the image and the groups."""
+        return self._bands_end if self.bands else self.width
+
+    @property
+    def area_x(self) -> float:
+        """Where the lung area is 0."""
+        return (self._bands_end if self.bands else self.width + 10) + _GAP
+
+    @property
+    def area_path(self) -> str:
+        """Lung area against z, as a closed SVG path."""
+        x = self.area_x
+        middles = [row.y + row.height / 2 for row in self.rows]
+        points = " ".join(
+            f"{x + row.area * _CURVE_WIDTH:.1f} {y:.1f}"
+            for row, y in zip(self.rows, middles, strict=True)
+        )
+        return f"M{x:.1f} {middles[0]:.1f}L{points} {x:.1f} {middles[-1]:.1f}Z"
+
+    @property
+    def limits(self) -> list[dict[str, float | str]]:
+        """The recipe's limits on lung area: towards the head and towards the feet."""
+        peak = max(self.rows, key=lambda row: row.area)
+        middle = peak.y + peak.height / 2
+        sides = zip(self.ratios, (0.0, middle), (middle, self.height), strict=True)
+        return [
+            {
+                "x": self.area_x + float(ratio) * _CURVE_WIDTH,
+                "top": top,
+                "bottom": bottom,
+                "text": f"{ratio:g}",
+            }
+            for ratio, top, bottom in sides
+            if peak.area > 0 and isinstance(ratio, int | float)
+        ]
 
     @property
     def contribution_range(self) -> tuple[float, float]:
@@ -127,21 +162,52 @@ class Overview:
         values = [row.contribution for row in self.rows]
         return min(0.0, *values), max(0.0, *values)
 
+    @property
+    def said_x(self) -> float:
+        """Where the contributions begin."""
+        return self.area_x + _CURVE_WIDTH + _GAP
+
+    @property
+    def said_end(self) -> float:
+        """Where they end."""
+        return self.said_x + _SAID_WIDTH
+
+    @property
+    def _said_unit(self) -> float:
+        low, high = self.contribution_range
+        return _SAID_WIDTH / (high - low) if high > low else 0.0
+
+    @property
+    def said_zero(self) -> float:
+        """Where a contribution is 0."""
+        return self.said_x - self.contribution_range[0] * self._said_unit
+
+    @property
+    def bars(self) -> list[dict[str, float | str]]:
+        """Contributions: for the class to the right, against it to the left."""
+        zero, unit = self.said_zero, self._said_unit
+        return [
+            {
+                "x": zero + min(row.contribution, 0.0) * unit,
+                "y": row.y,
+                "width": abs(row.contribution) * unit,
+                "height": row.height * 0.85,
+                "side": "for" if row.contribution > 0 else "against",
+            }
+            for row in self.rows
+            if row.contribution
+        ]
+
 
 def overview(view: ViewModel) -> Overview:
-    """Lay the study out along the body axis.
-
-    Parameters
-    ----------
-    view : ViewModel
-        The study.
-    """
+    """Lay the study out along the body axis."""
     slice_mm, _, column_mm = view.geometry.spacing_mm
     width_mm, height_mm = view.size_mm[0], slice_mm * len(view.frames)
     scale = min(_MAX_WIDTH / width_mm, _MAX_HEIGHT / height_mm)
     step = slice_mm * scale
     top_mm = view.frames[0].position_mm + slice_mm / 2
     rows = _rows(view, step)
+    recipe = view.result.provenance.recipe
     bands = _bands(view, rows)
     shadow = np.flip(np.any(view.crop.of(view.result.mask), axis=1), axis=0)
     return Overview(
@@ -156,6 +222,7 @@ def overview(view: ViewModel) -> Overview:
         lanes=1 + max((band.lane for band in bands), default=0),
         zones=_zones(rows),
         ticks=_ticks(top_mm, height_mm, scale),
+        ratios=(recipe.get("headward_ratio"), recipe.get("feetward_ratio")),
     )
 
 
@@ -234,7 +301,7 @@ def _zones(rows: Sequence[Row]) -> tuple[Zone, ...]:
         stretch = list(run)
         if fate is not None and fate is not SliceStatus.KEPT:
             end = stretch[-1].y + stretch[-1].height
-            zones.append(Zone(stretch[0].y, end - stretch[0].y, fate))
+            zones.append(Zone(stretch[0].y, end - stretch[0].y))
     return tuple(zones)
 
 

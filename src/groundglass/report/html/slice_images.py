@@ -115,6 +115,11 @@ class KeySlice:
     figure: SliceFigure
     heatmap: Heatmap | None
 
+    @property
+    def evidence(self) -> bool:
+        """Whether there is anything to lay over the plain slice."""
+        return bool(self.figure.heat or self.figure.outline)
+
 
 def key_slices(view: ViewModel, settings: FigureSettings = FIGURES) -> tuple[KeySlice, ...]:
     """The slices that carried the verdict, as the result orders them; without any, three others.
