@@ -103,13 +103,7 @@ def basic_profile() -> Mapping[int, Treatment]:
 
 
 def treatment(element: DataElement) -> Treatment:
-    """What becomes of an element, wherever it stands.
-
-    Parameters
-    ----------
-    element : pydicom DataElement
-        In a data set or in an item of a sequence.
-    """
+    """What becomes of an element, in a data set or in an item of a sequence."""
     tag, vr = element.tag, element.VR
     if _never_kept(tag):
         return Treatment.REMOVE

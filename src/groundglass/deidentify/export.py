@@ -61,17 +61,8 @@ def export_deidentified(
     progress : callable, optional
         Called with (files done, files in all).
 
-    Returns
-    -------
-    Export
-        How much was written, and what was left out and why.
-
-    Raises
-    ------
-    ReadError
-        No file could be de-identified.
-    SettingsError
-        dicom-anonymizer is not installed.
+    Raises ------ ReadError No file could be de-identified. SettingsError dicom-anonymizer is not
+    installed.
     """
     basic_profile()  # before anything is read
     entries, refused = list_entries(source)

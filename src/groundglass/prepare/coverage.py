@@ -123,8 +123,6 @@ class Coverage:
             Lung mask on the networks' square (`clean_lung_mask`).
         lung : ndarray of bool, shape of the volume
             The same on its own pixels (`lungs_on_volume`).
-        settings : CoverageSettings, optional
-            What is told.
         """
         feet, head = end_shares(axial, square)
         edge = _at_edge(axial, lung, settings)
@@ -206,20 +204,8 @@ def _share(side: tuple[str, float]) -> float:
 def end_shares(axial: Volume, square: Mask) -> tuple[float, float]:
     """Lung area of the lowest and topmost slice that shows the body, over the largest; 0 to 1.
 
-    Slices filled with air where the scan had ended are passed over: else one of them would make a
-    scan that is cut look whole.
-
-    Parameters
-    ----------
-    axial : Volume
-        In axial order.
-    square : ndarray of bool, shape (slices, size, size)
-        Lung mask.
-
-    Returns
-    -------
-    tuple of float
-        At the feet, at the head.
+    Of an axial volume and its mask on the square. Slices filled with air where the scan had ended
+    are passed over: else one of them would make a scan that is cut look whole.
     """
     area = np.count_nonzero(square, axis=(1, 2))
     largest = int(area.max())
@@ -262,19 +248,7 @@ def _some(lung: Mask) -> NDArray[np.intp]:
 def right_share(axial: Volume, lung: Mask, settings: CoverageSettings = COVERAGE) -> float:
     """Share of the lung that holds air on the patient's right of the body's middle, 0 to 1.
 
-    Parameters
-    ----------
-    axial : Volume
-        In axial order: columns run right to left.
-    lung : ndarray of bool, shape of the volume
-        Lung mask.
-    settings : CoverageSettings, optional
-        What holds air.
-
-    Returns
-    -------
-    float
-        0.5 where there is none.
+    Of an axial volume (columns run right to left) and a mask on its own pixels; 0.5 without any.
     """
     some = _some(lung)
     hu = axial.hu[some, ::_STRIDE]

@@ -16,21 +16,7 @@ def eliminate(
 
     The share of the study's largest lung area decides: headward of the largest slice under
     `headward_ratio`, feetward under `feetward_ratio`, the slice is eliminated. Head and feet come
-    from patient coordinates, never from the order of the array.
-
-    Parameters
-    ----------
-    lung_area_mm2 : ndarray, shape (slices,)
-        Area of the lung mask per slice in mm².
-    position_mm : ndarray, shape (slices,)
-        LPS z of each slice in mm (towards the head).
-    recipe : Recipe
-        The two ratios.
-
-    Returns
-    -------
-    tuple of SliceRecord
-        One per slice, in array order.
+    from patient coordinates (LPS z in mm, towards the head), never from the order of the array.
     """
     largest = int(np.argmax(lung_area_mm2))
     peak = float(lung_area_mm2[largest])

@@ -12,23 +12,11 @@ from groundglass.core.result import SliceGroup
 
 
 def group_slices(slice_indices: Sequence[int], size: int) -> tuple[SliceGroup, ...]:
-    """Split the slices that stayed into groups of `size`.
+    """Split the slices that stayed, feet to head, into groups of `size`.
 
     A remainder of at least half a group is padded with black images; a smaller one is merged with
-    the group before it and the two are resampled along z to `size`. Fewer slices than one group
-    are one padded group. (Half exactly is open in the paper; it is padded.)
-
-    Parameters
-    ----------
-    slice_indices : sequence of int
-        Volume slices from feet to head.
-    size : int
-        Slices per group.
-
-    Returns
-    -------
-    tuple of SliceGroup
-        Empty when there are no slices.
+    the group before it and the two are resampled along z to `size`. Fewer slices than one group are
+    one padded group. (Half exactly is open in the paper; it is padded.)
     """
     kept = tuple(slice_indices)
     full, rest = divmod(len(kept), size)
@@ -46,31 +34,19 @@ def group_slices(slice_indices: Sequence[int], size: int) -> tuple[SliceGroup, .
 
 
 def sample_positions(group: SliceGroup) -> NDArray[np.float64]:
-    """Where each image of a group lies among the group's slices.
+    """Where each image of a group lies among the group's slices, shape (size - padding,).
 
-    Returns
-    -------
-    ndarray of float64, shape (size - padding,)
-        Positions in `group.slice_indices`; fractional where the group was resampled.
+    Fractional where the group was resampled.
     """
     count = group.size - group.padding
     return np.linspace(0.0, len(group.slice_indices) - 1.0, count)
 
 
 def gather(group: SliceGroup, images: NDArray[Any]) -> NDArray[Any]:
-    """The sequence a group feeds to the network.
+    """The sequence a group feeds to the network, shape (size, rows, columns).
 
-    Parameters
-    ----------
-    group : SliceGroup
-        Which slices, and whether they are padded or resampled.
-    images : ndarray, shape (len(group.slice_indices), rows, columns)
-        The group's slices, in its order.
-
-    Returns
-    -------
-    ndarray of the same type, shape (size, rows, columns)
-        Resampled groups are interpolated linearly along z; padding is black at the head end.
+    Of the group's slices in its order, shape (slices, rows, columns). Resampled groups are
+    interpolated linearly along z; padding is black at the head end.
     """
     if group.interpolated:
         positions = sample_positions(group)

@@ -69,33 +69,13 @@ class Letterbox:
         return square
 
     def inverse(self, square: NDArray[Any]) -> NDArray[Any]:
-        """A map on the square back on the slice's own pixels, linearly interpolated.
-
-        Parameters
-        ----------
-        square : ndarray of uint8 or float32, shape (size, size)
-            What was computed on the square.
-
-        Returns
-        -------
-        ndarray of the same type, shape `source_shape`
-        """
+        """A map on the square back on the slice's pixels, linearly interpolated."""
         rows, columns = self.source_shape
         inner = np.ascontiguousarray(square[self.window])
         return np.asarray(cv2.resize(inner, (columns, rows), interpolation=cv2.INTER_LINEAR))
 
     def from_grid(self, grid: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A coarse map over the square (such as a layer's activations) on the slice's pixels.
-
-        Parameters
-        ----------
-        grid : ndarray of float32, shape (n, n)
-            Covers the whole square with n × n cells.
-
-        Returns
-        -------
-        ndarray of float32, shape `source_shape`
-        """
+        """A coarse map over the square, shape (n, n), on the slice's own pixels."""
         square = cv2.resize(grid, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
         return np.asarray(np.clip(self.inverse(square), 0.0, None), dtype=np.float32)
 

@@ -78,13 +78,8 @@ def clean_lung_mask(
         Side of a pixel in mm.
     recipe : Recipe
         Threshold and window.
-    settings : MaskCleanupSettings, optional
-        Settings of the cleaning.
 
-    Returns
-    -------
-    ndarray of bool, same shape
-        All False where there is no lung.
+    Returns ------- ndarray of bool, same shape All False where there is no lung.
     """
     settings = settings or MaskCleanupSettings()
     blurred = np.empty_like(images)
@@ -245,18 +240,7 @@ def lungs_on_volume(
 ) -> NDArray[np.bool_]:
     """The cleaned mask on the volume's own pixels, its edge where the U-Net drew it.
 
-    Parameters
-    ----------
-    probability : ndarray of uint8, shape (slices, size, size)
-        The U-Net's lung probability.
-    square : ndarray of bool, same shape
-        `clean_lung_mask`.
-    frame : Letterbox
-        Between square and volume.
-
-    Returns
-    -------
-    ndarray of bool, shape (slices, rows, columns)
+    `probability` and `square` (of `clean_lung_mask`) have the shape (slices, size, size).
     """
     kernel = np.ones((3, 3), np.uint8)
     mask = np.zeros((len(square), *frame.source_shape), dtype=np.bool_)

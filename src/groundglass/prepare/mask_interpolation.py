@@ -48,22 +48,7 @@ MASK_INTERPOLATION = MaskInterpolationSettings()
 def slices_to_segment(
     count: int, spacing_mm: float, settings: MaskInterpolationSettings = MASK_INTERPOLATION
 ) -> NDArray[np.intp]:
-    """Which slices the U-Net has to see: evenly spread, the first and the last among them.
-
-    Parameters
-    ----------
-    count : int
-        Slices of the volume.
-    spacing_mm : float
-        Between their centres.
-    settings : MaskInterpolationSettings, optional
-        How far apart.
-
-    Returns
-    -------
-    ndarray of intp
-        Ascending.
-    """
+    """Which slices the U-Net has to see: evenly spread, the first and the last among them."""
     # Spacings are measured: 1.0000001 mm must not make four slices three.
     thin = spacing_mm < settings.thin_mm + 1e-3
     step = max(1, int(settings.apart_mm / spacing_mm + 1e-3)) if thin else 1
@@ -77,25 +62,18 @@ def interpolate_masks(
     recipe: Recipe,
     settings: MaskInterpolationSettings = MASK_INTERPOLATION,
 ) -> Byte:
-    """Probability of every slice from that of some.
+    """Lung probability of every slice (uint8, 255 for certain) from that of some.
 
     Parameters
     ----------
     segmented : ndarray of uint8, shape (len(at), size, size)
-        Lung probability of the slices in `at`, 255 for certain.
+        Of the slices in `at`, which stays as it is.
     at : ndarray of intp
         `slices_to_segment`.
     images : ndarray of uint8, shape (slices, size, size)
         What the U-Net sees of every slice (`segmenter_images`).
     recipe : Recipe
         The images' window.
-    settings : MaskInterpolationSettings, optional
-        What is noise.
-
-    Returns
-    -------
-    ndarray of uint8, shape of `images`
-        That of segmented slices is unchanged.
     """
     if len(at) == len(images):
         return segmented

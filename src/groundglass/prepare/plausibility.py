@@ -18,13 +18,7 @@ _STRIDE, _SLICES = 4, 64
 
 
 def why_not_chest_ct(volume: Volume) -> str | None:
-    """Say why a volume cannot be an axial chest CT in HU, or None.
-
-    Parameters
-    ----------
-    volume : Volume
-        As read.
-    """
+    """Say why a volume cannot be an axial chest CT in HU, or None."""
     cosine = abs(volume.geometry.directions[0][2])
     if cosine < _LEAST_AXIAL_COSINE:
         return (

@@ -46,19 +46,7 @@ class PreparedStudy:
 
 
 def segmenter_images(volume: Volume, recipe: Recipe) -> NDArray[np.uint8]:
-    """What the U-Net sees of an axial volume.
-
-    Parameters
-    ----------
-    volume : Volume
-        In axial order (`Volume.to_axial`).
-    recipe : Recipe
-        Window and size.
-
-    Returns
-    -------
-    ndarray of uint8, shape (slices, size, size)
-    """
+    """What the U-Net sees of an axial volume: uint8, shape (slices, size, size)."""
     frame = Letterbox.of(volume.geometry, recipe.image_size)
     size = recipe.image_size
     images = np.empty((len(volume.hu), size, size), dtype=np.uint8)
@@ -88,10 +76,6 @@ def classifier_image(
         Where the slice lies in the square.
     recipe : Recipe
         Every setting.
-
-    Returns
-    -------
-    ndarray of uint8, shape (size, size)
     """
     image = frame.forward(lung_window(hu, recipe), 0)
     side = 2 * recipe.mask_margin_px + 1
@@ -101,20 +85,9 @@ def classifier_image(
 
 
 def prepare(volume: Volume, lung: NDArray[np.bool_], recipe: Recipe) -> PreparedStudy:
-    """Eliminate, group and prepare the slices of an axial volume (paper section 2.2).
+    """Eliminate, group and prepare the slices of a volume in axial order (paper section 2.2).
 
-    Parameters
-    ----------
-    volume : Volume
-        In axial order (`Volume.to_axial`).
-    lung : ndarray of bool, shape (slices, size, size)
-        Its lung mask on the square; some of it True.
-    recipe : Recipe
-        Every setting.
-
-    Returns
-    -------
-    PreparedStudy
+    `lung` is its mask on the square, shape (slices, size, size); some of it True.
     """
     frame = Letterbox.of(volume.geometry, recipe.image_size)
     area_mm2 = np.count_nonzero(lung, axis=(1, 2)) * frame.pixel_mm**2

@@ -47,14 +47,9 @@ class Regions:
     def of(
         cls, mask_of: Callable[[int], NDArray[np.bool_]], shape: tuple[int, int, int]
     ) -> Regions:
-        """Regions of a mask.
+        """Regions of a mask of this shape (slices, rows, columns).
 
-        Parameters
-        ----------
-        mask_of : callable
-            Gives the mask of one slice, contiguous; called from several threads.
-        shape : tuple of int
-            (slices, rows, columns).
+        `mask_of` gives the mask of one slice, contiguous; called from several threads.
         """
         slices, rows, columns = shape
         short = rows * columns <= _MOST_SHORT

@@ -18,12 +18,7 @@ _RUNS = 4
 def for_each(work: Callable[[int], object], indices: Iterable[int]) -> None:
     """Do a slice's work for every index; the first error is raised.
 
-    Parameters
-    ----------
-    work : callable
-        Told an index; touches nothing that the work of another index writes.
-    indices : iterable of int
-        In any order.
+    The work touches nothing that the work of another index writes.
     """
     todo = tuple(indices)
     length = max(1, ceil(len(todo) / (_RUNS * _WORKERS)))

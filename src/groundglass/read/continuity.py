@@ -20,20 +20,10 @@ _LEAST_SLICES = 8
 
 
 def refuse_alternating(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
-    """Check that neighbouring slices are the most alike.
+    """Check that neighbouring slices of a volume in HU are the most alike.
 
     Two breaths, phases or persons put between one another make a volume as regular as any; headers
-    need not tell.
-
-    Parameters
-    ----------
-    hu : ndarray of int16 or float32, shape (slices, rows, columns)
-        A volume.
-
-    Raises
-    ------
-    AssemblyError
-        Every second, third or fourth slice is more alike than neighbours are.
+    need not tell. Refused where every second, third or fourth slice is more alike than neighbours.
     """
     if len(hu) < _LEAST_SLICES:
         return

@@ -139,18 +139,7 @@ class MissingVoxels:
 
 
 def refuse_other_units(hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
-    """Check that values without a stated unit are where a CT has them; nothing is rescaled.
-
-    Parameters
-    ----------
-    hu : ndarray of int16 or float32, shape (slices, rows, columns)
-        What is said to be HU.
-
-    Raises
-    ------
-    AssemblyError
-        Air or tissue is missing.
-    """
+    """Check that values without a stated unit are where a CT has them; nothing is rescaled."""
     sample = hu[:: max(1, hu.shape[0] // 32), ::4, ::4]
     air = float(np.mean((sample >= _AIR_HU[0]) & (sample <= _AIR_HU[1])))
     tissue = float(np.mean((sample >= _TISSUE_HU[0]) & (sample <= _TISSUE_HU[1])))

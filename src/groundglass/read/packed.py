@@ -51,19 +51,8 @@ def _not_zero(stream: BinaryIO) -> bytes:
 def unpack(stream: BinaryIO, bits: int, packed: bytes = b"") -> Generator[bytes, None, bytes]:
     """The content of one deflated stream; returns the bytes read beyond its end.
 
-    Parameters
-    ----------
-    stream : BinaryIO
-        Read on from where it stands.
-    bits : int
-        Its wrapper: `GZIP_BITS` or `ANY_BITS`.
-    packed : bytes
-        What has been read of it before.
-
-    Raises
-    ------
-    ReadError
-        Its checksum does not match, or it is cut off.
+    `bits` is its wrapper, `GZIP_BITS` or `ANY_BITS`; `packed` what has been read of it before. A
+    ReadError where its checksum does not match, or it is cut off.
     """
     inflater = zlib.decompressobj(bits)
     while not inflater.eof:
@@ -81,21 +70,9 @@ def unpack(stream: BinaryIO, bits: int, packed: bytes = b"") -> Generator[bytes,
 
 
 def fill(pieces: Iterator[bytes], skip: int, target: memoryview) -> int:
-    """Write content into `target` and run on to its end.
+    """Write content without its first `skip` bytes into `target`, and run on to its end.
 
-    Parameters
-    ----------
-    pieces : iterator of bytes
-        The content.
-    skip : int
-        Bytes left out at its beginning.
-    target : memoryview of bytes
-        Filled.
-
-    Returns
-    -------
-    int
-        How many bytes there were after `skip`: fewer than the target's where it is not full.
+    Returns how many bytes there were after `skip`: fewer than the target's where it is not full.
     """
     count = -skip
     for piece in pieces:

@@ -71,22 +71,7 @@ def read_entries(
     stack: ImageStackSettings | None = None,
     progress: Progress | None = None,
 ) -> Study:
-    """`read_study` of files that have been listed.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        The files.
-    set_aside : sequence of Rejection
-        What listing them left out.
-    stack, progress
-        As for `read_study`.
-
-    Raises
-    ------
-    ReadError
-        No file could be used.
-    """
+    """`read_study` of files that have been listed, and of what listing them left out."""
     rejected = list(set_aside)
     with Sources() as sources, quietly():  # each damaged file has its reason in the result
         found: list[tuple[Format, Instance] | ReadError] = []

@@ -190,14 +190,7 @@ class Sources:
     def beside(self, path: Path, member: int | None, name: str) -> tuple[Path, int | None] | None:
         """The file or member called `name` in the same folder; None without exactly one.
 
-        Parameters
-        ----------
-        path : Path
-            A file, or the archive that holds it.
-        member : int or None
-            Its place in the archive.
-        name : str
-            A bare file name; capitals count.
+        A bare file name; capitals count.
         """
         if PurePosixPath(name).name != name or "\\" in name:
             return None
@@ -287,14 +280,7 @@ def _unreadable(error: Exception) -> ReadError:
 
 
 def list_entries(root: Path, *, most: int = LIMITS.files) -> tuple[list[Entry], list[Rejection]]:
-    """Every file of an input, sorted by name, and what was left out at once.
-
-    Parameters
-    ----------
-    root : Path
-        A folder, a zip archive or a file.
-    most : int
-        Files it may hold.
+    """Every file of a folder, zip archive or file, sorted by name, and what was left out at once.
 
     Raises
     ------
@@ -335,12 +321,7 @@ def list_entries(root: Path, *, most: int = LIMITS.files) -> tuple[list[Entry], 
 def without_file_names(text: str, names: Iterable[str]) -> str:
     """Text with each name of a file replaced: names of files may be names of people.
 
-    Parameters
-    ----------
-    text : str
-        A message.
-    names : iterable of str
-        As `Entry.name` has them; of a path its last part is replaced as well.
+    Of a path (as `Entry.name` has it) its last part is replaced as well.
     """
     known = {part for name in names for part in (name, PurePosixPath(name).name)}
     if not known:

@@ -51,14 +51,7 @@ _READ = "DICOM, NIfTI, MetaImage, PNG, JPEG or TIFF"
 def why_unread(entry: Entry, sources: Sources, head: bytes) -> ReadError:
     """The reason why a file is passed over that is none of what is read.
 
-    Parameters
-    ----------
-    entry : Entry
-        The file.
-    sources : Sources
-        Opens it, where only its end tells what is wrong.
-    head : bytes
-        Its first bytes; 64 KiB tell all of these apart.
+    By its first bytes (64 KiB tell all of these apart), and its end where only that tells.
     """
     if head.startswith(_ZIP):
         return _zip(entry)

@@ -40,17 +40,7 @@ _NO_CONTRAST = frozenset(("", "NO", "NONE", "N", "0", "WITHOUT", "NATIVE"))
 
 
 def assess_series(series: Series, name: str, settings: SelectionSettings) -> Candidate | str:
-    """A stack as a candidate, or why it is none.
-
-    Parameters
-    ----------
-    series : Series
-        One stack of DICOM images.
-    name : str
-        How messages call it.
-    settings : SelectionSettings
-        What makes a series a chest CT.
-    """
+    """One stack of DICOM images, by the name messages use, as a candidate, or why it is none."""
     frames = frames_in(series.instances)
     first = frames[0]
     refused = _why_not_ct(first, series) or _why_unusable(frames)

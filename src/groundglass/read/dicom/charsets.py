@@ -18,16 +18,9 @@ _EXTENDED = re.compile(r"ISO[ _-]*2022[ _-]*(IR)?[ _-]*(\d+|GBK)")
 def encodings_of(declared: Sequence[str]) -> tuple[str, ...]:
     """Python's names of the character sets that Specific Character Set (0008,0005) lists.
 
-    Parameters
-    ----------
-    declared : sequence of str
-        Its values; an empty first one is the default repertoire.
-
-    Returns
-    -------
-    tuple of str
-        The first holds until an escape sequence (PS3.5 6.1.2.5). Empty where nothing beyond the
-        default repertoire is declared, or the first is no character set that is known.
+    The first holds until an escape sequence (PS3.5 6.1.2.5); an empty one is the default
+    repertoire. None of them where nothing beyond that is declared, or the first is no character set
+    that is known.
     """
     terms = [_term(value) for value in declared]
     found = [_encoding(term) for term in terms]
@@ -47,15 +40,8 @@ _DEFAULT = ("", "ISO_IR 6", "ISO 2022 IR 6")
 def decode(raw: bytes, encodings: Sequence[str]) -> str:
     """Bytes of a text, whose value is not split yet: a backslash may be half a letter.
 
-    Without character sets, and where the declared ones do not fit, as UTF-8, else as Latin-1: a
-    wrong character set costs accents, never the file.
-
-    Parameters
-    ----------
-    raw : bytes
-        The element's value.
-    encodings : sequence of str
-        From `encodings_of`.
+    Without character sets (`encodings_of`), and where the declared ones do not fit, as UTF-8, else
+    as Latin-1: a wrong character set costs accents, never the file.
     """
     if raw.isascii() and _ESCAPE not in raw:
         return raw.decode("ascii")

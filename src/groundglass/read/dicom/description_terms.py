@@ -126,12 +126,7 @@ def unusual_state(text: str) -> str | None:
 def virtual_energy(image_type: tuple[str, ...], description: str) -> str | None:
     """What images computed from several X-ray energies show, in words; None of ordinary ones.
 
-    Parameters
-    ----------
-    image_type : tuple of str
-        Image Type, or Frame Type.
-    description : str
-        Of the series, and of how it was derived.
+    By Image Type (or Frame Type), and how the series and its derivation are described.
     """
     words = " ".join((*image_type[2:], description)).upper().replace("_", " ")
     if _NON_CONTRAST.search(words):

@@ -50,19 +50,8 @@ _UID_TAGS = {
 def read_header(entry: Entry, sources: Sources, first: bytes | None = None) -> DicomInstance:
     """One DICOM file as an instance.
 
-    Parameters
-    ----------
-    entry : Entry
-        The file.
-    sources : Sources
-        Reads it.
-    first : bytes, optional
-        Its first `FIRST_LOOK` bytes, or all it has, where they have been read already.
-
-    Raises
-    ------
-    ReadError
-        It is no DICOM image, or its header is damaged; says in which way.
+    `first` are its first `FIRST_LOOK` bytes, or all it has, where they have been read already. A
+    ReadError says that it is no DICOM image, or in which way its header is damaged.
     """
     try:
         said = _parsed(entry, sources, first, _values_in, lambda found: "pixels" in found)

@@ -50,25 +50,11 @@ _DEEPEST = 4
 
 
 def read_identification(instance: Instance) -> Dataset:
-    """Patient, study and equipment, as the file of an instance states them.
+    """Patient, study and equipment, as the file of any DICOM image of the study states them.
 
-    Read for writing results into the same study, never for messages. What cannot be parsed is
-    left out: a result with an incomplete header is filed by its Study Instance UID.
-
-    Parameters
-    ----------
-    instance : Instance
-        Any DICOM image of the study.
-
-    Returns
-    -------
-    pydicom Dataset
-        Decoded by its own character set, which it still names.
-
-    Raises
-    ------
-    ReadError
-        The file cannot be read any more.
+    Read for writing results into the same study, never for messages. Decoded by its own character
+    set, which it still names. What cannot be parsed is left out: a result with an incomplete header
+    is filed by its Study Instance UID. A ReadError where the file cannot be read any more.
     """
     with Sources() as sources:
         data = sources.read(instance.path, instance.member, limit=LIMITS.header_bytes)

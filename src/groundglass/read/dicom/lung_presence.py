@@ -24,18 +24,7 @@ _LEAST_AREA_MM2 = 2000.0
 
 
 def lung_height_mm(frames: Sequence[Frame]) -> float:
-    """Height in mm of the part of a stack that shows lung, judged on a few of its slices.
-
-    Parameters
-    ----------
-    frames : sequence of Frame
-        One stack, with position, orientation and rescale.
-
-    Raises
-    ------
-    ReadError
-        A slice cannot be decoded.
-    """
+    """Height in mm of the part of a stack that shows lung, judged on a few of its slices."""
     normal = slice_normal(frames[0].orientation or ())
     along = np.array([frame.position_mm for frame in frames], dtype=np.float64) @ normal
     order = np.argsort(along, kind="stable")

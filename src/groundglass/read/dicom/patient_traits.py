@@ -58,13 +58,7 @@ class PatientTraits:
 
 
 def patient_traits(values: Mapping[str, bytes]) -> PatientTraits:
-    """Traits of the patient a header names.
-
-    Parameters
-    ----------
-    values : mapping of str to bytes
-        The elements of `PATIENT_KEYWORDS` as they are stored.
-    """
+    """Traits of the patient whom the elements of `PATIENT_KEYWORDS`, as they are stored, name."""
     text = {keyword: values[keyword].decode("latin-1").strip(" \0").upper() for keyword in values}
     digits = "".join(filter(str.isdigit, text["PatientBirthDate"]))
     # Components and their groups are set apart by ^ and =, with or without the empty ones.

@@ -33,10 +33,7 @@ class PatientImages:
 def by_patient(instances: Iterable[Instance]) -> list[PatientImages]:
     """Images of each patient, the most first; of one patient where nothing tells two apart.
 
-    Parameters
-    ----------
-    instances : iterable of Instance
-        Images; what is not DICOM names nobody.
+    What is not DICOM names nobody.
     """
     alike: defaultdict[PatientTraits, list[Instance]] = defaultdict(list)
     for instance in instances:
@@ -57,12 +54,7 @@ def by_patient(instances: Iterable[Instance]) -> list[PatientImages]:
 
 
 def refuse_mixed_patients(instances: Iterable[Instance]) -> None:
-    """See to it that images are of one patient.
-
-    Parameters
-    ----------
-    instances : iterable of Instance
-        What is to be judged together.
+    """See to it that images that are to be judged together are of one patient.
 
     Raises
     ------

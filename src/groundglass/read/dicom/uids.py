@@ -33,12 +33,7 @@ def is_valid(text: str) -> bool:
 def named(text: str, what: str) -> str:
     """How messages call a UID of the standard: by name; one that is not valid is not quoted.
 
-    Parameters
-    ----------
-    text : str
-        The UID.
-    what : str
-        What it is a UID of.
+    Then by `what` it is a UID of.
     """
     return as_uid(text).name if is_valid(text) else f"{what} without a valid UID"
 
@@ -52,11 +47,6 @@ def study_uid_of(instances: Sequence[Instance]) -> str:
     """The Study Instance UID that results are filed under: the images' own where it is valid.
 
     Else one made from it, or from the images where there is none: the same for every result.
-
-    Parameters
-    ----------
-    instances : sequence of Instance
-        DICOM images of one study, at least one.
     """
     stated = {image.header.study_instance_uid for image in dicom_instances(instances)}
     first = min(stated)
@@ -67,13 +57,7 @@ def study_uid_of(instances: Sequence[Instance]) -> str:
 
 
 def notes_on(instances: Sequence[Instance]) -> set[str]:
-    """What a reader should know of missing and invalid UIDs, none of them quoted.
-
-    Parameters
-    ----------
-    instances : sequence of Instance
-        DICOM images of one series, at least one.
-    """
+    """What a reader should know of a series' missing and invalid UIDs, none of them quoted."""
     notes = set()
     many = len(instances)
     header = dicom_instances(instances)[0].header
@@ -97,13 +81,7 @@ def notes_on(instances: Sequence[Instance]) -> set[str]:
 
 
 def identified(instances: Sequence[Instance]) -> bool:
-    """Whether another system can find the images by what their files state.
-
-    Parameters
-    ----------
-    instances : sequence of Instance
-        DICOM images of one series.
-    """
+    """Whether another system can find the images of a series by what their files state."""
     return all(
         is_valid(image.header.study_instance_uid)
         and is_valid(image.header.series_instance_uid)

@@ -36,23 +36,11 @@ class ImageJStack:
 
 
 def imagej_stack(pages: Sequence[TiffPage], length: int) -> ImageJStack | None:
-    """The stack that ImageJ wrote; None where it did not.
+    """The stack that ImageJ wrote into a file of so many bytes; None where it did not.
 
     A stack of more than a page's size lies behind its first page's first strip, uncompressed, one
-    plane after the other, and has no pages of its own (ij.io.TiffEncoder).
-
-    Parameters
-    ----------
-    pages : sequence of TiffPage
-        Of one file.
-    length : int
-        Bytes of the file.
-
-    Raises
-    ------
-    ReadError
-        It is cut off, has colours, more axes than one, or a calibration that is no straight
-        line.
+    plane after the other, and has no pages of its own (ij.io.TiffEncoder). Refused where it is cut
+    off, has colours, more axes than one, or a calibration that is no straight line.
     """
     if not pages or not pages[0].description.startswith("ImageJ="):
         return None

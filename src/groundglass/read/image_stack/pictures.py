@@ -100,15 +100,8 @@ def is_jpeg_ls(head: bytes) -> bool:
 def pictures_in(data: bytes) -> list[Picture]:
     """The pictures of a file, before anything is decoded.
 
-    Parameters
-    ----------
-    data : bytes
-        The whole file.
-
-    Raises
-    ------
-    ReadError
-        It is damaged or cut off, or says something of its pixels that is not understood here.
+    A ReadError says that it is damaged or cut off, or says something of its pixels that is not
+    understood here.
     """
     try:
         if data.startswith(_PNG):
@@ -217,24 +210,10 @@ def _refuse_turned(orientation: int) -> None:
 
 
 def decode(data: bytes, picture: Picture) -> NDArray[Any]:
-    """The pixels of one picture, 0 black.
+    """The pixels of one picture of a file, 0 black.
 
-    Parameters
-    ----------
-    data : bytes
-        The whole file.
-    picture : Picture
-        Of `pictures_in`.
-
-    Returns
-    -------
-    ndarray of integers or floats, shape (rows, columns) or (rows, columns, channels)
-        Two channels are grey and alpha, three are colours, four are colours and alpha.
-
-    Raises
-    ------
-    ReadError
-        It cannot be decoded.
+    Integers or floats, shape (rows, columns) or (rows, columns, channels): two channels are grey
+    and alpha, three are colours, four are colours and alpha.
     """
     try:
         pixels = _decoded(data, picture)
@@ -271,23 +250,10 @@ def _decoded(data: bytes, picture: Picture) -> NDArray[Any]:
 
 
 def as_grey(pixels: NDArray[Any], *, lossy: bool) -> NDArray[Any]:
-    """A picture's one number per pixel, where it has one.
+    """A picture's one number per pixel, shape (rows, columns), where it has one.
 
-    Parameters
-    ----------
-    pixels : ndarray, shape (rows, columns) or (rows, columns, channels)
-        From `decode`.
-    lossy : bool
-        Of a JPEG the channels may differ by what rounding leaves; their mean is taken.
-
-    Returns
-    -------
-    ndarray, shape (rows, columns)
-
-    Raises
-    ------
-    ReadError
-        It has colours, or is transparent somewhere.
+    Of a JPEG (`lossy`) the channels may differ by what rounding leaves; their mean is taken.
+    Colours and transparency are refused.
     """
     if pixels.ndim == 2:
         return pixels

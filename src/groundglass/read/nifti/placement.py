@@ -25,7 +25,7 @@ _PLACE_TOLERANCE = 0.5
 
 
 def one_affine(header: Any, unit_mm: float) -> NDArray[np.float64]:
-    """The matrix from stored index to RAS mm.
+    """The matrix (4, 4) from stored index to RAS mm.
 
     Parameters
     ----------
@@ -34,16 +34,8 @@ def one_affine(header: Any, unit_mm: float) -> NDArray[np.float64]:
     unit_mm : float
         Millimetres per unit of the header.
 
-    Returns
-    -------
-    ndarray of float64, shape (4, 4)
-
-    Raises
-    ------
-    AssemblyError
-        It says nothing, or two things.
-    ValueError, HeaderDataError
-        What it says is no number or no rotation.
+    Raises ------ AssemblyError It says nothing, or two things. ValueError, HeaderDataError What it
+    says is no number or no rotation.
     """
     sizes = np.array(header["pixdim"][1:4], np.float64)
     if not np.isfinite(sizes).all():

@@ -12,11 +12,11 @@ from groundglass.read.dicom.pixels.layout import PixelLayout, unfit
 
 
 def fit_bits(words: NDArray[np.unsignedinteger], layout: PixelLayout) -> NDArray[np.integer]:
-    """The Bits Stored bits that end at High Bit, sign-extended.
+    """The Bits Stored bits that end at High Bit, sign-extended; declared padding whole.
 
     Bits outside may repeat the sign, hold overlays where the header says so, hold one pattern in
-    every pixel, or belong to a padding value that needs all of them. Anything else there is a
-    value that does not fit Bits Stored: cut to it, metal would become air.
+    every pixel, or belong to a padding value that needs all of them. Anything else there is a value
+    that does not fit Bits Stored, and refused: cut to it, metal would become air.
 
     Parameters
     ----------
@@ -24,16 +24,6 @@ def fit_bits(words: NDArray[np.unsignedinteger], layout: PixelLayout) -> NDArray
         All allocated bits of each pixel.
     layout : PixelLayout
         Which of them are the value.
-
-    Returns
-    -------
-    ndarray of int8, int16, int32, uint8, uint16 or uint32, shape (rows, columns)
-        Values of Bits Stored bits; declared padding whole.
-
-    Raises
-    ------
-    ReadError
-        Values need more bits than Bits Stored.
     """
     kind = f"{'i' if layout.signed else 'u'}{layout.bits_allocated // 8}"
     whole = words.view(kind)

@@ -27,16 +27,6 @@ def list_fragments(read: Callable[[int, int], bytes], offset: int, frames: int) 
         First byte of the Pixel Data value: the Basic Offset Table's item.
     frames : int
         Number of frames the header states.
-
-    Returns
-    -------
-    list of list of (int, int)
-        One list per frame.
-
-    Raises
-    ------
-    ReadError
-        The items are damaged, or cannot be told apart into frames.
     """
     items: Fragments = []
     position = offset

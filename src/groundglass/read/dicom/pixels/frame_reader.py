@@ -76,24 +76,10 @@ class FrameReader:
         self._sources.close()
 
     def read(self, instance: DicomInstance, number: int) -> NDArray[np.integer]:
-        """Stored values of one frame.
+        """Stored values of one frame, counted from 1: an array of integers, shape (rows, columns).
 
-        Parameters
-        ----------
-        instance : DicomInstance
-            The object that holds it.
-        number : int
-            Frame number from 1.
-
-        Returns
-        -------
-        ndarray of int16, uint16, int8, uint8, int32 or uint32, shape (rows, columns)
-            Values of BitsStored bits; whatever lay in the bits above is gone.
-
-        Raises
-        ------
-        ReadError
-            The payload is cut off, damaged, or not the image the header describes.
+        Values of Bits Stored bits; whatever lay in the bits above is gone. A ReadError says that
+        the payload is cut off, damaged, or not the image the header describes.
         """
         layout = layout_of(instance.header)
         location = instance.header.pixels

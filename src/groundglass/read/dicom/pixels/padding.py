@@ -37,9 +37,10 @@ UNDECLARED = (
 def outside_the_field(
     frame: Frame, stored: NDArray[np.integer]
 ) -> tuple[NDArray[np.bool_] | None, set[str]]:
-    """Pixels of a frame that show nothing of the patient or the air around.
+    """Pixels of a frame that show nothing of the patient or the air around; None where all do.
 
-    Fill below the scale needs no mask: clipping does it.
+    Fill below the scale needs no mask: clipping does it. Beside them what a reader should know
+    (`NOT_BELIEVED`, `UNDECLARED`). Negative numbers read as unsigned are refused.
 
     Parameters
     ----------
@@ -47,18 +48,6 @@ def outside_the_field(
         With its rescale and what it declares as padding (PS3.3 C.7.5.1.1.2).
     stored : ndarray of int, shape (rows, columns)
         Its stored values.
-
-    Returns
-    -------
-    ndarray of bool, shape (rows, columns), or None
-        Where padding or fill is; None where there is none.
-    set of str
-        What a reader of the result should know: `NOT_BELIEVED`, `UNDECLARED`.
-
-    Raises
-    ------
-    ReadError
-        The values are negative numbers read as unsigned.
     """
     layout = layout_of(frame.instance.header)
     declared, notes = _declared(frame, layout, stored)

@@ -30,15 +30,8 @@ def drop_duplicates(
 ) -> tuple[list[DicomInstance], list[Rejection]]:
     """Each SOP Instance once (PS3.3 C.12.1: the UID identifies it for ever).
 
-    Copies that agree are kept once. If copies disagree nobody can say which is right: none is
-    used.
-
-    Parameters
-    ----------
-    instances : sequence of (str, DicomInstance)
-        With the name messages use, sorted by it.
-    reader : FrameReader
-        Reads the pixels of duplicates, to compare them.
+    Copies that agree are kept once. If copies disagree nobody can say which is right: none is used.
+    Images come with the names messages use, sorted by them.
     """
     by_uid: defaultdict[object, list[tuple[str, DicomInstance]]] = defaultdict(list)
     for name, instance in instances:

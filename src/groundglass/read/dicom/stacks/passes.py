@@ -149,13 +149,7 @@ def even_steps(along: NDArray[np.float64]) -> bool:
 
 
 def passes_of(frames: Sequence[Frame]) -> tuple[Pass, ...]:
-    """Tell passes apart.
-
-    Parameters
-    ----------
-    frames : sequence of Frame
-        Of one orientation. Where one has no position, all come back as one pass.
-    """
+    """Tell passes apart in frames of one orientation; one pass where a frame has no position."""
     positions = [frame.position_mm for frame in frames]
     cosines = frames[0].orientation
     if len(frames) < 2 or cosines is None or None in positions:

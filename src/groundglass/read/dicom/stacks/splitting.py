@@ -23,18 +23,9 @@ _TYPE_VALUES = 3
 def split_stacks(series: Series) -> tuple[Series, ...]:
     """A series as consistent stacks, largest first; a plain series comes back as it is.
 
-    Frames of different orientation, size, pixel spacing, kernel or image type are never one
-    volume, nor are those of two passes over the body (`passes_of`).
-
-    Parameters
-    ----------
-    series : Series
-        As `read_study` gives it.
-
-    Returns
-    -------
-    tuple of Series
-        Their `rejected` has what was left out of a stack because its places were scanned twice.
+    Frames of different orientation, size, pixel spacing, kernel or image type are never one volume,
+    nor are those of two passes over the body (`passes_of`). `rejected` of a stack has what was left
+    out because its places were scanned twice.
     """
     if not series.instances[0].sop_class_uid:
         return (series,)

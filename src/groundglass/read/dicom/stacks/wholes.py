@@ -89,22 +89,11 @@ class _Extent:
 def whole_stacks(
     stacks: Sequence[NamedStack], set_aside: Sequence[Rejection]
 ) -> tuple[list[NamedStack], list[Rejection]]:
-    """The stacks that are whole, and why the others are not.
+    """The stacks of an input that are whole, in the order given, and why the others are not.
 
-    Parameters
-    ----------
-    stacks : sequence of NamedStack
-        All of an input, whatever they are of.
-    set_aside : sequence of Rejection
-        Files that were not used.
-
-    Returns
-    -------
-    list of NamedStack
-        In the order given.
-    list of Rejection
-        One for each that is a part of a series with a whole stack; one for all stacks of a series
-        without, or of several series that make one stack together.
+    One rejection for each that is a part of a series with a whole stack; one for all stacks of a
+    series without, or of several series that make one stack together. `set_aside` are files that
+    were not used.
     """
     rejections: dict[int, Rejection] = {}
     extents = {id(stack): _Extent.of(stack) for stack in stacks}
