@@ -22,18 +22,12 @@ from groundglass.node.uids import ourselves
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What outlives the process: files and table.
-
-    Parameters
-    ----------
-    spool : Spool
-        The files.
-    jobs : JobStore
-        The table.
-    """
+    """What outlives the process: files and table."""
 
     spool: Spool
+    """The files."""
     jobs: JobStore
+    """The table."""
 
     @classmethod
     def open(cls, settings: NodeSettings) -> Stores:

@@ -21,21 +21,14 @@ from groundglass.node.worker.analyser import Analyser, AnalysisSettings, Process
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing `serve --check` tried.
-
-    Parameters
-    ----------
-    what : str
-        What was tried.
-    works : bool
-        Whether it works.
-    detail : str
-        What was seen.
-    """
+    """One thing `serve --check` tried."""
 
     what: str
+    """What was tried."""
     works: bool
+    """Whether it works."""
     detail: str
+    """What was seen."""
 
 
 def check_node(
@@ -44,11 +37,6 @@ def check_node(
     make_analyser: Callable[[AnalysisSettings], Analyser] = ProcessAnalyser,
 ) -> list[Finding]:
     """Try everything a node needs, changing nothing anywhere else.
-
-    Parameters
-    ----------
-    settings, destinations, make_analyser
-        As for `Node`.
 
     Returns
     -------

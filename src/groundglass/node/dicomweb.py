@@ -37,13 +37,6 @@ class RemoteInstance:
 class DicomwebServer:
     """One server.
 
-    Parameters
-    ----------
-    url : str
-        The service's root.
-    access : HttpAccess
-        How it is called.
-
     Raises
     ------
     SettingsError

@@ -38,31 +38,16 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What is asked, by name.
-
-    Parameters
-    ----------
-    alive : mapping of str to callable
-        Whether the node should be restarted if this is wrong (`/healthz`).
-    ready : mapping of str to callable
-        Whether it can take work in just now (`/readyz`), with all of the above.
-    """
+    """What is asked, by name."""
 
     alive: Mapping[str, Check]
+    """Whether the node should be restarted if this is wrong (`/healthz`)."""
     ready: Mapping[str, Check]
+    """Whether it can take work in just now (`/readyz`), with all of the above."""
 
 
 class HealthServer:
     """Answers `/healthz`, `/readyz` and `/metrics`; nothing else, and nothing can be sent to it.
-
-    Parameters
-    ----------
-    settings : HttpSettings
-        Where.
-    checks : Checks
-        What is asked.
-    metrics : Metrics
-        What is counted.
 
     Raises
     ------

@@ -31,11 +31,6 @@ class Pseudonyms:
 
     A keyed hash (HMAC-SHA-256, RFC 2104): the same UID has the same name on every machine of the
     site, and without the key nobody can try UIDs against a name.
-
-    Parameters
-    ----------
-    key : bytes
-        The site's secret.
     """
 
     def __init__(self, key: bytes) -> None:

@@ -51,15 +51,6 @@ class Part(Protocol):
 class Node:
     """Listener, workers, housekeeping, health.
 
-    Parameters
-    ----------
-    settings : NodeSettings
-        All settings.
-    destinations : mapping of str to Destination
-        Where results go, by name.
-    make_analyser : callable, optional
-        Makes each worker's analyser; a test gives its own.
-
     Raises
     ------
     SettingsError

@@ -45,17 +45,7 @@ def used_share(folder: Path) -> float:
 
 
 class Retention:
-    """Deletes what has had its time.
-
-    Parameters
-    ----------
-    spool : Spool
-        The files.
-    jobs : JobStore
-        Says whose they are and gives the time.
-    settings : RetentionSettings
-        For how long.
-    """
+    """Deletes what has had its time."""
 
     def __init__(self, spool: Spool, jobs: JobStore, settings: RetentionSettings) -> None:
         self._spool = spool

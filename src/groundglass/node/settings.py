@@ -78,11 +78,6 @@ class NodeSettings:
 def load_settings(path: Path) -> NodeSettings:
     """Read a node's settings.
 
-    Parameters
-    ----------
-    path : Path
-        A TOML file.
-
     Raises
     ------
     SettingsError

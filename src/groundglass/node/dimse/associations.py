@@ -32,17 +32,13 @@ from groundglass.node.dimse.pdus import (
     PeerLimits,
     ProtocolBroken,
 )
+from groundglass.read.dicom.damage import PARSE_ERRORS
 
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _PDV = struct.Struct(">LBB")
 _PDV_HEADER = 6
 _COMMAND, _LAST = 1, 2
 _COMMAND_BYTES = 16 * 2**10
-#: What a damaged request makes pynetdicom raise.
-_PARSE_ERRORS = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, OverflowError,
-    AssertionError, struct.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +73,22 @@ TOO_MANY = Refusal("too many associations at once", 2, 3, 2)
 
 @dataclass(frozen=True, slots=True)
 class Implementation:
-    """Who speaks DICOM here (PS3.7 D.3.3.2).
-
-    Parameters
-    ----------
-    class_uid : str
-        Implementation Class UID.
-    version_name : str
-        At most 16 characters.
-    """
+    """Who speaks DICOM here (PS3.7 D.3.3.2)."""
 
     class_uid: str
+    """Implementation Class UID."""
     version_name: str
+    """At most 16 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an acceptor offers.
-
-    Parameters
-    ----------
-    contexts : sequence of PresentationContext
-        SOP classes with their transfer syntaxes and our roles.
-    implementation : Implementation
-        Who offers it.
-    """
+    """What an acceptor offers."""
 
     contexts: Sequence[PresentationContext]
+    """SOP classes with their transfer syntaxes and our roles."""
     implementation: Implementation
+    """Who offers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +143,7 @@ class AssociationRequest:
                 str(primitive.called_ae_title).strip(),
                 primitive,
             )
-        except _PARSE_ERRORS as error:
+        except PARSE_ERRORS as error:
             raise ProtocolBroken(
                 "an association request that cannot be read", AbortReason.INVALID_PARAMETER
             ) from error
@@ -173,37 +157,18 @@ class AssociationRequest:
 
 @dataclass(slots=True)
 class Message:
-    """One message of a peer.
-
-    Parameters
-    ----------
-    context : Context
-        In which it came.
-    command : Command
-        What it asks for.
-    data : iterator of bytes
-        Its data set, from the network as it is asked for; to be read to its end before answering.
-    """
+    """One message of a peer."""
 
     context: Context
+    """In which it came."""
     command: Command
+    """What it asks for."""
     data: Iterator[bytes]
+    """Its data set, from the network as it is asked for; to be read to its end before answering."""
 
 
 class Association:
-    """An accepted association.
-
-    Parameters
-    ----------
-    connection : Connection
-        To the peer.
-    request : AssociationRequest
-        What it asked for.
-    offer : Offer
-        What we take, and who we are.
-    limits : PeerLimits
-        How much.
-    """
+    """An accepted association."""
 
     def __init__(
         self,

@@ -31,27 +31,18 @@ class PeerError(GroundglassError):
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Who we say we are, and how long we wait.
-
-    Parameters
-    ----------
-    ae_title : str
-        Ours. The other system must know it.
-    implementation : Implementation
-        What program we are.
-    connect_s : float
-        For a connection and its acceptance, in s. 10.
-    response_s : float
-        For the answer to one message, in s. 60: some archives write to tape first.
-    idle_s : float
-        Silence on an association, in s. 120.
-    """
+    """Who we say we are, and how long we wait."""
 
     ae_title: str
+    """Ours. The other system must know it."""
     implementation: Implementation
+    """What program we are."""
     connect_s: float = 10.0
+    """For a connection and its acceptance, in s. 10."""
     response_s: float = 60.0
+    """For the answer to one message, in s. 60: some archives write to tape first."""
     idle_s: float = 120.0
+    """Silence on an association, in s. 120."""
 
     def __post_init__(self) -> None:
         check_ae_title(self.ae_title)
@@ -59,21 +50,14 @@ class ClientSettings:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to negotiate.
-
-    Parameters
-    ----------
-    contexts : sequence of PresentationContext
-        Proposed, at most 128 (PS3.8 section 9.3.2.2).
-    roles : sequence of SCP_SCU_RoleSelectionNegotiation
-        Roles other than the requestor's usual one.
-    handlers : sequence of (event, callable, more arguments)
-        For messages that the other side sends on our association.
-    """
+    """What to negotiate."""
 
     contexts: Sequence[PresentationContext]
+    """Proposed, at most 128 (PS3.8 section 9.3.2.2)."""
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = ()
+    """Roles other than the requestor's usual one."""
     handlers: Handlers = field(default_factory=tuple)
+    """For messages that the other side sends on our association."""
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -31,13 +30,10 @@ from groundglass.node.dimse.presentation_contexts import (
     STORAGE_COMMITMENT_INSTANCE,
 )
 from groundglass.node.logs import LOGGER
+from groundglass.read.dicom.damage import PARSE_ERRORS
 
 _LOG = logging.getLogger(f"{LOGGER}.commitment")
 REQUEST = 1  # action type (PS3.4 table J.3.2-1)
-PARSE_ERRORS = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError,
-    NotImplementedError, RecursionError, AssertionError, struct.error,
-)  # fmt: skip
 
 #: SOP Class UID and SOP Instance UID.
 Reference = tuple[str, str]
@@ -45,21 +41,14 @@ Reference = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class CommitmentReport:
-    """What a system says it keeps.
-
-    Parameters
-    ----------
-    transaction_uid : str
-        Which request it answers.
-    held : tuple of str
-        SOP Instance UIDs committed to.
-    failed : dict
-        SOP Instance UIDs not committed to, with the failure reason (PS3.3 C.14.1.1).
-    """
+    """What a system says it keeps."""
 
     transaction_uid: str
+    """Which request it answers."""
     held: tuple[str, ...]
+    """SOP Instance UIDs committed to."""
     failed: Mapping[str, int] = field(default_factory=dict)
+    """SOP Instance UIDs not committed to, with the failure reason (PS3.3 C.14.1.1)."""
 
 
 class CommitmentInbox:

@@ -106,15 +106,7 @@ class Services(Protocol):
 
 
 class Listener:
-    """A Storage SCP; a context manager that listens inside.
-
-    Parameters
-    ----------
-    settings : ListenerSettings
-        Where and to whom.
-    services : Services
-        What is done with what comes.
-    """
+    """A Storage SCP; a context manager that listens inside."""
 
     def __init__(self, settings: ListenerSettings, services: Services) -> None:
         self._settings = settings

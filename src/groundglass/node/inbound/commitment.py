@@ -23,7 +23,6 @@ from groundglass.node.dimse.associations import Association, Message
 from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, shown
 from groundglass.node.dimse.commands import CommandField, Status, event_report
 from groundglass.node.dimse.commitment import (
-    PARSE_ERRORS,
     REQUEST,
     CommitmentInbox,
     Reference,
@@ -41,6 +40,7 @@ from groundglass.node.dimse.presentation_contexts import (
 from groundglass.node.inbound.instances import InstanceSink
 from groundglass.node.logs import LOGGER
 from groundglass.node.uids import is_uid, ourselves
+from groundglass.read.dicom.damage import PARSE_ERRORS
 
 _LOG = logging.getLogger(f"{LOGGER}.commitment")
 _ALL_HELD, _SOME_MISSING = 1, 2  # event types (PS3.4 table J.3.3-1)
@@ -51,19 +51,7 @@ _WAITING_REPORTS = 1000
 
 
 class CommitmentService:
-    """Answers for what was sent to us, and takes reports on what we sent.
-
-    Parameters
-    ----------
-    sink : InstanceSink
-        Knows what is on disk.
-    inbox : CommitmentInbox
-        Takes the reports.
-    peers : sequence of Peer
-        Who listens where.
-    client : ClientSettings
-        For the associations on which we report.
-    """
+    """Answers for what was sent to us, and takes reports on what we sent."""
 
     def __init__(
         self,

@@ -11,6 +11,8 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
+from groundglass.read.dicom.damage import PARSE_ERRORS
+
 #: Bytes of a data set within which the wanted attributes must have come. The first nearly always
 #: do; the second leaves room for private groups and long reference lists.
 _FIRST_LOOK, _LAST_LOOK = 16 * 2**10, 8 * 2**20
@@ -30,11 +32,6 @@ _WITH_SHORT_LENGTH = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_16)
 _EXPLICIT = struct.Struct("<HH2sH")
 _LENGTH = struct.Struct("<L")
 _ELEMENT_HEADER = 12
-#: What a damaged data set makes pydicom raise; RecursionError comes from endless nesting.
-_PARSE_ERRORS = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OSError, OverflowError,
-    NotImplementedError, RecursionError, MemoryError, AssertionError, struct.error,
-)  # fmt: skip
 
 
 class Unfit(ValueError):  # noqa: N818  (reads as what it says)
@@ -122,7 +119,7 @@ def _read(data: bytearray, syntax: str, *, whole: bool) -> dict[int, bytes] | No
             stop_when=beyond,
             specific_tags=list(_TAGS),
         )
-    except _PARSE_ERRORS:
+    except PARSE_ERRORS:
         return None
     if not (passed or whole):
         return None

@@ -20,21 +20,14 @@ NO_CT = "no CT image"
 
 @dataclass(slots=True)
 class TransferResult:
-    """What came of fetching.
-
-    Parameters
-    ----------
-    taken : int
-        Instances that are safe now.
-    passed_over : dict of str to int
-        How many were not, by reason; what is no CT image is passed over, too.
-    studies : set of str
-        Study Instance UIDs of those taken.
-    """
+    """What came of fetching."""
 
     taken: int = 0
+    """Instances that are safe now."""
     passed_over: dict[str, int] = field(default_factory=dict)
+    """How many were not, by reason; what is no CT image is passed over, too."""
     studies: set[str] = field(default_factory=set)
+    """Study Instance UIDs of those taken."""
 
     def pass_over(self, reason: str) -> None:
         """Count one that was not taken."""

@@ -18,19 +18,7 @@ _LOG = logging.getLogger(f"{LOGGER}.intake")
 
 
 class Intake:
-    """An `InstanceSink` that keeps instances in the spool and enters them into the job table.
-
-    Parameters
-    ----------
-    spool : Spool
-        Where files go.
-    jobs : JobStore
-        Where they are entered.
-    rules : Rules
-        Give the priority.
-    metrics : Metrics
-        Counts them.
-    """
+    """An `InstanceSink` that keeps instances in the spool and enters them into the job table."""
 
     def __init__(self, spool: Spool, jobs: JobStore, rules: Rules, metrics: Metrics) -> None:
         self._spool = spool

@@ -118,21 +118,14 @@ SourceSettings = Annotated[PacsSourceSettings | DicomwebSourceSettings, Field(di
 
 @dataclass(frozen=True, slots=True)
 class RemoteStudy:
-    """A study that an archive has.
-
-    Parameters
-    ----------
-    study_instance_uid : str
-        Which one.
-    description : str
-        Its Study Description.
-    instances : int
-        How many it has; -1 when the archive does not say.
-    """
+    """A study that an archive has."""
 
     study_instance_uid: str
+    """Which one."""
     description: str
+    """Its Study Description."""
     instances: int
+    """How many it has; -1 when the archive does not say."""
 
 
 class Source(Protocol):
@@ -160,13 +153,7 @@ class Source(Protocol):
 
 
 class PacsSource:
-    """An archive that speaks DIMSE.
-
-    Parameters
-    ----------
-    settings : PacsSourceSettings
-        Which one.
-    """
+    """An archive that speaks DIMSE."""
 
     def __init__(self, settings: PacsSourceSettings) -> None:
         self._settings = settings
@@ -282,13 +269,7 @@ class PacsSource:
 
 
 class DicomwebSource:
-    """An archive that speaks DICOMweb.
-
-    Parameters
-    ----------
-    settings : DicomwebSourceSettings
-        Which one.
-    """
+    """An archive that speaks DICOMweb."""
 
     def __init__(self, settings: DicomwebSourceSettings) -> None:
         self._name = settings.name
@@ -339,13 +320,7 @@ def open_source(settings: SourceSettings) -> Source:
 
 
 class Fetched:
-    """Which studies were fetched, and how large they were; outlives the process.
-
-    Parameters
-    ----------
-    folder : Path
-        Made when missing.
-    """
+    """Which studies were fetched, and how large they were; outlives the process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -368,21 +343,7 @@ class Fetched:
 
 
 class Retriever:
-    """Looks for new studies again and again, in a thread of its own, and fetches them.
-
-    Parameters
-    ----------
-    source : Source
-        Where from.
-    schedule : Schedule
-        Which, and how often.
-    sink : InstanceSink
-        Who keeps them.
-    fetched : Fetched
-        Which were fetched before.
-    today : callable, optional
-        The date at the archive; a test gives its own.
-    """
+    """Looks for new studies again and again, in a thread of its own, and fetches them."""
 
     def __init__(
         self,

@@ -20,15 +20,7 @@ _LOG = logging.getLogger(f"{LOGGER}.storing")
 
 
 class InboundServices:
-    """Verification, storage (PS3.4 annexes A and B) and storage commitment, for a `Listener`.
-
-    Parameters
-    ----------
-    sink : InstanceSink
-        Who keeps what comes.
-    commitment : CommitmentService
-        Who answers for what was kept, and hears of what we sent.
-    """
+    """Verification, storage (PS3.4 annexes A and B) and storage commitment, for a `Listener`."""
 
     def __init__(self, sink: InstanceSink, commitment: CommitmentService) -> None:
         self.offer = Offer(listener_contexts(), OURS)

@@ -45,15 +45,6 @@ class FolderWatch:
 
     A file is first moved aside under a name of ours, which only one process can do, and deleted
     when the sink has it: what is killed between takes it in again, which is harmless.
-
-    Parameters
-    ----------
-    settings : WatchSettings
-        Which folder.
-    sink : InstanceSink
-        Who keeps the instances.
-    now : callable, optional
-        Seconds of a clock that never goes back; a test gives its own.
     """
 
     def __init__(

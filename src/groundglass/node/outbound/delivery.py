@@ -62,50 +62,32 @@ class FileReceipt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReceipt:
-    """What a destination said of each file it was given, in their order.
-
-    Parameters
-    ----------
-    destination : str
-        Its name.
-    files : tuple of FileReceipt
-        One per file; also for those that an association cut short left unsent (refused).
-    """
+    """What a destination said of each file it was given, in their order."""
 
     destination: str
+    """Its name."""
     files: tuple[FileReceipt, ...]
+    """One per file; also for those that an association cut short left unsent (refused)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """Which of the files taken are there for certain.
-
-    Parameters
-    ----------
-    confirmed : frozenset of Path
-        Committed to by the destination, or read back from it.
-    detail : str
-        How that was found out, and what was wrong with the others.
-    """
+    """Which of the files taken are there for certain."""
 
     confirmed: frozenset[Path]
+    """Committed to by the destination, or read back from it."""
     detail: str = ""
+    """How that was found out, and what was wrong with the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Whether a destination works.
-
-    Parameters
-    ----------
-    works : bool
-        Everything needed for delivering and confirming was tried and worked.
-    detail : str
-        What was tried and seen.
-    """
+    """Whether a destination works."""
 
     works: bool
+    """Everything needed for delivering and confirming was tried and worked."""
     detail: str
+    """What was tried and seen."""
 
 
 class Destination(Protocol):
@@ -160,15 +142,6 @@ class Courier:
 
     Nobody knows how far a courier got that was killed before it could record an answer. Who comes
     after it asks the destination for every file first, and sends only what is not there.
-
-    Parameters
-    ----------
-    destinations : mapping of str to Destination
-        By name.
-    jobs : JobStore
-        For the records.
-    metrics : Metrics
-        For the counts.
     """
 
     def __init__(
@@ -182,15 +155,6 @@ class Courier:
         """Bring every file of a report to every destination that takes it, confirmed.
 
         A destination that fails does not keep the others from being tried.
-
-        Parameters
-        ----------
-        job : Job
-            As leased, delivering.
-        folder : Path
-            Of the report.
-        names : sequence of str
-            Of the destinations.
 
         Raises
         ------

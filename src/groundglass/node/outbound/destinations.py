@@ -22,13 +22,6 @@ DestinationSettings = Annotated[
 def make_destination(settings: DestinationSettings, inbox: CommitmentInbox) -> Destination:
     """A destination from its settings.
 
-    Parameters
-    ----------
-    settings : DestinationSettings
-        Of any kind.
-    inbox : CommitmentInbox
-        Where the listener puts the storage commitments of archives.
-
     Raises
     ------
     SettingsError

@@ -43,13 +43,7 @@ class DicomwebSettings:
 
 
 class DicomwebDestination:
-    """Sends to an archive by STOW-RS and asks by QIDO-RS whether it is there.
-
-    Parameters
-    ----------
-    settings : DicomwebSettings
-        Which archive.
-    """
+    """Sends to an archive by STOW-RS and asks by QIDO-RS whether it is there."""
 
     dicom_only = True
     knows_what_it_has = True

@@ -43,13 +43,7 @@ class FolderSettings:
 
 
 class FolderDestination:
-    """Copies into a folder; each file appears there whole, where it lies in the report.
-
-    Parameters
-    ----------
-    settings : FolderSettings
-        Which folder.
-    """
+    """Copies into a folder; each file appears there whole, where it lies in the report."""
 
     knows_what_it_has = True
 

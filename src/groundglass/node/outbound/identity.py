@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
+from groundglass.read.dicom.damage import PARSE_ERRORS
+
 _TAGS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-#: What a damaged file makes pydicom raise.
-PARSE_ERRORS = (
-    InvalidDicomError, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-    EOFError, OverflowError, NotImplementedError, RecursionError, AssertionError, struct.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +47,5 @@ def identify(path: Path) -> Identity | None:
             series_instance_uid=str(header.SeriesInstanceUID),
             transfer_syntax_uid=str(header.file_meta.TransferSyntaxUID),
         )
-    except PARSE_ERRORS:
+    except (InvalidDicomError, *PARSE_ERRORS):
         return None

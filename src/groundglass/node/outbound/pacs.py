@@ -68,15 +68,7 @@ class PacsSettings:
 
 
 class PacsDestination:
-    """Sends to an archive; never deletes or changes anything there.
-
-    Parameters
-    ----------
-    settings : PacsSettings
-        Which archive.
-    inbox : CommitmentInbox
-        Where our listener puts its commitments.
-    """
+    """Sends to an archive; never deletes or changes anything there."""
 
     dicom_only = True
     knows_what_it_has = True

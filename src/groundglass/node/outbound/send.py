@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
@@ -15,7 +16,8 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, shown
 from groundglass.node.dimse.peers import Peer
 from groundglass.node.outbound.delivery import FileReceipt, FileStatus
-from groundglass.node.outbound.identity import PARSE_ERRORS, Identity, identify
+from groundglass.node.outbound.identity import Identity, identify
+from groundglass.read.dicom.damage import PARSE_ERRORS
 
 #: Told (files done, files in all).
 Progress = Callable[[int, int], None]
@@ -132,7 +134,7 @@ def _send_one(association: Association, identity: Identity) -> tuple[FileStatus,
         return FileStatus.REFUSED, f"{UID(identity.sop_class_uid).name} in {syntax} is not taken"
     try:
         answer = association.send_c_store(dcmread(identity.path))
-    except PARSE_ERRORS as error:
+    except (InvalidDicomError, *PARSE_ERRORS) as error:
         return FileStatus.REFUSED, f"a file that cannot be sent ({type(error).__name__})"
     except RuntimeError:  # aborted by the other side, just now
         return _UNSENT

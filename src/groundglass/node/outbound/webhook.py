@@ -55,13 +55,7 @@ class WebhookSettings:
 
 
 class WebhookDestination:
-    """Tells one program of one result in one message.
-
-    Parameters
-    ----------
-    settings : WebhookSettings
-        Which program.
-    """
+    """Tells one program of one result in one message."""
 
     dicom_only = False
     knows_what_it_has = False

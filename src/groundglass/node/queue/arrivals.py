@@ -45,13 +45,7 @@ _LATEST_LOCKED = LATEST.with_for_update()
 
 
 class Arrivals:
-    """Enters what arrives.
-
-    Parameters
-    ----------
-    table : JobTable
-        Where.
-    """
+    """Enters what arrives."""
 
     def __init__(self, table: JobTable) -> None:
         self._table = table

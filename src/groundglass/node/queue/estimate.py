@@ -66,44 +66,29 @@ class StudySize:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """An analysis that has ended.
-
-    Parameters
-    ----------
-    size : StudySize
-        What was analysed.
-    seconds : float
-        How long it took, above 0.
-    """
+    """An analysis that has ended."""
 
     size: StudySize
+    """What was analysed."""
     seconds: float
+    """How long it took, above 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
-    """Predicts the duration of an analysis, from files on disk to the written report.
-
-    Parameters
-    ----------
-    study_s : float
-        Seconds that any study takes.
-    slice_s : float
-        Seconds per slice, whatever its size.
-    segmented_s : float
-        Further seconds per slice that the lung U-Net sees: of thin ones not all
-        (`groundglass.prepare.slices_to_segment`).
-    megapixel_s : float
-        Seconds per million pixels.
-    decoding_s : float
-        Further seconds per million pixels that are compressed.
-    """
+    """Predicts the duration of an analysis, from files on disk to the written report."""
 
     study_s: float
+    """Seconds that any study takes."""
     slice_s: float
+    """Seconds per slice, whatever its size."""
     segmented_s: float
+    """Further seconds per slice that the lung U-Net sees: of thin ones not all
+    (`groundglass.prepare.slices_to_segment`)."""
     megapixel_s: float
+    """Seconds per million pixels."""
     decoding_s: float
+    """Further seconds per million pixels that are compressed."""
 
     def predict(self, size: StudySize) -> float:
         """Seconds an analysis of a study of this size takes."""

@@ -28,24 +28,16 @@ AHEAD = (State.ANALYSING, State.READY, State.RECEIVED)
 
 @dataclass(frozen=True, slots=True)
 class PendingJob:
-    """A study whose analysis has not ended.
-
-    Parameters
-    ----------
-    job_id : int
-        Its job.
-    seconds : float
-        How long its analysis is expected to take.
-    ready_at : float
-        When it may begin, or began; s since 1970-01-01 UTC.
-    begun : bool
-        Whether a worker has it.
-    """
+    """A study whose analysis has not ended."""
 
     job_id: int
+    """Its job."""
     seconds: float
+    """How long its analysis is expected to take."""
     ready_at: float
+    """When it may begin, or began; s since 1970-01-01 UTC."""
     begun: bool
+    """Whether a worker has it."""
 
 
 def results_expected(jobs: JobStore, spool_root: Path, workers: int) -> dict[int, float]:

@@ -17,15 +17,6 @@ from groundglass.node.queue.table import JobTable
 class JobStore:
     """The job table, by who asks it.
 
-    Parameters
-    ----------
-    url : str
-        As `JobTable` takes it.
-    settings : JobSettings, optional
-        Quiet time, retries.
-    clock : Clock, optional
-        A test gives its own.
-
     Attributes
     ----------
     arrivals : Arrivals
@@ -36,11 +27,6 @@ class JobStore:
         For people and the retention.
     records : Records
         For whoever wants to know.
-
-    Raises
-    ------
-    SettingsError
-        The database cannot be reached, or was made by another version.
     """
 
     def __init__(

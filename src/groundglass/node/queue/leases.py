@@ -22,10 +22,7 @@ from groundglass.node.queue.table import JobTable, as_job
 class Leases:
     """Gives jobs out and takes back what became of them.
 
-    Parameters
-    ----------
-    table : JobTable
-        Where.
+    What is asked of a leased job raises `LeaseLost` when another worker has it, or it has ended.
     """
 
     def __init__(self, table: JobTable) -> None:
@@ -33,13 +30,6 @@ class Leases:
 
     def take(self, worker: str, seconds: float) -> Job | None:
         """Take the most urgent job that waits, or whose worker has stopped renewing its lease.
-
-        Parameters
-        ----------
-        worker : str
-            Name of the worker, for the record.
-        seconds : float
-            The lease ends so much later in s unless renewed.
 
         Returns
         -------
@@ -66,13 +56,7 @@ class Leases:
                 return job
 
     def renew(self, job: Job, seconds: float) -> None:
-        """Renew the lease; the job may have gone on to another state under the same attempt.
-
-        Raises
-        ------
-        LeaseLost
-            Another worker has the job, or this one has ended it.
-        """
+        """Renew the lease; the job may have gone on to another state under the same attempt."""
         mine = (
             (jobs.c.id == job.id)
             & (jobs.c.attempt == job.attempt)
@@ -89,26 +73,10 @@ class Leases:
 
         If instances came meanwhile, the next revision's report is delivered instead of it.
 
-        Parameters
-        ----------
-        job : Job
-            As leased, analysing.
-        folder : str
-            The report's folder, relative to the spool's root.
-        outcome : str
-            How the analysis ended.
-        reason : str
-            In words.
-
         Returns
         -------
         Job
             In state delivering, or superseded.
-
-        Raises
-        ------
-        LeaseLost
-            Another worker has the job.
         """
         with self._table.writing() as connection:
             held = self._held(connection, job)
@@ -120,49 +88,25 @@ class Leases:
             return superseded or self._table.move(connection, held, State.DELIVERING, reason)
 
     def finish(self, job: Job, state: State, reason: str) -> Job:
-        """End the work on a job: delivered, refused, or failed with a capture that says so.
-
-        Raises
-        ------
-        LeaseLost
-            Another worker has the job.
-        """
+        """End the work on a job: delivered, refused, or failed with a capture that says so."""
         with self._table.writing() as connection:
             return self._table.move(
                 connection, self._held(connection, job), state, reason, lease_until=0
             )
 
     def fail(self, job: Job, reason: str) -> Job:
-        """Enter that work on a job failed: it waits for its next try, or becomes a dead letter.
-
-        Raises
-        ------
-        LeaseLost
-            Another worker has the job.
-        """
+        """Enter that work on a job failed: it waits for its next try, or becomes a dead letter."""
         with self._table.writing() as connection:
             return self._fail(connection, self._held(connection, job), reason)
 
     def release(self, job: Job, reason: str) -> Job:
-        """Give a job back untouched, so that another worker takes it at once.
-
-        Raises
-        ------
-        LeaseLost
-            Another worker has the job already.
-        """
+        """Give a job back untouched, so that another worker takes it at once."""
         with self._table.writing() as connection:
             held = self._held(connection, job)
             return self._table.move(connection, held, ROLLBACK[held.state], reason, lease_until=0)
 
     def record_delivery(self, job: Job, destination: str, files: Iterable[FileRecord]) -> None:
-        """Enter what a destination said of each file.
-
-        Raises
-        ------
-        LeaseLost
-            Another worker has the job.
-        """
+        """Enter what a destination said of each file."""
         with self._table.writing() as connection:
             self._held(connection, job)
             for record in files:

@@ -12,13 +12,7 @@ from groundglass.node.queue.table import JobTable, as_job
 
 
 class Operator:
-    """Changes jobs by hand.
-
-    Parameters
-    ----------
-    table : JobTable
-        Where.
-    """
+    """Changes jobs by hand."""
 
     def __init__(self, table: JobTable) -> None:
         self._table = table

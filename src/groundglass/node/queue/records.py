@@ -14,13 +14,7 @@ from groundglass.node.queue.table import JobTable, as_job, no_such_job
 
 
 class Records:
-    """Reads the table.
-
-    Parameters
-    ----------
-    table : JobTable
-        Which one.
-    """
+    """Reads the table."""
 
     def __init__(self, table: JobTable) -> None:
         self._table = table

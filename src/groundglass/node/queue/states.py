@@ -124,24 +124,16 @@ class StoredInstance:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of an instance beside its UIDs and bytes.
-
-    Parameters
-    ----------
-    sop_class_uid : str
-        What kind of object it is.
-    source_ae : str
-        The calling AE title; for other ways in, a name of the way.
-    study_description : str
-        `StudyDescription`; the rules look at it.
-    priority : int
-        As the rules gave it; a study has the highest of its instances.
-    """
+    """What is known of an instance beside its UIDs and bytes."""
 
     sop_class_uid: str
+    """What kind of object it is."""
     source_ae: str
+    """The calling AE title; for other ways in, a name of the way."""
     study_description: str = ""
+    """`StudyDescription`; the rules look at it."""
     priority: int = Priority.ROUTINE
+    """As the rules gave it; a study has the highest of its instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,21 +158,14 @@ class ArrivalReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a purge leaves to be deleted.
-
-    Parameters
-    ----------
-    study_instance_uid : str
-        Whose files they are.
-    files : tuple of str
-        Instances, relative to the spool's root.
-    revisions : tuple of int
-        Revisions whose job folders may go.
-    """
+    """What a purge leaves to be deleted."""
 
     study_instance_uid: str
+    """Whose files they are."""
     files: tuple[str, ...]
+    """Instances, relative to the spool's root."""
     revisions: tuple[int, ...]
+    """Revisions whose job folders may go."""
 
 
 @dataclass(frozen=True, slots=True)
