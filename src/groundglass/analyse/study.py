@@ -54,13 +54,7 @@ class StudyObserver:
         """The report is written, if one was asked for."""
 
     def refused(self, error: GroundglassError) -> str:
-        """There will be no result: the reason, in words; or raise the error.
-
-        Parameters
-        ----------
-        error : GroundglassError
-            Why.
-        """
+        """There will be no result: the reason, in words; or raise the error."""
         raise error
 
 
@@ -82,13 +76,6 @@ OpenStudy = Callable[[StudyObserver], Volume]
 
 def open_chest_ct(read: Callable[[Progress], Study], observer: StudyObserver) -> Volume:
     """Read → select → decode.
-
-    Parameters
-    ----------
-    read : callable
-        Gives the study, telling how far it is.
-    observer : StudyObserver
-        Told the rest.
 
     Raises
     ------
@@ -166,14 +153,6 @@ def _outcome(error: GroundglassError) -> Outcome:
 
 
 def in_a_table(error: GroundglassError, names: Iterable[str] = ()) -> str:
-    """Why there is no result, on one line and without what to do.
-
-    Parameters
-    ----------
-    error : GroundglassError
-        Why.
-    names : iterable of str
-        File names that must not be told: they may be people's.
-    """
+    """Why there is no result, on one line; no file is named: names of files may be people's."""
     text = without_file_names(f"{error.found}; expected {error.expected}", names)
     return " ".join(text.split())

@@ -41,18 +41,12 @@ _LONGEST_ANSWER = 2**26
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a task may take.
-
-    Parameters
-    ----------
-    memory_mb : int or None
-        Address space in MB beyond what the child has once it is ready; None for no limit.
-    time_s : float or None
-        Longest duration in s, of getting ready too; None for no limit.
-    """
+    """What a task may take."""
 
     memory_mb: int | None = None
+    """Address space in MB beyond what the child has once it is ready; None for no limit."""
     time_s: float | None = None
+    """Longest duration in s, of getting ready too; None for no limit."""
 
 
 UNLIMITED = Limits()

@@ -37,15 +37,7 @@ _STAGES = {
 
 
 def study_reader(source: Path, stack: ImageStackSettings | None) -> Callable[[Progress], Study]:
-    """What reads an input; a refusal for want of `stack` names the options that give it.
-
-    Parameters
-    ----------
-    source : Path
-        Folder, archive or file.
-    stack : ImageStackSettings or None
-        What PNG, JPEG or TIFF images mean.
-    """
+    """What reads an input; a refusal for want of `stack` names the options that give it."""
 
     def read(progress: Progress) -> Study:
         try:
@@ -60,17 +52,7 @@ def study_reader(source: Path, stack: ImageStackSettings | None) -> Callable[[Pr
 
 
 class TerminalObserver(StudyObserver):
-    """Shows how far a study is, and tells what was chosen, passed over and found.
-
-    Parameters
-    ----------
-    terminal : Terminal
-        Where it is told.
-    directory : Path
-        Where the report goes.
-    stages : mapping of str to str
-        The stages, in order, for people.
-    """
+    """Shows how far a study is, and tells what was chosen, passed over and found."""
 
     def __init__(
         self, terminal: Terminal, directory: Path, stages: Mapping[str, str] = _STAGES

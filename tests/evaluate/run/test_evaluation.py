@@ -81,8 +81,8 @@ class TestGroups:
         here = [x for x in one.cases if x.strata.source == "here"]
         group = one.groups["source"][0]
         alone = predictions_of(here, LABELS)
-        assert group.accuracy == measure(alone).accuracy
-        assert group.auc == pytest.approx(measure(alone).classes[2].measures.auc)
+        assert group.accuracy.value == measure(alone).accuracy
+        assert group.auc.value == pytest.approx(measure(alone).classes[2].measures.auc)
 
     def test_what_is_not_known_comes_last(self, one: Evaluation) -> None:
         assert [g.name for g in one.groups["scanner"]] == ["Maker A", "Maker B", UNKNOWN]
@@ -115,7 +115,7 @@ class TestGroups:
         )
         group = evaluated(last).groups["source"][1]
         assert (group.name, group.cases, group.without_verdict) == ("nowhere", 2, 2)
-        assert group.accuracy is group.auc is group.accuracy_interval is None
+        assert group.accuracy.value is group.auc.value is group.accuracy.interval is None
 
 
 class TestFacts:

@@ -128,15 +128,7 @@ def analyse_each(
 
 
 class StudyAnalyser:
-    """Analyses one study after the other with networks loaded once.
-
-    Parameters
-    ----------
-    settings : BatchSettings
-        With what.
-    out : Path
-        Where reports go.
-    """
+    """Analyses one study after the other with networks loaded once."""
 
     def __init__(self, settings: BatchSettings, out: Path) -> None:
         self._triage = Triage.load(settings.bundle, settings.precision)

@@ -117,34 +117,17 @@ def _number(text: str) -> float | None:
 
 
 class Checkpoint:
-    """A folder beside the report's: what is evaluated, and the answers so far.
-
-    Parameters
-    ----------
-    folder : Path
-        Made by `begin`.
-    table : Table
-        Form of the answers.
-    """
+    """A folder beside the report's, made by `begin`: what is evaluated, and the answers so far."""
 
     def __init__(self, folder: Path, table: Table) -> None:
         self.folder = folder
         self._table = table
 
     def begin(self, identity: Mapping[str, Any], *, resume: bool) -> tuple[CasePrediction, ...]:
-        """Start, or go on with a broken run.
+        """Start, or go on with a broken run; the answers that are there.
 
-        Parameters
-        ----------
-        identity : mapping
-            Everything that decides the answers, as JSON; a broken run goes on only with the same.
-        resume : bool
-            Whether to go on.
-
-        Returns
-        -------
-        tuple of CasePrediction
-            The answers that are there.
+        Everything that decides the answers is in `identity`, as JSON: a broken run goes on only
+        with the same.
 
         Raises
         ------

@@ -20,10 +20,9 @@ from groundglass.evaluate.run.evaluation import (
     Compared,
     Evaluation,
     Probed,
-    Share,
 )
-from groundglass.evaluate.run.findings import ProbeFigure, ProbeFinding
-from groundglass.evaluate.run.subgroups import SubgroupFigures
+from groundglass.evaluate.run.findings import ProbeFinding
+from groundglass.evaluate.run.subgroups import Share, SubgroupFigures
 from groundglass.evaluate.statistics import (
     Figures,
     Interval,
@@ -48,15 +47,7 @@ def evaluation_schema() -> Json:
 
 
 def evaluation_document(evaluation: Evaluation, precision: str) -> Json:
-    """What goes into `evaluation.json`, but for the list of the report's other files.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-        What was measured.
-    precision : str
-        Number format the networks computed in.
-    """
+    """What goes into `evaluation.json`, but for the list of the report's other files."""
     one, metrics = evaluation, evaluation.figures.metrics
     return {
         "schema_version": SCHEMA_VERSION,
@@ -72,7 +63,7 @@ def evaluation_document(evaluation: Evaluation, precision: str) -> Json:
         ],
         "accuracy_of_all_cases": _share(one.accuracy_of_all),
         "positive": list(one.positive),
-        "positive_auc": _share(one.positive_auc),
+        "positive_auc": None if one.positive_auc.value is None else _share(one.positive_auc),
         "figures": _figures(one.figures),
         "table2": [_row(row) for row in table2(metrics, one.figures.intervals)],
         "confusion": metrics.confusion.tolist(),
@@ -154,8 +145,8 @@ def _interval(interval: Interval | None) -> Json:
     return asdict(interval)
 
 
-def _share(share: Share | None) -> Json | None:
-    return None if share is None else _figure(share.value, share.interval)
+def _share(share: Share, **more: object) -> Json:
+    return _figure(share.value, share.interval, **more)
 
 
 def _row(row: Row) -> Json:
@@ -198,8 +189,8 @@ def _group(group: SubgroupFigures) -> Json:
     return {
         **_of(group, "name", "cases", "patients", "without_verdict"),
         "cases_per_class": dict(group.classes),
-        "accuracy": _figure(group.accuracy, group.accuracy_interval),
-        "positive_auc": _figure(group.auc, group.auc_interval),
+        "accuracy": _share(group.accuracy),
+        "positive_auc": _share(group.auc),
     }
 
 
@@ -242,13 +233,9 @@ def _finding(finding: ProbeFinding) -> Json:
     fields = ("probe", "words", "cases", "without_verdict", "chance", "same_verdict", "knows")
     return {
         **_of(finding, *fields),
-        "accuracy": _probe_figure(finding.accuracy),
-        "areas": {label: _probe_figure(area) for label, area in finding.areas.items()},
+        "accuracy": _share(finding.accuracy, knows=finding.accuracy.knows),
+        "areas": {label: _share(area, knows=area.knows) for label, area in finding.areas.items()},
     }
-
-
-def _probe_figure(figure: ProbeFigure) -> Json:
-    return _figure(figure.value, figure.interval, knows=figure.knows)
 
 
 def _seconds(cases: Sequence[CasePrediction]) -> Mapping[str, float]:

@@ -16,13 +16,19 @@ from groundglass.evaluate.run.findings import (
     probe_finding,
     source_verdict,
 )
-from groundglass.evaluate.run.subgroups import SubgroupFigures, positive_area, subgroup_figures
+from groundglass.evaluate.run.subgroups import (
+    Share,
+    SubgroupFigures,
+    positive_area,
+    positive_scores,
+    share_right,
+    subgroup_figures,
+)
 from groundglass.evaluate.run.training_overlap import LeakCheck
 from groundglass.evaluate.statistics import (
     BootstrapSettings,
     Comparison,
     Figures,
-    Interval,
     Metrics,
     OperatingPoint,
     Predictions,
@@ -32,7 +38,6 @@ from groundglass.evaluate.statistics import (
     measure,
     measure_with_intervals,
     reliability,
-    share_interval,
 )
 from groundglass.infer import Bundle
 from groundglass.infer.bundle_metadata import DecisionThreshold
@@ -51,14 +56,6 @@ class CohortFacts:
     """Its SHA-256."""
     split: str
     """Which cases of it; "all" for every one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A share of cases with its interval."""
-
-    value: float
-    interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,8 +116,8 @@ class Evaluation:
     """Cases called right over all cases: no verdict is not right."""
     positive: tuple[str, ...]
     """Classes taken together as pneumonia: the operating point's, else all but the healthy one."""
-    positive_auc: Share | None
-    """AUC of their summed probability; None with one kind of case only."""
+    positive_auc: Share
+    """AUC of their summed probability."""
     calibration: tuple[ReliabilityBin, ...]
     """Of the probability given to the class called."""
     threshold: AtThreshold | None
@@ -152,19 +149,6 @@ def evaluate(
 ) -> Evaluation:
     """Measure one bundle on one cohort.
 
-    Parameters
-    ----------
-    cases : sequence of CasePrediction
-        Every case.
-    bundle : Bundle
-        What judged them.
-    cohort : CohortFacts
-        Where they are from.
-    leaks : LeakCheck
-        Whether the bundle may have seen them.
-    draws : BootstrapSettings, optional
-        How patients are drawn for intervals.
-
     Raises
     ------
     InputError
@@ -181,8 +165,8 @@ def evaluate(
     right = predictions.predicted == predictions.truth
     called = predictions.probabilities[np.arange(len(right)), predictions.predicted]
     point = bundle.metadata.operating_point
-    positive = point.positive if point else _all_but(bundle.labels, bundle.healthy)
-    area, area_interval = positive_area(predictions, positive)
+    ill = tuple(label for label in bundle.labels if label != bundle.healthy)
+    positive = point.positive if point else ill
     return Evaluation(
         cohort=cohort,
         bundle=bundle,
@@ -190,9 +174,12 @@ def evaluate(
         cases=tuple(cases),
         predictions=predictions,
         figures=measure_with_intervals(predictions, draws),
-        accuracy_of_all=_of_all(cases),
+        accuracy_of_all=share_right(
+            np.array([one.answer.label == one.truth for one in cases]),
+            np.array([one.patient for one in cases]),
+        ),
         positive=positive,
-        positive_auc=None if area is None else Share(area, area_interval),
+        positive_auc=positive_area(predictions, positive),
         calibration=reliability(called, right, bins=CALIBRATION_BINS),
         threshold=_at_threshold(predictions, point) if point else None,
         groups=subgroup_figures(cases, bundle.labels, positive),
@@ -207,20 +194,7 @@ def compared_with(
     leaks: LeakCheck,
     draws: BootstrapSettings | None = None,
 ) -> Evaluation:
-    """An evaluation with a second bundle beside it, on the cases both have a verdict for.
-
-    Parameters
-    ----------
-    first : Evaluation
-        Of the first bundle.
-    cases : sequence of CasePrediction
-        The second bundle's answers to the same cases.
-    bundle : Bundle
-        The second.
-    leaks : LeakCheck
-        Whether the second may have seen them.
-    draws : BootstrapSettings, optional
-        How patients are drawn for intervals.
+    """An evaluation with a second bundle's answers to the same cases beside it.
 
     Raises
     ------
@@ -255,21 +229,8 @@ def compared_with(
     return replace(first, compared=compared)
 
 
-def _of_all(cases: Sequence[CasePrediction]) -> Share:
-    right = np.array([one.answer.label == one.truth for one in cases])
-    return Share(
-        float(right.mean()), share_interval(right, np.array([one.patient for one in cases]))
-    )
-
-
-def _all_but(labels: tuple[str, ...], healthy: str) -> tuple[str, ...]:
-    return tuple(label for label in labels if label != healthy)
-
-
 def _at_threshold(predictions: Predictions, point: DecisionThreshold) -> AtThreshold:
-    columns = [predictions.labels.index(label) for label in point.positive]
-    scores = predictions.probabilities[:, columns].sum(axis=1)
-    truth = np.isin(predictions.truth, columns)
+    scores, truth = positive_scores(predictions, point.positive)
     return AtThreshold(point, judge_threshold(scores, truth, point.threshold))
 
 

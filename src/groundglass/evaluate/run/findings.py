@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from groundglass.evaluate.run.probes import WITHOUT_LUNGS, Probe, ProbeSettings
+from groundglass.evaluate.run.subgroups import Share
 from groundglass.evaluate.statistics import Interval, Predictions, auc_interval, share_interval
 from groundglass.evaluate.statistics.intervals import DEFAULT_LEVEL
 from groundglass.evaluate.statistics.roc import auc
@@ -25,16 +26,12 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeFigure:
+class ProbeFigure(Share):
     """A figure under a probe."""
 
-    value: float | None
-    """None where the cohort does not allow it."""
-    interval: Interval | None
-    """At the usual level, for the reader."""
-    knows: bool
-    """Whether the interval at the level corrected for the number of figures looked at excludes what
-    knowing nothing gives."""
+    knows: bool = False
+    """Whether the interval at the level corrected for the number of figures looked at excludes
+    what knowing nothing gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +129,7 @@ class SourceVerdict:
 
 
 def source_verdict(findings: Mapping[str, ProbeFinding]) -> SourceVerdict:
-    """Whether a model has learnt the source instead of the disease, in plain words.
-
-    Parameters
-    ----------
-    findings : mapping of str to ProbeFinding
-        By probe; of those without lungs at least one.
-    """
+    """Whether a model has learnt the source instead of the disease, in plain words, by probe."""
     blind = [findings[probe] for probe in WITHOUT_LUNGS if probe in findings]
     caught = [one for one in blind if one.knows]
     if not caught:

@@ -27,20 +27,10 @@ _MEASURES = {
 
 
 def evaluation_page(document: Json, pictures: Mapping[str, bytes]) -> bytes:
-    """The report page, made of what `evaluation.json` holds.
+    """The report page as UTF-8 HTML, made of what `evaluation.json` holds, and of PNG by file name.
 
-    Parameters
-    ----------
-    document : dict
-        `evaluation_document`.
-    pictures : mapping of str to bytes
-        PNG by file name.
-
-    Returns
-    -------
-    bytes
-        UTF-8 HTML. The style is bound by its hash in the content security policy, images are data
-        URIs, there is no script.
+    The style is bound by its hash in the content security policy, images are data URIs, there is
+    no script.
     """
     css = files(__package__).joinpath("templates", "evaluation.css").read_text("utf-8")
     digest = b64encode(hashlib.sha256(css.encode()).digest()).decode()

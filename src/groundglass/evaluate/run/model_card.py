@@ -19,11 +19,6 @@ def model_card(bundle: Bundle) -> str:
 
     Sections without anything to say are said to be missing, not left out: a reader looks for them.
     Follows Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Loaded, so that its hashes hold.
     """
     training = bundle.training
     segmenter = _of(training, "segmenter", {})

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from groundglass.evaluate.run.evaluation import Evaluation, Probed
+from groundglass.evaluate.run.subgroups import positive_scores
 from groundglass.evaluate.statistics.plots import (
     NamedShare,
     draw_calibration,
@@ -49,14 +48,12 @@ def _drawn(evaluation: Evaluation, words: str) -> Iterator[tuple[str, bytes]]:
     yield CONFUSION, to_png(draw_confusion(evaluation.figures.metrics), words)
     yield CALIBRATION, to_png(draw_calibration(evaluation.calibration), words)
     if evaluation.threshold is not None:
-        columns = [predictions.labels.index(label) for label in evaluation.positive]
-        scores = predictions.probabilities[:, columns].sum(axis=1)
-        truth = np.isin(predictions.truth, columns)
+        scores, truth = positive_scores(predictions, evaluation.positive)
         figure = draw_operating_point(scores, truth, evaluation.threshold.here)
         yield OPERATING_POINT, to_png(figure, words)
     rows = [
-        NamedShare(f"{group.name} (n = {group.cases})", group.accuracy, group.accuracy_interval,
-                   heading)
+        NamedShare(f"{group.name} (n = {group.cases})", group.accuracy.value,
+                   group.accuracy.interval, heading)
         for heading, groups in evaluation.groups.items()
         for group in groups
     ]  # fmt: skip

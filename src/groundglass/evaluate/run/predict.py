@@ -31,24 +31,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """How a cohort is judged.
-
-    Parameters
-    ----------
-    bundle : Path
-        Folder of the bundle.
-    precision : Precision
-        Number format of the networks.
-    probes : ProbeSettings or None
-        How far the probes go; None for none.
-    workers : int
-        Processes. One is this process; each further one loads the networks for itself.
-    """
+    """How a cohort is judged."""
 
     bundle: Path
+    """Folder of the bundle."""
     precision: Precision = Precision.AUTO
+    """Number format of the networks."""
     probes: ProbeSettings | None = None
+    """How far the probes go; None for none."""
     workers: int = 1
+    """Processes. One is this process; each further one loads the networks for itself."""
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -64,13 +56,7 @@ class RunSettings:
 
 
 class CasePredictor:
-    """Opens a case and asks a bundle.
-
-    Parameters
-    ----------
-    settings : RunSettings
-        Which bundle, and how.
-    """
+    """Opens a case and asks a bundle."""
 
     def __init__(self, settings: RunSettings) -> None:
         # Nobody looks at the maps: trying them under turns would cost as much as a verdict.
@@ -82,12 +68,9 @@ class CasePredictor:
         self._settings = settings
 
     def __call__(self, work: tuple[Case, int]) -> CasePrediction:
-        """Judge one case; one that cannot be opened gets an answer that says why.
+        """Judge one case of a patient, who has a number.
 
-        Parameters
-        ----------
-        work : tuple of Case and int
-            A row of the cohort, and the number that stands for the patient.
+        One that cannot be opened gets an answer that says why.
         """
         case, patient = work
         begin = time.perf_counter()
@@ -150,25 +133,7 @@ def predict_cohort(
     done: Sequence[CasePrediction],
     progress: Progress,
 ) -> tuple[CasePrediction, ...]:
-    """Judge every case that is not done yet, and write each down as it comes.
-
-    Parameters
-    ----------
-    cases : sequence of Case
-        What is evaluated.
-    settings : RunSettings
-        Which bundle, and how.
-    checkpoint : Checkpoint
-        Where answers go.
-    done : sequence of CasePrediction
-        What a broken run left.
-    progress : callable
-        Told (done, in all).
-
-    Returns
-    -------
-    tuple of CasePrediction
-        One per case, in the cohort's order.
+    """Judge every case that is not done yet, and write each down as it comes; all, in their order.
 
     Raises
     ------

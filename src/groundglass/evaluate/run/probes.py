@@ -7,7 +7,7 @@ DeGrave, Janizek and Lee, Nat Mach Intell 2021;3:610; Maguolo and Nanni, Inf Fus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -63,19 +63,13 @@ WITHOUT_LUNGS = (Probe.LUNGS_BLACK, Probe.BACKGROUND_ONLY)
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """How far the probes go.
-
-    Parameters
-    ----------
-    window_shift_hu : float
-        HU by which the window is moved. Our choice: 50, some times what scanners and kernels
-        differ by in lung, little beside the window's width of 1500.
-    silhouette_hu : float
-        HU of the one grey. Our choice: -600, the middle of the usual lung window.
-    """
+    """How far the probes go."""
 
     window_shift_hu: float = 50.0
+    """HU by which the window is moved. Our choice: 50, some times what scanners and kernels differ
+    by in lung, little beside the window's width of 1500."""
     silhouette_hu: float = -600.0
+    """HU of the one grey. Our choice: -600, the middle of the usual lung window."""
 
     def __post_init__(self) -> None:
         if not self.window_shift_hu > 0:
@@ -117,21 +111,11 @@ class ProbedStudy:
 def probe_study(
     study: ProbedStudy, judge: StudyJudge, settings: ProbeSettings
 ) -> Iterator[tuple[Probe, Verdict | StudyEnd]]:
-    """The verdict under each probe, or why there is none.
-
-    Parameters
-    ----------
-    study : ProbedStudy
-        With some lung.
-    judge : StudyJudge
-        What answers.
-    settings : ProbeSettings
-        How far the probes go.
-    """
+    """The verdict on a study with some lung under each probe, or why there is none."""
     as_is = prepare(study.axial, study.lungs, study.recipe)
     for probe in Probe:
-        if probe in _VIEWS:
-            yield probe, judge(_redrawn(as_is, study, _VIEWS[probe], settings))
+        if probe in _OF_IMAGES:
+            yield probe, judge(_redrawn(as_is, study, probe, settings))
             continue
         hu, lungs, thicker = _altered(study, probe, settings)
         if len(hu) < study.recipe.min_slices:
@@ -185,57 +169,28 @@ def dilate(lungs: Lung, margin_px: int) -> Lung:
     return np.stack([cv2.dilate(lung.astype(np.uint8), kernel) > 0 for lung in lungs])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Slice:
-    """One slice of a study, for drawing it otherwise."""
-
-    study: ProbedStudy
-    index: int
-    frame: Letterbox
-
-    @property
-    def lung(self) -> Lung:
-        return np.asarray(self.study.lungs[self.index], dtype=np.bool_)
-
-    def drawn(self, seen: Lung, hu: float | None = None) -> Image:
-        """As preparing draws it for a mask; of one HU throughout where one is given."""
-        values = self.study.axial.hu[self.index]
-        if hu is not None:
-            values = np.full_like(values, hu)
-        return classifier_image(values, seen, self.frame, self.study.recipe)
-
-
-def _lungs_black(one: _Slice, _settings: ProbeSettings) -> Image:
-    return np.asarray(one.drawn(one.lung) * ~one.lung, dtype=np.uint8)
-
-
-def _background_only(one: _Slice, _settings: ProbeSettings) -> Image:
-    return np.asarray(one.drawn(np.ones_like(one.lung)) * ~one.lung, dtype=np.uint8)
-
-
-def _silhouette(one: _Slice, settings: ProbeSettings) -> Image:
-    return one.drawn(one.lung, settings.silhouette_hu)
-
-
-def _lungs_only(one: _Slice, _settings: ProbeSettings) -> Image:
-    return np.asarray(one.drawn(one.lung) * one.lung, dtype=np.uint8)
-
-
-_View = Callable[[_Slice, ProbeSettings], Image]
-_VIEWS: dict[Probe, _View] = {
-    Probe.LUNGS_BLACK: _lungs_black,
-    Probe.BACKGROUND_ONLY: _background_only,
-    Probe.SILHOUETTE: _silhouette,
-    Probe.LUNGS_ONLY: _lungs_only,
-}
+#: Probes of images; the others alter the volume.
+_OF_IMAGES = (Probe.LUNGS_BLACK, Probe.BACKGROUND_ONLY, Probe.SILHOUETTE, Probe.LUNGS_ONLY)
 
 
 def _redrawn(
-    as_is: PreparedStudy, study: ProbedStudy, view: _View, settings: ProbeSettings
+    as_is: PreparedStudy, study: ProbedStudy, probe: Probe, settings: ProbeSettings
 ) -> PreparedStudy:
-    """The study with the images of the slices that stayed drawn otherwise."""
+    """The study with the images of the slices that stayed drawn as a probe of images wants it."""
     frame = Letterbox.of(study.axial.geometry, study.recipe.image_size)
-    images = {index: view(_Slice(study, index, frame), settings) for index in as_is.images}
+    images = {}
+    for index in as_is.images:
+        lung = np.asarray(study.lungs[index], dtype=np.bool_)
+        hu = study.axial.hu[index]
+        if probe is Probe.SILHOUETTE:
+            hu = np.full_like(hu, settings.silhouette_hu)
+        seen = np.ones_like(lung) if probe is Probe.BACKGROUND_ONLY else lung
+        image = classifier_image(hu, seen, frame, study.recipe)
+        if probe in WITHOUT_LUNGS:
+            image = image * ~lung
+        elif probe is Probe.LUNGS_ONLY:
+            image = image * lung
+        images[index] = image
     return replace(as_is, images=images)
 
 

@@ -19,16 +19,8 @@ def write_evaluation(
 ) -> None:
     """Write everything, or nothing; `evaluation.json` last.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-        What was measured.
-    precision : str
-        Number format the networks computed in.
-    tables : dict of str to bytes
-        Predictions as CSV, by file name.
-    directory : Path
-        Made when missing. Must be empty, or hold an earlier evaluation, which is replaced.
+    The directory is made when missing. It must be empty, or hold an earlier evaluation, which is
+    replaced. Tables are CSV by file name.
 
     Raises
     ------

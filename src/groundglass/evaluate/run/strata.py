@@ -33,15 +33,7 @@ def strata_of_row(case: Case) -> Strata:
 
 
 def strata_of(case: Case, volume: Volume) -> Strata:
-    """What table and header say; the table has the last word.
-
-    Parameters
-    ----------
-    case : Case
-        The row.
-    volume : Volume
-        What was opened.
-    """
+    """What table and header say; the table has the last word."""
     header: dict[str, str] = {}
     series = volume.series
     for instance in dicom_instances(series.instances[:1] if series is not None else ()):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groundglass.evaluate.run.case_prediction import CasePrediction, Strata, predictions_of
 from groundglass.evaluate.statistics import Interval, Predictions, auc_interval, share_interval
@@ -16,6 +17,14 @@ UNKNOWN = "not known"
 _THICKNESS_MM = (1.5, 3.0, 5.0)
 #: First year of each age group but the youngest.
 _AGES = (40, 60, 80)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of cases, or an area, with its interval; None where the cases do not allow it."""
+
+    value: float | None = None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +39,10 @@ class SubgroupFigures:
     """How many."""
     classes: Mapping[str, int]
     """Cases per true class."""
-    accuracy: float | None
-    """Share of verdicts that are right; None without verdicts."""
-    accuracy_interval: Interval | None
-    """Its Wilson interval."""
-    auc: float | None
-    """Of the positive classes' summed probability against the others; None with one kind only."""
-    auc_interval: Interval | None
-    """DeLong's."""
+    accuracy: Share
+    """Of verdicts that are right, with Wilson's interval."""
+    auc: Share
+    """Of the positive classes' summed probability against the others, with DeLong's interval."""
 
 
 def thickness_group(strata: Strata) -> str:
@@ -79,17 +84,7 @@ GROUPINGS: Mapping[str, Callable[[Strata], str]] = {
 def subgroup_figures(
     cases: Sequence[CasePrediction], labels: tuple[str, ...], positive: Sequence[str]
 ) -> dict[str, tuple[SubgroupFigures, ...]]:
-    """A table per grouping of which anything is known.
-
-    Parameters
-    ----------
-    cases : sequence of CasePrediction
-        All cases.
-    labels : tuple of str
-        The bundle's classes.
-    positive : sequence of str
-        Classes whose probabilities are added for the AUC.
-    """
+    """A table per grouping of which anything is known; `positive` are added up for the AUC."""
     tables = {}
     for heading, group_of in GROUPINGS.items():
         members: dict[str, list[CasePrediction]] = {}
@@ -119,30 +114,36 @@ def _figures(
 ) -> SubgroupFigures:
     with_verdict = [one for one in members if one.answer.has_verdict]
     predictions = predictions_of(with_verdict, labels)
-    right, area, area_interval = None, None, None
+    accuracy = area = Share()
     if predictions is not None:
-        right = predictions.predicted == predictions.truth
-        area, area_interval = positive_area(predictions, positive)
+        accuracy = share_right(predictions.predicted == predictions.truth, predictions.patients)
+        area = positive_area(predictions, positive)
     return SubgroupFigures(
         name=name,
         cases=len(members),
         patients=len({one.patient for one in members}),
         without_verdict=len(members) - len(with_verdict),
         classes={label: sum(one.truth == label for one in members) for label in labels},
-        accuracy=None if right is None else float(right.mean()),
-        accuracy_interval=None
-        if right is None or predictions is None
-        else share_interval(right, predictions.patients),
+        accuracy=accuracy,
         auc=area,
-        auc_interval=area_interval,
     )
 
 
-def positive_area(
+def share_right(right: NDArray[np.bool_], patients: NDArray[np.int64]) -> Share:
+    """Cases called right."""
+    return Share(float(right.mean()), share_interval(right, patients))
+
+
+def positive_scores(
     predictions: Predictions, positive: Sequence[str]
-) -> tuple[float | None, Interval | None]:
-    """AUC of the positive classes together against the others, with its interval."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The positive classes' summed probability of each case, and whether it is one of them."""
     columns = [predictions.labels.index(label) for label in positive]
-    scores = predictions.probabilities[:, columns].sum(axis=1)
-    truth = np.isin(predictions.truth, columns)
-    return auc(scores, truth), auc_interval(scores, truth, patients=predictions.patients)
+    return predictions.probabilities[:, columns].sum(axis=1), np.isin(predictions.truth, columns)
+
+
+def positive_area(predictions: Predictions, positive: Sequence[str]) -> Share:
+    """AUC of the positive classes together against the others."""
+    scores, truth = positive_scores(predictions, positive)
+    area = auc_interval(scores, truth, patients=predictions.patients)
+    return Share(auc(scores, truth), area)

@@ -27,15 +27,6 @@ class LeakCheck:
 def refuse_leaks(cohort: Cohort, bundle: Bundle, progress: Progress) -> LeakCheck:
     """Refuse a cohort that shares a patient, or a study's pixels, with the bundle's training data.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        What is to be evaluated.
-    bundle : Bundle
-        With the hashes of whom it learnt from.
-    progress : callable
-        Told (done, in all) of the studies whose pixels are compared.
-
     Returns
     -------
     LeakCheck

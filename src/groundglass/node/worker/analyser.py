@@ -98,13 +98,7 @@ class Analyser(Protocol):
 
 
 class ProcessAnalyser:
-    """Analyses in a child process that keeps the networks loaded from one study to the next.
-
-    Parameters
-    ----------
-    settings : AnalysisSettings
-        Weights and limits.
-    """
+    """Analyses in a child process that keeps the networks loaded from one study to the next."""
 
     def __init__(self, settings: AnalysisSettings) -> None:
         self._settings = settings

@@ -18,13 +18,7 @@ from groundglass.report import DicomSettings, write_refusal
 
 
 class Analyst:
-    """Analyses one study after the other with networks loaded once.
-
-    Parameters
-    ----------
-    settings : AnalysisSettings
-        With what.
-    """
+    """Analyses one study after the other with networks loaded once."""
 
     def __init__(self, settings: AnalysisSettings) -> None:
         self._triage = Triage.load(settings.bundle, Precision(settings.precision))

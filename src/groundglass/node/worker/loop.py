@@ -69,16 +69,7 @@ class WorkerContext:
 class Worker:
     """Works on one job at a time, in one thread.
 
-    Parameters
-    ----------
-    name : str
-        Unique among all workers on the database, for the record.
-    context : WorkerContext
-        What it works with.
-    analyser : Analyser
-        Its own.
-    settings : WorkerSettings
-        Lease, pauses.
+    Its name is unique among all workers on the database, for the record; its analyser is its own.
     """
 
     def __init__(
