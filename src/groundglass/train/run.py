@@ -55,7 +55,7 @@ class TrainingRun:
     resume : bool
         Whether to go on with what an earlier run left in `out`.
     tell : callable
-        StageSummary lines; with several devices a function of a module.
+        Told lines; with several devices a function of a module.
     counting : callable
         Given words, a context that yields what is told (done, in all).
     bar : bool

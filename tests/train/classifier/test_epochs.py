@@ -12,13 +12,9 @@ torch = pytest.importorskip("torch", reason="needs groundglass[train]")
 pytest.importorskip("lightning", reason="needs groundglass[train]")
 
 from groundglass.cohort import Cohort
-from groundglass.train.classifier.epochs import (
-    EncoderData,
-    RandomStream,
-    plan_epoch,
-    plan_validation,
-)
+from groundglass.train.classifier.epochs import EncoderData, plan_epoch, plan_validation
 from groundglass.train.data.augment import Augmentation, draw
+from groundglass.train.fit.datamodule import RandomStream
 from groundglass.train.run import prepared_cohort
 from groundglass.train.settings import AugmentSettings, Change, EncoderSettings
 from made_training import make_run, tiny

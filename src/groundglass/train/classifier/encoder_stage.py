@@ -12,6 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from groundglass.train.classifier.epochs import EncoderData, plan_validation, targets_of
+from groundglass.train.classifier.modules import (
+    EncoderModule,
+    ValidationTruth,
+    patient_probabilities,
+)
 from groundglass.train.classifier.predictions import CasePredictions, write_predictions
 from groundglass.train.data.cache import PreparedCase, PreparedCohort
 from groundglass.train.data.tensors import to_tensor
@@ -22,12 +27,7 @@ from groundglass.train.data.training_cases import (
 )
 from groundglass.train.fit.callbacks import BEST
 from groundglass.train.fit.fitting import FitResult, RunDirectory, fit, load_net
-from groundglass.train.fit.modules import (
-    EncoderModule,
-    Schedule,
-    ValidationTruth,
-    patient_probabilities,
-)
+from groundglass.train.fit.module import Schedule
 from groundglass.train.networks import SliceEncoder
 from groundglass.train.run import ENCODER_FOLDER, TrainingRun, identity, prepared_cohort
 from groundglass.train.settings import Experiment

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from groundglass.core.atomic_files import open_whole
-from groundglass.train.classifier.epochs import Item, RandomStream, balanced
+from groundglass.train.classifier.epochs import balanced
 from groundglass.train.data.augment import draw
 from groundglass.train.data.cache import Images, PreparedCase, Progress
 from groundglass.train.data.tensors import to_tensor
+from groundglass.train.fit.datamodule import Item, RandomStream
 from groundglass.train.networks import SliceEncoder
 from groundglass.train.settings import SequenceSettings
 
@@ -78,7 +79,7 @@ class FeatureMaker:
         variants : int
             Copies beside the group itself; all slices of a copy are changed alike.
         progress : callable
-            StageSummary (done, in all) cases.
+            Told (done, in all) cases.
         """
         kept = self.folder / f"features-{self._key(cases, variants)}.npz"
         if kept.exists():

@@ -14,6 +14,7 @@ from groundglass.infer.bundle import sha256_of
 from groundglass.train.classifier.encoder_stage import class_weights, trained_encoder, truth_of
 from groundglass.train.classifier.epochs import targets_of
 from groundglass.train.classifier.features import FeatureMaker, Groups, SequenceData
+from groundglass.train.classifier.modules import SequenceModule, patient_probabilities
 from groundglass.train.classifier.predictions import CasePredictions, write_predictions
 from groundglass.train.data.cache import PreparedCase, PreparedCohort
 from groundglass.train.data.training_cases import (
@@ -23,7 +24,7 @@ from groundglass.train.data.training_cases import (
 )
 from groundglass.train.fit.callbacks import BEST
 from groundglass.train.fit.fitting import FitResult, RunDirectory, fit, load_net
-from groundglass.train.fit.modules import Schedule, SequenceModule, patient_probabilities
+from groundglass.train.fit.module import Schedule
 from groundglass.train.networks import SequenceHead, SliceEncoder
 from groundglass.train.run import (
     ENCODER_FOLDER,

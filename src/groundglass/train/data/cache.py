@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,11 @@ from groundglass.prepare import Recipe, gather, group_slices
 from groundglass.train.data.prepare_case import INSERTED_COLUMNS, LESION_COLUMN, Lungs, prepare_case
 
 Images = NDArray[np.uint8]
-#: StageSummary (done, in all).
+#: Told (done, in all).
 Progress = Callable[[int, int], None]
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 #: Changes when the same inputs would be prepared to other images by newer code.
 _VERSION = 1
@@ -156,7 +159,7 @@ def prepare_cohort(
     cache : CacheSettings
         Where to.
     progress : callable
-        StageSummary (done, in all) cases.
+        Told (done, in all) cases.
 
     Returns
     -------
@@ -171,20 +174,35 @@ def prepare_cohort(
             wanted[place] = _job(case, lungs, recipe, cache.folder)
         except (GroundglassError, OSError) as error:
             failed[place] = reason_of(case, error)
-    missing = {job.stem: (place, job) for place, job in wanted.items() if not _is_whole(job)}
+    missing = {job.stem: job for job in wanted.values() if not _is_whole(job)}
     before = len(cases) - len(missing)
     progress(before, len(cases))
-    results = _run([job for _, job in missing.values()], cache.processes)
+    jobs = list(missing.values())
     troubles: dict[Path, str] = {}
-    for done, (stem, trouble) in enumerate(results, start=1):
+    for done, (number, trouble) in enumerate(in_processes(_do, jobs, cache.processes), start=1):
         if trouble is not None:
-            troubles[stem] = trouble
+            troubles[jobs[number].stem] = trouble
         progress(before + done, len(cases))
     failed |= {place: troubles[job.stem] for place, job in wanted.items() if job.stem in troubles}
     return PreparedCohort(
         tuple(_read(job) for place, job in wanted.items() if place not in failed),
         tuple(ExcludedCase(cases[place].row, failed[place]) for place in sorted(failed)),
     )
+
+
+def in_processes(
+    work: Callable[[_Given], _Made], jobs: Sequence[_Given], processes: int
+) -> Iterator[tuple[int, _Made]]:
+    """Do every job, several at once; the number of each and what came of it, as they end."""
+    if processes <= 1 or len(jobs) <= 1:
+        yield from enumerate(map(work, jobs))
+        return
+    # Not forked: the parent may hold threads of PyTorch or OpenVINO.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context) as pool:
+        futures = {pool.submit(work, job): number for number, job in enumerate(jobs)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
 def reason_of(case: Case, error: GroundglassError | OSError) -> str:
@@ -260,23 +278,12 @@ def _read(job: _Job) -> PreparedCase:
     )
 
 
-def _run(jobs: Sequence[_Job], processes: int) -> Iterator[tuple[Path, str | None]]:
-    """Do every job; per job its stem and, where it failed, why."""
-    if processes <= 1 or len(jobs) <= 1:
-        yield from map(_do, jobs)
-        return
-    # Not forked: the parent may hold threads of PyTorch or OpenVINO.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context) as pool:
-        for future in as_completed([pool.submit(_do, job) for job in jobs]):
-            yield future.result()
-
-
-def _do(job: _Job) -> tuple[Path, str | None]:
+def _do(job: _Job) -> str | None:
+    """Prepare a case and keep it; why not, where it failed."""
     try:
         found = prepare_case(job.case, job.lungs, job.recipe)
     except (InputError, OSError) as error:
-        return job.stem, reason_of(job.case, error)
+        return reason_of(job.case, error)
     if found.lesion is not None:
         _write(job.file(".lesion.npy"), found.lesion)
     _write(job.file(".npy"), found.images)
@@ -287,7 +294,7 @@ def _do(job: _Job) -> tuple[Path, str | None]:
         "fingerprint": found.fingerprint,
     }
     write_whole(job.file(".json"), json.dumps(entry, sort_keys=True) + "\n")
-    return job.stem, None
+    return None
 
 
 def _write(path: Path, array: Images) -> None:

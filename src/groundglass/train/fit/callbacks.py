@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from groundglass.core.atomic_files import replacing, write_whole
 
-#: StageSummary one line about what happens.
+#: Told one line about what happens.
 Tell = Callable[[str], None]
 
 LAST, BEST, TABLE = "last.ckpt", "best.ckpt", "epochs.csv"
@@ -80,29 +80,36 @@ def _save(trainer: pl.Trainer, path: Path) -> None:
 
 
 class EpochTable(Callback):
-    """Writes a row of metrics per epoch to a CSV file; a resumed run goes on in the same table.
+    """After each epoch adds a row to a CSV file and tells a line.
+
+    A resumed run goes on in the same table.
 
     Parameters
     ----------
     path : Path
         The file.
+    stage : str
+        Which stage, for the lines.
+    tell : callable
+        Told the lines; in several processes it must be a function of a module.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._begin = path, 0.0
+    def __init__(self, path: Path, stage: str, tell: Tell) -> None:
+        self._path, self._stage, self._tell, self._begin = path, stage, tell, 0.0
 
     def on_train_epoch_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
         """Start the clock."""
         self._begin = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, _module: pl.LightningModule) -> None:
-        """Write the row."""
+        """Write the row, and say how it went."""
         if not trainer.is_global_zero:
             return
-        row: dict[str, float | int] = {"epoch": trainer.current_epoch + 1}
-        row |= {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        seconds = time.monotonic() - self._begin
+        metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        row: dict[str, float | int] = {"epoch": trainer.current_epoch + 1, **metrics}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
-        row["seconds"] = round(time.monotonic() - self._begin, 1)
+        row["seconds"] = round(seconds, 1)
         # What a cut-off run wrote of this epoch and after it is done again.
         rows = [one for one in read_table(self._path) if int(one["epoch"]) < row["epoch"]]
         table = io.StringIO(newline="")
@@ -110,6 +117,9 @@ class EpochTable(Callback):
         writer.writeheader()
         writer.writerows([*rows, row])
         write_whole(self._path, table.getvalue())
+        reached = "  ".join(f"{name.replace('_', ' ')} {one:.4f}" for name, one in metrics.items())
+        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+        self._tell(f"  {self._stage} epoch {epoch}  {reached}  ({seconds:.0f} s)")
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -118,33 +128,3 @@ def read_table(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-class EpochLines(Callback):
-    """Tells a line per epoch.
-
-    Parameters
-    ----------
-    stage : str
-        Which stage.
-    tell : callable
-        StageSummary the lines; in several processes it must be a function of a module.
-    """
-
-    def __init__(self, stage: str, tell: Tell) -> None:
-        self._stage, self._tell, self._begin = stage, tell, 0.0
-
-    def on_train_epoch_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self._begin = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, _module: pl.LightningModule) -> None:
-        """Say how it went."""
-        if trainer.is_global_zero:
-            metrics = "  ".join(
-                f"{name.replace('_', ' ')} {float(value):.4f}"
-                for name, value in sorted(trainer.callback_metrics.items())
-            )
-            seconds = time.monotonic() - self._begin
-            epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
-            self._tell(f"  {self._stage} epoch {epoch}  {metrics}  ({seconds:.0f} s)")

@@ -20,18 +20,17 @@ from torch import nn
 
 from groundglass.core.atomic_files import write_whole
 from groundglass.errors import ReadError, SettingsError
-from groundglass.train.classifier.epochs import EpochData, StageData
 from groundglass.train.fit.callbacks import (
     BEST,
     LAST,
     TABLE,
     EpochCheckpoints,
-    EpochLines,
     EpochTable,
     Tell,
     read_table,
 )
-from groundglass.train.fit.modules import StageModule
+from groundglass.train.fit.datamodule import EpochData, StageData
+from groundglass.train.fit.module import StageModule
 from groundglass.train.settings import Experiment, StageSettings
 
 #: What a run was started with, beside its checkpoints.
@@ -60,7 +59,7 @@ class RunDirectory:
     resume : bool
         Go on with what an earlier run left; without it a folder that holds a run is refused.
     tell : callable
-        StageSummary lines; with several devices a function of a module.
+        Told lines; with several devices a function of a module.
     bar : bool
         Whether a bar on standard error shows each epoch.
     """
@@ -175,7 +174,7 @@ def _run(
 def _callbacks(
     settings: StageSettings, place: RunDirectory, watch: EpochCheckpoints
 ) -> list[Callback]:
-    callbacks = [EpochTable(place.folder / TABLE), EpochLines(place.stage, place.tell), watch]
+    callbacks = [EpochTable(place.folder / TABLE, place.stage, place.tell), watch]
     if settings.patience:
         stop = EarlyStopping(
             f"val_{settings.monitor}",

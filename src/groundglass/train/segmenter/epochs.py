@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 
 from groundglass.prepare import Recipe
 from groundglass.prepare.intensity import segmenter_window
-from groundglass.train.classifier.epochs import Item, RandomStream
 from groundglass.train.data.augment import draw
+from groundglass.train.fit.datamodule import Item, RandomStream
 from groundglass.train.segmenter.augment import augment_lung_slice
 from groundglass.train.segmenter.slices import LungSlice
 from groundglass.train.settings import SegmenterSettings

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,7 +19,13 @@ from groundglass.phantom import training_slices
 from groundglass.prepare import Letterbox, Recipe
 from groundglass.read import read_study, read_volume, select_chest_ct
 from groundglass.train.data.annotated_slices import read_annotated_slice
-from groundglass.train.data.cache import CacheSettings, ExcludedCase, Progress, reason_of
+from groundglass.train.data.cache import (
+    CacheSettings,
+    ExcludedCase,
+    Progress,
+    in_processes,
+    reason_of,
+)
 
 #: Changes when newer code would make other slices of the same case.
 _VERSION = 1
@@ -72,7 +76,7 @@ def read_lung_slices(
     cache : CacheSettings
         Where to, and how many processes.
     progress : callable
-        StageSummary (done, in all) cases.
+        Told (done, in all) cases.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def read_lung_slices(
     cache.folder.mkdir(parents=True, exist_ok=True)
     jobs = [_Job(case, per_study, recipe.image_size, cache.folder) for case in cases]
     found: dict[int, list[LungSlice] | str] = {}
-    for done, (place, result) in enumerate(_run(jobs, cache.processes), start=1):
+    for done, (place, result) in enumerate(in_processes(_read, jobs, cache.processes), start=1):
         found[place] = result
         progress(done, len(jobs))
     slices: list[LungSlice] = []
@@ -96,19 +100,6 @@ def read_lung_slices(
         else:
             slices += result
     return slices, excluded
-
-
-def _run(jobs: Sequence[_Job], processes: int) -> Iterator[tuple[int, list[LungSlice] | str]]:
-    """Do every job; per job its place and what came of it."""
-    if processes <= 1:
-        yield from enumerate(map(_read, jobs))
-        return
-    # Not forked: the parent may hold threads of PyTorch or OpenVINO.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        futures = {pool.submit(_read, job): place for place, job in enumerate(jobs)}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,11 @@ from groundglass.train.data.training_cases import (
 )
 from groundglass.train.export.onnx_files import export_segmenter
 from groundglass.train.fit.fitting import FitResult, RunDirectory, fit, load_net
-from groundglass.train.fit.modules import Schedule, SegmenterModule, dice_per_slice
+from groundglass.train.fit.module import Schedule
 from groundglass.train.networks import LungUNet
 from groundglass.train.run import SEGMENTER_FOLDER, TrainingRun, has_lungs, tell_excluded
 from groundglass.train.segmenter.epochs import LungItems, SegmenterData
+from groundglass.train.segmenter.module import SegmenterModule, dice_per_slice
 from groundglass.train.segmenter.slices import LungSlice, read_lung_slices
 
 #: Where the cases that cannot be used are listed.

@@ -1,128 +1,22 @@
-"""What Lightning trains: one module per stage."""
+"""What Lightning trains of the classifier: the slice encoder, then the sequence head."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groundglass.evaluate.statistics import auc
-from groundglass.train.classifier.epochs import Item
 from groundglass.train.data.tensors import as_float, trimmed
-from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
-from groundglass.train.settings import EncoderSettings, StageSettings
-
-#: Part of the steps in which the rate rises.
-_RISE = {"one-cycle": 0.3, "cosine": 0.1}
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """What the optimiser needs to know of a stage.
-
-    Parameters
-    ----------
-    settings : StageSettings
-        Rates, optimiser, schedule.
-    steps : int
-        Steps in an epoch.
-    seed : int
-        Of the experiment.
-    """
-
-    settings: StageSettings
-    steps: int
-    seed: int
-
-
-class StageModule(LightningModule):
-    """What the three stages have in common: optimiser, schedule, the source of dropout's stream.
-
-    Parameters
-    ----------
-    net : nn.Module
-        What is trained.
-    course : Schedule
-        How.
-    """
-
-    def __init__(self, net: nn.Module, course: Schedule) -> None:
-        super().__init__()
-        self.net, self.course = net, course
-
-    def configure_optimizers(self) -> Any:
-        """Optimiser and schedule, stepped with every batch."""
-        settings = self.course.settings
-        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        optimiser = kinds[settings.optimiser](
-            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        if settings.schedule == "constant":
-            return {"optimizer": optimiser}
-        # One more than there are: the schedule counts its beginning as a step.
-        steps = settings.epochs * self.course.steps + 1
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser,
-            settings.learning_rate,
-            total_steps=steps,
-            # Two steps up at least, in trainings of a few: it divides by one less.
-            pct_start=min(1.0, max(_RISE[settings.schedule], 2 / steps)),
-        )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def on_train_epoch_start(self) -> None:
-        """Make dropout a function of (seed, epoch, device), as the data are."""
-        entropy = [self.course.seed, self.current_epoch, self.global_rank]
-        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-
-    def log_training(self, loss: Tensor, items: int) -> None:
-        """Keep the mean loss of the epoch."""
-        self.log("loss", loss.detach(), on_step=False, on_epoch=True, batch_size=items,
-                 sync_dist=True)  # fmt: skip
-
-
-class SegmenterModule(StageModule):
-    """Trains the lung U-Net on annotated slices.
-
-    Parameters
-    ----------
-    net : LungUNet
-        The network.
-    course : Schedule
-        How.
-    """
-
-    def __init__(self, net: LungUNet, course: Schedule) -> None:
-        super().__init__(net, course)
-        self._found: list[Tensor] = []
-
-    def training_step(self, batch: Item, _index: int) -> Tensor:
-        """Dice plus cross-entropy."""
-        loss = segmentation_loss(self.net(as_float(batch["image"])), batch["lung"].float())
-        self.log_training(loss, len(batch["image"]))
-        return loss
-
-    def validation_step(self, batch: Item, _index: int) -> None:
-        """Keep loss and Dice of each slice."""
-        lung = batch["lung"].float()
-        logits = self.net(as_float(batch["image"])).float()
-        loss = F.binary_cross_entropy_with_logits(logits, lung, reduction="none")
-        per_slice = torch.stack([loss.mean(dim=(1, 2, 3)), dice_per_slice(logits, lung)], dim=1)
-        self._found.append(torch.cat([batch["index"][:, None].double(), per_slice.double()], dim=1))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the means over slices; the loss is that of training, slice by slice."""
-        values = torch.from_numpy(gathered(self, self._found))
-        self._found.clear()
-        cross_entropy, dice = values.mean(dim=0).tolist()
-        self.log_dict({"val_loss": cross_entropy + 1 - dice, "val_dice": dice})
+from groundglass.train.fit.datamodule import Item
+from groundglass.train.fit.module import Schedule, StageModule, gathered
+from groundglass.train.networks import SequenceHead, SliceEncoder
+from groundglass.train.settings import EncoderSettings
 
 
 class ClassifierModule(StageModule):
@@ -299,28 +193,6 @@ def macro_auc(probability: NDArray[np.float64], target: NDArray[np.int64]) -> fl
     return float(np.mean([0.5 if area is None else area for area in areas]))
 
 
-def segmentation_loss(logits: Tensor, lung: Tensor) -> Tensor:
-    """Dice of the whole batch plus cross-entropy per pixel.
-
-    Parameters
-    ----------
-    logits, lung : Tensor of float, shape (N, 1, H, W)
-        Network output; truth, 0 or 1.
-    """
-    probability = torch.sigmoid(logits)
-    overlap = (probability * lung).sum()
-    dice = (2 * overlap + 1) / (probability.sum() + lung.sum() + 1)
-    return F.binary_cross_entropy_with_logits(logits, lung) + (1 - dice)
-
-
-def dice_per_slice(logits: Tensor, lung: Tensor) -> Tensor:
-    """Dice coefficient of each slice, 1 where both masks are empty. Shape (N,)."""
-    found = (logits > 0).float()
-    overlap = (found * lung).sum(dim=(1, 2, 3))
-    total = found.sum(dim=(1, 2, 3)) + lung.sum(dim=(1, 2, 3))
-    return torch.where(total > 0, 2 * overlap / total.clamp(min=1), torch.ones_like(total))
-
-
 def lesion_loss(logits: Tensor, mask: Tensor) -> Tensor:
     """Cross-entropy of lesion marks where it is known what is lesion.
 
@@ -342,24 +214,3 @@ def lesion_loss(logits: Tensor, mask: Tensor) -> Tensor:
     lesion = F.avg_pool2d((mask == 1).float(), cell) / known.clamp(min=1e-6)
     loss = F.binary_cross_entropy_with_logits(logits.float(), lesion, reduction="none")
     return (loss * known).sum() / known.sum().clamp(min=1)
-
-
-def gathered(module: LightningModule, rows: list[Tensor]) -> NDArray[np.float64]:
-    """Rows (index, values …) from every device, in the items' order, each item once.
-
-    Parameters
-    ----------
-    module : LightningModule
-        What runs on the devices.
-    rows : list of Tensor of float64, shape (n, 1 + values)
-        Of this device; the first column is the item's number.
-
-    Returns
-    -------
-    ndarray of float64, shape (items, values)
-    """
-    everywhere = cast("Tensor", module.all_gather(torch.cat(rows)))
-    found = everywhere.reshape(-1, rows[0].shape[1]).cpu().numpy()
-    # Devices get equally many items, so the last ones may come twice.
-    _, first = np.unique(found[:, 0], return_index=True)
-    return np.asarray(found[first][:, 1:])

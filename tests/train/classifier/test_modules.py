@@ -13,14 +13,9 @@ pytest.importorskip("lightning", reason="needs groundglass[train]")
 from groundglass.cohort import Cohort
 from groundglass.errors import InputError, SettingsError
 from groundglass.train.classifier.encoder_stage import class_weights, new_encoder, train_encoder
+from groundglass.train.classifier.modules import ValidationTruth, lesion_loss, patient_metrics
 from groundglass.train.fit.fitting import load_net
-from groundglass.train.fit.modules import (
-    ValidationTruth,
-    dice_per_slice,
-    lesion_loss,
-    patient_metrics,
-    segmentation_loss,
-)
+from groundglass.train.segmenter.module import dice_per_slice, segmentation_loss
 from made_training import make_run, tiny
 
 

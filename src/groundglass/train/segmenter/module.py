@@ -1,0 +1,71 @@
+"""What Lightning trains of the lung U-Net."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from groundglass.train.data.tensors import as_float
+from groundglass.train.fit.datamodule import Item
+from groundglass.train.fit.module import Schedule, StageModule, gathered
+from groundglass.train.networks import LungUNet
+
+
+class SegmenterModule(StageModule):
+    """Trains the lung U-Net on annotated slices.
+
+    Parameters
+    ----------
+    net : LungUNet
+        The network.
+    course : Schedule
+        How.
+    """
+
+    def __init__(self, net: LungUNet, course: Schedule) -> None:
+        super().__init__(net, course)
+        self._found: list[Tensor] = []
+
+    def training_step(self, batch: Item, _index: int) -> Tensor:
+        """Dice plus cross-entropy."""
+        loss = segmentation_loss(self.net(as_float(batch["image"])), batch["lung"].float())
+        self.log_training(loss, len(batch["image"]))
+        return loss
+
+    def validation_step(self, batch: Item, _index: int) -> None:
+        """Keep loss and Dice of each slice."""
+        lung = batch["lung"].float()
+        logits = self.net(as_float(batch["image"])).float()
+        loss = F.binary_cross_entropy_with_logits(logits, lung, reduction="none")
+        per_slice = torch.stack([loss.mean(dim=(1, 2, 3)), dice_per_slice(logits, lung)], dim=1)
+        self._found.append(torch.cat([batch["index"][:, None].double(), per_slice.double()], dim=1))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over slices; the loss is that of training, slice by slice."""
+        values = torch.from_numpy(gathered(self, self._found))
+        self._found.clear()
+        cross_entropy, dice = values.mean(dim=0).tolist()
+        self.log_dict({"val_loss": cross_entropy + 1 - dice, "val_dice": dice})
+
+
+def segmentation_loss(logits: Tensor, lung: Tensor) -> Tensor:
+    """Dice of the whole batch plus cross-entropy per pixel.
+
+    Parameters
+    ----------
+    logits, lung : Tensor of float, shape (N, 1, H, W)
+        Network output; truth, 0 or 1.
+    """
+    probability = torch.sigmoid(logits)
+    overlap = (probability * lung).sum()
+    dice = (2 * overlap + 1) / (probability.sum() + lung.sum() + 1)
+    return F.binary_cross_entropy_with_logits(logits, lung) + (1 - dice)
+
+
+def dice_per_slice(logits: Tensor, lung: Tensor) -> Tensor:
+    """Dice coefficient of each slice, 1 where both masks are empty. Shape (N,)."""
+    found = (logits > 0).float()
+    overlap = (found * lung).sum(dim=(1, 2, 3))
+    total = found.sum(dim=(1, 2, 3)) + lung.sum(dim=(1, 2, 3))
+    return torch.where(total > 0, 2 * overlap / total.clamp(min=1), torch.ones_like(total))
