@@ -31,10 +31,18 @@ def published_bundle(like: Bundle, folder: Path) -> Path:
         Without PyTorch, which writes it.
     """
     from groundglass.infer.bundle import SEGMENTER  # noqa: PLC0415  (a peer has no such engine)
-    from groundglass.train.export.onnx_files import BundleDescription, Networks, export_bundle  # noqa: PLC0415
+    from groundglass.train.export import onnx_files  # noqa: PLC0415
 
     encoder, head = published_networks()
-    statement = "Random weights, to time the published network. Its verdicts mean nothing."
-    about = BundleDescription("published", "0", like.labels, like.healthy, statement, {})
-    export_bundle(Networks(like.path(SEGMENTER), encoder, head), like.recipe, about, folder)
+    networks = onnx_files.Networks(encoder, head)
+    onnx_files.export_networks(networks, like.path(SEGMENTER), like.recipe, folder)
+    manifest = {
+        "name": "published",
+        "version": "0",
+        "labels": list(like.labels),
+        "healthy": like.healthy,
+        "statement": "Random weights, to time the published network. Its verdicts mean nothing.",
+        "training": {},
+    }
+    onnx_files.write_manifest(manifest, like.recipe, folder)
     return folder

@@ -24,9 +24,11 @@ from groundglass.train.data.cache import (
 )
 from groundglass.train.data.cache import prepare_cohort as prepare_cases
 from groundglass.train.data.prepare_case import Lungs
-from groundglass.train.fit.callbacks import Tell
 from groundglass.train.segmenter.slices import MASK_COLUMN
-from groundglass.train.settings import Experiment
+from groundglass.train.settings import Experiment, StageSettings
+
+#: Told one line about what happens.
+Tell = Callable[[str], None]
 
 #: Folders of a run.
 SEGMENTER_FOLDER, ENCODER_FOLDER, SEQUENCE_FOLDER = "segmenter", "encoder", "sequence"
@@ -146,19 +148,35 @@ def refuse_other_segmenter(run: TrainingRun) -> None:
         )
 
 
-def identity(run: TrainingRun, cases: Sequence[PreparedCase], stage: Any) -> dict[str, Any]:
-    """What makes a stage's training this one and no other, for resuming."""
+def identity(run: TrainingRun, cases: Sequence[Any], stage: StageSettings) -> dict[str, Any]:
+    """What makes a stage's training this one and no other, for resuming.
+
+    Parameters
+    ----------
+    run : TrainingRun
+        Its seed, precision, devices and networks.
+    cases : sequence
+        Whom it learns from, in a form that JSON takes.
+    stage : StageSettings
+        The stage's.
+    """
     experiment = run.experiment
-    rows = [(case.path.name, case.case.label, case.case.split) for case in cases]
     return {
-        "labels": list(run.labels),
         "seed": experiment.seed,
         "precision": experiment.precision,
         "devices": experiment.devices,
         "network": asdict(experiment.network),
         "stage": asdict(stage),
-        "cohort": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
+        "cohort": hashlib.sha256(json.dumps(cases).encode()).hexdigest(),
     }
+
+
+def classifier_identity(
+    run: TrainingRun, cases: Sequence[PreparedCase], stage: StageSettings
+) -> dict[str, Any]:
+    """`identity` of a stage that learns from prepared cases and their classes."""
+    rows = [(case.path.name, case.case.label, case.case.split) for case in cases]
+    return identity(run, rows, stage) | {"labels": list(run.labels)}
 
 
 def tell_excluded(

@@ -10,14 +10,8 @@ onnx = pytest.importorskip("onnx")
 
 from groundglass.infer import CpuEngine, Precision
 from groundglass.infer.bundle import ENCODER, FEATURES, SEGMENTER
-from groundglass.prepare import Recipe
-from groundglass.train.export.onnx_files import (
-    BundleDescription,
-    Networks,
-    export_bundle,
-    export_segmenter,
-)
-from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
+from groundglass.train.export.onnx_files import export_encoder, export_segmenter
+from groundglass.train.networks import LungUNet, SliceEncoder
 
 SIZE = 64
 
@@ -52,10 +46,7 @@ def test_the_encoders_features_are_the_maxima_of_its_layers(
 ):
     torch.manual_seed(2)
     encoder = SliceEncoder((4, 6, 8, 10), 3, fold=fold, pools=pools).eval()
-    head = SequenceHead(encoder.features)
-    networks = Networks(LungUNet((4, 4, 4, 4), 4).eval(), encoder, head)
-    description = BundleDescription("test", "1", ("CP", "NCP", "healthy"), "healthy", "", {}, {})
-    export_bundle(networks, Recipe(image_size=SIZE), description, tmp_path)
+    export_encoder(encoder, SIZE, tmp_path)
     images = _images(3)
     with torch.no_grad():
         maps = encoder.maps(torch.from_numpy(images).float() / 255)

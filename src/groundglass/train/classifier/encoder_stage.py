@@ -26,10 +26,10 @@ from groundglass.train.data.training_cases import (
     write_training_cases,
 )
 from groundglass.train.fit.callbacks import BEST
-from groundglass.train.fit.fitting import FitResult, RunDirectory, fit, load_net
+from groundglass.train.fit.fitting import FitResult, fit, load_net
 from groundglass.train.fit.module import Schedule
 from groundglass.train.networks import SliceEncoder
-from groundglass.train.run import ENCODER_FOLDER, TrainingRun, identity, prepared_cohort
+from groundglass.train.run import ENCODER_FOLDER, TrainingRun, classifier_identity, prepared_cohort
 from groundglass.train.settings import Experiment
 
 #: Slices per pass where nothing is learnt.
@@ -85,8 +85,8 @@ def train_encoder(run: TrainingRun) -> EncoderResult:
     )
     folder = run.out / ENCODER_FOLDER
     learnt_from = training_cases((*train, *validation), ENCODER_STAGE, settings.init_from)
-    place = RunDirectory("encoder", folder, run.resume, run.tell, run.bar)
-    fitted = fit(module, data, experiment, place, identity(run, (*train, *validation), settings))
+    known = classifier_identity(run, (*train, *validation), settings)
+    fitted = fit(module, data, run, ENCODER_FOLDER, known)
     write_training_cases(learnt_from, folder)
     others = [case for case in prepared.cases if case.case.split != "train"]
     found = predict_slices(net, others, labels, settings.validation_slices)

@@ -26,7 +26,7 @@ class ClassifierModule(StageModule):
     ----------
     net : nn.Module
         From the batch's input to class logits.
-    course : Schedule
+    schedule : Schedule
         How.
     weights : sequence of float
         Of each class in the training loss.
@@ -37,11 +37,11 @@ class ClassifierModule(StageModule):
     def __init__(
         self,
         net: nn.Module,
-        course: Schedule,
+        schedule: Schedule,
         weights: Sequence[float],
         validation: ValidationTruth,
     ) -> None:
-        super().__init__(net, course)
+        super().__init__(net, schedule)
         self.truth = validation
         # Not part of the checkpoint: it follows from the cohort.
         self.weights: Tensor
@@ -50,7 +50,7 @@ class ClassifierModule(StageModule):
 
     def class_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy with class weights and label smoothing."""
-        smoothing = self.course.settings.label_smoothing
+        smoothing = self.schedule.settings.label_smoothing
         return F.cross_entropy(logits, target, self.weights, label_smoothing=smoothing)
 
     def keep(self, index: Tensor, logits: Tensor) -> None:
@@ -71,7 +71,7 @@ class EncoderModule(ClassifierModule):
     ----------
     net : SliceEncoder
         The network.
-    course, weights, validation
+    schedule, weights, validation
         As for `ClassifierModule`.
     """
 
@@ -80,12 +80,12 @@ class EncoderModule(ClassifierModule):
     def __init__(
         self,
         net: SliceEncoder,
-        course: Schedule,
+        schedule: Schedule,
         weights: Sequence[float],
         validation: ValidationTruth,
     ) -> None:
-        super().__init__(net, course, weights, validation)
-        settings = course.settings
+        super().__init__(net, schedule, weights, validation)
+        settings = schedule.settings
         self.lesions: tuple[int, float] | None = None
         if isinstance(settings, EncoderSettings) and settings.lesion_weight > 0:
             self.lesions = (settings.lesion_layer, settings.lesion_weight)
@@ -115,7 +115,7 @@ class SequenceModule(ClassifierModule):
     ----------
     net : SequenceHead
         The network.
-    course, weights, validation
+    schedule, weights, validation
         As for `ClassifierModule`.
     """
 

@@ -23,14 +23,14 @@ from groundglass.train.data.training_cases import (
     write_training_cases,
 )
 from groundglass.train.fit.callbacks import BEST
-from groundglass.train.fit.fitting import FitResult, RunDirectory, fit, load_net
+from groundglass.train.fit.fitting import FitResult, fit, load_net
 from groundglass.train.fit.module import Schedule
 from groundglass.train.networks import SequenceHead, SliceEncoder
 from groundglass.train.run import (
     ENCODER_FOLDER,
     SEQUENCE_FOLDER,
     TrainingRun,
-    identity,
+    classifier_identity,
     prepared_cohort,
     refuse_empty,
 )
@@ -103,14 +103,9 @@ def train_sequence(run: TrainingRun, cohort: PreparedCohort | None = None) -> Se
     )
     folder = run.out / SEQUENCE_FOLDER
     learnt_from = training_cases((*train, *validation), SEQUENCE_STAGE, settings.init_from)
-    known = identity(run, (*train, *validation), settings) | {"encoder": maker.encoder_sha256}
-    fitted = fit(
-        module,
-        data,
-        experiment,
-        RunDirectory("sequence", folder, run.resume, run.tell, run.bar),
-        known,
-    )
+    known = classifier_identity(run, (*train, *validation), settings)
+    known["encoder"] = maker.encoder_sha256
+    fitted = fit(module, data, run, SEQUENCE_FOLDER, known)
     write_training_cases(learnt_from, folder)
     others = [case for case in prepared.cases if case.case.split != "train"]
     groups = _features(maker, others, 0, run)

@@ -30,13 +30,8 @@ from groundglass.train.export.held_out_metrics import (
     patient_figures,
     slice_figures,
 )
-from groundglass.train.export.onnx_files import (
-    BundleDescription,
-    Networks,
-    export_bundle,
-    write_manifest,
-)
-from groundglass.train.export.parity import Trained, check_parity
+from groundglass.train.export.onnx_files import Networks, export_networks, write_manifest
+from groundglass.train.export.parity import check_parity
 from groundglass.train.fit.callbacks import BEST
 from groundglass.train.fit.fitting import load_net
 from groundglass.train.networks import LungUNet
@@ -92,16 +87,23 @@ def make_bundle(
     """
     refuse_other_segmenter(run)
     folder = run.out / BUNDLE_FOLDER
-    recipe = run.experiment.recipe
-    networks = Networks(segmenter_path(run), trained.encoder, trained.net)
-    description = _description(run, {}, {})
-    export_bundle(networks, recipe, description, folder)
-    nets = Trained(_segmenter(run), trained.encoder, trained.net)
+    experiment, recipe = run.experiment, run.experiment.recipe
+    networks = Networks(trained.encoder, trained.net, _segmenter(run))
+    export_networks(networks, segmenter_path(run), recipe, folder)
+    manifest: dict[str, Any] = {
+        "name": experiment.bundle.name or experiment.name,
+        "version": experiment.bundle.version,
+        "labels": list(run.labels),
+        "healthy": experiment.healthy,
+        "statement": experiment.bundle.statement,
+        "training": {},
+    }
+    write_manifest(manifest, recipe, folder)
     validation = trained.prepared.of_split("validation")
-    parity = check_parity(load_bundle(folder), nets, validation)
-    fitted: dict[str, Any] = {"training_hashes": training_hashes(run)}
-    fitted["calibration"], calibration = _calibrate(load_bundle(folder), validation)
-    write_manifest(recipe, _description(run, {}, fitted), folder)
+    parity = check_parity(load_bundle(folder), networks, validation)
+    manifest["training_hashes"] = training_hashes(run)
+    manifest["calibration"], calibration = _calibrate(load_bundle(folder), validation)
+    write_manifest(manifest, recipe, folder)
     calibrated = load_bundle(folder)
     classifier = Classifier(calibrated, CpuEngine(Precision.F32))
     classified = {
@@ -109,30 +111,14 @@ def make_bundle(
         for split in ("validation", "test")
         if (cases := trained.prepared.of_split(split))
     }
-    fitted["operating_point"] = _operating_point(classified["validation"], run)
-    answers = run_self_test(calibrated, CpuEngine(Precision.F32))
-    fitted["self_test"] = asdict(answers)
+    manifest["operating_point"] = _operating_point(classified["validation"], run)
+    manifest["self_test"] = asdict(run_self_test(calibrated, CpuEngine(Precision.F32)))
     metrics = {f"{split} patients": patient_figures(one) for split, one in classified.items()}
     metrics |= _slice_metrics(run, trained, prepared)
     metrics |= {"temperature": calibration, "parity": parity}
-    training = describe(run, prepared) | {"metrics": metrics}
-    write_manifest(recipe, _description(run, training, fitted), folder)
+    manifest["training"] = describe(run, prepared) | {"metrics": metrics}
+    write_manifest(manifest, recipe, folder)
     return BundleResult(load_bundle(folder), parity)
-
-
-def _description(
-    run: TrainingRun, training: dict[str, Any], fitted: dict[str, Any]
-) -> BundleDescription:
-    experiment = run.experiment
-    return BundleDescription(
-        name=experiment.bundle.name or experiment.name,
-        version=experiment.bundle.version,
-        labels=run.labels,
-        healthy=experiment.healthy,
-        statement=experiment.bundle.statement,
-        training=training,
-        fitted=fitted,
-    )
 
 
 def _segmenter(run: TrainingRun) -> LungUNet | None:

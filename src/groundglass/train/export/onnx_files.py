@@ -6,7 +6,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,43 +36,21 @@ _LSTM_INPUTS = {1: "lstm.w", 2: "lstm.r", 3: "lstm.b"}
 _OPSET = 17
 
 
-@dataclass(frozen=True, slots=True)
-class BundleDescription:
-    """What a bundle says about itself.
+@dataclass(frozen=True, slots=True, eq=False)
+class Networks:
+    """The three trained networks.
 
     Parameters
     ----------
-    name, version : str
-        What it is called.
-    labels : tuple of str
-        Classes in the networks' order.
-    healthy : str
-        The class that means no pneumonia.
-    statement : str
-        What it was trained on and what that means for a verdict.
-    training : mapping
-        Data, licences, settings and metrics.
-    fitted : mapping
-        What was fitted or measured on the exported networks: `calibration`, `operating_point`,
-        `training_hashes`, `self_test`, as `groundglass.infer.bundle_metadata` reads them.
+    encoder, head
+        In evaluation mode.
+    segmenter : LungUNet or None
+        None where it was taken from a bundle.
     """
 
-    name: str
-    version: str
-    labels: tuple[str, ...]
-    healthy: str
-    statement: str
-    training: Mapping[str, Any]
-    fitted: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Networks:
-    """The three trained networks; of the segmenter, its ONNX file where there is one already."""
-
-    segmenter: LungUNet | Path
     encoder: SliceEncoder
     head: SequenceHead
+    segmenter: LungUNet | None = None
 
 
 class _SegmenterGraph(nn.Module):
@@ -111,39 +89,47 @@ def _shrunk(layer: Tensor, times: int) -> Tensor:
     return F.avg_pool2d(layer, times) if times > 1 else layer
 
 
-def export_bundle(
-    networks: Networks, recipe: Recipe, description: BundleDescription, folder: Path
-) -> None:
-    """Write `folder` with three ONNX files, ncnn's two of the encoder and `bundle.json`."""
+def export_networks(networks: Networks, segmenter: Path, recipe: Recipe, folder: Path) -> None:
+    """Write a bundle's files but for its manifest: ONNX of each network, the encoder for ncnn too.
+
+    Parameters
+    ----------
+    networks : Networks
+        Encoder and head.
+    segmenter : Path
+        ONNX file of the U-Net, which is copied.
+    recipe : Recipe
+        Sizes of images and groups.
+    folder : Path
+        Made if missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    size = recipe.image_size
+    shutil.copyfile(segmenter, folder / SEGMENTER)
+    export_encoder(networks.encoder, recipe.image_size, folder)
     features = torch.zeros(1, recipe.group_size, networks.encoder.features)
-    if isinstance(networks.segmenter, Path):
-        shutil.copyfile(networks.segmenter, folder / SEGMENTER)
-    else:
-        export_segmenter(networks.segmenter, size, folder / SEGMENTER)
-    export_encoder(networks.encoder, size, folder)
     _export(networks.head, features, folder / HEAD, ["logits"])
     _name_head_weights(folder / HEAD)
-    write_manifest(recipe, description, folder)
 
 
-def write_manifest(recipe: Recipe, description: BundleDescription, folder: Path) -> None:
-    """Write `bundle.json` for the files that lie in `folder`."""
-    manifest = {
+def write_manifest(values: Mapping[str, Any], recipe: Recipe, folder: Path) -> None:
+    """Write `bundle.json` for the files that lie in `folder`.
+
+    Parameters
+    ----------
+    values : mapping
+        What docs/reference/bundle.md lists, but for the form, the recipe and the hashes.
+    recipe : Recipe
+        How to prepare for the networks.
+    folder : Path
+        Where they lie.
+    """
+    made = {
         "schema": SCHEMA,
-        "name": description.name,
-        "version": description.version,
-        "labels": list(description.labels),
-        "healthy": description.healthy,
-        "statement": description.statement,
         "recipe": recipe.to_dict(),
         "sha256": {name: sha256_of(folder / name) for name in (SEGMENTER, ENCODER, HEAD)},
         "ncnn_sha256": ncnn_hashes(folder),
-        "training": dict(description.training),
-        **description.fitted,
     }
-    write_json(manifest, folder / MANIFEST)
+    write_json({**values, **made}, folder / MANIFEST)
 
 
 def ncnn_hashes(folder: Path) -> dict[str, str]:

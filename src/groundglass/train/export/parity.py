@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,8 @@ from groundglass.infer.self_test import ramp_images
 from groundglass.train.classifier.features import encode
 from groundglass.train.data.cache import Images, PreparedCase
 from groundglass.train.data.tensors import to_tensor
-from groundglass.train.networks import LungUNet, SequenceHead, SliceEncoder
+from groundglass.train.export.onnx_files import Networks
+from groundglass.train.networks import LungUNet
 
 #: Largest difference of a probability between PyTorch and the exported networks in f32.
 LARGEST_F32 = 1e-4
@@ -27,27 +27,8 @@ LARGEST_F32 = 1e-4
 _GROUPS = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """The networks as PyTorch has them.
-
-    Parameters
-    ----------
-    segmenter : LungUNet or None
-        None where it was taken from a bundle.
-    encoder : SliceEncoder
-        In evaluation mode.
-    head : SequenceHead
-        In evaluation mode.
-    """
-
-    segmenter: LungUNet | None
-    encoder: SliceEncoder
-    head: SequenceHead
-
-
 def check_parity(
-    bundle: Bundle, trained: Trained, cases: Sequence[PreparedCase]
+    bundle: Bundle, networks: Networks, cases: Sequence[PreparedCase]
 ) -> dict[str, dict[str, Any]]:
     """Compare probabilities of validation groups.
 
@@ -55,7 +36,7 @@ def check_parity(
     ----------
     bundle : Bundle
         Just exported, not calibrated yet.
-    trained : Trained
+    networks : Networks
         What it was exported from.
     cases : sequence of PreparedCase
         Studies whose first groups are compared.
@@ -76,7 +57,7 @@ def check_parity(
         for group in case.groups(bundle.recipe.group_size)
     ][:_GROUPS]
     images = [one for _, one in groups]
-    expected = _torch_probabilities(trained, images)
+    expected = _torch_probabilities(networks, images)
 
     def by(engine: CpuEngine) -> NDArray[np.float64]:
         classifier = Classifier(bundle, engine)
@@ -85,8 +66,8 @@ def check_parity(
 
     f32 = CpuEngine(Precision.F32)
     found = {"f32": _differences(expected, by(f32), _engine(f32))}
-    if trained.segmenter is not None:
-        found["f32"]["largest_lung_difference"] = _lung_difference(bundle, trained.segmenter, f32)
+    if networks.segmenter is not None:
+        found["f32"]["largest_lung_difference"] = _lung_difference(bundle, networks.segmenter, f32)
     worst = max(found["f32"]["largest_difference"],
                 found["f32"].get("largest_lung_difference", 0.0))  # fmt: skip
     if worst > LARGEST_F32:
@@ -99,7 +80,7 @@ def check_parity(
     if bf16.precision is Precision.BF16:
         found["bf16"] = _differences(expected, by(bf16), _engine(bf16))
     else:
-        emulated = _torch_probabilities(_rounding(trained), images)
+        emulated = _torch_probabilities(_rounding(networks), images)
         how = "emulated in PyTorch: this processor has no bf16"
         found["bf16"] = _differences(expected, emulated, how)
     return found
@@ -109,10 +90,10 @@ def _engine(engine: CpuEngine) -> str:
     return ", ".join(f"{name} {version}" for name, version in engine.versions.items())
 
 
-def _torch_probabilities(trained: Trained, groups: Sequence[Images]) -> NDArray[np.float64]:
+def _torch_probabilities(networks: Networks, groups: Sequence[Images]) -> NDArray[np.float64]:
     with torch.no_grad():
-        features = torch.from_numpy(np.stack([encode(trained.encoder, one) for one in groups]))
-        return torch.softmax(trained.head(features).double(), dim=1).numpy()
+        features = torch.from_numpy(np.stack([encode(networks.encoder, one) for one in groups]))
+        return torch.softmax(networks.head(features).double(), dim=1).numpy()
 
 
 def _differences(
@@ -137,19 +118,19 @@ def _lung_difference(bundle: Bundle, net: LungUNet, engine: CpuEngine) -> float:
     return float(f"{max(0.0, np.abs(found - expected).max() - 0.5 / 255):.3g}")
 
 
-def _rounding(trained: Trained) -> Trained:
+def _rounding(networks: Networks) -> Networks:
     """The classifier with weights and inputs of every product rounded to bf16, sums in f32.
 
     Inside the LSTM only its input and weights are rounded, not the state from step to step.
     """
-    encoder, head = copy.deepcopy(trained.encoder), copy.deepcopy(trained.head)
+    encoder, head = copy.deepcopy(networks.encoder), copy.deepcopy(networks.head)
     for net in (encoder, head):
         for parameter in net.parameters():
             parameter.data = _rounded(parameter.data)
         for module in net.modules():
             if isinstance(module, nn.Conv2d | nn.Linear | nn.LSTM):
                 module.register_forward_pre_hook(_round_inputs)
-    return Trained(None, encoder, head)
+    return Networks(encoder, head)
 
 
 def _round_inputs(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

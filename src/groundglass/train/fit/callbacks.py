@@ -6,7 +6,6 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, Checkpoint
 
 from groundglass.core.atomic_files import replacing, write_whole
-
-#: Told one line about what happens.
-Tell = Callable[[str], None]
+from groundglass.train.run import Tell
 
 LAST, BEST, TABLE = "last.ckpt", "best.ckpt", "epochs.csv"
 

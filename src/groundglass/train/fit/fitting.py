@@ -26,11 +26,11 @@ from groundglass.train.fit.callbacks import (
     TABLE,
     EpochCheckpoints,
     EpochTable,
-    Tell,
     read_table,
 )
 from groundglass.train.fit.datamodule import EpochData, StageData
 from groundglass.train.fit.module import StageModule
+from groundglass.train.run import TrainingRun
 from groundglass.train.settings import Experiment, StageSettings
 
 #: What a run was started with, beside its checkpoints.
@@ -44,31 +44,6 @@ _KNOWN = (
     ".*It is recommended to use `self.log.*sync_dist.*",  # every device has all items' values
 )
 _TALKERS = ("lightning.pytorch", "lightning.fabric")
-
-
-@dataclass(frozen=True, slots=True)
-class RunDirectory:
-    """Where a stage is trained and who is told.
-
-    Parameters
-    ----------
-    stage : str
-        Its name.
-    folder : Path
-        Checkpoints, table, TensorBoard events.
-    resume : bool
-        Go on with what an earlier run left; without it a folder that holds a run is refused.
-    tell : callable
-        Told lines; with several devices a function of a module.
-    bar : bool
-        Whether a bar on standard error shows each epoch.
-    """
-
-    stage: str
-    folder: Path
-    resume: bool
-    tell: Tell
-    bar: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +72,7 @@ class FitResult:
 
 
 def fit(
-    module: StageModule,
-    data: EpochData,
-    experiment: Experiment,
-    place: RunDirectory,
-    identity: Mapping[str, Any],
+    module: StageModule, data: EpochData, run: TrainingRun, stage: str, identity: Mapping[str, Any]
 ) -> FitResult:
     """Train until the last epoch or the early stop, and load the weights that are kept.
 
@@ -111,10 +82,10 @@ def fit(
         What is trained; holds the best weights afterwards.
     data : EpochData
         What it learns from.
-    experiment : Experiment
-        Devices, precision, determinism.
-    place : RunDirectory
-        Where.
+    run : TrainingRun
+        Devices, precision, determinism; who is told.
+    stage : str
+        Name of its folder in the run's.
     identity : mapping
         What makes this run this run (settings, cases); resuming another one is refused.
 
@@ -124,43 +95,51 @@ def fit(
         The folder holds a run and `resume` is off, or a run with another identity, or the
         hardware does not have the devices.
     """
-    settings = module.course.settings
-    _begin(place, identity)
-    watch = _checkpoints(place.folder, settings)
-    last = place.folder / LAST
+    settings = module.schedule.settings
+    folder = run.out / stage
+    _begin(folder, identity, resume=run.resume)
+    watch = EpochCheckpoints(
+        folder,
+        f"val_{settings.monitor}",
+        higher=settings.monitor == "auc",
+        latest=not settings.patience,
+    )
+    last = folder / LAST
     if not last.exists() or not _is_over(_state(last), settings):
-        _run(module, data, experiment, place, watch)
-    load_net(module.net, place.folder / BEST)
+        callbacks = _callbacks(settings, run, stage, watch)
+        _train(module, data, run, folder, callbacks)
+    load_net(module.net, folder / BEST)
     module.eval()
     best = int(_state(last)["callbacks"][watch.state_key]["best_epoch"]) + 1
-    return FitResult(place.folder / BEST, best, tuple(read_table(place.folder / TABLE)))
+    return FitResult(folder / BEST, best, tuple(read_table(folder / TABLE)))
 
 
-def _run(
+def _train(
     module: StageModule,
     data: EpochData,
-    experiment: Experiment,
-    place: RunDirectory,
-    watch: EpochCheckpoints,
+    run: TrainingRun,
+    folder: Path,
+    callbacks: list[Callback],
 ) -> None:
-    settings = module.course.settings
-    last = place.folder / LAST
+    settings = module.schedule.settings
+    last = folder / LAST
+    experiment = run.experiment
     with quiet():
         trainer = Trainer(
             **_hardware(experiment),
             max_epochs=settings.epochs,
             deterministic=experiment.deterministic,
-            callbacks=_callbacks(settings, place, watch),
+            callbacks=callbacks,
             logger=TensorBoardLogger(
-                place.folder, name="", version="tensorboard", default_hp_metric=False
+                folder, name="", version="tensorboard", default_hp_metric=False
             ),
-            default_root_dir=place.folder,
+            default_root_dir=folder,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             reload_dataloaders_every_n_epochs=1,
             enable_checkpointing=True,
             enable_model_summary=False,
-            enable_progress_bar=place.bar,
+            enable_progress_bar=run.bar,
             log_every_n_steps=10**9,  # epochs are logged, not steps
         )
         trainer.fit(
@@ -172,9 +151,9 @@ def _run(
 
 
 def _callbacks(
-    settings: StageSettings, place: RunDirectory, watch: EpochCheckpoints
+    settings: StageSettings, run: TrainingRun, stage: str, watch: EpochCheckpoints
 ) -> list[Callback]:
-    callbacks = [EpochTable(place.folder / TABLE, place.stage, place.tell), watch]
+    callbacks: list[Callback] = [EpochTable(run.out / stage / TABLE, stage, run.tell), watch]
     if settings.patience:
         stop = EarlyStopping(
             f"val_{settings.monitor}",
@@ -183,16 +162,9 @@ def _callbacks(
             check_on_train_epoch_end=True,
         )
         callbacks.insert(0, stop)
-    if place.bar:
+    if run.bar:
         callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
     return callbacks
-
-
-def _checkpoints(folder: Path, settings: StageSettings) -> EpochCheckpoints:
-    monitor = settings.monitor
-    return EpochCheckpoints(
-        folder, f"val_{monitor}", higher=monitor == "auc", latest=not settings.patience
-    )
 
 
 def _hardware(experiment: Experiment) -> dict[str, Any]:
@@ -231,24 +203,24 @@ class _Spawned(DDPStrategy):
         super().setup_distributed()
 
 
-def _begin(place: RunDirectory, identity: Mapping[str, Any]) -> None:
+def _begin(folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
     """Make the folder this run's, or refuse."""
-    place.folder.mkdir(parents=True, exist_ok=True)
-    started = place.folder / _STARTED
+    folder.mkdir(parents=True, exist_ok=True)
+    started = folder / _STARTED
     wanted = json.loads(json.dumps(identity))
     if started.exists():
-        if not place.resume:
+        if not resume:
             raise SettingsError(
-                f"an earlier training in {place.folder}",
+                f"an earlier training in {folder}",
                 expected="an empty folder, or --resume",
                 action="Add --resume to go on with it, or give another --out.",
             )
-        _refuse_another(json.loads(started.read_text(encoding="utf-8")), wanted, place)
+        _refuse_another(json.loads(started.read_text(encoding="utf-8")), wanted, folder)
         return
     write_whole(started, json.dumps(wanted, indent=1, sort_keys=True) + "\n")
 
 
-def _refuse_another(found: dict[str, Any], wanted: dict[str, Any], place: RunDirectory) -> None:
+def _refuse_another(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
     differ = sorted(
         f"{name}.{key}" if isinstance(found.get(name), dict) else name
         for name in {*found, *wanted}
@@ -257,7 +229,7 @@ def _refuse_another(found: dict[str, Any], wanted: dict[str, Any], place: RunDir
     )
     if differ:
         raise SettingsError(
-            f"a training in {place.folder} that was begun with other {', '.join(differ)}",
+            f"a training in {folder} that was begun with other {', '.join(differ)}",
             expected="the experiment, the cohort and the earlier stages it was begun with",
             action="Give those, or another --out.",
         )

@@ -43,17 +43,17 @@ class StageModule(LightningModule):
     ----------
     net : nn.Module
         What is trained.
-    course : Schedule
+    schedule : Schedule
         How.
     """
 
-    def __init__(self, net: nn.Module, course: Schedule) -> None:
+    def __init__(self, net: nn.Module, schedule: Schedule) -> None:
         super().__init__()
-        self.net, self.course = net, course
+        self.net, self.schedule = net, schedule
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule, stepped with every batch."""
-        settings = self.course.settings
+        settings = self.schedule.settings
         kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
         optimiser = kinds[settings.optimiser](
             self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -61,19 +61,19 @@ class StageModule(LightningModule):
         if settings.schedule == "constant":
             return {"optimizer": optimiser}
         # One more than there are: the schedule counts its beginning as a step.
-        steps = settings.epochs * self.course.steps + 1
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
+        steps = settings.epochs * self.schedule.steps + 1
+        rates = torch.optim.lr_scheduler.OneCycleLR(
             optimiser,
             settings.learning_rate,
             total_steps=steps,
             # Two steps up at least, in trainings of a few: it divides by one less.
             pct_start=min(1.0, max(_RISE[settings.schedule], 2 / steps)),
         )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
         """Make dropout a function of (seed, epoch, device), as the data are."""
-        entropy = [self.course.seed, self.current_epoch, self.global_rank]
+        entropy = [self.schedule.seed, self.current_epoch, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     def log_training(self, loss: Tensor, items: int) -> None:

@@ -19,12 +19,12 @@ class SegmenterModule(StageModule):
     ----------
     net : LungUNet
         The network.
-    course : Schedule
+    schedule : Schedule
         How.
     """
 
-    def __init__(self, net: LungUNet, course: Schedule) -> None:
-        super().__init__(net, course)
+    def __init__(self, net: LungUNet, schedule: Schedule) -> None:
+        super().__init__(net, schedule)
         self._found: list[Tensor] = []
 
     def training_step(self, batch: Item, _index: int) -> Tensor:

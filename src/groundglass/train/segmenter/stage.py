@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +23,10 @@ from groundglass.train.data.training_cases import (
     write_training_cases,
 )
 from groundglass.train.export.onnx_files import export_segmenter
-from groundglass.train.fit.fitting import FitResult, RunDirectory, fit, load_net
+from groundglass.train.fit.fitting import FitResult, fit, load_net
 from groundglass.train.fit.module import Schedule
 from groundglass.train.networks import LungUNet
-from groundglass.train.run import SEGMENTER_FOLDER, TrainingRun, has_lungs, tell_excluded
+from groundglass.train.run import SEGMENTER_FOLDER, TrainingRun, has_lungs, identity, tell_excluded
 from groundglass.train.segmenter.epochs import LungItems, SegmenterData
 from groundglass.train.segmenter.module import SegmenterModule, dice_per_slice
 from groundglass.train.segmenter.slices import LungSlice, read_lung_slices
@@ -89,17 +88,9 @@ def train_segmenter(run: TrainingRun) -> SegmenterResult:
     folder = run.out / SEGMENTER_FOLDER
     learnt_from = with_earlier(_seen(cases), settings.init_from)
     rows = [(case.row, case.split, case.label) for case in cases]
-    known = {
-        "seed": experiment.seed,
-        "precision": experiment.precision,
-        "devices": experiment.devices,
-        "network": asdict(network),
-        "stage": asdict(settings),
-        "cohort": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
-    }
     module = SegmenterModule(net, Schedule(settings, data.steps, experiment.seed))
-    place = RunDirectory("segmenter", folder, run.resume, run.tell, run.bar)
-    fitted = fit(module, data, experiment, place, known)
+    known = identity(run, rows, settings)
+    fitted = fit(module, data, run, SEGMENTER_FOLDER, known)
     write_training_cases(learnt_from, folder)
     path = folder / SEGMENTER
     export_segmenter(net, experiment.recipe.image_size, path)
