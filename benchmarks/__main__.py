@@ -27,8 +27,8 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
     "peak": ("Share of the machine's peak", "benchmarks.peak"),
     "reading": ("Reading and equalising", "benchmarks.reading"),
     "scaling": ("Scaling and cost model", "benchmarks.scaling"),
-    "dice": ("Lung masks against truth", "benchmarks.judging"),
-    "precision": ("bf16 against f32", "benchmarks.rounding"),
+    "dice": ("Lung masks against truth", "benchmarks.lungs"),
+    "precision": ("bf16 against f32", "benchmarks.precision"),
 }
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.rows import Bench, Row, Section
+from benchmarks.samples import Sample
 from groundglass.analyse.triage import Triage
-from groundglass.infer import Bundle, CpuEngine, Precision, Segmenter
+from groundglass.infer import Bundle, CpuEngine, Precision, Segmenter, load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.phantom import LABELS, PhantomSettings, make_phantom
 from groundglass.prepare import clean_lung_mask
@@ -129,3 +131,25 @@ def disease_kept(bundle: Bundle, folder: Path, patients: int = 12) -> dict[str, 
         f"lesions of {patients} severe phantoms": float(np.mean(lesions)),
         f"their solid part (above {_SOLID_HU} HU)": float(np.mean(solid)),
     }
+
+
+def section(bench: Bench) -> Section:
+    """Dice of the U-Net alone and as in service; disease that stays inside."""
+    found = Section()
+    if not bench.marked_slices.is_dir():
+        reason = f"no annotated slices at {bench.marked_slices}"
+        found.rows.append(Row.missing("mean Dice on annotated slices", reason, unit=""))
+        return found
+    bundle = load_bundle(bench.bundle)
+    for what, cleaned in (("the U-Net alone", False), ("as in service", True)):
+        bench.tell(f"Dice, {what}")
+        found.rows.append(_dice(what, dice_table(bench.marked_slices, bundle, cleaned=cleaned)))
+    bench.tell("disease")
+    for what, share in disease_kept(bundle, bench.marked_slices).items():
+        found.rows.append(Row(f"kept inside the mask: {what}", Sample((share,)), unit=""))
+    return found
+
+
+def _dice(what: str, table: DiceTable) -> Row:
+    mean = sum(table.dice) / len(table.dice)
+    return Row(f"mean Dice, {what}", Sample((mean,)), unit="", note=str(table))

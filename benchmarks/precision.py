@@ -17,8 +17,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from benchmarks.rows import Bench, Row, Section
+from benchmarks.samples import Sample
 from groundglass.analyse.triage import Triage
-from groundglass.infer import Bundle, CpuEngine, Engine, Network, Precision
+from groundglass.infer import Bundle, CpuEngine, Engine, Network, Precision, load_bundle
 from groundglass.phantom import LABELS, PhantomSettings, make_phantom
 
 #: Operators whose inputs are multiplied, and how many of their inputs take part.
@@ -127,3 +129,21 @@ if __name__ == "__main__":
     from groundglass.infer import load_bundle
 
     print(largest_difference(load_bundle(), 50))
+
+
+def section(bench: Bench) -> Section:
+    """Differences of probabilities, verdicts and masks over made patients."""
+    bench.tell(f"{bench.patients} made patients in both formats")
+    found = largest_difference(load_bundle(bench.bundle), bench.patients)
+    note = f"{found['patients']} made patients; {found['bf16']}"
+    rows = {
+        "largest difference of a patient's probability": ("largest", ""),
+        "mean difference": ("mean", ""),
+        "verdicts that changed": ("verdicts_changed", "patients"),
+        "lung voxels that changed, share of the lung": ("lung_voxels_changed", ""),
+    }
+    made = [
+        Row(what, Sample((float(found[key]),)), unit=unit) for what, (key, unit) in rows.items()
+    ]
+    made[0] = Row(made[0].what, made[0].ours, unit="", note=note)
+    return Section(rows=made)

@@ -25,7 +25,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.ports import await_listener, free_port
 from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import Listener, ListenerSettings
 from groundglass.node.inbound.commitment import CommitmentService
@@ -41,8 +40,26 @@ from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_serie
 
 _STORESCU, _STORESCP = "/usr/bin/storescu", "/usr/bin/storescp"
 _AE = "RECEIVER"
+_PATIENCE_S = 60
 _PDU = "131072"  # storescu cuts what is above its own maximum of 131072
 _ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
+
+
+def free_port() -> int:
+    """A port of the loopback interface that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def await_listener(port: int) -> None:
+    """Wait until somebody listens, for a minute at most: what connects next says if nobody does."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
 
 
 class FileSink:

@@ -79,40 +79,24 @@ def test_the_graph_in_pytorch_is_the_graph_in_openvino() -> None:
     pytest.importorskip("torch", reason="the peer is PyTorch")
     pytest.importorskip("onnx", reason="the peer reads ONNX")
     import torch  # noqa: PLC0415
-    from benchmarks.peers.onnx_in_torch import OnnxInTorch  # noqa: PLC0415
+    from benchmarks.peers.torch_bundle import networks  # noqa: PLC0415
 
     from groundglass.infer import CpuEngine, Precision, load_bundle  # noqa: PLC0415
     from groundglass.infer.bundle import ENCODER, FEATURES, HEAD  # noqa: PLC0415
 
     bundle, engine = load_bundle(), CpuEngine(Precision.F32)
+    encoder, head = networks(bundle.folder)
     size = bundle.recipe.image_size
     images = np.random.default_rng(0).integers(0, 255, (2, 1, size, size)).astype(np.uint8)
     (features,) = engine.compile(bundle.path(ENCODER), 2, (FEATURES,))(images)
     with torch.inference_mode():
-        theirs = OnnxInTorch(bundle.path(ENCODER), FEATURES)(torch.from_numpy(images).float())
+        theirs = encoder.encode(torch.from_numpy(images) / 255)
     assert theirs.numpy() == pytest.approx(features, rel=1e-3, abs=1e-4)
     steps = np.resize(features, (1, bundle.recipe.group_size, features.shape[1]))
     (logits,) = engine.compile(bundle.path(HEAD), 1)(steps)
     with torch.inference_mode():
-        head = OnnxInTorch(bundle.path(HEAD), "logits")(torch.from_numpy(steps))
-    assert head.numpy() == pytest.approx(logits, rel=1e-3, abs=1e-4)
-
-
-def test_an_operator_that_is_not_translated_is_a_reason(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="the peer is PyTorch")
-    onnx = pytest.importorskip("onnx", reason="the peer reads ONNX")
-    from benchmarks.peers.onnx_in_torch import OnnxInTorch  # noqa: PLC0415
-
-    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
-    graph = helper.make_graph(
-        [helper.make_node("Erf", ["x"], ["y"])],
-        "g",
-        [helper.make_tensor_value_info("x", kind, [1])],
-        [helper.make_tensor_value_info("y", kind, [1])],
-    )
-    onnx.save(helper.make_model(graph), tmp_path / "g.onnx")
-    with pytest.raises(NotHere, match="Erf"):
-        OnnxInTorch(tmp_path / "g.onnx", "y")
+        found = head(torch.from_numpy(steps))
+    assert found.numpy() == pytest.approx(logits, rel=1e-3, abs=1e-4)
 
 
 def test_the_published_network_needs_none_of_what_runs_ours() -> None:
