@@ -19,9 +19,8 @@ from groundglass.errors import ReportError
 from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction
 from groundglass.evaluate.run.document import evaluation_document, evaluation_schema
 from groundglass.evaluate.run.evaluation import Evaluation, compared_with, evaluate
-from groundglass.evaluate.run.html import figure, p_value
 from groundglass.evaluate.run.pictures import about
-from groundglass.evaluate.run.reporting import MANIFEST, PAGE, write_evaluation
+from groundglass.evaluate.run.reporting import MANIFEST, PAGE, figure, p_value, write_evaluation
 from groundglass.evaluate.run.training_overlap import LeakCheck
 from groundglass.infer.bundle_metadata import BundleMetadata, Calibration, DecisionThreshold
 
