@@ -81,20 +81,13 @@ class _Clock:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LungsFound:
-    """What segmenting gave, on an axial volume.
+    """What segmenting gave, on an axial volume."""
 
-    Parameters
-    ----------
-    square : ndarray of bool, shape (slices, size, size)
-        Lung mask on the networks' square.
-    volume : ndarray of bool, shape of the volume
-        The same on the volume's own pixels.
-    volume_ml : float
-        Lung volume in ml.
-    """
-
+    #: Shape (slices, size, size). Lung mask on the networks' square.
     square: NDArray[np.bool_]
+    #: Shape of the volume. The same on the volume's own pixels.
     volume: NDArray[np.bool_]
+    #: Lung volume in ml.
     volume_ml: float
 
 
@@ -285,10 +278,6 @@ def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFoun
     ----------
     axial : Volume
         In axial order (`Volume.to_axial`).
-    segmenter : Segmenter
-        The lung U-Net.
-    recipe : Recipe
-        Window, size and threshold.
     """
     frame = Letterbox.of(axial.geometry, recipe.image_size)
     images = segmenter_images(axial, recipe)

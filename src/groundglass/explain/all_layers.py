@@ -34,20 +34,13 @@ VIEWS = (RigidTransform(-6.0, (-2.0, 2.0)), RigidTransform(11.0, (2.0, -1.0)))
 
 @dataclass(frozen=True, slots=True)
 class AllLayers:
-    """Integrated gradients, weighted by how far each response stands out, over augmented views.
+    """Integrated gradients, weighted by how far each response stands out, over augmented views."""
 
-    Parameters
-    ----------
-    smoothing_mm : float
-        Standard deviation of the Gaussian over the map.
-    softening_px : float
-        Standard deviation of the Gaussian over the image, in pixels of a 256×256 image.
-    views : tuple of RigidTransform
-        How a slice is moved each time.
-    """
-
+    #: Standard deviation of the Gaussian over the map.
     smoothing_mm: float
+    #: Standard deviation of the Gaussian over the image, in pixels of a 256×256 image.
     softening_px: float
+    #: How a slice is moved each time.
     views: tuple[RigidTransform, ...] = VIEWS
 
     name: ClassVar[HeatMethod] = HeatMethod.ALL_LAYERS

@@ -30,17 +30,11 @@ _BATCH = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChannelEvidence:
-    """What a method weighs of one layer's answer to one image.
+    """What a method weighs of one layer's answer to one image."""
 
-    Parameters
-    ----------
-    values : ndarray of float32, shape (channels, counted cells)
-        Of each channel.
-    where : ndarray of bool, shape (rows, columns)
-        Which cells are counted.
-    """
-
+    #: Shape (channels, counted cells). Of each channel.
     values: Float
+    #: Shape (rows, columns). Which cells are counted.
     where: Mask
 
     def weighted(self, weight: Float) -> Float:
@@ -53,23 +47,16 @@ class ChannelEvidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedViews:
-    """What the encoder sees of one image.
+    """What the encoder sees of one image."""
 
-    Parameters
-    ----------
-    features : ndarray of float32, shape (features,)
-        Pooled features, mean over the views.
-    views : tuple of RigidTransform
-        How the image was moved each time.
-    layers : list of tuple of ChannelEvidence
-        Of each view the layers that the method weighs, the finest first.
-    foreground : ndarray of bool, shape (cells, cells)
-        Where the image is not black, on the map's grid: that of the finest layer.
-    """
-
+    #: Shape (features,). Pooled features, mean over the views.
     features: Float
+    #: How the image was moved each time.
     views: tuple[RigidTransform, ...]
+    #: Of each view the layers that the method weighs, the finest first.
     layers: list[tuple[ChannelEvidence, ...]]
+    #: Shape (cells, cells). Where the image is not black, on the map's grid: that of the finest
+    #: layer.
     foreground: Mask
 
 

@@ -35,8 +35,6 @@ def similarity(shown: Float, moved: Float, perturbation: RigidTransform) -> floa
     ----------
     shown, moved : ndarray of float32, shape (size, size)
         Map of the image, and of the image moved.
-    perturbation : RigidTransform
-        How it was moved.
     """
     again, there = perturbation.inverse(moved, len(shown)), perturbation.valid_mask(len(shown))
     one, two = shown[there].astype(np.float64), again[there].astype(np.float64)

@@ -26,45 +26,29 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explained:
-    """What speaks for a class.
+    """What speaks for a class."""
 
-    Parameters
-    ----------
-    contribution : dict of int to float
-        Of every classified slice, signed.
-    heat : SquareHeat
-        Key slices and all slices, on one scale.
-    consistency : HeatConsistency or None
-        None without heat, or when not asked for.
-    """
-
+    #: Of every classified slice, signed.
     contribution: dict[int, float]
+    #: Key slices and all slices, on one scale.
     heat: SquareHeat
+    #: None without heat, or when not asked for.
     consistency: HeatConsistency | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExplanationTarget:
-    """Which class of which study is to be explained.
+    """Which class of which study is to be explained."""
 
-    Parameters
-    ----------
-    class_index : int
-        Of the bundle's labels.
-    heats : sequence of GroupHeat
-        Of every group.
-    images : dict of int to ndarray of uint8, shape (size, size)
-        Prepared image of each classified slice.
-    positions_mm : ndarray of float64, shape (slices,)
-        LPS z of every slice of the volume.
-    side_mm : float
-        Side of the networks' square in mm.
-    """
-
+    #: Of the bundle's labels.
     class_index: int
+    #: Of every group.
     heats: Sequence[GroupHeat]
+    #: Shape (size, size). Prepared image of each classified slice.
     images: dict[int, Image]
+    #: Shape (slices,). LPS z of every slice of the volume.
     positions_mm: NDArray[np.float64]
+    #: Side of the networks' square in mm.
     side_mm: float
 
     def by_slice(self, values: str) -> dict[int, Float]:
@@ -185,8 +169,6 @@ class Explainer:
 
         Parameters
         ----------
-        target : ExplanationTarget
-            Class and sequences.
         features : dict of int to ndarray of float32, shape (tries, features)
             By slice; as many tries of each.
         wanted : collection of int

@@ -17,49 +17,34 @@ from groundglass.prepare import sample_positions
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupHeat:
-    """Attribution of one group's slices, for every class.
+    """Attribution of one group's slices, for every class."""
 
-    Parameters
-    ----------
-    group : SliceGroup
-        Its slices, feet to head.
-    features : ndarray of float32, shape (size, features)
-        What the head saw.
-    gradient : ndarray of float32, shape (classes, slices, features)
-        Of each class's score with respect to each slice's features.
-    heat : ndarray of float32, shape (classes, slices, rows, columns)
-        At the last layer's resolution, not normalised; 0 or more.
-    contribution : ndarray of float32, shape (classes, slices)
-        The slice's part in how far the class's score lies above that of black images, roughly;
-        negative when the slice speaks against the class.
-    """
-
+    #: Its slices, feet to head.
     group: SliceGroup
+    #: Shape (size, features). What the head saw.
     features: Float
+    #: Shape (classes, slices, features). Of each class's score with respect to each slice's
+    #: features.
     gradient: Float
+    #: Shape (classes, slices, rows, columns). At the last layer's resolution, not normalised; 0 or
+    #: more.
     heat: Float
+    #: Shape (classes, slices). The slice's part in how far the class's score lies above that of
+    #: black images, roughly; negative when the slice speaks against the class.
     contribution: Float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What is explained: a score per class, made of the head's logits.
+    """What is explained: a score per class, made of the head's logits."""
 
-    Parameters
-    ----------
-    weights : HeadWeights
-        Of the sequence head.
-    of_logits : ndarray of float32, shape (classes, classes)
-        Score = of_logits @ logits; the method's `scores_of_logits`.
-    black : SliceDetail
-        Of one black image, the reference of every contribution.
-    method : AttributionMethod
-        How heat is made of the gradient.
-    """
-
+    #: Of the sequence head.
     weights: HeadWeights
+    #: Shape (classes, classes). Score = of_logits @ logits; the method's `scores_of_logits`.
     of_logits: Float
+    #: Of one black image, the reference of every contribution.
     black: SliceDetail
+    #: How heat is made of the gradient.
     method: AttributionMethod
 
     def gradient(self, features: Float, of: Sequence[int] | None = None) -> Float:
@@ -69,8 +54,6 @@ class Scores:
         ----------
         features : ndarray of float32, shape (..., size, features)
             Of one sequence or of several.
-        of : sequence of int, optional
-            Which classes.
 
         Returns
         -------
@@ -90,8 +73,6 @@ def group_heat(evidence: GroupEvidence, scores: Scores) -> GroupHeat:
     ----------
     evidence : GroupEvidence
         Features and last-layer activations of the group's images.
-    scores : Scores
-        What is explained.
 
     Returns
     -------

@@ -26,25 +26,18 @@ _ONE_THREAD = 2**18
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadWeights:
-    """Weights of the sequence head, named and shaped as in its ONNX file.
+    """Weights of the sequence head, named and shaped as in its ONNX file."""
 
-    Parameters
-    ----------
-    w, r : ndarray of float32, shapes (2, 4·units, features), (2, 4·units, units)
-        Input and recurrent weights of both directions.
-    b : ndarray of float32, shape (2, 8·units)
-        Input biases, then recurrent biases.
-    dense_weight, dense_bias : ndarray of float32, shapes (width, size·2·units), (width,)
-        First dense layer.
-    out_weight : ndarray of float32, shape (classes, width)
-        Last layer; its bias has no part in a gradient.
-    """
-
+    #: Shapes (2, 4·units, features), (2, 4·units, units). Input and recurrent weights of both
+    #: directions.
     w: Float
     r: Float
+    #: Shape (2, 8·units). Input biases, then recurrent biases.
     b: Float
+    #: Shapes (width, size·2·units), (width,). First dense layer.
     dense_weight: Float
     dense_bias: Float
+    #: Shape (classes, width). Last layer; its bias has no part in a gradient.
     out_weight: Float
 
     @classmethod
@@ -68,17 +61,11 @@ class HeadWeights:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IntegrationPath:
-    """A straight way to the features, and the points on it where the gradient is taken.
+    """A straight way to the features, and the points on it where the gradient is taken."""
 
-    Parameters
-    ----------
-    start : ndarray of float32, shape (features,)
-        Where it begins, the same for every slice.
-    shares : tuple of float
-        Of the way, for each point; 1 is at its end.
-    """
-
+    #: Shape (features,). Where it begins, the same for every slice.
     start: Float
+    #: Of the way, for each point; 1 is at its end.
     shares: tuple[float, ...]
 
 

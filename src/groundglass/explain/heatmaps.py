@@ -17,17 +17,11 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SquareHeat:
-    """Heat on the networks' square, not normalised.
+    """Heat on the networks' square, not normalised."""
 
-    Parameters
-    ----------
-    key : dict of int to ndarray of float32, shape (n, n)
-        Of the key slices, the strongest evidence first.
-    coarse : dict of int to ndarray of float32, shape (cells, cells)
-        Of every classified slice, at the last layer's resolution.
-    """
-
+    #: Shape (n, n). Of the key slices, the strongest evidence first.
     key: dict[int, Float]
+    #: Shape (cells, cells). Of every classified slice, at the last layer's resolution.
     coarse: dict[int, Float]
 
     @property
@@ -48,8 +42,6 @@ def choose_key_slices(
         By slice, from `contributions`.
     position_mm : ndarray, shape (slices,)
         LPS z of every slice of the volume.
-    settings : KeySlices
-        How many, how far apart.
     """
     chosen: list[int] = []
     carrying = [index for index, value in contribution.items() if value > 0]
@@ -73,12 +65,8 @@ def heatmaps(
 
     Parameters
     ----------
-    heat : SquareHeat
-        On the square.
     label : str
         The class spoken for.
-    method : HeatMethod
-        How the maps were made.
     frame : Letterbox
         Between the networks' square and the volume's pixels.
     lung : ndarray of bool, shape (slices, rows, columns)

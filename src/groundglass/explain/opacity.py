@@ -65,17 +65,12 @@ class OpacitySettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opacity:
-    """What the lungs are made of, on a grid of cells.
+    """What the lungs are made of, on a grid of cells."""
 
-    Parameters
-    ----------
-    cells : OpacityCells
-        AERATED, VESSEL, GROUND_GLASS, CONSOLIDATION; 0 outside the lungs.
-    voxels : ndarray of unsigned int, shape of the cells
-        Voxels of the lung mask in each cell, in as few bytes as a cell's size takes.
-    """
-
+    #: AERATED, VESSEL, GROUND_GLASS, CONSOLIDATION; 0 outside the lungs.
     cells: OpacityCells
+    #: Shape of the cells. Voxels of the lung mask in each cell, in as few bytes as a cell's size
+    #: takes.
     voxels: NDArray[np.unsignedinteger]
 
 
@@ -88,8 +83,6 @@ def find_opacity(axial: Volume, lung: Mask, settings: OpacitySettings | None = N
         In axial order (`Volume.to_axial`).
     lung : ndarray of bool, shape of the volume
         Its lung mask, some of it True.
-    settings : OpacitySettings, optional
-        Ranges and sizes.
     """
     settings = settings or OpacitySettings()
     _, row_mm, column_mm = axial.geometry.spacing_mm
@@ -117,8 +110,6 @@ def opacity_burden(
         In axial order (`Volume.to_axial`).
     lung : ndarray of bool, shape of the volume
         Its lung mask, some of it True.
-    settings : OpacitySettings, optional
-        Ranges and sizes.
     """
     settings = settings or OpacitySettings()
     found = find_opacity(axial, lung, settings)

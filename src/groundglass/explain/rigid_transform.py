@@ -18,17 +18,11 @@ PAPER_SIZE = 256
 
 @dataclass(frozen=True, slots=True)
 class RigidTransform:
-    """A turn about the image's centre, then a shift.
+    """A turn about the image's centre, then a shift."""
 
-    Parameters
-    ----------
-    clockwise_deg : float
-        Angle, as seen on the image.
-    shift_px : tuple of float
-        To the right and down, in pixels of a 256×256 image.
-    """
-
+    #: Angle, as seen on the image.
     clockwise_deg: float = 0.0
+    #: To the right and down, in pixels of a 256×256 image.
     shift_px: tuple[float, float] = (0.0, 0.0)
 
     def apply(

@@ -114,13 +114,7 @@ def left_out(records: Sequence[SliceRecord], recipe: Mapping[str, object]) -> li
 
 
 def limits(result: TriageResult) -> list[str]:
-    """What this result cannot say, whatever the weights.
-
-    Parameters
-    ----------
-    result : TriageResult
-        With or without a verdict.
-    """
+    """What this result cannot say, whatever the weights."""
     answers = ", ".join(class_name(label) for label in result.labels)
     return [
         f"The network knows {counted(len(result.labels), 'answer')}: {answers}. Tumour, oedema, "

@@ -80,8 +80,6 @@ def window_grey(hu: Hu, settings: OverlaySettings = DRAWING) -> Grey:
     ----------
     hu : ndarray, any shape
         Hounsfield units.
-    settings : OverlaySettings
-        The window.
     """
     return window_to_uint8(hu, settings.window_level_hu, settings.window_width_hu)
 
@@ -93,8 +91,6 @@ def heat_colours(heat: NDArray[np.floating], settings: OverlaySettings = DRAWING
     ----------
     heat : ndarray of float, any shape
         0 to 1, where 1 is the hottest pixel of the study.
-    settings : OverlaySettings
-        Colours, threshold, opacity.
 
     Returns
     -------

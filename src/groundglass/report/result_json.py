@@ -44,15 +44,7 @@ def result_schema() -> JsonObject:
 
 
 def result_document(result: TriageResult, volume: Volume) -> JsonObject:
-    """What goes into `result.json`, but for the list of the report's other files.
-
-    Parameters
-    ----------
-    result : TriageResult
-        What was found.
-    volume : Volume
-        The volume that was judged.
-    """
+    """What goes into `result.json`, but for the list of the report's other files."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "research_use_only": RESEARCH_USE_ONLY,

@@ -33,17 +33,11 @@ def class_colour(label: str, labels: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeTerms:
-    """How an outcome is announced.
+    """How an outcome is announced."""
 
-    Parameters
-    ----------
-    title : str
-        The outcome as a heading.
-    action : str
-        What the reader can do about it.
-    """
-
+    #: The outcome as a heading.
     title: str
+    #: What the reader can do about it.
     action: str
 
 
@@ -76,20 +70,13 @@ OUTCOME_TERMS: Mapping[Outcome, OutcomeTerms] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class StatusTerms:
-    """How the fate of slices is explained.
+    """How the fate of slices is explained."""
 
-    Parameters
-    ----------
-    short : str
-        For a table cell.
-    sentence : str
-        Why, after "12 slices (z −40 to 10 mm) ", with a place for the recipe's `limit`.
-    limit : str
-        The recipe's setting that decided, a share of the largest lung area; empty when none did.
-    """
-
+    #: For a table cell.
     short: str
+    #: Why, after "12 slices (z −40 to 10 mm) ", with a place for the recipe's `limit`.
     sentence: str
+    #: The recipe's setting that decided, a share of the largest lung area; empty when none did.
     limit: str = ""
 
 

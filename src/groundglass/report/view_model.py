@@ -49,23 +49,15 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One axial slice as shown.
+    """One axial slice as shown."""
 
-    Parameters
-    ----------
-    number : int
-        Counted from the head, the topmost is 1.
-    axial_index : int
-        Slice of the axial volume, from the feet.
-    position_mm : float
-        LPS z of the slice centre.
-    record : SliceRecord or None
-        What became of it; None where no slice was judged.
-    """
-
+    #: Counted from the head, the topmost is 1.
     number: int
+    #: Slice of the axial volume, from the feet.
     axial_index: int
+    #: LPS z of the slice centre.
     position_mm: float
+    #: What became of it; None where no slice was judged.
     record: SliceRecord | None
 
 
@@ -125,8 +117,6 @@ class ViewModel:
 
         Parameters
         ----------
-        frame : Frame
-            Which.
         edge : int, optional
             The longer side of the map is at most so many pixels; as the frame's without it.
         """

@@ -21,8 +21,6 @@ def capture(
     ----------
     page : ndarray of uint8, shape (rows, columns, 3)
         RGB.
-    builder : ResultBuilder
-        The study it belongs to.
     number : int
         Instance Number, and in the file's name.
     quotes : bool

@@ -173,12 +173,8 @@ def verdict_pages(view: ViewModel, naming: Naming, key_slices: int = KEY_SLICES)
 
     Parameters
     ----------
-    view : ViewModel
-        The study.
     naming : callable
         Tells what the CT image of an axial slice is called in the PACS.
-    key_slices : int
-        Most slices shown.
 
     Returns
     -------
@@ -204,8 +200,6 @@ def refusal_page(title: str, lines: Sequence[str], program: str) -> Picture:
         In a few words.
     lines : sequence of str
         What was found, what was expected, what to do; one paragraph each.
-    program : str
-        Version of groundglass.
     """
     page = Page(f"groundglass {program}")
     page.say(title, Type(44, AMBER, bold=True))

@@ -21,14 +21,8 @@ def document(
 
     Parameters
     ----------
-    root : pydicom Dataset
-        The tree.
     evidence : sequence of pydicom Dataset
         Everything that the tree refers to, as `SourceImages.evidence` gives it.
-    builder : ResultBuilder
-        The study.
-    kind : ResultKind
-        What it is.
     form : tuple of str
         SOP Class UID and Modality.
     """

@@ -34,8 +34,6 @@ def file_bytes(dataset: Dataset, ready: Mapping[int, bytes]) -> bytes:
 
     Parameters
     ----------
-    dataset : pydicom Dataset
-        With file meta information.
     ready : mapping of int to bytes
         Whole elements by tag that are written as they are, in the place of its own if it has them.
     """

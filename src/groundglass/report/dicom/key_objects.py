@@ -18,17 +18,7 @@ _KIND = ResultKind.KEY_OBJECTS
 
 
 def key_objects(result: TriageResult, source: SourceImages, builder: ResultBuilder) -> DicomObject:
-    """The key slices as a list that viewers jump to.
-
-    Parameters
-    ----------
-    result : TriageResult
-        With heat maps.
-    source : SourceImages
-        The CT images that were judged.
-    builder : ResultBuilder
-        The study.
-    """
+    """The key slices as a list that viewers jump to."""
     indices = [heatmap.slice_index for heatmap in result.heatmaps]
     evidence = source.evidence(indices)
     words = f"{RESEARCH_USE_ONLY} {result.provenance.bundle_statement}"

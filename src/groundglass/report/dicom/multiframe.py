@@ -37,27 +37,18 @@ BY_POSITION = (0x00200032, 0x00209113, "Image Position Patient")
 
 @dataclass(frozen=True, slots=True)
 class FrameContent:
-    """What the frames of an object hold.
+    """What the frames of an object hold."""
 
-    Parameters
-    ----------
-    indices : sequence of int
-        Slice of the volume that each frame shows.
-    derivation : Code
-        How a frame was made of its image (CID 7203).
-    dimensions : tuple of (tuple, int)
-        Dimensions before the frame's own number, each as `BY_POSITION` is, and the index that all
-        frames have in it (PS3.3 C.7.6.17).
-    pixels : sequence of bytes
-        Uncompressed: parts of the pixel data, in order. Compressed: one stream a frame.
-    compressed : bool
-        Whether the pixels are encapsulated (PS3.5 A.4).
-    """
-
+    #: Slice of the volume that each frame shows.
     indices: Sequence[int]
+    #: How a frame was made of its image (CID 7203).
     derivation: Code
+    #: Dimensions before the frame's own number, each as `BY_POSITION` is, and the index that all
+    #: frames have in it (PS3.3 C.7.6.17).
     dimensions: tuple[tuple[tuple[int, int, str], int], ...]
+    #: Uncompressed: parts of the pixel data, in order. Compressed: one stream a frame.
     pixels: Sequence[bytes]
+    #: Whether the pixels are encapsulated (PS3.5 A.4).
     compressed: bool
 
 
@@ -76,12 +67,6 @@ def put_frames(
         With its bits and what is its own.
     shared : pydicom Dataset
         Functional groups of its own that all frames share.
-    builder : ResultBuilder
-        The study.
-    source : SourceImages
-        The images that the frames lie on.
-    content : FrameContent
-        The frames.
 
     Returns
     -------

@@ -51,57 +51,35 @@ _NEVER_MISSING = (
 
 @dataclass(frozen=True, slots=True)
 class DicomObject:
-    """One DICOM result as a file.
-
-    Parameters
-    ----------
-    kind : ResultKind
-        What it is.
-    name : str
-        File name: kind and number, nothing of the patient.
-    sop_class_uid, sop_instance_uid, series_instance_uid, study_instance_uid : str
-        As in the file.
-    transfer_syntax_uid : str
-        How it is encoded.
-    content : bytes
-        The whole file (PS3.10).
-    """
+    """One DICOM result as a file."""
 
     kind: ResultKind
+    #: File name: kind and number, nothing of the patient.
     name: str
+    #: As in the file.
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str
     study_instance_uid: str
+    #: How it is encoded.
     transfer_syntax_uid: str
+    #: The whole file (PS3.10).
     content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
 class ResultBuilder:
-    """The study that results become part of.
+    """The study that results become part of."""
 
-    Parameters
-    ----------
-    header : pydicom Dataset
-        Patient, study and equipment of the CT.
-    study_instance_uid : str
-        The study.
-    identity : Identity
-        Where UIDs come from.
-    program : str
-        Version of groundglass.
-    weights : str
-        Name and version of the bundle; empty where none was asked.
-    body_part : str
-        Body Part Examined (PS3.16 annex L).
-    """
-
+    #: Patient, study and equipment of the CT.
     header: Dataset
     study_instance_uid: str
+    #: Where UIDs come from.
     identity: Identity
     program: str
+    #: Name and version of the bundle; empty where none was asked.
     weights: str
+    #: Body Part Examined (PS3.16 annex L).
     body_part: str
 
     @property
@@ -164,8 +142,6 @@ class ResultBuilder:
 
         Parameters
         ----------
-        kind : ResultKind
-            What it is.
         form : tuple of str
             SOP Class UID and Modality.
         number : int
@@ -217,10 +193,6 @@ class ResultBuilder:
         ----------
         dataset : pydicom Dataset
             Whole but for patient, study, dates and body part; changed here.
-        kind : ResultKind
-            What it is.
-        name : str
-            Its file's name.
         ready : mapping of int to bytes, optional
             Elements as they are written, by tag (`frames.put_frames`).
         """

@@ -50,14 +50,9 @@ SERIES_DESCRIPTION = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where the UIDs of one analysis come from.
+    """Where the UIDs of one analysis come from."""
 
-    Parameters
-    ----------
-    digest : str
-        SHA-256 of everything that decides the content.
-    """
-
+    #: SHA-256 of everything that decides the content.
     digest: str
 
     @classmethod
@@ -74,8 +69,6 @@ class Identity:
         ----------
         images : sequence of (str, int or None)
             SOP Instance UID and frame number of every image that was judged, in any order.
-        result : TriageResult
-            What was found.
         revision : int
             Counts the analyses of a study that grew after it was first analysed.
         """
@@ -101,10 +94,6 @@ class Identity:
             SOP Instance UID and frame number of every image received.
         program : str
             Version of the program.
-        reason : str
-            Why.
-        revision : int
-            As in `of_result`.
         """
         return cls(_digest(images, {"program": program, "reason": reason}, revision))
 

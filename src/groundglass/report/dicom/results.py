@@ -37,12 +37,8 @@ def dicom_results(
 
     Parameters
     ----------
-    result : TriageResult
-        What was found.
     volume : Volume
         The volume that was judged, read from DICOM.
-    settings : DicomSettings
-        What is written.
 
     Raises
     ------
@@ -94,10 +90,6 @@ def refusal_results(
     ----------
     instances : sequence of Instance
         Images of the study; what is not DICOM is passed over.
-    error : GroundglassError
-        Why.
-    settings : DicomSettings
-        The revision.
 
     Raises
     ------

@@ -29,19 +29,15 @@ _DERIVATION = Code("112187", "DCM", "Unspecified method of calculation")
 
 
 def saliency_map(result: TriageResult, source: SourceImages, builder: ResultBuilder) -> DicomObject:
-    """The heat of every slice that has it, 0 to 1, in JPEG-LS without loss.
+    """The heat of every slice that has it, 0 to 1, in JPEG-LS without loss; needs a key slice.
 
     Key slices have their own fine maps; the other classified slices, where the result holds them,
     the networks' coarse ones, enlarged. Slices that were not classified have no frame.
 
     Parameters
     ----------
-    result : TriageResult
-        With at least one heat map.
     source : SourceImages
         The CT images the heat maps lie on.
-    builder : ResultBuilder
-        The study.
     """
     heat = result.finest_heat
     indices = sorted(heat)

@@ -43,10 +43,6 @@ def lung_segmentation(
     ----------
     mask : ndarray of bool, shape of the volume
         Lungs, some of it True.
-    source : SourceImages
-        The CT images the mask lies on.
-    builder : ResultBuilder
-        The study.
     """
     rows: list[int] = np.flatnonzero(mask.any(axis=(1, 2))).tolist()
     algorithm = AlgorithmIdentificationSequence(

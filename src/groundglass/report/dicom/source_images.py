@@ -28,50 +28,32 @@ _SOURCE_IMAGES = 0x00082112
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """The image that is one slice of the volume.
+    """The image that is one slice of the volume."""
 
-    Parameters
-    ----------
-    sop_class_uid, sop_instance_uid : str
-        The object that holds it.
-    frame_number : int or None
-        From 1; None for an object that is a single image.
-    position_mm : tuple of float
-        LPS centre of its first pixel in mm.
-    name : str
-        What it is called in a viewer: "CT image 45", by Instance Number or frame.
-    """
-
+    #: The object that holds it.
     sop_class_uid: str
     sop_instance_uid: str
+    #: From 1; None for an object that is a single image.
     frame_number: int | None
+    #: LPS centre of its first pixel in mm.
     position_mm: Vector
+    #: What it is called in a viewer: "CT image 45", by Instance Number or frame.
     name: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceImages:
-    """The images of a volume, and whose they are.
+    """The images of a volume, and whose they are."""
 
-    Parameters
-    ----------
-    header : pydicom Dataset
-        Patient, study and equipment, as `read_identification` gives them.
-    images : tuple of SourceImage
-        By slice index of the volume.
-    geometry : Geometry
-        Of the volume.
-    study_instance_uid, series_instance_uid : str
-        Where they are filed; the study is one of our own where theirs is not valid.
-    identified : bool
-        Whether other systems can find them by their UIDs: else nothing refers to them.
-    """
-
+    #: Patient, study and equipment, as `read_identification` gives them.
     header: Dataset
+    #: By slice index of the volume.
     images: tuple[SourceImage, ...]
     geometry: Geometry
+    #: Where they are filed; the study is one of our own where theirs is not valid.
     study_instance_uid: str
     series_instance_uid: str
+    #: Whether other systems can find them by their UIDs: else nothing refers to them.
     identified: bool
 
     @classmethod
@@ -150,13 +132,7 @@ class SourceImages:
 
 
 def why_no_dicom(series: Series | None) -> str | None:
-    """Why there can be no DICOM results; None where there can be.
-
-    Parameters
-    ----------
-    series : Series or None
-        What the volume was read from.
-    """
+    """Why there can be no DICOM results; None where there can be."""
     if series is None:
         return "The volume was made in memory: there is no study to write results into."
     if not series.instances or not all(image.sop_class_uid for image in series.instances):
@@ -168,11 +144,6 @@ def why_captures_only(series: Series) -> str | None:
     """Why there can be only captures, which refer to no image; None where there can be all.
 
     A reference to an image that no archive knows by this UID sends its reader nowhere.
-
-    Parameters
-    ----------
-    series : Series
-        Of DICOM images.
     """
     if identified(series.instances):
         return None

@@ -59,19 +59,7 @@ def structured_report(
     segmentation: DicomObject,
     builder: ResultBuilder,
 ) -> DicomObject:
-    """A verdict and what was measured, coded, with the images they rest on.
-
-    Parameters
-    ----------
-    result : TriageResult
-        With a verdict.
-    source : SourceImages
-        The CT images that were judged.
-    segmentation : DicomObject
-        The lungs, which the measurements refer to.
-    builder : ResultBuilder
-        The study.
-    """
+    """A verdict and what was measured, coded, with the images they rest on."""
     writer = _Writer(result, source, segmentation, builder)
     form = (Comprehensive3DSRStorage, "SR")
     dataset = document(writer.content(), writer.evidence(), builder, _KIND, form)

@@ -52,13 +52,6 @@ _Context = dict[str, Any]
 def render_page(result: TriageResult, volume: Volume) -> bytes:
     """The report page.
 
-    Parameters
-    ----------
-    result : TriageResult
-        What was found.
-    volume : Volume
-        The volume that was judged.
-
     Returns
     -------
     bytes

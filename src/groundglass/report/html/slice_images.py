@@ -77,42 +77,25 @@ _NUMBERS = _Numbers()
 
 @dataclass(frozen=True, slots=True)
 class SliceFigure:
-    """One slice, ready to draw.
-
-    Parameters
-    ----------
-    frame : Frame
-        Which.
-    image : str
-        Data URI of the slice through the lung window.
-    outline : str
-        SVG path of the lungs in tenths of a mm; empty without lung.
-    heat : str
-        Data URI of the heat layer; empty without heat.
-    opacity : str
-        Data URI of what was counted as opacity, on `ViewModel.opacity_box_mm`; empty without any.
-    """
+    """One slice, ready to draw."""
 
     frame: Frame
+    #: Data URI of the slice through the lung window.
     image: str
+    #: SVG path of the lungs in tenths of a mm; empty without lung.
     outline: str
+    #: Data URI of the heat layer; empty without heat.
     heat: str
+    #: Data URI of what was counted as opacity, on `ViewModel.opacity_box_mm`; empty without any.
     opacity: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeySlice:
-    """A slice shown large, with what made it one.
-
-    Parameters
-    ----------
-    figure : SliceFigure
-        What is drawn.
-    heatmap : Heatmap or None
-        None where no heat map was computed and the slice is shown for orientation.
-    """
+    """A slice shown large, with what made it one."""
 
     figure: SliceFigure
+    #: None where no heat map was computed and the slice is shown for orientation.
     heatmap: Heatmap | None
 
     @property
@@ -122,15 +105,7 @@ class KeySlice:
 
 
 def key_slices(view: ViewModel, settings: FigureSettings = FIGURES) -> tuple[KeySlice, ...]:
-    """The slices that carried the verdict, as the result orders them; without any, three others.
-
-    Parameters
-    ----------
-    view : ViewModel
-        The study.
-    settings : FigureSettings
-        How many.
-    """
+    """The slices that carried the verdict, as the result orders them; without any, three others."""
     if not view.result.heatmaps:
         frames = _orientation_frames(view)
         return tuple(KeySlice(_figure(view, f, None, settings.key_quality), None) for f in frames)
@@ -144,15 +119,7 @@ def key_slices(view: ViewModel, settings: FigureSettings = FIGURES) -> tuple[Key
 
 
 def browse_slices(view: ViewModel, settings: FigureSettings = FIGURES) -> tuple[SliceFigure, ...]:
-    """Every slice, head to feet, no larger together than the budget.
-
-    Parameters
-    ----------
-    view : ViewModel
-        The study.
-    settings : FigureSettings
-        Budget and sizes.
-    """
+    """Every slice, head to feet, no larger together than the budget."""
     edge = _affordable_edge(view, settings)
     figures: dict[int, SliceFigure] = {}
 
