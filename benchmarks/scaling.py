@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +19,6 @@ from groundglass.node.queue.estimate import (
     CostModel,
     Observation,
     StudySize,
-    left_out_errors,
 )
 
 _SLICES = (13, 50, 100, 200, 300, 600, 1000)
@@ -63,6 +63,15 @@ class Point:
         return Observation(
             StudySize(one.slices, one.matrix, one.matrix, one.compressed), self.seconds
         )
+
+
+def left_out_errors(model: CostModel, observations: Sequence[Observation]) -> tuple[float, ...]:
+    """For each observation, by what share a model fitted to the others misses it; signed."""
+    errors = []
+    for k, one in enumerate(observations):
+        others = [*observations[:k], *observations[k + 1 :]]
+        errors.append(model.fitted(others).predict(one.size) / one.seconds - 1)
+    return tuple(errors)
 
 
 def section(bench: Bench) -> Section:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from groundglass.node.queue.jobs import JobStore
@@ -34,48 +34,32 @@ class Metrics:
 
     def __init__(self, jobs: JobStore, free: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Standing(jobs, free))
-        self._instances = Counter(
-            "groundglass_instances",
-            "Instances offered to this node, by what became of them.",
-            ["fate"],
-            registry=self._registry,
+        self._jobs = jobs
+        self._ask_at_scrape(self._jobs_now)
+        room = Gauge(
+            "groundglass_spool_free_bytes", "Room on the disk of the spool.", registry=None
         )
-        self._bytes = Counter(
-            "groundglass_instance_bytes",
-            "Bytes of the instances taken.",
-            registry=self._registry,
+        room.set_function(free)
+        self._registry.register(room)
+        self._instances = self._counter(
+            "instances", "Instances offered to this node, by what became of them.", "fate"
         )
-        self._stages = Histogram(
-            "groundglass_stage_seconds",
-            "Duration of each stage of the work on a study.",
-            ["stage"],
-            buckets=_SECONDS,
-            registry=self._registry,
+        self._bytes = self._counter("instance_bytes", "Bytes of the instances taken.")
+        self._stages = self._histogram(
+            "stage_seconds", "Duration of each stage of the work on a study.", _SECONDS, "stage"
         )
-        self._way = Histogram(
-            "groundglass_study_seconds",
-            "From a study's last instance to its confirmed delivery.",
-            buckets=_WAITING,
-            registry=self._registry,
+        self._way = self._histogram(
+            "study_seconds", "From a study's last instance to its confirmed delivery.", _WAITING
         )
-        self._outcomes = Counter(
-            "groundglass_outcomes",
-            "How analyses ended.",
-            ["outcome"],
-            registry=self._registry,
+        self._outcomes = self._counter("outcomes", "How analyses ended.", "outcome")
+        self._failures = self._counter(
+            "failures", "Tries that failed, by the state they failed in.", "state"
         )
-        self._failures = Counter(
-            "groundglass_failures",
-            "Tries that failed, by the state they failed in.",
-            ["state"],
-            registry=self._registry,
-        )
-        self._files = Counter(
-            "groundglass_delivered_files",
+        self._files = self._counter(
+            "delivered_files",
             "Files given to destinations, by what the destination said.",
-            ["destination", "status"],
-            registry=self._registry,
+            "destination",
+            "status",
         )
 
     def instance(self, fate: InstanceFate, size: int = 0) -> None:
@@ -106,46 +90,36 @@ class Metrics:
 
     def follow(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Tell the listener's own counts too, at each scrape."""
-        self._registry.register(_Listening(counts))
+
+        def listening() -> Iterator[Metric]:
+            family = CounterMetricFamily(
+                "groundglass_listener", "What happened at the listener.", labels=["what"]
+            )
+            for what, count in sorted(counts().items()):
+                family.add_metric([what], count)
+            yield family
+
+        self._ask_at_scrape(listening)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
         return generate_latest(self._registry)
 
+    def _counter(self, name: str, words: str, *labels: str) -> Counter:
+        return Counter(f"groundglass_{name}", words, labels, registry=self._registry)
 
-class _Listening(Collector):
-    """What the listener counts, by name."""
-
-    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        self._counts = counts
-
-    def describe(self) -> Iterator[CounterMetricFamily]:
-        """Nothing in advance, as nothing was counted yet."""
-        return iter(())
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """Associations, connections and instances, taken and refused."""
-        family = CounterMetricFamily(
-            "groundglass_listener", "What happened at the listener.", labels=["what"]
+    def _histogram(
+        self, name: str, words: str, bounds: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(
+            f"groundglass_{name}", words, labels, buckets=bounds, registry=self._registry
         )
-        for what, count in sorted(self._counts().items()):
-            family.add_metric([what], count)
-        yield family
 
+    def _ask_at_scrape(self, ask: Callable[[], Iterator[Metric]]) -> None:
+        self._registry.register(_AskedAtScrape(ask))
 
-class _Standing(Collector):
-    """What is asked for at each scrape."""
-
-    def __init__(self, jobs: JobStore, free: Callable[[], int]) -> None:
-        self._jobs = jobs
-        self._free = free
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Nothing in advance: the database is not asked before the first scrape."""
-        return iter(())
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Jobs by state, the age of the oldest that waits, and room on the disk."""
+    def _jobs_now(self) -> Iterator[Metric]:
+        """Jobs by state, and the age of the oldest that waits."""
         counts = GaugeMetricFamily("groundglass_jobs", "Jobs by state.", labels=["state"])
         ages = GaugeMetricFamily(
             "groundglass_oldest_job_seconds",
@@ -157,7 +131,17 @@ class _Standing(Collector):
             counts.add_metric([state.value], count)
             if state not in ENDED:
                 ages.add_metric([state.value], oldest.get(state, 0.0))
-        free = GaugeMetricFamily(
-            "groundglass_spool_free_bytes", "Room on the disk of the spool.", self._free()
-        )
-        yield from (counts, ages, free)
+        yield from (counts, ages)
+
+
+class _AskedAtScrape(Collector):
+    def __init__(self, ask: Callable[[], Iterator[Metric]]) -> None:
+        self._ask = ask
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing in advance: the database is not asked before the first scrape."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """What is so now."""
+        return self._ask()

@@ -41,11 +41,9 @@ class Part(Protocol):
 
     def start(self) -> None:
         """Begin, in threads of its own."""
-        ...
 
     def stop(self) -> None:
         """End; what was begun is ended or can be begun again."""
-        ...
 
 
 class Node:

@@ -6,6 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
+from benchmarks.scaling import left_out_errors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from groundglass.node.queue.estimate import (
     CostModel,
     Observation,
     StudySize,
-    left_out_errors,
 )
 
 SIZES = [

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 Given = TypeVar("Given")
 Got = TypeVar("Got")
-
-
-@dataclass(slots=True)
-class _Turn(Generic[Given, Got]):
-    """What one thread waits for."""
-
-    given: Given
-    got: Got | None = None
-    error: Exception | None = None
-    over: bool = False
 
 
 class GroupCommit(Generic[Given, Got]):
@@ -37,29 +27,27 @@ class GroupCommit(Generic[Given, Got]):
         self._work = work
         self._lock = threading.Lock()
         self._one_go = threading.Lock()
-        self._waiting: list[_Turn[Given, Got]] = []
+        self._waiting: list[tuple[Given, Future[Got]]] = []
 
     def __call__(self, given: Given) -> Got:
         """Do it for one; what it got."""
-        mine: _Turn[Given, Got] = _Turn(given)
+        mine: Future[Got] = Future()
         with self._lock:
-            self._waiting.append(mine)
+            self._waiting.append((given, mine))
         with self._one_go:
-            if not mine.over:  # else another thread did it meanwhile
+            if not mine.done():  # else another thread did it meanwhile
                 self._go()
-        if mine.error is not None:
-            raise mine.error
-        return mine.got  # type: ignore[return-value]  # set wherever there is no error
+        return mine.result()
 
     def _go(self) -> None:
         """Do it for all that wait."""
         with self._lock:
-            turns, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting, []
         try:
-            results = self._work([turn.given for turn in turns])
+            results = self._work([given for given, _ in waiting])
         except Exception as error:  # noqa: BLE001  (each of the threads is to have it)
-            for turn in turns:
-                turn.error, turn.over = error, True
+            for _, one in waiting:
+                one.set_exception(error)
             return
-        for turn, got in zip(turns, results, strict=True):
-            turn.got, turn.over = got, True
+        for (_, one), got in zip(waiting, results, strict=True):
+            one.set_result(got)

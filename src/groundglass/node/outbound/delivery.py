@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from groundglass.errors import GroundglassError
+from groundglass.node.dimse.clients import PeerError
 from groundglass.node.metrics import Metrics
 from groundglass.node.outbound.identity import identify
 from groundglass.node.queue.jobs import JobStore
@@ -59,6 +60,14 @@ class FileReceipt:
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
 
+    @classmethod
+    def of(cls, path: Path, status: FileStatus, detail: str) -> FileReceipt:
+        """What was said of a file that says itself what it is."""
+        identity = identify(path)
+        if identity is None:
+            return cls(path, status, detail)
+        return cls(path, status, detail, identity.sop_class_uid, identity.sop_instance_uid)
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReceipt:
@@ -100,17 +109,14 @@ class Destination(Protocol):
     @property
     def name(self) -> str:
         """As the settings call it."""
-        ...
 
     @property
     def dicom_only(self) -> bool:
         """Whether it takes DICOM files only; else it gets the page and the JSON too."""
-        ...
 
     @property
     def knows_what_it_has(self) -> bool:
         """Whether `confirm` tells what is there, even of files that nobody saw taken."""
-        ...
 
     def deliver(self, files: Sequence[Path]) -> DeliveryReceipt:
         """Send files; some may be taken and others not.
@@ -120,7 +126,6 @@ class Destination(Protocol):
         DeliveryError
             None could be sent.
         """
-        ...
 
     def confirm(self, receipt: DeliveryReceipt) -> Confirmation:
         """Ask whether what was taken is there (storage commitment, C-FIND, QIDO, reading back).
@@ -130,11 +135,9 @@ class Destination(Protocol):
         DeliveryError
             It could not be asked.
         """
-        ...
 
     def check(self) -> CheckResult:
         """Try whether it works, without sending a result; raises nothing."""
-        ...
 
 
 class Courier:
@@ -221,7 +224,10 @@ class _DeliveryTask:
         destination's answer and its own record of it.
         """
         if self.job.attempt > 1 and self.destination.knows_what_it_has:
-            asked = [known.get(path) or _unrecorded(path) for path in files]
+            asked = [
+                known.get(path) or FileReceipt.of(path, FileStatus.ACCEPTED, _FOUND)
+                for path in files
+            ]
             return [receipt for receipt in asked if receipt.status is not FileStatus.CONFIRMED]
         return [receipt for receipt in known.values() if receipt.status in _UNSURE]
 
@@ -269,10 +275,6 @@ class _DeliveryTask:
             self.metrics.delivered(self.destination.name, record.status, 1)
 
 
-def _unrecorded(path: Path) -> FileReceipt:
-    """What can be said of a file that was perhaps sent, with no record of it."""
-    identity = identify(path)
-    if identity is None:
-        return FileReceipt(path, FileStatus.ACCEPTED, _FOUND)
-    uids = (identity.sop_class_uid, identity.sop_instance_uid)
-    return FileReceipt(path, FileStatus.ACCEPTED, _FOUND, *uids)
+def not_reached(error: PeerError) -> DeliveryError:
+    """What a destination raises when the system behind it cannot be reached."""
+    return DeliveryError(error.found, expected=error.expected, action=error.action)

@@ -17,10 +17,10 @@ from groundglass.node.http import HttpAccess
 from groundglass.node.outbound.delivery import (
     CheckResult,
     Confirmation,
-    DeliveryError,
     DeliveryReceipt,
     FileReceipt,
     FileStatus,
+    not_reached,
 )
 from groundglass.node.outbound.identity import identify
 from groundglass.settings.toml import settings
@@ -64,7 +64,7 @@ class DicomwebDestination:
                 answer = self._server.store(path.read_bytes())
             except PeerError as error:
                 if not receipts:
-                    raise _not_reached(error) from error
+                    raise not_reached(error) from error
                 status, detail = FileStatus.REFUSED, "not sent: no answer"
             else:
                 status, detail = _judge(answer, identity.sop_instance_uid)
@@ -87,7 +87,7 @@ class DicomwebDestination:
                 if any(one.sop_instance_uid == identity.sop_instance_uid for one in found):
                     held.add(file.path)
         except PeerError as error:
-            raise _not_reached(error) from error
+            raise not_reached(error) from error
         return Confirmation(frozenset(held), f"read back: {len(held)} of {len(receipt.files)}")
 
     def check(self) -> CheckResult:
@@ -132,7 +132,3 @@ def _listed(document: Mapping[str, Any], tag: str, uid: str) -> Mapping[str, Any
             found: Mapping[str, Any] = item
             return found
     return None
-
-
-def _not_reached(error: PeerError) -> DeliveryError:
-    return DeliveryError(error.found, expected=error.expected, action=error.action)

@@ -18,7 +18,7 @@ from groundglass.node.outbound.delivery import (
     FileReceipt,
     FileStatus,
 )
-from groundglass.node.outbound.identity import Identity, identify
+from groundglass.node.outbound.identity import identify
 from groundglass.node.uids import is_uid
 from groundglass.report import REFUSAL
 from groundglass.report.writing import MANIFEST
@@ -56,14 +56,13 @@ class FolderDestination:
         """Copy, file by file, each synced before it gets its name."""
         receipts = []
         for path, target in self._places(files).items():
-            identity = identify(path)
             try:
                 _copy(path, target)
             except OSError as error:
                 detail = f"not written ({error.strerror or type(error).__name__})"
-                receipts.append(_receipt(path, identity, FileStatus.REFUSED, detail))
+                receipts.append(FileReceipt.of(path, FileStatus.REFUSED, detail))
             else:
-                receipts.append(_receipt(path, identity, FileStatus.ACCEPTED, ""))
+                receipts.append(FileReceipt.of(path, FileStatus.ACCEPTED, ""))
         return DeliveryReceipt(self.name, tuple(receipts))
 
     def confirm(self, receipt: DeliveryReceipt) -> Confirmation:
@@ -112,12 +111,6 @@ def _report_of(path: Path) -> Path:
     manifests = (MANIFEST, REFUSAL)
     whole = (at for at in path.parents if any((at / name).is_file() for name in manifests))
     return next(whole, path.parent)
-
-
-def _receipt(path: Path, identity: Identity | None, status: FileStatus, detail: str) -> FileReceipt:
-    if identity is None:
-        return FileReceipt(path, status, detail)
-    return FileReceipt(path, status, detail, identity.sop_class_uid, identity.sop_instance_uid)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -19,9 +19,9 @@ from groundglass.node.dimse.tls import TlsSettings
 from groundglass.node.outbound.delivery import (
     CheckResult,
     Confirmation,
-    DeliveryError,
     DeliveryReceipt,
     FileReceipt,
+    not_reached,
 )
 from groundglass.node.outbound.identity import identify
 from groundglass.node.outbound.send import send
@@ -85,7 +85,7 @@ class PacsDestination:
         try:
             return DeliveryReceipt(self.name, send(files, self._peer, self._client))
         except PeerError as error:
-            raise _not_reached(error) from error
+            raise not_reached(error) from error
 
     def confirm(self, receipt: DeliveryReceipt) -> Confirmation:
         """Ask whether it has what it took."""
@@ -94,7 +94,7 @@ class PacsDestination:
                 return self._ask_for_commitment(receipt.files)
             return self._read_back(receipt.files)
         except PeerError as error:
-            raise _not_reached(error) from error
+            raise not_reached(error) from error
 
     def check(self) -> CheckResult:
         """C-ECHO, and whether it offers what confirming needs; nothing is sent."""
@@ -150,7 +150,3 @@ class PacsDestination:
                     if uid in paths:
                         held.add(paths[uid])
         return Confirmation(frozenset(held), f"read back: {len(held)} of {len(receipts)}")
-
-
-def _not_reached(error: PeerError) -> DeliveryError:
-    return DeliveryError(error.found, expected=error.expected, action=error.action)

@@ -72,7 +72,7 @@ class WebhookDestination:
         status = FileStatus.ACCEPTED if taken else FileStatus.REFUSED
         return DeliveryReceipt(
             self.name,
-            tuple(_receipt(path, status, f"HTTP {answer.status_code}") for path in files),
+            tuple(FileReceipt.of(path, status, f"HTTP {answer.status_code}") for path in files),
         )
 
     def confirm(self, receipt: DeliveryReceipt) -> Confirmation:
@@ -144,10 +144,3 @@ def _describe(files: Sequence[Path]) -> dict[str, Any]:
         if path.name == REFUSAL:  # its reason stays in the report: it may quote a description
             content["outcome"] = "refused"
     return content
-
-
-def _receipt(path: Path, status: FileStatus, detail: str) -> FileReceipt:
-    identity = identify(path)
-    if identity is None:
-        return FileReceipt(path, status, detail)
-    return FileReceipt(path, status, detail, identity.sop_class_uid, identity.sop_instance_uid)

@@ -135,15 +135,6 @@ def _near(one: float, other: float) -> bool:
     return one <= _DISTURBED * other and other <= _DISTURBED * one
 
 
-def left_out_errors(model: CostModel, observations: Sequence[Observation]) -> tuple[float, ...]:
-    """For each observation, by what share a model fitted to the others misses it; signed."""
-    errors = []
-    for k, one in enumerate(observations):
-        others = [*observations[:k], *observations[k + 1 :]]
-        errors.append(model.fitted(others).predict(one.size) / one.seconds - 1)
-    return tuple(errors)
-
-
 #: Fitted by `python -m benchmarks --only scaling` on two cores with AVX2. A node replaces it by
 #: what its own analyses took.
 TWO_CORES = CostModel(
