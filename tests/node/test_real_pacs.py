@@ -30,13 +30,13 @@ from groundglass.node.dimse.listener import Listener
 from groundglass.node.dimse.peers import Peer
 from groundglass.node.dimse.tls import TlsSettings
 from groundglass.node.inbound.commitment import CommitmentService
-from groundglass.node.inbound.retrieve import (
+from groundglass.node.inbound.services import InboundServices
+from groundglass.node.inbound.sources import (
     DicomwebSource,
     DicomwebSourceSettings,
     PacsSource,
     PacsSourceSettings,
 )
-from groundglass.node.inbound.services import InboundServices
 from groundglass.node.outbound.delivery import FileReceipt, FileStatus
 from groundglass.node.outbound.dicomweb import DicomwebDestination, DicomwebSettings
 from groundglass.node.outbound.pacs import PacsDestination, PacsSettings

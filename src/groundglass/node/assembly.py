@@ -10,8 +10,9 @@ from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import Listener
 from groundglass.node.inbound.commitment import CommitmentService
 from groundglass.node.inbound.instances import InstanceSink
-from groundglass.node.inbound.retrieve import Fetched, Retriever, open_source
+from groundglass.node.inbound.retrieve import Fetched, Retriever
 from groundglass.node.inbound.services import InboundServices
+from groundglass.node.inbound.sources import open_source
 from groundglass.node.inbound.spool import Spool
 from groundglass.node.outbound.delivery import Destination
 from groundglass.node.outbound.destinations import make_destination

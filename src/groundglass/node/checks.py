@@ -10,7 +10,7 @@ from functools import partial
 
 from groundglass.errors import GroundglassError, SettingsError
 from groundglass.node.assembly import open_spool
-from groundglass.node.inbound.retrieve import SourceSettings, open_source
+from groundglass.node.inbound.sources import SourceSettings, open_source
 from groundglass.node.inbound.watch import WatchSettings
 from groundglass.node.outbound.delivery import Destination
 from groundglass.node.queue.jobs import JobStore

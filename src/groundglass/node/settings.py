@@ -8,7 +8,7 @@ from pathlib import Path
 from groundglass.errors import SettingsError
 from groundglass.node.dimse.listener import ListenerSettings
 from groundglass.node.health import HttpSettings
-from groundglass.node.inbound.retrieve import SourceSettings
+from groundglass.node.inbound.sources import SourceSettings
 from groundglass.node.inbound.spool import SpoolSettings
 from groundglass.node.inbound.watch import WatchSettings
 from groundglass.node.logs import LogSettings

@@ -21,14 +21,8 @@ from groundglass.node.dimse.clients import PeerError
 from groundglass.node.dimse.peers import Peer
 from groundglass.node.inbound.importing import TransferResult
 from groundglass.node.inbound.instances import InstanceSink
-from groundglass.node.inbound.retrieve import (
-    Fetched,
-    PacsSource,
-    PacsSourceSettings,
-    RemoteStudy,
-    Retriever,
-    Schedule,
-)
+from groundglass.node.inbound.retrieve import Fetched, Retriever
+from groundglass.node.inbound.sources import PacsSource, PacsSourceSettings, RemoteStudy, Schedule
 from groundglass.node.inbound.spool import SpoolFull
 from groundglass.node.inbound.watch import FolderWatch, WatchSettings
 from groundglass.node.outbound.send import send

@@ -17,7 +17,7 @@ from groundglass.errors import ReadError, SettingsError
 
 if TYPE_CHECKING:
     from groundglass.node.assembly import Stores
-    from groundglass.node.inbound.retrieve import SourceSettings
+    from groundglass.node.inbound.sources import SourceSettings
     from groundglass.node.queue.states import Job
     from groundglass.node.settings import NodeSettings
 
@@ -161,7 +161,7 @@ def fetch(
     """Fetch a study from an archive; it becomes a job."""
     from groundglass.cli.console import Terminal, spinner
     from groundglass.node.inbound.intake import Intake
-    from groundglass.node.inbound.retrieve import open_source
+    from groundglass.node.inbound.sources import open_source
     from groundglass.node.metrics import Metrics
     from groundglass.node.rules import Rules
 
