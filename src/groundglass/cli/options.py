@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -109,63 +110,50 @@ FirstColumn = Annotated[
 ]
 
 
-def stack_settings(
-    scale: tuple[tuple[float, float] | None, tuple[float, float] | None],
-    spacing: tuple[float, float, float] | None,
-    sides: tuple[
-        Literal["head", "feet"] | None,
-        Literal["front", "back"] | None,
-        Literal["right", "left"] | None,
-    ],
-) -> ImageStackSettings | None:
-    """What the image options say: all, or nothing.
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """What the image options say, each None where it was not given."""
 
-    Parameters
-    ----------
-    scale : tuple
-        `--hu-scale` and `--window`, of which one may be given.
-    spacing : tuple of float or None
-        `--spacing`, in mm.
-    sides : tuple of str or None
-        `--first-slice`, `--first-row`, `--first-column`.
+    hu_scale: tuple[float, float] | None
+    window: tuple[float, float] | None
+    spacing: tuple[float, float, float] | None
+    first_slice: Literal["head", "feet"] | None
+    first_row: Literal["front", "back"] | None
+    first_column: Literal["right", "left"] | None
 
-    Raises
-    ------
-    typer.BadParameter
-        Some are given and others missing.
-    """
-    hu_scale, window = scale
-    if hu_scale is not None and window is not None:
-        raise typer.BadParameter("--hu-scale and --window say the same thing; give one of them.")
-    first_slice, first_row, first_column = sides
-    given = {
-        "--hu-scale or --window": hu_scale or window,
-        "--spacing": spacing,
-        "--first-slice": first_slice,
-        "--first-row": first_row,
-        "--first-column": first_column,
-    }
-    missing = [name for name, value in given.items() if value is None]
-    if len(missing) == len(given):
-        return None
-    if spacing is None or first_slice is None or first_row is None or first_column is None:
-        raise _incomplete(missing)
-    from groundglass.read.image_stack.settings import (
-        DisplayWindow,
-        HounsfieldScale,
-        ImageStackSettings,
-    )
+    def settings(self) -> ImageStackSettings | None:
+        """What they mean together; None where none was given.
 
-    if hu_scale is not None:
-        meaning: HounsfieldScale | DisplayWindow = HounsfieldScale(*hu_scale)
-    elif window is not None:
-        meaning = DisplayWindow(*window)
-    else:
-        raise _incomplete(missing)
-    return ImageStackSettings(meaning, spacing, first_slice, first_row, first_column)
+        Raises
+        ------
+        typer.BadParameter
+            Some are given and others missing.
+        """
+        if self.hu_scale is not None and self.window is not None:
+            raise typer.BadParameter(
+                "--hu-scale and --window say the same thing; give one of them."
+            )
+        given = {
+            "--hu-scale or --window": self.hu_scale or self.window,
+            "--spacing": self.spacing,
+            "--first-slice": self.first_slice,
+            "--first-row": self.first_row,
+            "--first-column": self.first_column,
+        }
+        missing = [name for name, value in given.items() if value is None]
+        if len(missing) == len(given):
+            return None
+        if missing:
+            raise typer.BadParameter(
+                f"PNG, JPEG or TIFF images need {', '.join(missing)} too; nothing about them is "
+                "guessed."
+            )
+        from groundglass.read.image_stack.settings import (
+            DisplayWindow,
+            HounsfieldScale,
+            ImageStackSettings,
+        )
 
-
-def _incomplete(missing: list[str]) -> typer.BadParameter:
-    return typer.BadParameter(
-        f"PNG, JPEG or TIFF images need {', '.join(missing)} too; nothing about them is guessed."
-    )
+        values = cast("Any", list(given.values()))  # none is None any more
+        meaning = HounsfieldScale if self.hu_scale else DisplayWindow
+        return ImageStackSettings(meaning(*values[0]), *values[1:])

@@ -71,9 +71,9 @@ def prepare(
     DIR/classifier the slices that stayed, and DIR/slices.csv says what became of each slice and
     why. Files are named by the slice's index in the volume, as in result.json.
     """
-    stack = options.stack_settings(
-        (hu_scale, window), spacing, (first_slice, first_row, first_column)
-    )
+    stack = options.StackOptions(
+        hu_scale, window, spacing, first_slice, first_row, first_column
+    ).settings()
     import numpy as np
 
     from groundglass.analyse.study import open_chest_ct

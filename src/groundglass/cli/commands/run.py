@@ -70,9 +70,9 @@ def run(
     segmentation and heat maps in the same study. All or nothing: a run that fails leaves no half
     report.
     """
-    stack = options.stack_settings(
-        (hu_scale, window), spacing, (first_slice, first_row, first_column)
-    )
+    stack = options.StackOptions(
+        hu_scale, window, spacing, first_slice, first_row, first_column
+    ).settings()
     code = analyse(source, out, bundle, precision, explain=explain, stack=stack, machine=machine)
     raise typer.Exit(code)
 
