@@ -25,7 +25,7 @@ def paint_abdomen(canvas: Canvas, person: Anatomy, level: float, z_mm: float) ->
     shape = rng.normal(1.0, 0.1, 12)
     gas = rng.random(4)
     boost = 0.25 * person.contrast_hu
-    _left_side(canvas, person, level, (shape, gas))
+    _left_side(canvas, person, level, shape, gas)
     liver = between(level, [-0.75, -0.45, -0.1, 0.15, 0.6], [0, 0.55, 1.0, 1.05, 1.05])
     if liver > 0.05:
         reach = between(level, [-0.5, 0.0, 0.35], [0.2, 0.95, 1.15]) * shape[0]
@@ -58,9 +58,9 @@ def paint_abdomen(canvas: Canvas, person: Anatomy, level: float, z_mm: float) ->
 
 
 def _left_side(
-    canvas: Canvas, person: Anatomy, level: float, drawn: tuple[np.ndarray, np.ndarray]
+    canvas: Canvas, person: Anatomy, level: float, shape: np.ndarray, gas: np.ndarray
 ) -> None:
-    shape, gas = drawn
+    """Spleen and stomach: factors of their sizes, and how full of what the stomach is."""
     half, front, back = person.cage(level)
     boost = 0.25 * person.contrast_hu
     spleen = 1 - ((level - 0.1) / 0.42) ** 2
@@ -78,21 +78,17 @@ def _left_side(
         canvas.fill(oval(centre, (radii[0] + 3, radii[1] + 3)), 42.0)
         canvas.fill(oval(centre, radii), 18.0 + 40 * gas[0])
         if gas[2] < _FED:
-            _paint_food(canvas, person, (centre, radii), level)
+            _paint_food(canvas, stream(person.detail_seed, f"food {level:.3f}"), centre, radii)
         bubble = _below_line(oval(centre, radii), centre[1] - radii[1] * (0.9 - 1.2 * gas[1]))
         if len(bubble) > 2:
             canvas.fill(bubble, _GAS_HU)
 
 
 def _paint_food(
-    canvas: Canvas,
-    person: Anatomy,
-    stomach: tuple[tuple[float, float], tuple[float, float]],
-    level: float,
+    canvas: Canvas, rng: np.random.Generator, centre: tuple[float, float], half: tuple[float, float]
 ) -> None:
     """A meal: crumbs of fat and specks of air that look like ill lung and are not."""
-    (x, y), (rx, ry) = stomach
-    rng = stream(person.detail_seed, f"food {level:.3f}")
+    (x, y), (rx, ry) = centre, half
     for turn, out, size, kind in rng.random((70, 4)):
         reach = 0.92 * np.sqrt(out)
         spot = (x + reach * rx * np.cos(6.28 * turn), y + reach * ry * np.sin(6.28 * turn))

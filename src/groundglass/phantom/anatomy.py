@@ -153,13 +153,13 @@ class Anatomy:
 
     def cage(self, level: float) -> tuple[float, float, float]:
         """Half width, front and back of the inner rib cage."""
-        return self._box(level, (_CAGE_HALF, _CAGE_FRONT, _CAGE_BACK))
+        return self._box(level, _CAGE_HALF, _CAGE_FRONT, _CAGE_BACK)
 
     def trunk(self, level: float) -> tuple[float, float, float]:
         """Half width, front and back of the muscles' outside."""
-        return self._box(level, (_TRUNK_HALF, _TRUNK_FRONT, _TRUNK_BACK))
+        return self._box(level, _TRUNK_HALF, _TRUNK_FRONT, _TRUNK_BACK)
 
-    def _box(self, level: float, tables: tuple[Array, Array, Array]) -> tuple[float, float, float]:
+    def _box(self, level: float, *tables: Array) -> tuple[float, float, float]:
         half, front, back = (float(np.interp(level, _LEVEL, table)) for table in tables)
         lean = self._lean(level)
         return half * self.width, front * self.depth + lean, back * self.depth + lean

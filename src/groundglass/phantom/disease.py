@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.phantom.anatomy import Anatomy
-from groundglass.phantom.raster import Float, Grid, noise_plane
+from groundglass.phantom.raster import Box, Float, Grid, noise_plane
 from groundglass.phantom.settings import PhantomSettings, stream
 from groundglass.phantom.vessels import Pools
 
 Array = NDArray[np.float64]
+Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Lesion:
         Whether it belongs to the class, or is an everyday confuser.
     """
 
-    centre_mm: tuple[float, float, float]
-    radii_mm: tuple[float, float, float]
+    centre_mm: Vector
+    radii_mm: Vector
     turn_deg: float = 0.0
     filling: float = 0.3
     rough: float = 0.5
@@ -103,12 +104,11 @@ class Site:
     pools: Pools
 
 
-def _pick(
-    site: Site,
-    weights: tuple[float, float, float],
-    side: int | None,
-    rng: np.random.Generator,
-) -> Array:
+def _vector(point: Array) -> Vector:
+    return float(point[0]), float(point[1]), float(point[2])
+
+
+def _pick(site: Site, weights: Vector, side: int | None, rng: np.random.Generator) -> Array:
     """A point in the lung: weights favour (periphery, back, base); side 0 right, 1 left."""
     person = site.person
     pool = np.concatenate(site.pools) if side is None else site.pools[side]
@@ -149,7 +149,7 @@ def _covid(site: Site, severity: float, rng: np.random.Generator) -> tuple[Lesio
         flat = float(rng.uniform(0.55, 1.0))
         lesions.append(
             Lesion(
-                centre_mm=(float(point[0]), float(point[1]), float(point[2])),
+                centre_mm=_vector(point),
                 radii_mm=(
                     size * flat,
                     size * float(rng.uniform(1, 1.9)),
@@ -172,7 +172,7 @@ def _subpleural_line(site: Site, point: Array, rng: np.random.Generator) -> Lesi
     """A curved line of organising pneumonia that runs along the pleura."""
     centre = point * np.array([0.97, 0.97, 1.0])
     return Lesion(
-        (float(centre[0]), float(centre[1]), float(centre[2])),
+        _vector(centre),
         (1.4, float(rng.uniform(8, 22)), float(rng.uniform(4, 14))),
         _turn_to_wall(site.person, point) + float(rng.normal(0, 12)),
         float(rng.uniform(0.4, 0.75)),
@@ -189,7 +189,7 @@ def _pneumonia(
     half = 1 if rng.random() < 0.62 else -1
     kind = int(rng.choice(3, p=[0.5, 0.32, 0.18]))
     if kind == 0:
-        lesions = _lobar(site, severity, (side, half), rng)
+        lesions = _lobar(site, severity, side, half, rng)
     elif kind == 1:
         lesions = _patches(site, severity, side, rng)
     else:
@@ -205,16 +205,16 @@ def _pneumonia(
 
 
 def _lobar(
-    site: Site, severity: float, where: tuple[int, int], rng: np.random.Generator
+    site: Site, severity: float, side: int, half: int, rng: np.random.Generator
 ) -> list[Lesion]:
-    side, half = where
+    """A consolidated lobe, now and then two; half 1 is below and behind, -1 above and in front."""
     lesions = []
     for k in range(1 + int(rng.random() < 0.5 * severity)):
         point = _pick(site, (0.6, 1.2 * half, 0.6 * half), side if k == 0 else 1 - side, rng)
         lobe = 1 if fissure(site.person, point[0], point[1], float(point[2])) > 0 else -1
         size = float(rng.uniform(9, 16) + 66 * severity**1.2 * rng.uniform(0.5, 1.1))
         base = Lesion(
-            centre_mm=(float(point[0]), float(point[1]), float(point[2])),
+            centre_mm=_vector(point),
             radii_mm=(
                 size,
                 size * float(rng.uniform(0.7, 1.1)),
@@ -251,10 +251,10 @@ def _patches(site: Site, severity: float, side: int, rng: np.random.Generator) -
     for k in range(1 + int(rng.random() < severity) + int(rng.random() < severity)):
         middle = _pick(site, (-0.2, 0.5, 0.5), side if k == 0 else None, rng)
         for _ in range(2 + int(rng.poisson(6 * severity))):
-            x, y, z = middle + rng.normal(0, 9 + 12 * severity, 3)
+            point = middle + rng.normal(0, 9 + 12 * severity, 3)
             size = float(rng.lognormal(np.log(7 + 11 * severity), 0.3))
             base = Lesion(
-                (float(x), float(y), float(z)),
+                _vector(point),
                 (size, size * float(rng.uniform(0.8, 1.3)), size * float(rng.uniform(0.8, 1.3))),
                 float(rng.uniform(0, 180)),
                 float(rng.uniform(0.35, 1.0)),
@@ -273,7 +273,7 @@ def _diffuse(site: Site, severity: float, rng: np.random.Generator) -> list[Lesi
         size = float(rng.lognormal(np.log(12 + 12 * severity), 0.3))
         lesions.append(
             Lesion(
-                (float(point[0]), float(point[1]), float(point[2])),
+                _vector(point),
                 (size, size, size * float(rng.uniform(0.8, 1.4))),
                 0.0,
                 float(rng.uniform(0.15, 0.3) + 0.2 * severity),
@@ -289,12 +289,12 @@ def _tree_in_bud(site: Site, severity: float, side: int, rng: np.random.Generato
     for _ in range(1 + int(rng.poisson(2 * severity))):
         middle = _pick(site, (0.8, 0.4, 0.6), side, rng)
         for _ in range(int(rng.integers(12, 40))):
-            x, y, z = middle + rng.normal(0, 11 + 6 * severity, 3)
+            point = middle + rng.normal(0, 11 + 6 * severity, 3)
             size = float(rng.uniform(1.1, 2.6))
             long = size * float(rng.choice([1.0, 1.0, 2.5]))
             buds.append(
                 Lesion(
-                    (float(x), float(y), float(z)),
+                    _vector(point),
                     (size, long, size),
                     float(rng.uniform(0, 180)),
                     0.8,
@@ -334,11 +334,8 @@ def _confusers(site: Site, rng: np.random.Generator) -> tuple[Lesion, ...]:
     return tuple(lesions)
 
 
-def _confuser(
-    point: Array, radii: tuple[float, float, float], turn: float, filling: float
-) -> Lesion:
-    centre = (float(point[0]), float(point[1]), float(point[2]))
-    return Lesion(centre, radii, turn, filling, 0.15, disease=False)
+def _confuser(point: Array, radii: Vector, turn: float, filling: float) -> Lesion:
+    return Lesion(_vector(point), radii, turn, filling, 0.15, disease=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,8 +377,8 @@ def fill_plane(findings: Findings, person: Anatomy, plane: Plane) -> tuple[Float
         if box is None:
             continue
         inside = _inside(lesion, plane, box) + np.float32(0.35 * lesion.rough) * coarse[box]
-        share = _share(lesion, person, plane, (box, inside))
-        part = share * _texture(lesion, inside, (coarse[box], ridge[box]))
+        share = _share(lesion, person, plane, box, inside)
+        part = share * _texture(lesion, inside, coarse[box], ridge[box])
         if lesion.filling < 0:
             np.maximum(destroyed[box], -part, out=destroyed[box])
             continue
@@ -391,7 +388,7 @@ def fill_plane(findings: Findings, person: Anatomy, plane: Plane) -> tuple[Float
     return filled, diseased, destroyed
 
 
-def _box(lesion: Lesion, grid: Grid) -> tuple[slice, slice] | None:
+def _box(lesion: Lesion, grid: Grid) -> Box | None:
     reach = max(lesion.radii_mm[:2]) * 1.9 + 2
     x0, y0 = grid.first_mm
     edges = []
@@ -407,7 +404,7 @@ def _box(lesion: Lesion, grid: Grid) -> tuple[slice, slice] | None:
     return edges[0], edges[1]
 
 
-def _inside(lesion: Lesion, plane: Plane, box: tuple[slice, slice]) -> Float:
+def _inside(lesion: Lesion, plane: Plane, box: Box) -> Float:
     """1 at the lesion's centre, 0 at the border of its ellipsoid, negative outside."""
     x, y = plane.grid.axes()
     dx = x[:, box[1]] - np.float32(lesion.centre_mm[0])
@@ -421,11 +418,8 @@ def _inside(lesion: Lesion, plane: Plane, box: tuple[slice, slice]) -> Float:
     return np.asarray(1.0 - np.sqrt(u * u + v * v + w * w), np.float32)
 
 
-def _share(
-    lesion: Lesion, person: Anatomy, plane: Plane, where: tuple[tuple[slice, slice], Float]
-) -> Float:
+def _share(lesion: Lesion, person: Anatomy, plane: Plane, box: Box, inside: Float) -> Float:
     """Coverage 0 to 1: the border is about a pixel on small things, wider on large ones."""
-    box, inside = where
     x, y = plane.grid.axes()
     x, y = x[:, box[1]], y[box[0], :]
     soft = max(lesion.blur, 0.6 * plane.grid.pixel_mm / min(lesion.radii_mm[:2]))
@@ -437,9 +431,8 @@ def _share(
     return np.asarray(share, np.float32)
 
 
-def _texture(lesion: Lesion, inside: Float, noise: tuple[Float, Float]) -> Float:
+def _texture(lesion: Lesion, inside: Float, coarse: Float, ridge: Float) -> Float:
     """Filling within the lesion: uneven glass, thickened septa, a consolidated middle."""
-    coarse, ridge = noise
     if lesion.filling < 0:
         return np.full_like(coarse, lesion.filling)
     value = np.float32(lesion.filling) * (1 + np.float32(0.16 * lesion.rough) * coarse)

@@ -30,7 +30,7 @@ def hilar_mask(grid: Grid, patient: Patient, z_mm: float) -> Byte:
     return np.asarray((mask.image > 0) * np.uint8(255), np.uint8)
 
 
-def lung_space(grid: Grid, person: Anatomy, level: float, masks: tuple[Byte, Byte]) -> Byte:
+def lung_space(grid: Grid, person: Anatomy, level: float, inner: Byte, middle: Byte) -> Byte:
     """Canvas mask of where lungs can be, the diaphragm apart.
 
     Parameters
@@ -41,10 +41,9 @@ def lung_space(grid: Grid, person: Anatomy, level: float, masks: tuple[Byte, Byt
         Whose.
     level : float
         Where.
-    masks : tuple of ndarray
+    inner, middle : ndarray of uint8
         Canvas masks of the inside of the rib cage and of the mediastinum.
     """
-    inner, middle = masks
     space = Canvas(grid)
     if not -0.02 <= level < 1.0:
         return space.image

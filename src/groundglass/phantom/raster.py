@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Float = NDArray[np.float32]
 Byte = NDArray[np.uint8]
 Points = NDArray[np.float64]
+#: A part of an image: its rows and its columns.
+Box = tuple[slice, slice]
 
 #: Canvas pixels per image pixel along each axis: averaging them back gives partial volume.
 OVERSAMPLING = 2
@@ -48,7 +50,7 @@ class Grid:
         half = (matrix - 1) / 2.0 * pixel
         return cls(matrix, matrix, pixel, (centre_mm[0] - half, centre_mm[1] - half))
 
-    def window(self, box: tuple[slice, slice]) -> Grid:
+    def window(self, box: Box) -> Grid:
         """The part of the grid in a box of (rows, columns)."""
         top, left = box[0].start, box[1].start
         first = (self.first_mm[0] + left * self.pixel_mm, self.first_mm[1] + top * self.pixel_mm)

@@ -13,7 +13,7 @@ from groundglass.phantom.abdomen import paint_abdomen
 from groundglass.phantom.lungs import TISSUE_HU, fluid_mask, hilar_mask, lung_space, parenchyma
 from groundglass.phantom.mediastinum import mediastinum_mask, paint_mediastinum
 from groundglass.phantom.patient import Patient
-from groundglass.phantom.raster import Byte, Canvas, Float, coverage, filled
+from groundglass.phantom.raster import Box, Byte, Canvas, Float, coverage, filled
 from groundglass.phantom.scanner import expose, outside_circle, paint_room
 from groundglass.phantom.wall import FAT_HU, paint_bones, paint_wall, spine_zone
 
@@ -92,7 +92,7 @@ def _render(
     return np.round(image).astype(np.int16), lung, lung & (diseased > _VISIBLE)
 
 
-def _bounds(air: Float) -> tuple[slice, slice] | None:
+def _bounds(air: Float) -> Box | None:
     rows, columns = np.flatnonzero(air.any(axis=1)), np.flatnonzero(air.any(axis=0))
     if not len(rows):
         return None
@@ -115,7 +115,7 @@ def _solid(patient: Patient, z_mm: float) -> tuple[Float, Float, Byte]:
     canvas.image[(filled(grid, spine_zone(person, level)) & inner) > 0] = _PARASPINAL_HU
     canvas.image[hilar > 0] = TISSUE_HU + 0.8 * person.contrast_hu
     paint_bones(canvas, person, level, z_mm)
-    space = lung_space(grid, person, level, (inner, middle))
+    space = lung_space(grid, person, level, inner, middle)
     if max(patient.findings.effusion_mm) > 0:
         fluid = fluid_mask(grid, patient, level) & space
         canvas.image[fluid > 0] = _FLUID_HU
