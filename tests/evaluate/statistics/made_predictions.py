@@ -26,6 +26,14 @@ def made(seed: int = 1, *, skill: float = 1.5, counts: tuple[int, ...] = (25, 33
     return Predictions(labels, truth, probabilities.argmax(axis=1), probabilities)
 
 
+def of_counts(confusion: np.ndarray, labels: tuple[str, ...] = LABELS) -> Predictions:
+    """Predictions, each certain, with these counts: row true class, column class called."""
+    truth, called = (
+        np.repeat(k, confusion.ravel()) for k in np.indices(confusion.shape).reshape(2, -1)
+    )
+    return Predictions(labels, truth, called, np.eye(len(labels))[called])
+
+
 @st.composite
 def any_predictions(draw: st.DrawFn) -> Predictions:
     """Any number of classes and patients, ties, absent classes, labels that are not the argmax."""

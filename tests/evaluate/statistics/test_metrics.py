@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_predictions import LABELS, any_predictions, brief, made
+from made_predictions import LABELS, any_predictions, brief, made, of_counts
 
 from groundglass.errors import InputError
-from groundglass.evaluate.statistics import Predictions, measure, measure_confusion
-from groundglass.evaluate.statistics.metrics import MEASURES, NO_PROBABILITIES, Averaging
+from groundglass.evaluate.statistics import Predictions, measure
+from groundglass.evaluate.statistics.metrics import MEASURES, Averaging
 
 
 def test_one_class_by_hand():
     # 10 of A (8 called A), 10 of B (1 called A, 3 called C), 5 of C (all right).
-    metrics = measure_confusion(np.array([[8, 2, 0], [1, 6, 3], [0, 0, 5]]), ("A", "B", "C"))
+    metrics = measure(of_counts(np.array([[8, 2, 0], [1, 6, 3], [0, 0, 5]]), ("A", "B", "C")))
     a = metrics.classes[0].measures
     assert a.sensitivity == 8 / 10
     assert a.specificity == 14 / 15
@@ -25,7 +25,7 @@ def test_one_class_by_hand():
 
 
 def test_averages_by_hand():
-    averages = measure_confusion(np.array([[8, 2], [5, 85]]), ("A", "B")).averages
+    averages = measure(of_counts(np.array([[8, 2], [5, 85]]), ("A", "B"))).averages
     assert averages[Averaging.MACRO].sensitivity == pytest.approx((8 / 10 + 85 / 90) / 2)
     assert averages[Averaging.WEIGHTED].sensitivity == pytest.approx(93 / 100)
     assert averages[Averaging.MICRO].sensitivity == pytest.approx(93 / 100)
@@ -33,14 +33,14 @@ def test_averages_by_hand():
 
 
 def test_one_vs_rest_accuracy_flatters_a_rare_class_never_called():
-    rare = measure_confusion(np.array([[0, 5], [0, 95]]), ("rare", "usual")).classes[0].measures
+    rare = measure(of_counts(np.array([[0, 5], [0, 95]]), ("rare", "usual"))).classes[0].measures
     assert rare.one_vs_rest_accuracy == 0.95
     assert rare.sensitivity == 0
 
 
 class TestUndefined:
     def test_a_class_without_patients(self):
-        metrics = measure_confusion(np.array([[4, 1], [0, 0]]), ("A", "B"))
+        metrics = measure(of_counts(np.array([[4, 1], [0, 0]]), ("A", "B")))
         b = metrics.classes[1].measures
         assert b.sensitivity is None
         assert b.undefined["sensitivity"] == "no patient of this class"
@@ -53,28 +53,20 @@ class TestUndefined:
         assert metrics.averages[Averaging.WEIGHTED].sensitivity == 4 / 5
 
     def test_a_class_never_called(self):
-        measures = measure_confusion(np.array([[0, 5], [0, 5]]), ("A", "B")).classes[0].measures
+        measures = measure(of_counts(np.array([[0, 5], [0, 5]]), ("A", "B"))).classes[0].measures
         assert measures.ppv is None
         assert measures.undefined["ppv"] == "no patient was called this class"
         assert measures.f1 == 0
         assert measures.sensitivity == 0
 
     def test_a_class_always_called(self):
-        measures = measure_confusion(np.array([[5, 0], [5, 0]]), ("A", "B")).classes[0].measures
+        measures = measure(of_counts(np.array([[5, 0], [5, 0]]), ("A", "B"))).classes[0].measures
         assert measures.npv is None
         assert "every patient" in measures.undefined["npv"]
 
     def test_a_class_neither_present_nor_called(self):
         matrix = np.array([[5, 1, 0], [1, 5, 0], [0, 0, 0]])
-        assert measure_confusion(matrix, LABELS).classes[2].measures.f1 is None
-
-    def test_a_matrix_alone_has_no_probabilities(self):
-        metrics = measure_confusion(np.array([[5, 1], [1, 5]]), ("A", "B"))
-        assert metrics.brier is metrics.calibration_error is None
-        assert metrics.calibration_bins == 0
-        assert metrics.undefined["brier"] == NO_PROBABILITIES
-        assert metrics.classes[0].measures.undefined["auc"] == NO_PROBABILITIES
-        assert NO_PROBABILITIES in metrics.averages[Averaging.MACRO].undefined["auc"]
+        assert measure(of_counts(matrix)).classes[2].measures.f1 is None
 
     def test_an_area_needs_patients_of_either_kind(self):
         metrics = measure(made().take(np.flatnonzero(made().truth == 1)))
@@ -157,15 +149,6 @@ def test_two_classes_mirror_each_other(predictions):
         assert one.auc == (None if other.auc is None else pytest.approx(other.auc))
 
 
-def test_a_matrix_gives_what_its_predictions_give():
-    predictions = made()
-    full = measure(predictions)
-    alone = measure_confusion(full.confusion, LABELS)
-    for name, value in alone.values().items():
-        if value is not None:
-            assert value == full.values()[name]
-
-
 def test_four_classes_work_alike():
     metrics = measure(made(counts=(9, 8, 7, 6)))
     assert metrics.confusion.shape == (4, 4)
@@ -181,27 +164,10 @@ def test_names_of_figures_hold_every_class_and_average():
 
 
 class TestRefused:
-    @pytest.mark.parametrize(
-        "matrix",
-        [[[1, 2, 3], [4, 5, 6]], [[-1, 2], [3, 4]], [[0, 0], [0, 0]], [[0.5, 0.5], [0.2, 0.8]]],
-    )
-    def test_matrices(self, matrix):
-        with pytest.raises(InputError, match="confusion matrix"):
-            measure_confusion(np.array(matrix), ("A", "B"))
-
     @pytest.mark.parametrize("labels", [("A",), ("A", "A"), ()])
     def test_classes(self, labels):
         with pytest.raises(InputError, match="two or more"):
-            Predictions.from_labels(labels, [], [], [])
-
-    def test_unknown_label_is_named_with_its_row(self):
-        given_ = [{"A": 0.5, "B": 0.5}] * 2
-        with pytest.raises(InputError, match=r"'C' in row 1"):
-            Predictions.from_labels(("A", "B"), ["A", "C"], ["A", "B"], given_)
-
-    def test_a_class_without_a_probability(self):
-        with pytest.raises(InputError, match="row 0"):
-            Predictions.from_labels(("A", "B"), ["A"], ["A"], [{"A": 1.0}])
+            Predictions(labels, *[np.zeros(1, dtype=np.int64)] * 2, np.ones((1, len(labels))))
 
     @pytest.mark.parametrize(
         "row",
@@ -219,7 +185,7 @@ class TestRefused:
 
     def test_no_patients(self):
         with pytest.raises(InputError, match="no patients"):
-            Predictions.from_labels(("A", "B"), [], [], [])
+            Predictions(("A", "B"), *[np.zeros(0, dtype=np.int64)] * 2, np.zeros((0, 2)))
 
     def test_lengths_that_differ(self):
         two, one = np.zeros(2, dtype=np.int64), np.zeros(1, dtype=np.int64)
@@ -232,12 +198,3 @@ class TestRefused:
         for truth, predicted, which in ((fine, wrong, "predicted"), (wrong, fine, "true")):
             with pytest.raises(InputError, match=f"{which} class indices.*0 to 1"):
                 Predictions(("A", "B"), truth, predicted, np.full((2, 2), 0.5))
-
-
-def test_words_and_indices_agree():
-    by_words = Predictions.from_labels(
-        ("A", "B"), ["A", "B"], ["B", "B"], [{"B": 0.6, "A": 0.4}, {"A": 0.1, "B": 0.9}]
-    )
-    assert by_words.truth.tolist() == [0, 1]
-    assert by_words.predicted.tolist() == [1, 1]
-    assert by_words.probabilities.tolist() == [[0.4, 0.6], [0.1, 0.9]]

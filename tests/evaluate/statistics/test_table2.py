@@ -9,13 +9,12 @@ import itertools
 
 import numpy as np
 import pytest
-from made_predictions import LABELS, made
+from made_predictions import LABELS, made, of_counts
 
 from groundglass.evaluate.statistics import (
     BootstrapSettings,
     bootstrap,
     measure,
-    measure_confusion,
     table2,
     wilson,
 )
@@ -82,7 +81,7 @@ def test_printed_sensitivity_and_f1_leave_one_choice_of_counts(label):
 @pytest.mark.parametrize("matrix", MATRICES, ids=["matrix 1", "matrix 2"])
 class TestEveryPrintedValue:
     def test_classes_and_average(self, matrix):
-        rows = {row.label: row for row in table2(measure_confusion(matrix, LABELS))}
+        rows = {row.label: row for row in table2(measure(of_counts(matrix)))}
         assert list(rows) == [*LABELS, "Average"]
         for label, (accuracy, specificity, sensitivity, f1) in PRINTED.items():
             row = rows[label]
@@ -93,7 +92,7 @@ class TestEveryPrintedValue:
             assert prints(row.f1.value) == f1
 
     def test_the_average_row_mixes_micro_and_macro(self, matrix):
-        averages = measure_confusion(matrix, LABELS).averages
+        averages = measure(of_counts(matrix)).averages
         macro, micro = averages[Averaging.MACRO], averages[Averaging.MICRO]
         assert micro.specificity == 148 / 156
         assert prints(macro.specificity) == 0.945 != PRINTED["Average"][1]
@@ -102,12 +101,12 @@ class TestEveryPrintedValue:
 
     def test_the_abstract_swaps_the_averages_for_healthy(self, matrix):
         # It says of healthy patients: specificity 89.3 %, sensitivity 94.9 %.
-        averages = measure_confusion(matrix, LABELS).averages
+        averages = measure(of_counts(matrix)).averages
         assert prints(averages[Averaging.MACRO].sensitivity) == 0.893
         assert prints(averages[Averaging.MICRO].specificity) == 0.949
 
     def test_intervals(self, matrix):
-        rows = {row.label: row for row in table2(measure_confusion(matrix, LABELS))}
+        rows = {row.label: row for row in table2(measure(of_counts(matrix)))}
         overall, cp = rows["Average"].accuracy.interval, rows["CP"].sensitivity.interval
         assert (round(overall.low, 3), round(overall.high, 3)) == (0.810, 0.947)
         assert (round(cp.low, 3), round(cp.high, 3)) == (0.653, 0.936)
@@ -149,7 +148,7 @@ def test_no_interval_without_the_bootstrap_where_wilson_does_not_hold():
 
 
 def test_a_class_without_patients_says_so():
-    rows = table2(measure_confusion(np.array([[3, 0], [0, 0]]), ("A", "B")))
+    rows = table2(measure(of_counts(np.array([[3, 0], [0, 0]]), ("A", "B"))))
     assert rows[1].sensitivity.value is None
     assert rows[1].sensitivity.interval is None
     assert rows[1].sensitivity.note == "no patient of this class"

@@ -30,7 +30,6 @@ from groundglass.evaluate.statistics import (
     Row,
     table2,
 )
-from groundglass.evaluate.statistics.metrics import NO_PROBABILITIES
 from groundglass.infer import Bundle
 
 #: Grows in the first place when a reader of the old shape would misread the new one.
@@ -132,7 +131,7 @@ def _why(figures: Figures, name: str, value: float | None) -> str | None:
         one = next(one for one in figures.metrics.classes if one.label == label)
         return one.measures.undefined[measure]
     averages = {str(key): average for key, average in figures.metrics.averages.items()}
-    return averages[kind].undefined[rest] if kind in averages else NO_PROBABILITIES
+    return averages[kind].undefined[rest]
 
 
 def _figure(value: float | None, interval: Interval | None, **more: object) -> Json:

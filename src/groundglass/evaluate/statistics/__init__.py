@@ -25,7 +25,6 @@ from groundglass.evaluate.statistics.metrics import (
     Measures,
     Metrics,
     measure,
-    measure_confusion,
 )
 from groundglass.evaluate.statistics.operating_point import (
     OperatingPoint,
@@ -75,7 +74,6 @@ __all__ = [
     "judge_threshold",
     "mcnemar",
     "measure",
-    "measure_confusion",
     "measure_with_intervals",
     "reliability",
     "roc_curve",

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.errors import InputError
 from groundglass.evaluate.statistics.calibration import (
     DEFAULT_BINS,
     brier_score,
     expected_calibration_error,
 )
-from groundglass.evaluate.statistics.predictions import Predictions, check_labels
+from groundglass.evaluate.statistics.predictions import Predictions
 from groundglass.evaluate.statistics.roc import NO_NEGATIVES, NO_POSITIVES, auc
-
-#: Why measures that need probabilities are missing.
-NO_PROBABILITIES = "only a confusion matrix was given, no probabilities"
 
 
 class Averaging(StrEnum):
@@ -111,7 +107,7 @@ class Measures:
     npv: float | None
     f1: float | None
     auc: float | None
-    undefined: Mapping[str, str] = field(default_factory=dict)
+    undefined: Mapping[str, str]
 
     def values(self) -> dict[str, float | None]:
         """Name and value of each figure."""
@@ -156,24 +152,21 @@ class Metrics:
         right; that is `accuracy`.
     accuracy : float
         Share of patients called right. Equals the micro sensitivity, PPV and F1.
-    brier : float or None
+    brier : float
         Brier's score over all classes, 0 to 2.
-    calibration_error : float or None
+    calibration_error : float
         ECE in `calibration_bins` equal-width bins, of the probability given to the class called.
     calibration_bins : int
         How many.
-    undefined : mapping of str to str
-        Why `brier` or `calibration_error` is None.
     """
 
     confusion: NDArray[np.int64]
     classes: tuple[ClassMetrics, ...]
     averages: Mapping[Averaging, Measures]
     accuracy: float
-    brier: float | None
-    calibration_error: float | None
+    brier: float
+    calibration_error: float
     calibration_bins: int
-    undefined: Mapping[str, str]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -214,48 +207,26 @@ def measure(predictions: Predictions, *, bins: int = DEFAULT_BINS) -> Metrics:
     """
     truth, probabilities = predictions.truth, predictions.probabilities
     called = probabilities[np.arange(len(truth)), predictions.predicted]
-    error = expected_calibration_error(called, predictions.predicted == truth, bins)
-    areas = [auc(probabilities[:, k], truth == k) for k in range(len(predictions.labels))]
-    decisions = np.eye(len(predictions.labels), dtype=bool)[truth]
-    return _assemble(
-        predictions.labels,
-        confusion_matrix(predictions),
-        _Ranked(tuple(areas), auc(probabilities.ravel(), decisions.ravel())),
-        _Probabilistic(brier_score(probabilities, truth), error, bins, {}),
+    confusion = confusion_matrix(predictions)
+    counts = count_classes(confusion)
+    classes = tuple(
+        ClassMetrics(label, one, _measures(one, auc(probabilities[:, k], truth == k)))
+        for k, (label, one) in enumerate(zip(predictions.labels, counts, strict=True))
     )
-
-
-def measure_confusion(confusion: NDArray[np.int64], labels: Sequence[str]) -> Metrics:
-    """Every figure a confusion matrix alone allows, e.g. one from a publication.
-
-    Parameters
-    ----------
-    confusion : ndarray of int64, shape (classes, classes)
-        Patients; row: true class, column: class called.
-    labels : sequence of str
-        The classes in its order.
-
-    Raises
-    ------
-    InputError
-        A matrix that does not fit the labels, negative counts, or no patients.
-    """
-    check_labels(labels)
-    confusion = np.asarray(confusion)
-    if (
-        confusion.shape != (len(labels), len(labels))
-        or not np.issubdtype(confusion.dtype, np.integer)
-        or confusion.min() < 0
-        or confusion.sum() == 0
-    ):
-        raise InputError(
-            f"a confusion matrix {confusion.tolist()} for {len(labels)} classes",
-            expected="counts of patients, one row and one column per class, not all zero",
-            action="Give counts, not shares; rows are the true classes.",
-        )
-    why = dict.fromkeys(("brier", "calibration_error"), NO_PROBABILITIES)
-    return _assemble(
-        tuple(labels), confusion.astype(np.int64), None, _Probabilistic(None, None, 0, why)
+    decisions = np.eye(len(predictions.labels), dtype=bool)[truth]
+    pooled = auc(probabilities.ravel(), decisions.ravel())
+    return Metrics(
+        confusion=confusion,
+        classes=classes,
+        averages={
+            Averaging.MACRO: _mean(classes, [1] * len(classes)),
+            Averaging.MICRO: _measures(sum(counts[1:], start=counts[0]), pooled),
+            Averaging.WEIGHTED: _mean(classes, [one.positives for one in counts]),
+        },
+        accuracy=int(np.trace(confusion)) / int(confusion.sum()),
+        brier=brier_score(probabilities, truth),
+        calibration_error=expected_calibration_error(called, predictions.predicted == truth, bins),
+        calibration_bins=bins,
     )
 
 
@@ -277,55 +248,7 @@ def count_classes(confusion: NDArray[np.int64]) -> tuple[ClassCounts, ...]:
     return tuple(counts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ranked:
-    per_class: tuple[float | None, ...]
-    micro: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Probabilistic:
-    brier: float | None
-    calibration_error: float | None
-    bins: int
-    undefined: Mapping[str, str]
-
-
-def _assemble(
-    labels: tuple[str, ...],
-    confusion: NDArray[np.int64],
-    ranked: _Ranked | None,
-    probabilistic: _Probabilistic,
-) -> Metrics:
-    counts = count_classes(confusion)
-    areas = ranked.per_class if ranked else (None,) * len(labels)
-    classes = tuple(
-        ClassMetrics(label, one, _measures(one, area, has_scores=ranked is not None))
-        for label, one, area in zip(labels, counts, areas, strict=True)
-    )
-    weights = [one.counts.positives for one in classes]
-    pooled = _measures(
-        sum(counts[1:], start=counts[0]),
-        ranked.micro if ranked else None,
-        has_scores=ranked is not None,
-    )
-    return Metrics(
-        confusion=confusion,
-        classes=classes,
-        averages={
-            Averaging.MACRO: _mean(classes, [1] * len(classes)),
-            Averaging.MICRO: pooled,
-            Averaging.WEIGHTED: _mean(classes, weights),
-        },
-        accuracy=int(np.trace(confusion)) / int(confusion.sum()),
-        brier=probabilistic.brier,
-        calibration_error=probabilistic.calibration_error,
-        calibration_bins=probabilistic.bins,
-        undefined=probabilistic.undefined,
-    )
-
-
-def _measures(counts: ClassCounts, area: float | None, *, has_scores: bool) -> Measures:
+def _measures(counts: ClassCounts, area: float | None) -> Measures:
     tp, tn = counts.true_positives, counts.true_negatives
     patients = counts.positives + counts.negatives
     shares = {
@@ -342,8 +265,7 @@ def _measures(counts: ClassCounts, area: float | None, *, has_scores: bool) -> M
     }
     undefined = {name: why for name, (_, of, why) in shares.items() if of == 0}
     if area is None:
-        missing = NO_NEGATIVES if counts.positives else NO_POSITIVES
-        undefined["auc"] = missing if has_scores else NO_PROBABILITIES
+        undefined["auc"] = NO_NEGATIVES if counts.positives else NO_POSITIVES
     values = {name: part / of if of else None for name, (part, of, _) in shares.items()}
     return Measures(**values, auc=area, undefined=undefined)
 

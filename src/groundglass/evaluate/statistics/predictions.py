@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +47,12 @@ class Predictions:
     def __post_init__(self) -> None:
         if len(self.patients) == 0:
             object.__setattr__(self, "patients", np.arange(len(self.truth)))
-        check_labels(self.labels)
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise InputError(
+                f"the classes {list(self.labels)}",
+                expected="two or more, each once",
+                action="Give the classes of the bundle or the cohort.",
+            )
         patients, classes = len(self.truth), len(self.labels)
         if patients == 0:
             raise InputError(
@@ -82,48 +85,6 @@ class Predictions:
         """Whether a patient has more than one row."""
         return len(np.unique(self.patients)) < len(self.patients)
 
-    @classmethod
-    def from_labels(
-        cls,
-        labels: Sequence[str],
-        truth: Sequence[str],
-        predicted: Sequence[str],
-        probabilities: Sequence[Mapping[str, float]],
-    ) -> Self:
-        """Predictions from words, as verdicts give them.
-
-        Parameters
-        ----------
-        labels : sequence of str
-            The classes in the order wanted.
-        truth, predicted : sequence of str
-            True and reported class of each patient.
-        probabilities : sequence of mapping of str to float
-            Probability per class of each patient, as `Verdict.probabilities`.
-
-        Raises
-        ------
-        InputError
-            A label that is not among `labels`, or a class without a probability; the row is named
-            (from 0), never the patient.
-        """
-        check_labels(labels)
-        for row, given in enumerate(probabilities):
-            if set(given) != set(labels):
-                raise InputError(
-                    f"probabilities for {sorted(given)} in row {row}",
-                    expected=f"one for each of {list(labels)}",
-                    action="Evaluate with the labels of the bundle that predicted.",
-                )
-        return cls(
-            labels=tuple(labels),
-            truth=_indices(labels, truth, "true"),
-            predicted=_indices(labels, predicted, "predicted"),
-            probabilities=np.array(
-                [[given[label] for label in labels] for given in probabilities], dtype=np.float64
-            ).reshape(-1, len(labels)),
-        )
-
     def take(self, rows: NDArray[np.int64]) -> Predictions:
         """The predictions of some rows, in that order; a row may come more than once."""
         return Predictions(
@@ -133,28 +94,6 @@ class Predictions:
             self.probabilities[rows],
             self.patients[rows],
         )
-
-
-def check_labels(labels: Sequence[str]) -> None:
-    """Refuse fewer than two classes, or the same class twice."""
-    if len(labels) < 2 or len(set(labels)) != len(labels):
-        raise InputError(
-            f"the classes {list(labels)}",
-            expected="two or more, each once",
-            action="Give the classes of the bundle or the cohort.",
-        )
-
-
-def _indices(labels: Sequence[str], given: Sequence[str], which: str) -> NDArray[np.int64]:
-    position = {label: index for index, label in enumerate(labels)}
-    for row, label in enumerate(given):
-        if label not in position:
-            raise InputError(
-                f"the {which} label {label!r} in row {row}",
-                expected=f"one of {list(labels)}",
-                action="Correct the label, or leave the row out.",
-            )
-    return np.array([position[label] for label in given], dtype=np.int64)
 
 
 def _check_probabilities(probabilities: NDArray[np.float64]) -> None:

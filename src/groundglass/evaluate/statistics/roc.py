@@ -218,6 +218,6 @@ def newcombe_interval(
 
     # The excess is negative at the AUC itself; at 0 and 1, where V is 0, just beside it.
     inside = min(max(area, 1e-9), 1 - 1e-9)
-    low = 0.0 if area <= 0 else float(optimize.brentq(excess, 0.0, inside))
+    low = float(optimize.brentq(excess, 0.0, inside))
     high = 1.0 if area >= 1 else float(optimize.brentq(excess, inside, 1.0))
     return Interval(low, high, level, "Newcombe score (method 5)")
