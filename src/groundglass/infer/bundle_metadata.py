@@ -64,15 +64,7 @@ class DecisionThreshold:
 
 @dataclass(frozen=True, slots=True)
 class TrainingHashes:
-    """Whom the networks have seen, without naming them.
-
-    Parameters
-    ----------
-    salt : str
-        What the patients' hashes were made with.
-    patients, studies : frozenset of str
-        Hashes of the patients, and of the studies' pixels.
-    """
+    """Whom the networks have seen, unnamed: salted hashes of patients, of studies' pixels."""
 
     salt: str
     patients: frozenset[str]
@@ -81,14 +73,9 @@ class TrainingHashes:
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """What the networks answered where they were exported, to images anyone can make.
+    """What the networks answered to `self_test.ramp_images` where they were exported.
 
-    Parameters
-    ----------
-    probabilities : mapping of str to float
-        Per class, of one group of `self_test.ramp_images`.
-    lung_share : float
-        Mean lung probability of the same images, 0 to 1.
+    Probabilities of one group, and the mean lung probability, 0 to 1.
     """
 
     probabilities: Mapping[str, float]
@@ -97,19 +84,7 @@ class SelfTest:
 
 @dataclass(frozen=True, slots=True)
 class BundleMetadata:
-    """What training may add; None for what it did not.
-
-    Parameters
-    ----------
-    calibration : Calibration or None
-        What the groups' logits are divided by.
-    operating_point : DecisionThreshold or None
-        The threshold chosen on validation.
-    training_hashes : TrainingHashes or None
-        Whom the networks have seen.
-    self_test : SelfTest or None
-        What the networks must answer.
-    """
+    """What training may add; None for what it did not."""
 
     calibration: Calibration | None = None
     operating_point: DecisionThreshold | None = None
@@ -119,13 +94,6 @@ class BundleMetadata:
 
 def parse_metadata(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> BundleMetadata:
     """The optional parts of a manifest, each checked.
-
-    Parameters
-    ----------
-    manifest : mapping
-        `bundle.json`.
-    labels : tuple of str
-        The bundle's classes.
 
     Raises
     ------

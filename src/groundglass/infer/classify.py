@@ -60,15 +60,7 @@ class SliceDetail:
 
 
 class Classifier:
-    """Encoder and head of a bundle.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Weights.
-    engine : Engine
-        What runs them.
-    """
+    """Encoder and head of a bundle."""
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._labels = bundle.labels
@@ -84,19 +76,7 @@ class Classifier:
         self.black: SliceDetail = self.detail(np.zeros((1, size, size), dtype=np.uint8))
 
     def __call__(self, group: SliceGroup, images: NDArray[np.uint8]) -> GroupEvidence:
-        """Classify one group.
-
-        Parameters
-        ----------
-        group : SliceGroup
-            Which slices it is made of.
-        images : ndarray of uint8, shape (group.size, size, size)
-            `gather`'s sequence.
-
-        Returns
-        -------
-        GroupEvidence
-        """
+        """Classify one group from `gather`'s images, uint8, shape (group.size, size, size)."""
         features, maps = self._encoded(images)
         probabilities = softmax(self.logits(features) / np.float32(self._temperature))
         prediction = GroupPrediction.of(group, self._labels, probabilities.tolist())

@@ -14,30 +14,12 @@ _BATCH = 4
 
 
 class Segmenter:
-    """The lung U-Net.
-
-    Parameters
-    ----------
-    path : Path
-        Its ONNX file: a bundle's, or one that training has just written.
-    engine : Engine
-        What runs them.
-    """
+    """The lung U-Net, from its ONNX file: a bundle's, or one that training has just written."""
 
     def __init__(self, path: Path, engine: Engine) -> None:
         self._network = engine.compile(path, _BATCH)
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Lung probability per pixel, 255 for certain.
-
-        Parameters
-        ----------
-        images : ndarray of uint8, shape (slices, size, size)
-            `segmenter_images`.
-
-        Returns
-        -------
-        ndarray of uint8, same shape
-        """
+        """Lung probability per pixel, 255 for certain, of (slices, size, size) images."""
         (probability,) = self._network(images[:, None])
         return np.asarray(probability[:, 0], dtype=np.uint8)

@@ -30,14 +30,7 @@ def ramp_images(count: int, size: int) -> NDArray[np.uint8]:
 
 
 def run_self_test(bundle: Bundle, engine: Engine) -> SelfTest:
-    """What the bundle's networks answer to `ramp_images`.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Its networks are compiled, which shows that they load.
-    engine : Engine
-        What runs them.
+    """What the bundle's networks answer to `ramp_images`; that they load is seen as well.
 
     Raises
     ------
@@ -62,16 +55,7 @@ def run_self_test(bundle: Bundle, engine: Engine) -> SelfTest:
 
 
 def refuse_other_answers(bundle: Bundle, found: SelfTest, precision: Precision) -> None:
-    """Refuse networks that answer otherwise than the bundle says they did.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        With the answers in its metadata; without them nothing is compared.
-    found : SelfTest
-        Of this machine.
-    precision : Precision
-        Of the engine that found it.
+    """Refuse answers, found in a precision, that differ from the bundle's, where it has some.
 
     Raises
     ------

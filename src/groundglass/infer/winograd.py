@@ -55,12 +55,7 @@ class WinogradNetwork:
             raise RuntimeError(f"ncnn does not read the files beside {path.name}")
 
     def __call__(self, inputs: Array) -> tuple[Array, ...]:
-        """Run on any number of images; outputs are copies the caller owns.
-
-        Parameters
-        ----------
-        inputs : ndarray of uint8, shape (images, 1, rows, columns)
-        """
+        """Run on any number of images, uint8, (images, 1, rows, columns); outputs are copies."""
         found = tuple(
             np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._outputs.values()
         )

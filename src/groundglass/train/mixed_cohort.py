@@ -81,16 +81,8 @@ class MixedSettings:
 def mixed_cohort(data: Path, phantoms: Cohort | None, out: Path, settings: MixedSettings) -> Cohort:
     """Build the table, and write the slices that are not images yet.
 
-    Parameters
-    ----------
-    data : Path
-        Folder with mosmed-slices and lung-masks.
-    phantoms : Cohort or None
-        Phantom studies, already split; their test split stays.
-    out : Path
-        Where slices are written.
-    settings : MixedSettings
-        What goes in.
+    `data` holds mosmed-slices and lung-masks; phantoms are split already, and keep their test
+    split.
     """
     real = mosmed_cases(data / "mosmed-slices", settings)
     if settings.course == "synthetic":

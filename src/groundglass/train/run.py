@@ -151,14 +151,7 @@ def refuse_other_segmenter(run: TrainingRun) -> None:
 def identity(run: TrainingRun, cases: Sequence[Any], stage: StageSettings) -> dict[str, Any]:
     """What makes a stage's training this one and no other, for resuming.
 
-    Parameters
-    ----------
-    run : TrainingRun
-        Its seed, precision, devices and networks.
-    cases : sequence
-        Whom it learns from, in a form that JSON takes.
-    stage : StageSettings
-        The stage's.
+    `cases`: whom it learns from, in a form that JSON takes.
     """
     experiment = run.experiment
     return {

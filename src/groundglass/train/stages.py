@@ -20,15 +20,7 @@ Facts = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class StageSummary:
-    """What is said at the end of a stage.
-
-    Parameters
-    ----------
-    title : str
-        What was done.
-    facts : tuple of (str, str)
-        Names and values.
-    """
+    """What is said at the end of a stage: what was done, then names with values."""
 
     title: str
     facts: Facts

@@ -38,19 +38,7 @@ _PORTION = 10
 
 @dataclass(frozen=True, slots=True)
 class EncoderResult:
-    """A trained encoder.
-
-    Parameters
-    ----------
-    net : SliceEncoder
-        With the best epoch's weights.
-    prepared : PreparedCohort
-        What it was trained on.
-    fitted : FitResult
-        How the training went.
-    held_out : mapping
-        Accuracy and AUC per split, from slices alone.
-    """
+    """A trained encoder: the best epoch's weights, its cases, the training, metrics per split."""
 
     net: SliceEncoder
     prepared: PreparedCohort
@@ -79,7 +67,7 @@ def train_encoder(run: TrainingRun) -> EncoderResult:
     plan = plan_validation([case.slices for case in validation], settings.validation_slices)
     module = EncoderModule(
         net,
-        Schedule(settings, data.steps, experiment.seed),
+        Schedule(settings, experiment.seed),
         class_weights(targets_of(train, labels), len(labels), settings.balance),
         truth_of([validation[case] for case in plan[:, 0]], labels),
     )

@@ -23,23 +23,9 @@ Plan = NDArray[np.int64]
 def plan_epoch(
     slices: Sequence[int], targets: Sequence[int], settings: EncoderSettings, stream: RandomStream
 ) -> Plan:
-    """Which slices an epoch of the encoder sees, in which order.
+    """Which slices an epoch of the encoder sees, in which order: (items, 2), case and slice.
 
-    Parameters
-    ----------
-    slices : sequence of int
-        How many slices each case has.
-    targets : sequence of int
-        Class of each case.
-    settings : EncoderSettings
-        Slices per patient, balance and batch.
-    stream : RandomStream
-        Of the epoch.
-
-    Returns
-    -------
-    ndarray of int64, shape (items, 2)
-        Case and slice; whole batches only, unless there is less than one.
+    Whole batches only, unless there is less than one.
     """
     rng = stream.of()
     chosen = balanced(targets, rng) if settings.balance == "sampling" else range(len(slices))
@@ -74,29 +60,14 @@ def plan_validation(slices: Sequence[int], most: int) -> Plan:
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
+@dataclass(frozen=True, eq=False)
 class SliceItems(Dataset[Item]):
-    """Slices of prepared cases with their patient's label.
+    """Slices of prepared cases, as planned, with their patient's class."""
 
-    Parameters
-    ----------
-    cases : sequence of PreparedCase
-        Patients.
-    targets : sequence of int
-        Class of each.
-    plan : ndarray of int64, shape (items, 2)
-        Case and slice of each item.
-    view : SliceView
-        How they are looked at.
-    """
-
-    def __init__(
-        self,
-        cases: Sequence[PreparedCase],
-        targets: Sequence[int],
-        plan: Plan,
-        view: SliceView,
-    ) -> None:
-        self.cases, self.targets, self.plan, self.view = cases, targets, plan, view
+    cases: Sequence[PreparedCase]
+    targets: Sequence[int]
+    plan: Plan
+    view: SliceView
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -127,19 +98,7 @@ class SliceItems(Dataset[Item]):
 
 @dataclass(frozen=True, slots=True)
 class SliceView:
-    """How slices become items.
-
-    Parameters
-    ----------
-    stream : RandomStream
-        Of the epoch.
-    healthy : str
-        The class without lesions.
-    augment : AugmentSettings or None
-        Random changes, if any.
-    with_lesions : bool
-        Whether the lesion masks are given too.
-    """
+    """How slices become items: changed at random or not, with lesion masks or without."""
 
     stream: RandomStream
     healthy: str
@@ -149,21 +108,7 @@ class SliceView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncoderData:
-    """The encoder's epochs.
-
-    Parameters
-    ----------
-    train_cases, validation_cases : tuple of PreparedCase
-        Patients.
-    labels : tuple of str
-        Classes in the networks' order.
-    healthy : str
-        The class without lesions.
-    settings : EncoderSettings
-        How an epoch is made.
-    seed : int
-        Of the experiment.
-    """
+    """The encoder's epochs."""
 
     train_cases: tuple[PreparedCase, ...]
     validation_cases: tuple[PreparedCase, ...]
@@ -171,11 +116,6 @@ class EncoderData:
     healthy: str
     settings: EncoderSettings
     seed: int
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps in every epoch."""
-        return -(-len(self._plan(RandomStream(self.seed, 0))) // self.settings.batch)
 
     def train(self, epoch: int) -> Dataset[Item]:
         """The slices of one epoch, drawn, ordered and changed by (seed, epoch)."""

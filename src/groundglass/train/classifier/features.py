@@ -28,15 +28,7 @@ _PORTION = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Groups:
-    """Features of groups.
-
-    Parameters
-    ----------
-    features : ndarray of float32, shape (groups, size, features)
-        Feet to head.
-    case : ndarray of int64, shape (groups,)
-        Number of the case each group is of.
-    """
+    """Features of groups, (groups, size, features), and the number of each one's case."""
 
     features: NDArray[np.float32]
     case: NDArray[np.int64]
@@ -44,23 +36,7 @@ class Groups:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureMaker:
-    """Computes features of groups, or reads what an earlier run computed.
-
-    Parameters
-    ----------
-    encoder : SliceEncoder
-        Frozen.
-    encoder_sha256 : str
-        Hash of its weights, for telling whether what is kept is still right.
-    size : int
-        Slices per group.
-    settings : SequenceSettings
-        Changed copies, and how they are changed.
-    seed : int
-        Of the experiment.
-    folder : Path
-        Where features are kept.
-    """
+    """Computes features of groups, or reads what an earlier run computed with the same encoder."""
 
     encoder: SliceEncoder
     encoder_sha256: str
@@ -72,14 +48,7 @@ class FeatureMaker:
     def of(self, cases: Sequence[PreparedCase], variants: int, progress: Progress) -> Groups:
         """Features of every group as it is, and of `variants` changed copies of each.
 
-        Parameters
-        ----------
-        cases : sequence of PreparedCase
-            Studies of many slices.
-        variants : int
-            Copies beside the group itself; all slices of a copy are changed alike.
-        progress : callable
-            Told (done, in all) cases.
+        All slices of a copy are changed alike. `progress` is told (done, in all) cases.
         """
         kept = self.folder / f"features-{self._key(cases, variants)}.npz"
         if kept.exists():
@@ -126,17 +95,7 @@ def encode(encoder: SliceEncoder, images: Images) -> NDArray[np.float32]:
 
 
 class GroupItems(Dataset[Item]):
-    """Groups' features with their patient's label.
-
-    Parameters
-    ----------
-    groups : Groups
-        Features.
-    targets : sequence of int
-        Class of each case.
-    order : ndarray of int64, shape (items,)
-        Group of each item.
-    """
+    """Groups' features with their patient's class, in the order given."""
 
     def __init__(self, groups: Groups, targets: Sequence[int], order: NDArray[np.int64]) -> None:
         self.features = torch.from_numpy(groups.features)
@@ -157,19 +116,7 @@ class GroupItems(Dataset[Item]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceData:
-    """The head's epochs.
-
-    Parameters
-    ----------
-    train_groups, validation_groups : Groups
-        Features to learn from and to be watched on.
-    train_targets, validation_targets : tuple of int
-        Class of each case.
-    settings : SequenceSettings
-        Batch and balance.
-    seed : int
-        Of the experiment.
-    """
+    """The head's epochs; targets are classes of cases."""
 
     train_groups: Groups
     validation_groups: Groups
@@ -177,11 +124,6 @@ class SequenceData:
     validation_targets: tuple[int, ...]
     settings: SequenceSettings
     seed: int
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps in every epoch."""
-        return -(-len(self._order(0)) // self.settings.batch)
 
     def train(self, epoch: int) -> Dataset[Item]:
         """Every group and copy once, in an order decided by (seed, epoch)."""

@@ -22,16 +22,7 @@ from groundglass.train.settings import EncoderSettings
 class ClassifierModule(StageModule):
     """What encoder and sequence head have in common: classes, and validation per patient.
 
-    Parameters
-    ----------
-    net : nn.Module
-        From the batch's input to class logits.
-    schedule : Schedule
-        How.
-    weights : sequence of float
-        Of each class in the training loss.
-    validation : ValidationTruth
-        Whom the validation items belong to.
+    `weights` are of each class in the training loss.
     """
 
     def __init__(
@@ -65,15 +56,7 @@ class ClassifierModule(StageModule):
 
 
 class EncoderModule(ClassifierModule):
-    """Trains the slice encoder, with lesion marks where the experiment asks for them.
-
-    Parameters
-    ----------
-    net : SliceEncoder
-        The network.
-    schedule, weights, validation
-        As for `ClassifierModule`.
-    """
+    """Trains the slice encoder, with lesion marks where the experiment asks for them."""
 
     net: SliceEncoder
 
@@ -109,15 +92,7 @@ class EncoderModule(ClassifierModule):
 
 
 class SequenceModule(ClassifierModule):
-    """Trains the sequence head on features of the frozen encoder.
-
-    Parameters
-    ----------
-    net : SequenceHead
-        The network.
-    schedule, weights, validation
-        As for `ClassifierModule`.
-    """
+    """Trains the sequence head on features of the frozen encoder."""
 
     net: SequenceHead
 
@@ -134,15 +109,7 @@ class SequenceModule(ClassifierModule):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValidationTruth:
-    """Whom the items of a validation belong to.
-
-    Parameters
-    ----------
-    patient : ndarray of int64, shape (items,)
-        Number of the patient of each item, from 0.
-    target : ndarray of int64, shape (patients,)
-        Class of each patient.
-    """
+    """Whose each item of a validation is, by number, and each patient's class."""
 
     patient: NDArray[np.int64]
     target: NDArray[np.int64]

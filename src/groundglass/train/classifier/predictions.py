@@ -20,17 +20,7 @@ PREDICTIONS, HELD_OUT = "predictions.csv", "held-out.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CasePredictions:
-    """Probabilities per case.
-
-    Parameters
-    ----------
-    cases : sequence of Case
-        Whom.
-    labels : tuple of str
-        Classes, in the order of the columns.
-    probabilities : ndarray of float64, shape (cases, classes)
-        Each row sums to 1.
-    """
+    """Probabilities per case, (cases, classes), in the labels' order; each row sums to 1."""
 
     cases: Sequence[Case]
     labels: tuple[str, ...]

@@ -39,21 +39,7 @@ from groundglass.train.settings import Experiment
 
 @dataclass(frozen=True, slots=True)
 class SequenceResult:
-    """A trained sequence head.
-
-    Parameters
-    ----------
-    net : SequenceHead
-        With the best epoch's weights.
-    encoder : SliceEncoder
-        What it was trained on top of.
-    prepared : PreparedCohort
-        The studies of many slices among the cohort's cases.
-    fitted : FitResult
-        How the training went.
-    held_out : mapping
-        Accuracy and AUC per split: mean over each study's groups.
-    """
+    """A trained head with its encoder; `prepared` are the cohort's studies of many slices."""
 
     net: SequenceHead
     encoder: SliceEncoder
@@ -65,12 +51,7 @@ class SequenceResult:
 def train_sequence(run: TrainingRun, cohort: PreparedCohort | None = None) -> SequenceResult:
     """Train the sequence head of an experiment on the encoder that this run trained before.
 
-    Parameters
-    ----------
-    run : TrainingRun
-        The run.
-    cohort : PreparedCohort, optional
-        Its cases, where an earlier stage has prepared them.
+    `cohort` are its cases, where an earlier stage has prepared them.
 
     Raises
     ------
@@ -97,7 +78,7 @@ def train_sequence(run: TrainingRun, cohort: PreparedCohort | None = None) -> Se
     )  # fmt: skip
     module = SequenceModule(
         net,
-        Schedule(settings, data.steps, experiment.seed),
+        Schedule(settings, experiment.seed),
         class_weights([targets[int(case)] for case in learnt.case], len(labels), settings.balance),
         truth_of([validation[int(case)] for case in held_out.case], labels),
     )

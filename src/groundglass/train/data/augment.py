@@ -52,15 +52,7 @@ class Augmentation:
 
 
 def draw(settings: AugmentSettings, rng: np.random.Generator) -> Augmentation:
-    """Choose what a step changes, and how much.
-
-    Parameters
-    ----------
-    settings : AugmentSettings
-        Kinds and ranges.
-    rng : Generator
-        Source of stream.
-    """
+    """Choose what a step changes, and how much."""
     if settings.at_once == 0:
         chosen = [kind for kind in settings.kinds if rng.random() < settings.probability]
     elif rng.random() < settings.probability:

@@ -89,15 +89,7 @@ class PreparedCase:
 
 @dataclass(frozen=True, slots=True)
 class ExcludedCase:
-    """A case that cannot be used.
-
-    Parameters
-    ----------
-    row : int
-        Its row in the cohort's table.
-    reason : str
-        Why, without names.
-    """
+    """A case that cannot be used: its row in the cohort's table and why, without names."""
 
     row: int
     reason: str
@@ -105,15 +97,7 @@ class ExcludedCase:
 
 @dataclass(frozen=True, slots=True)
 class PreparedCohort:
-    """What can be trained on, and what cannot.
-
-    Parameters
-    ----------
-    cases : tuple of PreparedCase
-        In the table's order.
-    excluded : tuple of ExcludedCase
-        In the table's order.
-    """
+    """What can be trained on, and what cannot, both in the table's order."""
 
     cases: tuple[PreparedCase, ...]
     excluded: tuple[ExcludedCase, ...]
@@ -148,23 +132,8 @@ def prepare_cohort(
 ) -> PreparedCohort:
     """Prepare every case that is not in the cache yet, in parallel.
 
-    Parameters
-    ----------
-    cases : sequence of Case
-        Of a cohort.
-    lungs : Lungs
-        Who finds the lungs.
-    recipe : Recipe
-        Every setting of preparing.
-    cache : CacheSettings
-        Where to.
-    progress : callable
-        Told (done, in all) cases.
-
-    Returns
-    -------
-    PreparedCohort
-        A case that cannot be prepared is set aside with its reason; the others go on.
+    A case that cannot be prepared is excluded with its reason; the others go on. `progress` is
+    told (done, in all) cases.
     """
     cache.folder.mkdir(parents=True, exist_ok=True)
     wanted: dict[int, _Job] = {}

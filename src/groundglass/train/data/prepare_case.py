@@ -41,17 +41,7 @@ INSERTED_COLUMNS = ("laid_label", "laid_severity", "laid_seed")
 
 @dataclass(frozen=True, slots=True)
 class Lungs:
-    """Who finds the lungs.
-
-    Parameters
-    ----------
-    segmenter : Path
-        ONNX file of the U-Net.
-    sha256 : str
-        Its hash.
-    true_lungs : bool
-        Take the true lungs of phantoms instead.
-    """
+    """Who finds the lungs: a U-Net, by its ONNX file and hash, or the phantoms' own truth."""
 
     segmenter: Path
     sha256: str
@@ -86,16 +76,7 @@ class Prepared:
 
 
 def prepare_case(case: Case, lungs: Lungs, recipe: Recipe) -> Prepared:
-    """Prepare one case.
-
-    Parameters
-    ----------
-    case : Case
-        A study, a phantom or a single slice.
-    lungs : Lungs
-        Who finds the lungs.
-    recipe : Recipe
-        Every setting.
+    """Prepare a study, a phantom or a single slice.
 
     Raises
     ------

@@ -53,7 +53,13 @@ class RealSlice:
 
 
 def prepare_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> Grey:
-    """One slice image as the classifier sees it.
+    """One slice image as the classifier sees it, (1, size, size): `read_slice`, then prepared."""
+    found = read_slice(path, segmenter, recipe)
+    return classifier_image(found.hu, found.lung, found.frame, recipe)[None]
+
+
+def read_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> RealSlice:
+    """A slice in estimated HU with its lungs.
 
     Parameters
     ----------
@@ -64,21 +70,11 @@ def prepare_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> Grey:
     recipe : Recipe
         Every setting.
 
-    Returns
-    -------
-    ndarray of uint8, shape (1, size, size)
-
     Raises
     ------
     ReadError
         If it cannot be read, is not grey of 8 bits, or shows no lung.
     """
-    found = read_slice(path, segmenter, recipe)
-    return classifier_image(found.hu, found.lung, found.frame, recipe)[None]
-
-
-def read_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> RealSlice:
-    """A slice in estimated HU with its lungs; parameters and errors as `prepare_slice`."""
     grey = _read(path)
     frame = _frame(grey.shape, recipe.image_size)
     lung = _find_lung(grey_to_hu(grey, None), frame, segmenter, recipe)

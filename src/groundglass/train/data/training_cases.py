@@ -68,14 +68,7 @@ def training_cases(
 
 
 def with_earlier(rows: Sequence[TrainingCase], began_with: str) -> list[TrainingCase]:
-    """Whom a training learns from, and whom the weights it begins with had learnt from.
-
-    Parameters
-    ----------
-    rows : sequence of TrainingCase
-        Its own training and validation.
-    began_with : str
-        Checkpoint it begins with; empty for random weights.
+    """Whom a training learns from, and whom the checkpoint it begins with, if any, had learnt from.
 
     Raises
     ------

@@ -50,15 +50,7 @@ _VERSIONS = ("torch", "lightning", "onnx", "openvino", "numpy", "opencv-python-h
 
 @dataclass(frozen=True, slots=True)
 class BundleResult:
-    """A bundle that is ready.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Loaded again, its hashes checked.
-    parity : mapping
-        How far the exported networks are from PyTorch's.
-    """
+    """A bundle loaded again, its hashes checked, and how far its networks are from PyTorch's."""
 
     bundle: Bundle
     parity: dict[str, dict[str, Any]]
@@ -67,12 +59,11 @@ class BundleResult:
 def make_bundle(
     run: TrainingRun, trained: SequenceResult, prepared: PreparedCohort
 ) -> BundleResult:
-    """Export the networks of a run, check, calibrate and describe them.
+    """Export the networks of a run to its folder `bundle`; check, calibrate and describe them.
 
     Parameters
     ----------
     run : TrainingRun
-        The run; the bundle goes to its folder `bundle`.
     trained : SequenceResult
         What its stages gave.
     prepared : PreparedCohort

@@ -28,12 +28,8 @@ from groundglass.train.run import ENCODER_FOLDER, SEGMENTER_FOLDER, SEQUENCE_FOL
 def classifier_data(run: TrainingRun, prepared: PreparedCohort) -> list[dict[str, Any]]:
     """Per stage, source and form: licence, citation, patients per split and class.
 
-    Parameters
-    ----------
-    run : TrainingRun
-        The run; the folders of its stages say what those have seen.
-    prepared : PreparedCohort
-        All cases of its cohort: those it is tested on stand beside.
+    Whom the stages have seen stands in their folders; those of the cohort that it is tested on
+    stand beside.
     """
     tested = prepared.of_split("test")
     return tabulate(

@@ -22,19 +22,7 @@ _SEVERITY = "severity"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CaseVerdicts:
-    """What a bundle says of prepared cases, as service would after preparing.
-
-    Parameters
-    ----------
-    cases : sequence of PreparedCase
-        Whom.
-    labels : tuple of str
-        The bundle's classes.
-    groups : tuple of tuple of GroupPrediction
-        Of each case.
-    verdicts : tuple of Verdict
-        Of each case.
-    """
+    """What a bundle says of prepared cases, as service would: of their groups, and the verdict."""
 
     cases: Sequence[PreparedCase]
     labels: tuple[str, ...]
@@ -106,22 +94,11 @@ def _figure(value: float | None, interval: Interval | None) -> dict[str, Any]:
 def slice_figures(
     net: SliceEncoder, cases: Sequence[PreparedCase], labels: tuple[str, ...], healthy: str
 ) -> dict[str, Any]:
-    """What the encoder alone tells on single slices: AUC of "not healthy", per source.
+    """What the encoder alone tells on single slices of a split: AUC of "not healthy", per source.
 
     Slices with lesions laid in are left out: who laid them in is who tests. Where a source states a
     severity, each is set against all of its healthy slices, and so are those from one on: names of
     severities are taken to rise in the order of the alphabet.
-
-    Parameters
-    ----------
-    net : SliceEncoder
-        Trained.
-    cases : sequence of PreparedCase
-        Of one split.
-    labels : tuple of str
-        The classes in the network's order.
-    healthy : str
-        The class that means no pneumonia.
     """
     plain = [
         one for one in cases if not one.is_volume and not one.case.extra.get(INSERTED_COLUMNS[0])

@@ -38,15 +38,7 @@ _OPSET = 17
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Networks:
-    """The three trained networks.
-
-    Parameters
-    ----------
-    encoder, head
-        In evaluation mode.
-    segmenter : LungUNet or None
-        None where it was taken from a bundle.
-    """
+    """Encoder and head in evaluation mode; the segmenter, unless it was taken from a bundle."""
 
     encoder: SliceEncoder
     head: SequenceHead
@@ -92,16 +84,7 @@ def _shrunk(layer: Tensor, times: int) -> Tensor:
 def export_networks(networks: Networks, segmenter: Path, recipe: Recipe, folder: Path) -> None:
     """Write a bundle's files but for its manifest: ONNX of each network, the encoder for ncnn too.
 
-    Parameters
-    ----------
-    networks : Networks
-        Encoder and head.
-    segmenter : Path
-        ONNX file of the U-Net, which is copied.
-    recipe : Recipe
-        Sizes of images and groups.
-    folder : Path
-        Made if missing.
+    Of the U-Net its ONNX file, `segmenter`, is copied.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(segmenter, folder / SEGMENTER)
@@ -114,14 +97,7 @@ def export_networks(networks: Networks, segmenter: Path, recipe: Recipe, folder:
 def write_manifest(values: Mapping[str, Any], recipe: Recipe, folder: Path) -> None:
     """Write `bundle.json` for the files that lie in `folder`.
 
-    Parameters
-    ----------
-    values : mapping
-        What docs/reference/bundle.md lists, but for the form, the recipe and the hashes.
-    recipe : Recipe
-        How to prepare for the networks.
-    folder : Path
-        Where they lie.
+    `values` are what docs/reference/bundle.md lists, but for the form, the recipe and the hashes.
     """
     made = {
         "schema": SCHEMA,

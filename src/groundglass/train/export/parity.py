@@ -30,16 +30,7 @@ _GROUPS = 24
 def check_parity(
     bundle: Bundle, networks: Networks, cases: Sequence[PreparedCase]
 ) -> dict[str, dict[str, Any]]:
-    """Compare probabilities of validation groups.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Just exported, not calibrated yet.
-    networks : Networks
-        What it was exported from.
-    cases : sequence of PreparedCase
-        Studies whose first groups are compared.
+    """Compare probabilities of the first groups of validation studies, before calibration.
 
     Returns
     -------

@@ -77,18 +77,9 @@ def _save(trainer: pl.Trainer, path: Path) -> None:
 
 
 class EpochTable(Callback):
-    """After each epoch adds a row to a CSV file and tells a line.
+    """After each epoch adds a row to a CSV file, also of an earlier run, and tells a line.
 
-    A resumed run goes on in the same table.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    stage : str
-        Which stage, for the lines.
-    tell : callable
-        Told the lines; in several processes it must be a function of a module.
+    In several processes `tell` must be a function of a module.
     """
 
     def __init__(self, path: Path, stage: str, tell: Tell) -> None:

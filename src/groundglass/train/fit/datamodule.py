@@ -23,11 +23,6 @@ Item = dict[str, Tensor]
 class EpochData(Protocol):
     """What a stage learns from and is watched on."""
 
-    @property
-    def steps(self) -> int:
-        """Optimiser steps in every epoch."""
-        ...
-
     def train(self, epoch: int) -> Dataset[Item]:
         """The items of one epoch, in their order."""
         ...
@@ -38,17 +33,7 @@ class EpochData(Protocol):
 
 
 class StageData(LightningDataModule):
-    """Loaders of a stage; made anew for each epoch.
-
-    Parameters
-    ----------
-    data : EpochData
-        The items.
-    settings : StageSettings
-        Batch and processes.
-    devices : int
-        Over how many devices a batch is spread.
-    """
+    """Loaders of a stage, made anew for each epoch; a batch is spread over the devices."""
 
     def __init__(self, data: EpochData, settings: StageSettings, devices: int) -> None:
         super().__init__()
@@ -85,15 +70,7 @@ class StageData(LightningDataModule):
 
 @dataclass(frozen=True, slots=True)
 class RandomStream:
-    """Where the randomness of a stage comes from.
-
-    Parameters
-    ----------
-    seed : int
-        Of the experiment.
-    epoch : int
-        Number of the epoch; -1 where nothing is random.
-    """
+    """Where the randomness of an epoch comes from; epoch -1 where nothing is random."""
 
     seed: int
     epoch: int

@@ -48,17 +48,7 @@ _TALKERS = ("lightning.pytorch", "lightning.fabric")
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """What a training left.
-
-    Parameters
-    ----------
-    best : Path
-        Checkpoint of the best epoch.
-    best_epoch : int
-        Its number, from 1.
-    epochs : tuple of mapping
-        The table, a row per epoch.
-    """
+    """What a training left: the best epoch's checkpoint and number, from 1, and a row per epoch."""
 
     best: Path
     best_epoch: int
@@ -83,17 +73,16 @@ def fit(
     data : EpochData
         What it learns from.
     run : TrainingRun
-        Devices, precision, determinism; who is told.
     stage : str
         Name of its folder in the run's.
     identity : mapping
-        What makes this run this run (settings, cases); resuming another one is refused.
+        What makes this training this one (settings, cases); resuming another is refused.
 
     Raises
     ------
     SettingsError
-        The folder holds a run and `resume` is off, or a run with another identity, or the
-        hardware does not have the devices.
+        The folder holds a training and `resume` is off, or another one, or the hardware does not
+        have the devices.
     """
     settings = module.schedule.settings
     folder = run.out / stage

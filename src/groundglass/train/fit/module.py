@@ -19,33 +19,14 @@ _RISE = {"one-cycle": 0.3, "cosine": 0.1}
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What the optimiser needs to know of a stage.
-
-    Parameters
-    ----------
-    settings : StageSettings
-        Rates, optimiser, schedule.
-    steps : int
-        Steps in an epoch.
-    seed : int
-        Of the experiment.
-    """
+    """What the optimiser needs to know: the stage's settings and the run's seed."""
 
     settings: StageSettings
-    steps: int
     seed: int
 
 
 class StageModule(LightningModule):
-    """What the three stages have in common: optimiser, schedule, the source of dropout's stream.
-
-    Parameters
-    ----------
-    net : nn.Module
-        What is trained.
-    schedule : Schedule
-        How.
-    """
+    """What the three stages have in common: optimiser, schedule, dropout's chance."""
 
     def __init__(self, net: nn.Module, schedule: Schedule) -> None:
         super().__init__()
@@ -61,7 +42,7 @@ class StageModule(LightningModule):
         if settings.schedule == "constant":
             return {"optimizer": optimiser}
         # One more than there are: the schedule counts its beginning as a step.
-        steps = settings.epochs * self.schedule.steps + 1
+        steps = int(self.trainer.estimated_stepping_batches) + 1
         rates = torch.optim.lr_scheduler.OneCycleLR(
             optimiser,
             settings.learning_rate,

@@ -21,13 +21,7 @@ _MEETING = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torc
 
 
 class LeanUNet(nn.Module):
-    """A trained `LungUNet` in evaluation mode.
-
-    Parameters
-    ----------
-    net : LungUNet
-        Trained; not changed.
-    """
+    """A trained `LungUNet` in evaluation mode, which is not changed."""
 
     def __init__(self, net: LungUNet) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ def augment_lung_slice(
     ill_share : float
         How often disease is made into it.
     rng : Generator
-        Source of stream.
+        Source of chance.
 
     Returns
     -------

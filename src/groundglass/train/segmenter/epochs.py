@@ -19,26 +19,13 @@ from groundglass.train.segmenter.slices import LungSlice
 from groundglass.train.settings import SegmenterSettings
 
 
+@dataclass(frozen=True, eq=False)
 class LungItems(Dataset[Item]):
-    """Slices as the U-Net sees them, with their lungs.
+    """Slices as the U-Net sees them, with their lungs; changed at random as `change` says."""
 
-    Parameters
-    ----------
-    slices : sequence of LungSlice
-        In the items' order.
-    recipe : Recipe
-        The U-Net's window.
-    change : tuple of (SegmenterSettings, RandomStream), optional
-        How they are changed at random; without it they are not.
-    """
-
-    def __init__(
-        self,
-        slices: Sequence[LungSlice],
-        recipe: Recipe,
-        change: tuple[SegmenterSettings, RandomStream] | None = None,
-    ) -> None:
-        self.slices, self.recipe, self.change = slices, recipe, change
+    slices: Sequence[LungSlice]
+    recipe: Recipe
+    change: tuple[SegmenterSettings, RandomStream] | None = None
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -67,21 +54,7 @@ class LungItems(Dataset[Item]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmenterData:
-    """The U-Net's epochs: every real slice once, and a share of phantom slices.
-
-    Parameters
-    ----------
-    real, phantom : tuple of LungSlice
-        To learn from.
-    held_out : tuple of LungSlice
-        To be watched on.
-    recipe : Recipe
-        The U-Net's window.
-    settings : SegmenterSettings
-        Share, batch and changes.
-    seed : int
-        Of the experiment.
-    """
+    """The U-Net's epochs: every real slice once, and a share of phantom slices."""
 
     real: tuple[LungSlice, ...]
     phantom: tuple[LungSlice, ...]
@@ -89,11 +62,6 @@ class SegmenterData:
     recipe: Recipe
     settings: SegmenterSettings
     seed: int
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps in every epoch."""
-        return -(-len(self._chosen(0)) // self.settings.batch)
 
     def train(self, epoch: int) -> Dataset[Item]:
         """The slices of one epoch, drawn, ordered and changed by (seed, epoch)."""

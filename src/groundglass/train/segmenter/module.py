@@ -13,15 +13,7 @@ from groundglass.train.networks import LungUNet
 
 
 class SegmenterModule(StageModule):
-    """Trains the lung U-Net on annotated slices.
-
-    Parameters
-    ----------
-    net : LungUNet
-        The network.
-    schedule : Schedule
-        How.
-    """
+    """Trains the lung U-Net on annotated slices."""
 
     def __init__(self, net: LungUNet, schedule: Schedule) -> None:
         super().__init__(net, schedule)

@@ -38,21 +38,7 @@ _PORTION = 8
 
 @dataclass(frozen=True, slots=True)
 class SegmenterResult:
-    """A trained segmenter.
-
-    Parameters
-    ----------
-    net : LungUNet
-        With the best epoch's weights.
-    path : Path
-        Its ONNX file.
-    fitted : FitResult
-        How the training went.
-    slices : mapping of str to int
-        Slices it learnt from and was watched on.
-    dice : mapping of str to float
-        Mean Dice per slice on the splits held out.
-    """
+    """A trained segmenter: network, ONNX file, the training; slices and mean Dice per split."""
 
     net: LungUNet
     path: Path
@@ -88,7 +74,7 @@ def train_segmenter(run: TrainingRun) -> SegmenterResult:
     folder = run.out / SEGMENTER_FOLDER
     learnt_from = with_earlier(_seen(cases), settings.init_from)
     rows = [(case.row, case.split, case.label) for case in cases]
-    module = SegmenterModule(net, Schedule(settings, data.steps, experiment.seed))
+    module = SegmenterModule(net, Schedule(settings, experiment.seed))
     known = identity(run, rows, settings)
     fitted = fit(module, data, run, SEGMENTER_FOLDER, known)
     write_training_cases(learnt_from, folder)
