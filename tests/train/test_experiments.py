@@ -56,10 +56,10 @@ def test_two_steps_of_every_stage_end_in_a_bundle_that_runs(
     assert train_segmenter(run).path.exists()
     prepared = train_encoder(run).prepared
     made = make_bundle(run, train_sequence(run, prepared), prepared)
-    assert made.bundle.labels == labels
-    assert made.parity["f32"]["largest_difference"] <= 1e-4
+    assert made.labels == labels
+    assert made.training["metrics"]["parity"]["f32"]["largest_difference"] <= 1e-4
     engine = CpuEngine(Precision.F32)
-    refuse_other_answers(made.bundle, run_self_test(made.bundle, engine), Precision.F32)
+    refuse_other_answers(made, run_self_test(made, engine), Precision.F32)
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
@@ -162,14 +162,14 @@ def test_a_run_with_four_classes_needs_no_code(tmp_path: Path) -> None:
     train_segmenter(run)
     prepared = train_encoder(run).prepared
     made = make_bundle(run, train_sequence(run, prepared), prepared)
-    assert made.bundle.labels == labels
-    assert [one["stage"] for one in made.bundle.training["data"]] == [
+    assert made.labels == labels
+    assert [one["stage"] for one in made.training["data"]] == [
         "slice encoder",
         "sequence head",
     ]
-    hashes = made.bundle.metadata.training_hashes
+    hashes = made.metadata.training_hashes
     assert hashes is not None
     assert len(hashes.patients) == 8  # one of each class to train on, one to validate on
-    point = made.bundle.metadata.operating_point
+    point = made.metadata.operating_point
     assert point is not None
     assert point.positive == ("CP", "viral", "bacterial")

@@ -63,16 +63,17 @@ def _all(run: TrainingRun) -> StageSummary:
     run.tell("Sequence head")
     head = train_sequence(run, prepared)
     run.tell("Bundle")
-    made = make_bundle(run, head, prepared)
-    metadata = made.bundle.metadata
+    bundle = make_bundle(run, head, prepared)
+    metadata, measured = bundle.metadata, bundle.training["metrics"]["parity"]
     parity = ", ".join(
-        f"{precision} {one['largest_difference']:.2g}" for precision, one in made.parity.items()
+        f"{precision} {measured[precision]['largest_difference']:.2g}"
+        for precision in ("f32", "bf16")
     )
     calibration, point = metadata.calibration, metadata.operating_point
     return StageSummary(
         "Bundle made",
         (
-            ("bundle", str(made.bundle.folder)),
+            ("bundle", str(bundle.folder)),
             ("parity", f"largest difference of a probability from PyTorch's: {parity}"),
             ("temperature", f"{calibration.temperature:.3f}" if calibration else "none"),
             (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -48,17 +48,7 @@ from groundglass.train.run import (
 _VERSIONS = ("torch", "lightning", "onnx", "openvino", "numpy", "opencv-python-headless")
 
 
-@dataclass(frozen=True, slots=True)
-class BundleResult:
-    """A bundle loaded again, its hashes checked, and how far its networks are from PyTorch's."""
-
-    bundle: Bundle
-    parity: dict[str, dict[str, Any]]
-
-
-def make_bundle(
-    run: TrainingRun, trained: SequenceResult, prepared: PreparedCohort
-) -> BundleResult:
+def make_bundle(run: TrainingRun, trained: SequenceResult, prepared: PreparedCohort) -> Bundle:
     """Export the networks of a run to its folder `bundle`; check, calibrate and describe them.
 
     Parameters
@@ -109,7 +99,7 @@ def make_bundle(
     metrics |= {"temperature": calibration, "parity": parity}
     manifest["training"] = describe(run, prepared) | {"metrics": metrics}
     write_manifest(manifest, recipe, folder)
-    return BundleResult(load_bundle(folder), parity)
+    return load_bundle(folder)
 
 
 def _segmenter(run: TrainingRun) -> LungUNet | None:
