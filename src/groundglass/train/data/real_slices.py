@@ -76,7 +76,7 @@ def read_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> RealSlice:
         If it cannot be read, is not grey of 8 bits, or shows no lung.
     """
     grey = _read(path)
-    frame = _frame(grey.shape, recipe.image_size)
+    frame = frame_of_image(grey.shape, recipe.image_size, _USUAL_FIELD_MM / recipe.image_size)
     lung = _find_lung(grey_to_hu(grey, None), frame, segmenter, recipe)
     hu = grey_to_hu(grey, _on_slice(lung, frame))
     lung = _find_lung(hu, frame, segmenter, recipe)
@@ -170,12 +170,13 @@ def _room(grey: Grey, shown: Mask, split: float) -> float | None:
     return air if air > 8 else None
 
 
-def _frame(shape: tuple[int, ...], size: int) -> Letterbox:
+def frame_of_image(shape: tuple[int, ...], size: int, pixel_mm: float) -> Letterbox:
+    """Where an image of square pixels lies in the networks' square, whose pixels are so large."""
     rows, columns = shape
     side = max(rows, columns)
     inner = (max(1, round(size * rows / side)), max(1, round(size * columns / side)))
     offset = ((size - inner[0]) // 2, (size - inner[1]) // 2)
-    return Letterbox((rows, columns), size, inner, offset, _USUAL_FIELD_MM / size)
+    return Letterbox((rows, columns), size, inner, offset, pixel_mm)
 
 
 def _find_lung(

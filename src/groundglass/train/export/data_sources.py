@@ -34,14 +34,14 @@ def classifier_data(run: TrainingRun, prepared: PreparedCohort) -> list[dict[str
     tested = prepared.of_split("test")
     return tabulate(
         [
-            *_seen(run),
+            *_learnt_from(run),
             *(training_case(case, ENCODER_STAGE) for case in tested),
             *(training_case(case, SEQUENCE_STAGE) for case in tested if case.is_volume),
         ]
     )
 
 
-def _seen(run: TrainingRun) -> list[TrainingCase]:
+def _learnt_from(run: TrainingRun) -> list[TrainingCase]:
     """Whom encoder and sequence head were fitted or chosen on."""
     return [
         row
@@ -77,7 +77,7 @@ def tabulate(rows: Sequence[TrainingCase]) -> list[dict[str, Any]]:
 
 def training_hashes(run: TrainingRun) -> dict[str, Any]:
     """Whom the classifier has seen; the salt follows from them, so that a rebuild is the same."""
-    rows = _seen(run)
+    rows = _learnt_from(run)
     studies = sorted({row.fingerprint for row in rows})
     salt = hashlib.sha256("".join([run.experiment.name, *studies]).encode()).hexdigest()[:32]
     return {

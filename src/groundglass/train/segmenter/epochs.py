@@ -31,14 +31,14 @@ class LungItems(Dataset[Item]):
         return len(self.slices)
 
     def __getitem__(self, index: int) -> Item:
-        image, lung = self._seen(self.slices[index], index)
+        image, lung = self._shown(self.slices[index], index)
         return {
             "image": torch.from_numpy(image[None]),
             "lung": torch.from_numpy(lung[None]),
             "index": torch.tensor(index),
         }
 
-    def _seen(self, one: LungSlice, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _shown(self, one: LungSlice, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         lung = one.lung.astype(np.uint8)
         if self.change is None:
             return segmenter_window(one.hu, self.recipe), lung

@@ -26,6 +26,7 @@ from groundglass.train.data.cache import (
     in_processes,
     reason_of,
 )
+from groundglass.train.data.real_slices import frame_of_image
 
 #: Changes when newer code would make other slices of the same case.
 _VERSION = 1
@@ -147,11 +148,7 @@ def _phantom(job: _Job) -> _Pair:
 
 def _slice(job: _Job) -> _Pair:
     found = read_annotated_slice(job.case.study, _mask_path(job.case))
-    rows, columns = found.hu.shape
-    side = max(rows, columns)
-    inner = (max(1, round(job.size * rows / side)), max(1, round(job.size * columns / side)))
-    offset = ((job.size - inner[0]) // 2, (job.size - inner[1]) // 2)
-    frame = Letterbox((rows, columns), job.size, inner, offset, 1.0)
+    frame = frame_of_image(found.hu.shape, job.size, 1.0)
     return _squared(found.hu[None], found.lung[None], frame)
 
 

@@ -72,7 +72,7 @@ def train_segmenter(run: TrainingRun) -> SegmenterResult:
     if settings.init_from:
         load_net(net, Path(settings.init_from))
     folder = run.out / SEGMENTER_FOLDER
-    learnt_from = with_earlier(_seen(cases), settings.init_from)
+    learnt_from = with_earlier(_training_cases(cases), settings.init_from)
     rows = [(case.row, case.split, case.label) for case in cases]
     module = SegmenterModule(net, Schedule(settings, experiment.seed))
     known = identity(run, rows, settings)
@@ -107,7 +107,7 @@ def lung_cases(run: TrainingRun) -> list[Case]:
     return [*marked, *phantoms]
 
 
-def _seen(cases: Sequence[Case]) -> list[TrainingCase]:
+def _training_cases(cases: Sequence[Case]) -> list[TrainingCase]:
     """All but those it is tested on; fingerprints of single marked slices would prove little."""
     return [
         TrainingCase(
