@@ -28,6 +28,10 @@ DatasetName = Literal[
 ]
 
 
+#: How urgent a study is to a node.
+PriorityName = Literal["routine", "urgent", "emergency"]
+
+
 class Precision(StrEnum):
     """The number format the networks compute in.
 

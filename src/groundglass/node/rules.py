@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
 
+from groundglass.core.choices import PriorityName
 from groundglass.errors import SettingsError
 from groundglass.node.queue.states import Priority
 from groundglass.settings.toml import settings
 
 #: The names of `Priority`, as settings and the command line spell them.
-PriorityName = Literal["routine", "urgent", "emergency"]
 
 
 @settings

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from groundglass.cli.commands.jobs import PriorityName, StateName
+from groundglass.cli.commands.jobs import StateName
+from groundglass.core.choices import PriorityName
 from groundglass.node.assembly import Stores
 from groundglass.node.queue.states import Facts, FileRecord, Priority, State
 from groundglass.node.settings import NodeSettings, load_settings

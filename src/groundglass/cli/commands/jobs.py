@@ -13,6 +13,7 @@ import typer
 from groundglass.cli.commands.serve import ConfigFile
 from groundglass.cli.extras import need
 from groundglass.cli.failures import ExitCode
+from groundglass.core.choices import PriorityName
 from groundglass.errors import ReadError, SettingsError
 
 if TYPE_CHECKING:
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
     from groundglass.node.queue.states import Job
     from groundglass.node.settings import NodeSettings
 
-#: The names of `State` and `Priority` in `node.queue.states`, whose import would slow `--help`.
+#: The names of `State` in `node.queue.states`, whose import would slow `--help`.
 StateName = Literal[
     "received", "ready", "analysing", "reported", "delivering", "delivered", "refused",
     "superseded", "failed",
 ]  # fmt: skip
-PriorityName = Literal["routine", "urgent", "emergency"]
 #: Ends that need a reason.
 _EXPLAINED = ("failed", "refused", "superseded")
 _STYLES = {"failed": "bold red", "refused": "yellow", "delivered": "green"}

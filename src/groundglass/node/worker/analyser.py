@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from pydantic import Field, PositiveFloat
 
 from groundglass.analyse.supervisor import Broken, Child, Limits
+from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.core.result import StudyEnd
 from groundglass.errors import GroundglassError
 from groundglass.settings.toml import settings
@@ -34,7 +35,7 @@ class AnalysisStopped(GroundglassError):  # noqa: N818  (reads as what it says)
 class AnalysisSettings:
     """With what a study is analysed, and how much it may take."""
 
-    bundle: str = "demonstration"
+    bundle: str = DEFAULT_BUNDLE
     """Weights: a name that `groundglass models` lists, or a folder, given with a slash."""
     precision: Literal["auto", "f32", "bf16"] = "auto"
     """Number format of the networks. auto: bf16 where the processor multiplies it in hardware."""
