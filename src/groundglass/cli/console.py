@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -16,6 +16,8 @@ from rich.progress import (
 )
 
 from groundglass.cli.failures import plain
+
+_SHOWN = 10
 
 
 class Terminal:
@@ -38,6 +40,23 @@ class Terminal:
         """A line that begins something new."""
         self.print()
         self.print(text, "bold")
+
+    def some(self, title: str, lines: Sequence[str], where: str) -> None:
+        """How many there are, the first ten of them, and where the others can be seen."""
+        if lines:
+            self.heading(f"{title}: {len(lines)}")
+            for line in lines[:_SHOWN]:
+                self.print(f"  {line}")
+        if len(lines) > _SHOWN:
+            self.print(f"  and {len(lines) - _SHOWN} more, {where}")
+
+    def limits(self, statement: str) -> None:
+        """The last words of a command that judges: what the bundle's verdicts are worth."""
+        from groundglass.core.result import RESEARCH_USE_ONLY
+
+        self.print()
+        self.print(statement, "yellow")
+        self.print(RESEARCH_USE_ONLY, "bold yellow")
 
 
 class ProgressBar:

@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 from groundglass.analyse.study import StudyObserver
 from groundglass.cli.console import Terminal, progress_bar, stage_bar
-from groundglass.core.result import RESEARCH_USE_ONLY, Outcome, TriageResult, Verdict
+from groundglass.core.result import Outcome, TriageResult, Verdict
 from groundglass.core.study import Rejection, Series, Study
 from groundglass.core.volume import Volume
 from groundglass.errors import ReadError
@@ -154,9 +154,7 @@ def _tell_result(result: TriageResult, directory: Path, terminal: Terminal) -> N
     terminal.print(f"  {directory / MANIFEST}  for machines")
     if (directory / DICOM_FOLDER).is_dir():
         terminal.print(f"  {directory / DICOM_FOLDER}  for the PACS")
-    terminal.print()
-    terminal.print(result.provenance.bundle_statement, "yellow")
-    terminal.print(RESEARCH_USE_ONLY, "bold yellow")
+    terminal.limits(result.provenance.bundle_statement)
 
 
 def _tell_no_verdict(result: TriageResult, terminal: Terminal) -> None:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from groundglass.analyse.batch.outcomes import Outcomes
     from groundglass.read.studies import StudyFiles
 
-#: Studies without a verdict that are named at the end.
-_SHOWN = 10
-
 _EPILOG = """[bold]Examples[/bold]
 
   groundglass batch archive/ --out reports
@@ -131,7 +128,7 @@ def _line(analysed: Analysed) -> str:
 def _tell_all(outcomes: Outcomes, studies: Sequence[StudyFiles], terminal: Terminal) -> ExitCode:
     """How the studies ended, those of earlier runs included."""
     from groundglass.analyse.batch.outcomes import TABLE
-    from groundglass.core.result import RESEARCH_USE_ONLY, Outcome
+    from groundglass.core.result import Outcome
     from groundglass.report import PAGE
 
     rows = [outcomes.rows[study.name] for study in studies]
@@ -141,16 +138,10 @@ def _tell_all(outcomes: Outcomes, studies: Sequence[StudyFiles], terminal: Termi
     counts = Counter(row["verdict"] for row in rows)
     for label in bundle.labels:
         terminal.print(f"  {label:<{max(map(len, bundle.labels))}}  {counts[label]}")
-    if without:
-        terminal.heading(f"Without a verdict: {len(without)}")
-        for row in without[:_SHOWN]:
-            terminal.print(f"  {row['study']}  {row['outcome']}: {row['reason']}")
-        if len(without) > _SHOWN:
-            terminal.print(f"  and {len(without) - _SHOWN} more, in the table")
+    lines = [f"{row['study']}  {row['outcome']}: {row['reason']}" for row in without]
+    terminal.some("Without a verdict", lines, "in the table")
     terminal.heading("Reports")
     terminal.print(f"  {outcomes.folder / TABLE}  a line a study")
     terminal.print(f"  {outcomes.folder / 'study-…' / PAGE}  to read in a browser")
-    terminal.print()
-    terminal.print(bundle.statement, "yellow")
-    terminal.print(RESEARCH_USE_ONLY, "bold yellow")
+    terminal.limits(bundle.statement)
     return ExitCode.CANNOT if without else ExitCode.DONE

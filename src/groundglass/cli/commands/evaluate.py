@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from groundglass.evaluate.statistics import Interval
     from groundglass.infer import Bundle
 
-_SHOWN = 10
-
 _EPILOG = """[bold]Examples[/bold]
 
   groundglass evaluate cohort.csv --out evaluation
@@ -206,7 +204,6 @@ def _judge(
 
 
 def _tell(evaluation: Evaluation, out: Path, terminal: Terminal) -> None:
-    from groundglass.core.result import RESEARCH_USE_ONLY
     from groundglass.evaluate.run.reporting import MANIFEST, PAGE
 
     metrics, intervals = evaluation.figures.metrics, evaluation.figures.intervals
@@ -226,7 +223,8 @@ def _tell(evaluation: Evaluation, out: Path, terminal: Terminal) -> None:
             lines.append((f"{one.label} {name}", value, intervals.get(f"class/{one.label}/{name}")))
     for name, value, interval in lines:
         terminal.print(f"  {name:<24}{_figure(value, interval)}")
-    _tell_missing(evaluation, terminal)
+    missing = [f"row {one.row}: {one.answer.reason}" for one in evaluation.without_verdict]
+    terminal.some("Without a verdict", missing, "in the report")
     if evaluation.probed is not None:
         terminal.heading("Source-shift probe")
         caught = evaluation.probed.source.learnt_source
@@ -234,20 +232,7 @@ def _tell(evaluation: Evaluation, out: Path, terminal: Terminal) -> None:
     terminal.heading("Report")
     terminal.print(f"  {out / PAGE}  to read in a browser")
     terminal.print(f"  {out / MANIFEST}  for machines")
-    terminal.print()
-    terminal.print(evaluation.bundle.statement, "yellow")
-    terminal.print(RESEARCH_USE_ONLY, "bold yellow")
-
-
-def _tell_missing(evaluation: Evaluation, terminal: Terminal) -> None:
-    missing = evaluation.without_verdict
-    if not missing:
-        return
-    terminal.heading(f"Without a verdict: {len(missing)}")
-    for one in missing[:_SHOWN]:
-        terminal.print(f"  row {one.row}: {one.answer.reason}")
-    if len(missing) > _SHOWN:
-        terminal.print(f"  and {len(missing) - _SHOWN} more, in the report")
+    terminal.limits(evaluation.bundle.statement)
 
 
 def _figure(value: float | None, interval: Interval | None) -> str:

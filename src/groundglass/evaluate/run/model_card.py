@@ -22,16 +22,17 @@ def model_card(bundle: Bundle) -> str:
     """
     training = bundle.training
     segmenter = _of(training, "segmenter", {})
+    files = [(f"`{name}`", f"`{value}`") for name, value in sorted(bundle.sha256.items())]
     parts = (
         _head(bundle),
         _verdict(bundle),
         _section("Data", _data([*_of(segmenter, "data", []), *_of(training, "data", [])])),
         _section("Figures", _figures(_of(segmenter, "metrics", {}) | _of(training, "metrics", {}))),
         _section("Calibration and operating point", _fitted(bundle)),
-        _section("Limits", _list(training.get("limits"))),
+        _section("Limits", [f"- {limit}" for limit in _of(training, "limits", [])]),
         _section("How to rebuild", _rebuild(training)),
         _section("Recipe", _table(("setting", "value"), bundle.recipe.to_dict().items())),
-        _section("Files", _table(("file", "SHA-256"), _code(bundle.sha256))),
+        _section("Files", _table(("file", "SHA-256"), files)),
     )
     return "\n".join(line for part in parts for line in part)
 
@@ -194,44 +195,23 @@ def _fitted(bundle: Bundle) -> Lines:
     ]
 
 
-def _list(limits: object) -> Lines:
-    if not isinstance(limits, list):
-        return []
-    return [f"- {limit}" for limit in limits]
-
-
 def _rebuild(training: Mapping[str, Any]) -> Lines:
     """Command, experiment, settings, hardware, time and versions."""
     lines: Lines = []
     if training.get("command"):
         lines += ["```", str(training["command"]), "```", ""]
-    facts = [
-        (name, _inline(training[key]))
-        for key, name in (
-            ("experiment", "experiment"),
-            ("hardware", "hardware"),
-            ("versions", "versions"),
-        )
-        if training.get(key)
-    ]
+    named = ("experiment", "hardware", "versions")
+    facts = [(name, _inline(training[name])) for name in named if training.get(name)]
     seconds = training.get("wall_time_s")
     if _is_number(seconds):
-        facts.append(("wall time", _duration(float(str(seconds)))))
+        hours, minutes = divmod(round(float(str(seconds)) / 60), 60)
+        facts.append(("wall time", f"{hours} h {minutes} min" if hours else f"{minutes} min"))
     facts += list(_flat(_of(training, "settings", {}), "setting "))
     segmenter = _of(training, "segmenter", {})
     if segmenter.get("taken_from"):
         facts.append(("lung segmenter", f"that of {segmenter['taken_from']}"))
     facts += list(_flat(_of(segmenter, "settings", {}), "lung segmenter, setting "))
     return [*lines, *_table(("what", "value"), facts)] if facts else lines[:-1]
-
-
-def _duration(seconds: float) -> str:
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
-def _code(values: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(f"`{name}`", f"`{value}`") for name, value in sorted(values.items())]
 
 
 def _table(heads: Sequence[str], rows: Any) -> Lines:

@@ -7,10 +7,9 @@ DeGrave, Janizek and Lee, Nat Mach Intell 2021;3:610; Maguolo and Nanni, Inf Fus
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -29,6 +28,11 @@ from groundglass.prepare import (
 
 Image = NDArray[np.uint8]
 Lung = NDArray[np.bool_]
+#: Answers for a prepared study: a bundle's classifier and vote, or a made one.
+StudyJudge = Callable[[PreparedStudy], Verdict]
+#: Class probabilities, shape (slices, classes), of images of shape (slices, size, size): an encoder
+#: with a classifying layer, or a made one.
+SlicePredictor = Callable[[Image], NDArray[np.float64]]
 
 
 class Probe(StrEnum):
@@ -78,22 +82,6 @@ class ProbeSettings:
                 expected="above 0",
                 action="Change ProbeSettings.window_shift_hu.",
             )
-
-
-class StudyJudge(Protocol):
-    """What answers for a prepared study: a bundle's classifier and vote, or a made one."""
-
-    def __call__(self, prepared: PreparedStudy) -> Verdict:
-        """The verdict."""
-        ...
-
-
-class SlicePredictor(Protocol):
-    """What answers for single slices: an encoder with a classifying layer, or a made one."""
-
-    def __call__(self, images: Image) -> NDArray[np.float64]:
-        """Class probabilities, shape (slices, classes), of images of shape (slices, size, size)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

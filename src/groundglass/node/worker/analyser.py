@@ -109,15 +109,7 @@ class ProcessAnalyser:
         self._lock = threading.Lock()
 
     def analyse(self, work: Work) -> StudyEnd:
-        """Analyse a study and write its report, synced.
-
-        Raises
-        ------
-        AnalysisFailed
-            It broke down, or took more memory or time than it may.
-        AnalysisStopped
-            `stop` was called.
-        """
+        """Analyse a study; one that takes more memory or time than it may broke down."""
         self._stopped.clear()
         child = self._ready()
         child.give(work)
@@ -125,13 +117,7 @@ class ProcessAnalyser:
         return end
 
     def check(self) -> str:
-        """Load the networks where they are not; what was loaded.
-
-        Raises
-        ------
-        AnalysisFailed
-            They cannot be loaded.
-        """
+        """Load the networks where they are not; what was loaded."""
         self._ready()
         return self._loaded
 
