@@ -14,31 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
+from pydicom import uid
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.uid import (
-    BasicTextSRStorage,
-    Comprehensive3DSRStorage,
-    ComprehensiveSRStorage,
-    CTImageStorage,
-    EnhancedCTImageStorage,
-    EnhancedMRImageStorage,
-    EnhancedPETImageStorage,
-    EnhancedSRStorage,
-    ExplicitVRLittleEndian,
-    KeyObjectSelectionDocumentStorage,
-    LegacyConvertedEnhancedCTImageStorage,
-    LegacyConvertedEnhancedMRImageStorage,
-    LegacyConvertedEnhancedPETImageStorage,
-    MRImageStorage,
-    ParametricMapStorage,
-    PositronEmissionTomographyImageStorage,
-    SecondaryCaptureImageStorage,
-    SegmentationStorage,
-)
 
 from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.deidentify.confidentiality import DUMMIES, Treatment, is_registered, treatment
@@ -53,12 +34,12 @@ from groundglass.read.dicom.result_series_descriptions import (
 #: Objects whose pixels come from a tomograph, or have none. Of everything else (ultrasound,
 #: radiographs, captures, documents, drawings) the pixels or the text may show a name.
 _ACCEPTED = frozenset((
-    CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage,
-    MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage,
-    PositronEmissionTomographyImageStorage, EnhancedPETImageStorage,
-    LegacyConvertedEnhancedPETImageStorage, SegmentationStorage, ParametricMapStorage,
-    BasicTextSRStorage, EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage,
-    KeyObjectSelectionDocumentStorage,
+    uid.CTImageStorage, uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage,
+    uid.MRImageStorage, uid.EnhancedMRImageStorage, uid.LegacyConvertedEnhancedMRImageStorage,
+    uid.PositronEmissionTomographyImageStorage, uid.EnhancedPETImageStorage,
+    uid.LegacyConvertedEnhancedPETImageStorage, uid.SegmentationStorage, uid.ParametricMapStorage,
+    uid.BasicTextSRStorage, uid.EnhancedSRStorage, uid.ComprehensiveSRStorage,
+    uid.Comprehensive3DSRStorage, uid.KeyObjectSelectionDocumentStorage,
 ))  # fmt: skip
 #: Words in Image Type by which scanners tell pictures of their screens from images.
 _SCREEN_WORDS = ("SCREEN", "CAPTURE", "DOSE", "REPORT", "PROTOCOL", "TEXT", "SECONDARY CAPTURE")
@@ -138,7 +119,7 @@ def _refuse_burned_in(dataset: Dataset) -> None:
     own = (
         dataset.get("Manufacturer") == MANUFACTURER
         and dataset.get("ManufacturerModelName") == MODEL
-        and dataset.get("SOPClassUID") == SecondaryCaptureImageStorage
+        and dataset.get("SOPClassUID") == uid.SecondaryCaptureImageStorage
         and dataset.get("BurnedInAnnotation") == "NO"
     )
     if own:
@@ -303,7 +284,9 @@ def _declare(clean: Dataset, source: Dataset) -> None:
     syntax = source.file_meta.TransferSyntaxUID
     clean.preamble = b"\0" * 128
     clean.file_meta = FileMetaDataset()
-    clean.file_meta.TransferSyntaxUID = syntax if syntax.is_encapsulated else ExplicitVRLittleEndian
+    clean.file_meta.TransferSyntaxUID = (
+        syntax if syntax.is_encapsulated else uid.ExplicitVRLittleEndian
+    )
     clean.file_meta.MediaStorageSOPClassUID = clean.SOPClassUID
     clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
 

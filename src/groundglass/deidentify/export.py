@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -23,21 +24,16 @@ from groundglass.read.limits import LIMITS
 from groundglass.read.sources import Entry, Sources, list_entries
 
 Progress = Callable[[int, int], None]
+_unfit = partial(
+    ReadError,
+    expected="a whole DICOM object of usual size, little endian",
+    action="Export it again from the archive, uncompressed if possible.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What came of de-identifying some files.
-
-    Parameters
-    ----------
-    written : int
-        Files written.
-    studies : int
-        Studies they belong to.
-    refused : tuple of Rejection
-        Each file left out, with its reason. Its name may tell who it is.
-    """
+    """How much was written, and each file left out, with its reason; its name may tell who."""
 
     written: int
     studies: int
@@ -133,11 +129,3 @@ def _read(entry: Entry, sources: Sources) -> Dataset:
         if not dataset.get(keyword):
             raise _unfit(f"a data set without {keyword}")
     return dataset
-
-
-def _unfit(found: str) -> ReadError:
-    return ReadError(
-        found,
-        expected="a whole DICOM object of usual size, little endian",
-        action="Export it again from the archive, uncompressed if possible.",
-    )

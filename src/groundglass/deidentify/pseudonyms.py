@@ -23,13 +23,7 @@ _SHIFT_DAYS = (30, 3650)
 
 @dataclass(frozen=True, slots=True)
 class SiteKey:
-    """A secret that decides every new name.
-
-    Parameters
-    ----------
-    secret : bytes
-        At least 16, from a random source. Shown nowhere.
-    """
+    """A secret that decides every new name: 16 random bytes or more, shown nowhere."""
 
     secret: bytes = field(repr=False)
 

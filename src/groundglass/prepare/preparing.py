@@ -24,16 +24,9 @@ _AIR_HU = -1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedStudy:
-    """What the classifier sees, and what became of every slice.
+    """What the classifier sees, and what became of every slice, feet to head.
 
-    Parameters
-    ----------
-    slices : tuple of SliceRecord
-        One per slice of the axial volume, feet to head.
-    groups : tuple of SliceGroup
-        Feet to head.
-    images : dict of int to ndarray of uint8, shape (size, size)
-        The prepared image of each slice that stayed.
+    `images` has the prepared image of each slice that stayed: uint8, shape (size, size).
     """
 
     slices: tuple[SliceRecord, ...]

@@ -43,16 +43,9 @@ class FoundFiles:
 
 @dataclass(frozen=True, slots=True)
 class SeriesFound:
-    """What series the files of one format make.
+    """What series the files of one format make, in any order.
 
-    Parameters
-    ----------
-    series : tuple of Series
-        In any order.
-    rejected : tuple of Rejection
-        Files that are in none of them.
-    used : frozenset of (Path, int or None)
-        Files of no format of their own that belong to one of these.
+    Beside them the files that are in none, and those of no format of their own that belong to one.
     """
 
     series: tuple[Series, ...] = ()
@@ -62,16 +55,10 @@ class SeriesFound:
 
 @dataclass(frozen=True, slots=True)
 class StudyIdentity:
-    """Which study a file is of.
+    """Which study a file is of: equal keys are one study.
 
-    Parameters
-    ----------
-    key : str
-        Equal for files of one study.
-    study_instance_uid : str
-        Empty where the file is a study of its own.
-    used : frozenset of (Path, int or None)
-        Files of no format of their own that belong to it.
+    The UID is empty where the file is a study of its own; `used` are files of no format of their
+    own that belong to it.
     """
 
     key: str

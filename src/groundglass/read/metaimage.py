@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -34,6 +35,11 @@ _MM = {"mm": 1.0, "?": 1.0, "um": 0.001, "cm": 10.0}
 _LAST_KEY = "ElementDataFile"
 _LAST_LINE = re.compile(rb"^[ \t]*ElementDataFile[ \t]*=[^\n]*(?:\n|\Z)", re.MULTILINE)
 _FIRST_LINE = re.compile(rb"\s*[A-Za-z]+[ \t]*=")
+_unfit = partial(
+    ReadError,
+    expected="a complete MetaImage file (.mha, or .mhd with its .raw) of a CT in HU",
+    action="Fetch or convert it again.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,11 +238,3 @@ def _voxels(file: MetaImageFile) -> NDArray[np.generic]:
 def _content(stream: BinaryIO, skip: int, *, packed: bool) -> Iterator[bytes]:
     stream.seek(skip)
     return unpack(stream, ANY_BITS) if packed else pieces_of(stream)
-
-
-def _unfit(found: str) -> ReadError:
-    return ReadError(
-        found,
-        expected="a complete MetaImage file (.mha, or .mhd with its .raw) of a CT in HU",
-        action="Fetch or convert it again.",
-    )

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import IO, BinaryIO, Self, cast
@@ -57,6 +58,13 @@ class DamagedFile(ReadError):  # noqa: N818  (likewise)
 
     sop_instance_uid = ""
     missing_from = ANY_SERIES
+
+
+_unpackable = partial(
+    UnreadableMember,
+    expected=f"files up to {LIMITS.volume_bytes >> 20} MiB, packed by deflate or bzip2",
+    action="Unpack the archive and give the folder.",
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -263,14 +271,6 @@ def _cause(error: Exception) -> str:
     return "its checksum does not match" if "CRC" in text else type(error).__name__
 
 
-def _unpackable(found: str) -> UnreadableMember:
-    return UnreadableMember(
-        found,
-        expected=f"files up to {LIMITS.volume_bytes >> 20} MiB, packed by deflate or bzip2",
-        action="Unpack the archive and give the folder.",
-    )
-
-
 def _unreadable(error: Exception) -> ReadError:
     return ReadError(
         f"a file that cannot be read ({type(error).__name__})",
@@ -367,11 +367,14 @@ def _list_archive(root: Path) -> list[Entry]:
     try:
         with zipfile.ZipFile(root) as archive:
             members = archive.infolist()
-        whole = _count_at_end(root) in (len(members) & 0xFFFF, _IN_ZIP64)
+        if _count_at_end(root) not in (len(members) & 0xFFFF, _IN_ZIP64):
+            raise zipfile.BadZipFile("another count of members")  # noqa: TRY301  (one refusal)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
-        raise _damaged_archive() from error
-    if not whole:
-        raise _damaged_archive()
+        raise ReadError(
+            "a damaged zip archive",
+            expected="a zip archive whose directory can be read",
+            action="Fetch or make the archive again.",
+        ) from error
     files = [(k, m) for k, m in enumerate(members) if m.file_size or not m.filename.endswith("/")]
     encrypted = sum(bool(member.flag_bits & _ENCRYPTED) for _, member in files)
     if encrypted:  # without them a stack may be cut short, and nothing would show it
@@ -394,11 +397,3 @@ def _count_at_end(root: Path) -> int:
         tail = file.read()
     (count,) = struct.unpack_from("<H", tail, tail.rindex(b"PK\5\6") + 10)
     return int(count)
-
-
-def _damaged_archive() -> ReadError:
-    return ReadError(
-        "a damaged zip archive",
-        expected="a zip archive whose directory can be read",
-        action="Fetch or make the archive again.",
-    )

@@ -25,17 +25,10 @@ _DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class StudyFiles:
-    """The files of one study, wherever among the inputs they lie.
+    """The files of one study, wherever among the inputs they lie; at least one.
 
-    Parameters
-    ----------
-    name : str
-        Made from the UID (of NIfTI and MetaImage: from the content) by a hash: names nobody, and is
-        the same wherever the files lie.
-    study_instance_uid : str
-        Empty for NIfTI and MetaImage.
-    entries : tuple of Entry
-        At least one.
+    The name is made from the UID (of NIfTI and MetaImage, which have none: from the content) by a
+    hash: it names nobody, and is the same wherever the files lie.
     """
 
     name: str

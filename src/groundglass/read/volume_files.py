@@ -32,13 +32,7 @@ _VOLUME_LOOK = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeFile(Instance):
-    """A volume, by its header.
-
-    Parameters
-    ----------
-    voxels : Instance
-        The file that holds its voxels: itself, or one beside it.
-    """
+    """A volume, by its header, and the file that holds its voxels: itself, or one beside it."""
 
     voxels: Instance
 
@@ -51,16 +45,9 @@ class VolumeFile(Instance):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """The voxels of a volume file.
+    """The voxels of a volume file, shape (slices, rows, columns).
 
-    Parameters
-    ----------
-    values : ndarray, shape (slices, rows, columns)
-        Stored values.
-    slope, intercept : float
-        HU = slope × stored value + intercept.
-    notes : set of str
-        What a reader should know.
+    HU = slope × stored value + intercept; `notes` say what a reader should know.
     """
 
     values: NDArray[Any]

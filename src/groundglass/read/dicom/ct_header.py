@@ -81,18 +81,9 @@ def _in_frames(keyword: str, convert: Convert, default: object = None) -> Any:
 class PixelLocation:
     """Where an instance's Pixel Data lies.
 
-    Parameters
-    ----------
-    offset : int
-        First byte of the value, in the file, or in the inflated data set when `inflated`.
-    length : int or None
-        Bytes; None when encapsulated (PS3.5 annex A.4).
-    vr : str
-        Value representation; OW where the file does not say (PS3.5 annex A.1).
-    inflated : bool
-        Whether the data set is deflated (PS3.5 annex A.5).
-    deflated_start : int
-        First byte of the deflated data set in the file.
+    The first byte of the value, in the file or, of a deflated data set (PS3.5 annex A.5), in what
+    it inflates to; its bytes, None when encapsulated (annex A.4); its value representation, OW
+    where the file does not say (annex A.1); the first byte of the deflated data set in the file.
     """
 
     offset: int
@@ -189,13 +180,7 @@ class CtHeader:
 
 @dataclass(frozen=True, slots=True)
 class DicomInstance(Instance):
-    """A DICOM image by its header.
-
-    Parameters
-    ----------
-    header : CtHeader
-        What choosing, assembling and reporting ask for.
-    """
+    """A DICOM image by its header."""
 
     header: CtHeader = field(default_factory=CtHeader)
 

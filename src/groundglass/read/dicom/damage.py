@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 
 from groundglass.read.sources import DamagedFile
 
@@ -11,12 +12,9 @@ PARSE_ERRORS = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError, EOFError, OSError,
     OverflowError, NotImplementedError, RecursionError, MemoryError, AssertionError, struct.error,
 )  # fmt: skip
-
-
-def damaged(found: str) -> DamagedFile:
-    """The error for a file of which this was found."""
-    return DamagedFile(
-        found,
-        expected="a complete DICOM image file (PS3.10)",
-        action="Export it again from the archive.",
-    )
+#: The error for a file of which something was found.
+damaged = partial(
+    DamagedFile,
+    expected="a complete DICOM image file (PS3.10)",
+    action="Export it again from the archive.",
+)

@@ -48,18 +48,9 @@ def looks_like_dicom(head: bytes) -> bool:
 class OpenedDataset:
     """A file's data set, ready to be parsed.
 
-    Parameters
-    ----------
-    stream : BytesIO
-        At the data set's first byte; a deflated one is inflated.
-    syntax : UID
-        Transfer syntax; empty where the file does not say.
-    implicit, little : bool
-        How elements are encoded.
-    start : int
-        First byte of the data set in the file.
-    meta : mapping of str to str
-        What the File Meta Information says.
+    The stream stands at its first byte, which is byte `start` of the file; a deflated one is
+    inflated. The transfer syntax is empty where the file does not say; `meta` is what the File Meta
+    Information says, by keyword.
     """
 
     stream: io.BytesIO

@@ -20,12 +20,8 @@ _DIGEST_BYTES = 8
 class PatientTraits:
     """What tells one patient from another: digests, equal where the header's values are.
 
-    Empty where the header has no value. They are good for one run of the program.
-
-    Parameters
-    ----------
-    number, issuer, birth_date, sex, name : str
-        Of Patient ID, Issuer of Patient ID, Patient's Birth Date, Sex and Name.
+    Of Patient ID, Issuer of Patient ID, Patient's Birth Date, Sex and Name; empty where the header
+    has no value. They are good for one run of the program.
     """
 
     number: str = ""

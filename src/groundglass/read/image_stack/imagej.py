@@ -6,14 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from groundglass.read.image_stack.tiff import (
-    BITS,
-    COMPRESSION,
-    SAMPLES,
-    STRIPS,
-    TiffPage,
-    damaged_tiff,
-)
+from groundglass.read.image_stack import tiff
+from groundglass.read.image_stack.tiff import TiffPage, damaged_tiff
 from groundglass.read.limits import LIMITS
 
 _GREY = "grayscale"
@@ -21,15 +15,7 @@ _GREY = "grayscale"
 
 @dataclass(frozen=True, slots=True)
 class ImageJStack:
-    """A stack, by its description.
-
-    Parameters
-    ----------
-    planes : int
-        Pictures in the file.
-    calibration : tuple of float
-        (slope, intercept) of its calibration function.
-    """
+    """A stack by its description: its pictures, and (slope, intercept) of its calibration."""
 
     planes: int
     calibration: tuple[float, float]
@@ -58,8 +44,8 @@ def imagej_stack(pages: Sequence[TiffPage], length: int) -> ImageJStack | None:
         return stack
     page = pages[0]
     rows, columns = page.size
-    plain = (page.value(COMPRESSION), page.value(SAMPLES), len(pages)) == (1, 1, 1)
-    bits, start = page.value(BITS) or 0, page.value(STRIPS)
+    plain = (page.value(tiff.COMPRESSION), page.value(tiff.SAMPLES), len(pages)) == (1, 1, 1)
+    bits, start = page.value(tiff.BITS) or 0, page.value(tiff.STRIPS)
     if not plain or bits % 8 or start is None:
         raise damaged_tiff("an ImageJ stack that does not lie plain in the file")
     needed = start + stack.planes * rows * columns * bits // 8

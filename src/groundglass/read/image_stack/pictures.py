@@ -11,6 +11,7 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import imagecodecs
@@ -19,23 +20,9 @@ from numpy.typing import NDArray
 
 from groundglass.errors import ReadError
 from groundglass.read.dicom.pixels.codestream import read_jpeg
+from groundglass.read.image_stack import tiff
 from groundglass.read.image_stack.imagej import imagej_stack
-from groundglass.read.image_stack.tiff import (
-    BITS,
-    COMPRESSION,
-    DEPTH,
-    ORIENTATION,
-    PHOTOMETRIC,
-    PLANAR,
-    SAMPLE_FORMAT,
-    SAMPLES,
-    STRIPS,
-    TIFFS,
-    TiffPage,
-    damaged_tiff,
-    exif_orientation,
-    tiff_pages,
-)
+from groundglass.read.image_stack.tiff import TiffPage, damaged_tiff, exif_orientation, tiff_pages
 from groundglass.read.limits import LIMITS
 
 #: How files that are pictures end.
@@ -56,6 +43,12 @@ _KINDS = {1: "u", 2: "i", 3: "f"}  # SampleFormat
 #: leaves where it was saved more than once. Our choice; a coloured mark differs by tens.
 _JPEG_NEAR = 2
 _LOSSLESS_FRAMES = (0xC3, 0xC7, 0xCB, 0xCF)  # ITU-T T.81 table B.1
+_unfit = partial(
+    ReadError,
+    expected="a complete PNG, JPEG or TIFF image of a CT's size: one grey number per pixel, "
+    "upright, without transparency",
+    action="Export the slices again in that form.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +57,8 @@ class Picture:
 
     Parameters
     ----------
-    rows, columns : int
-        Pixels.
-    bits : int
-        Of one sample, as stored.
+    rows, columns, bits : int
+        Pixels; bits of one sample, as stored.
     page : TiffPage or None
         Where it lies in a TIFF file.
     plane : int or None
@@ -89,7 +80,7 @@ class Picture:
 
 def is_picture(head: bytes) -> bool:
     """Whether a file is PNG, JPEG or TIFF, by its first bytes."""
-    return head.startswith((_PNG, _JPEG, *TIFFS)) and not is_jpeg_ls(head)
+    return head.startswith((_PNG, _JPEG, *tiff.TIFFS)) and not is_jpeg_ls(head)
 
 
 def is_jpeg_ls(head: bytes) -> bool:
@@ -166,7 +157,7 @@ def _jpeg(data: bytes) -> Picture:
 def _tiff(data: bytes) -> list[Picture]:
     pages = [page for page in tiff_pages(data) if page.is_slice]
     for page in pages:
-        _refuse_turned(page.value(ORIENTATION) or 1)
+        _refuse_turned(page.value(tiff.ORIENTATION) or 1)
         _refuse_pixels(page)
     stack = imagej_stack(pages, len(data))
     if stack is None:
@@ -178,22 +169,24 @@ def _tiff(data: bytes) -> list[Picture]:
 
 
 def _picture(page: TiffPage) -> Picture:
-    lossy = page.value(COMPRESSION) == _JPEG_IN_TIFF
-    return Picture(*page.size, page.value(BITS) or 0, page, lossy=lossy)
+    lossy = page.value(tiff.COMPRESSION) == _JPEG_IN_TIFF
+    return Picture(*page.size, page.value(tiff.BITS) or 0, page, lossy=lossy)
 
 
 def _refuse_pixels(page: TiffPage) -> None:
     """What is said of pixels and is not understood here (TIFF 6.0 section 8)."""
-    samples, bits = page.value(SAMPLES) or 0, page.value(BITS) or 0
-    kind = _KINDS.get(page.value(SAMPLE_FORMAT) or 0)
+    samples, bits = page.value(tiff.SAMPLES) or 0, page.value(tiff.BITS) or 0
+    kind = _KINDS.get(page.value(tiff.SAMPLE_FORMAT) or 0)
     if kind is None or not (bits in (1, 2, 4, 8, 12, 16, 32, 64) and 1 <= samples <= 4):
         raise damaged_tiff(f"a TIFF image of {samples} samples of {bits} bits a pixel")
-    if (page.value(DEPTH) or 1) > 1:
+    if (page.value(tiff.DEPTH) or 1) > 1:
         raise damaged_tiff("a TIFF page of several planes (ImageDepth)")
-    meaning = page.value(PHOTOMETRIC)
+    meaning = page.value(tiff.PHOTOMETRIC)
     if meaning is None:
         raise damaged_tiff("a TIFF image that does not say whether 0 is black or white")
-    colours = meaning == _RGB or (meaning == _YCBCR and page.value(COMPRESSION) == _JPEG_IN_TIFF)
+    colours = meaning == _RGB or (
+        meaning == _YCBCR and page.value(tiff.COMPRESSION) == _JPEG_IN_TIFF
+    )
     grey = meaning in (_WHITE_IS_ZERO, _BLACK_IS_ZERO)
     if not (grey and samples <= 2) and not (colours and samples >= 3):
         raise damaged_tiff(
@@ -234,16 +227,16 @@ def _decoded(data: bytes, picture: Picture) -> NDArray[Any]:
         pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
     else:
         dtype = np.dtype(
-            f"{'>' if page.big_endian else '<'}{_KINDS[page.value(SAMPLE_FORMAT) or 0]}"
+            f"{'>' if page.big_endian else '<'}{_KINDS[page.value(tiff.SAMPLE_FORMAT) or 0]}"
             f"{picture.bits // 8}"
         )
         count = picture.rows * picture.columns
-        start = (page.value(STRIPS) or 0) + picture.plane * count * dtype.itemsize
+        start = (page.value(tiff.STRIPS) or 0) + picture.plane * count * dtype.itemsize
         pixels = np.frombuffer(data, dtype, count, start).reshape(page.size)
         pixels = pixels.astype(dtype.newbyteorder("="))
-    if page.value(PLANAR) == 2 and pixels.ndim == 3:
+    if page.value(tiff.PLANAR) == 2 and pixels.ndim == 3:
         pixels = np.moveaxis(pixels, 0, -1)
-    if page.value(PHOTOMETRIC) == _WHITE_IS_ZERO:
+    if page.value(tiff.PHOTOMETRIC) == _WHITE_IS_ZERO:
         grey = pixels if pixels.ndim == 2 else pixels[..., 0]
         np.subtract((1 << picture.bits) - 1, grey, out=grey, casting="unsafe")
     return pixels
@@ -268,12 +261,3 @@ def as_grey(pixels: NDArray[Any], *, lossy: bool) -> NDArray[Any]:
     if lossy and int(np.ptp(pixels.astype(np.int32), axis=2).max()) <= _JPEG_NEAR:
         return np.asarray(np.round(pixels.mean(axis=2)), pixels.dtype)
     raise _unfit("an image with colours")
-
-
-def _unfit(found: str) -> ReadError:
-    return ReadError(
-        found,
-        expected="a complete PNG, JPEG or TIFF image of a CT's size: one grey number per pixel, "
-        "upright, without transparency",
-        action="Export the slices again in that form.",
-    )

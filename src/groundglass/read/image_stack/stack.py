@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -37,19 +38,18 @@ from groundglass.read.image_stack.settings import (
 from groundglass.read.limits import LIMITS
 from groundglass.read.sources import Entry, Sources
 
+_unfit = partial(
+    ReadError,
+    expected="grey images of one size and type in a stack, in the order of their names",
+    action="Give the images of one series alone.",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackPicture(Instance):
-    """One slice of a stack, by its header.
+    """One slice of a stack, by its header, and what the caller says of the stack.
 
-    Parameters
-    ----------
-    picture : Picture
-        Which picture of the file it is, and what its header says.
-    place : str
-        How messages call the file: not by its name, which may be a person's.
-    settings : ImageStackSettings
-        What the caller says of the stack.
+    `place` is how messages call the file: not by its name, which may be a person's.
     """
 
     picture: Picture
@@ -210,14 +210,6 @@ def _refuse_bits(picture: Picture, settings: ImageStackSettings) -> None:
 
 def _at(place: str, error: ReadError) -> ReadError:
     return ReadError(f"{place}: {error.found}", expected=error.expected, action=error.action)
-
-
-def _unfit(found: str) -> ReadError:
-    return ReadError(
-        found,
-        expected="grey images of one size and type in a stack, in the order of their names",
-        action="Give the images of one series alone.",
-    )
 
 
 def _decode_all(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from groundglass.errors import ReadError
 from groundglass.read.limits import LIMITS
@@ -22,22 +23,19 @@ BITS, COMPRESSION, PHOTOMETRIC, STRIPS, ORIENTATION = 258, 259, 262, 273, 274
 SAMPLES, PLANAR, SAMPLE_FORMAT, DEPTH = 277, 284, 339, 32997
 #: What a page says by saying nothing (TIFF 6.0 section 8; BitsPerSample 1, SampleFormat unsigned).
 _DEFAULTS = {BITS: 1, COMPRESSION: 1, ORIENTATION: 1, SAMPLES: 1, PLANAR: 1, SAMPLE_FORMAT: 1}
+#: What is wrong with a TIFF file.
+damaged_tiff = partial(
+    ReadError,
+    expected="a complete TIFF image, grey, upright, of 8 or more bits",
+    action="Export it again.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TiffPage:
-    """One image file directory.
+    """One image file directory, by its place in the file's chain, from 0.
 
-    Parameters
-    ----------
-    number : int
-        Its place in the file's chain, from 0.
-    fields : mapping of int to tuple of int
-        Whole numbers by tag, at most eight of each.
-    description : str
-        ImageDescription.
-    big_endian : bool
-        Byte order of the file.
+    `fields` are whole numbers by tag, at most eight of each; `description` is ImageDescription.
     """
 
     number: int
@@ -156,12 +154,3 @@ def exif_orientation(exif: bytes) -> int:
     except _BEYOND as error:
         raise damaged_tiff("an image whose Exif metadata are damaged") from error
     return page.value(ORIENTATION) or 1
-
-
-def damaged_tiff(found: str) -> ReadError:
-    """What is wrong with a TIFF file."""
-    return ReadError(
-        found,
-        expected="a complete TIFF image, grey, upright, of 8 or more bits",
-        action="Export it again.",
-    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
+from functools import partial
 
 from groundglass.errors import ReadError
 
@@ -23,21 +24,16 @@ _STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))
 _SCAN_END_JPEG = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _SCAN_END_JPEG_LS = re.compile(rb"\xff+[\x80-\xcf\xd8-\xfe]", re.DOTALL)
 _SIZ = b"\xff\x4f\xff\x51"  # SOC, SIZ (ITU-T T.800 A.4.1, A.5.1)
+_broken = partial(
+    ReadError,
+    expected="one complete compressed frame of the stated transfer syntax",
+    action="Export the image again, uncompressed if possible.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class CodedImage:
-    """Size of a compressed image as its own stream states it.
-
-    Parameters
-    ----------
-    rows, columns : int
-        Pixels.
-    components : int
-        Samples per pixel.
-    bits : int
-        Precision of one sample.
-    """
+    """What a compressed image's own stream states: pixels, samples per pixel, bits of a sample."""
 
     rows: int
     columns: int
@@ -125,11 +121,3 @@ def read_jpeg2000(stream: bytes) -> CodedImage:
     values = struct.unpack_from(">8IHB", stream, start + 8)
     width, height, left, top = values[:4]
     return CodedImage(height - top, width - left, values[8], (values[9] & 0x7F) + 1)
-
-
-def _broken(found: str) -> ReadError:
-    return ReadError(
-        found,
-        expected="one complete compressed frame of the stated transfer syntax",
-        action="Export the image again, uncompressed if possible.",
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 from groundglass.errors import ReadError
@@ -14,6 +15,11 @@ Fragments = list[tuple[int, int]]
 _ITEM = 0xFFFEE000
 _DELIMITER = 0xFFFEE0DD
 _ITEM_HEADER = 8  # tag and length
+_damaged = partial(
+    ReadError,
+    expected="one or more whole fragments per frame (PS3.5 annex A.4)",
+    action="Export the image again from the archive.",
+)
 
 
 def list_fragments(read: Callable[[int, int], bytes], offset: int, frames: int) -> list[Fragments]:
@@ -59,11 +65,3 @@ def _by_table(offsets: tuple[int, ...], fragments: Fragments) -> list[Fragments]
         raise _damaged("an offset table that does not fit its fragments")
     cuts = [starts.index(offset) for offset in offsets] + [len(fragments)]
     return [fragments[low:high] for low, high in pairwise(cuts)]
-
-
-def _damaged(found: str) -> ReadError:
-    return ReadError(
-        found,
-        expected="one or more whole fragments per frame (PS3.5 annex A.4)",
-        action="Export the image again from the archive.",
-    )

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    UID,
-    ExplicitVRBigEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
+from pydicom import uid
 
 from groundglass.errors import ReadError
 from groundglass.read.dicom.ct_header import CtHeader
 from groundglass.read.dicom.dataset import NATIVE_SYNTAXES
-from groundglass.read.limits import LIMITS
 
-JPEG = frozenset((JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1))
-JPEG_LS = frozenset((JPEGLSLossless, JPEGLSNearLossless))
-JPEG_2000 = frozenset((JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K))
-_READABLE = NATIVE_SYNTAXES | JPEG | JPEG_LS | JPEG_2000 | {RLELossless}
+JPEG = frozenset(
+    (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1)
+)
+JPEG_LS = frozenset((uid.JPEGLSLossless, uid.JPEGLSNearLossless))
+JPEG_2000 = frozenset(
+    (uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K)
+)
+_READABLE = NATIVE_SYNTAXES | JPEG | JPEG_LS | JPEG_2000 | {uid.RLELossless}
 #: No air is darker, noise included; scanners fill what they did not see with one value below.
 _LEAST_HU = -1500.0
 
@@ -48,7 +36,7 @@ class PixelLayout:
         Bits.
     signed : bool
         Pixel Representation 1: two's complement.
-    syntax : UID
+    syntax : uid.UID
         Transfer syntax.
     swapped : bool
         Whether the bytes of two 8-bit pixels are exchanged: those of words (VR OW) in big endian
@@ -69,7 +57,7 @@ class PixelLayout:
     bits_stored: int
     high_bit: int
     signed: bool
-    syntax: UID
+    syntax: uid.UID
     swapped: bool = False
     overlay_bits: int = 0
     padding: tuple[int, int] | None = None
@@ -100,12 +88,13 @@ def layout_of(header: CtHeader) -> PixelLayout:
     Raises
     ------
     ReadError
-        A value is missing, contradicts another or is beyond `ReadLimits`.
+        A value is missing or contradicts another.
     """
     allocated = _stated(header.bits_allocated, "BitsAllocated")
     stored = _stated(header.bits_stored, "BitsStored")
     high = stored - 1 if header.high_bit is None else header.high_bit
-    _refuse_sizes(header)
+    if header.samples_per_pixel != 1:
+        raise unfit("a colour image", "one sample per pixel")
     if allocated not in (8, 16, 32) or not 0 < stored <= allocated:
         raise unfit(
             f"{stored} bits stored in {allocated} allocated", "up to 16 bits in 16 (PS3.3 C.8.2.1)"
@@ -116,7 +105,7 @@ def layout_of(header: CtHeader) -> PixelLayout:
     if syntax not in _READABLE:
         raise unfit(
             f"pixels in transfer syntax {syntax.name}",
-            "an uncompressed, RLE, JPEG, JPEG-LS, JPEG 2000 or HTJ2K image",
+            "an uncompressed, RLE, JPEG, JPEG-LS, JPEG 2000 or uid.HTJ2K image",
         )
     signed = _stated(header.pixel_representation, "PixelRepresentation") == 1
     return PixelLayout(
@@ -135,19 +124,6 @@ def layout_of(header: CtHeader) -> PixelLayout:
     )
 
 
-def _refuse_sizes(header: CtHeader) -> None:
-    rows, columns, frames = header.rows, header.columns, header.number_of_frames
-    if not (0 < rows <= LIMITS.side_pixels and 0 < columns <= LIMITS.side_pixels):
-        raise unfit(
-            f"an image of {rows} × {columns} pixels",
-            f"1 to {LIMITS.side_pixels} rows and columns",
-        )
-    if not 0 < frames <= LIMITS.frames:
-        raise unfit(f"{frames} frames in one object", f"1 to {LIMITS.frames}")
-    if header.samples_per_pixel != 1:
-        raise unfit("a colour image", "one sample per pixel")
-
-
 def _stated(value: int | None, keyword: str) -> int:
     if value is None:
         raise unfit(f"an image without {keyword}", f"{keyword} in the header (PS3.3 C.7.6.3)")
@@ -156,7 +132,7 @@ def _stated(value: int | None, keyword: str) -> int:
 
 def _is_swapped(header: CtHeader, allocated: int) -> bool:
     """Whether pairs of 8-bit pixels are exchanged; in big endian the VR decides."""
-    if header.transfer_syntax_uid != ExplicitVRBigEndian or header.pixels is None:
+    if header.transfer_syntax_uid != uid.ExplicitVRBigEndian or header.pixels is None:
         return False
     vr = header.pixels.vr
     if vr != "OW" and not (vr == "OB" and allocated == 8):

@@ -57,14 +57,9 @@ class AssemblySettings:
 
 @dataclass(frozen=True, slots=True)
 class FrameGrid:
-    """Frames in their order along the slice normal, and the grid they lie on.
+    """Frames in their order along the normal (row direction × column direction), on a grid.
 
-    Parameters
-    ----------
-    frames : tuple of Frame
-        Along the normal (row direction × column direction).
-    geometry : Geometry
-        Slice k of it is frame k.
+    Slice k of `geometry` is frame k.
     """
 
     frames: tuple[Frame, ...]

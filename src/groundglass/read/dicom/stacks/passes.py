@@ -53,14 +53,9 @@ _LEAST_PLACES = 3
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Frames of one pass of the scanner.
+    """Frames of one pass of the scanner, in no particular order.
 
-    Parameters
-    ----------
-    frames : tuple of Frame
-        In no particular order.
-    doubled : tuple of Frame
-        Left out: at a join of two of its pieces their places were taken already.
+    `doubled` are left out: at a join of two of its pieces their places were taken already.
     """
 
     frames: tuple[Frame, ...]

@@ -38,15 +38,7 @@ _SPELT = {
 
 @dataclass(frozen=True, slots=True)
 class NamedStack:
-    """One stack of an input, and how messages call it.
-
-    Parameters
-    ----------
-    name : str
-        Without identifiers.
-    series : Series
-        The stack.
-    """
+    """One stack of an input, and how messages call it, without identifiers."""
 
     name: str
     series: Series
