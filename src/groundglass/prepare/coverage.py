@@ -7,6 +7,7 @@ holds no air is not judged, and whoever reads the verdict must know.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 
 import cv2
 import numpy as np
@@ -177,7 +178,9 @@ class Coverage:
         )
 
     def _one_lung(self) -> Note | None:
-        side, share = min(("right", self.right_share), ("left", 1 - self.right_share), key=_share)
+        side, share = min(
+            ("right", self.right_share), ("left", 1 - self.right_share), key=itemgetter(1)
+        )
         if share >= self.settings.one_sided_share:
             return None
         return Note(
@@ -195,10 +198,6 @@ class Coverage:
             f"Pixels of {self.pixel_mm:.1f} mm are coarser than the {self.seen_pixel_mm:.1f} mm at "
             "which the networks see the slices: detail they look for is not in these images.",
         )
-
-
-def _share(side: tuple[str, float]) -> float:
-    return side[1]
 
 
 def end_shares(axial: Volume, square: Mask) -> tuple[float, float]:

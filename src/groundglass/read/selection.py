@@ -13,7 +13,7 @@ from groundglass.read.dicom.description_terms import Kernel, Region
 from groundglass.read.dicom.frames import frames_in, series_number
 from groundglass.read.dicom.patients import refuse_mixed_patients
 from groundglass.read.dicom.stacks.splitting import split_stacks
-from groundglass.read.dicom.stacks.wholes import NamedStack, whole_stacks
+from groundglass.read.dicom.stacks.wholes import NamedStack, series_name, whole_stacks
 from groundglass.read.formats import format_for
 
 _DEFAULT = SelectionSettings()
@@ -165,11 +165,8 @@ def _torn(rejections: Sequence[Rejection]) -> AssemblyError:
 
 
 def _name(series: Series) -> str:
-    number = series_number(series)
-    label = "series" if number is None else f"series {number}"
-    text = f" '{series.description}'" if series.description else ""
     count = len(frames_in(series.instances)) or len(series.instances)
-    return f"{label}{text} ({count} image{'s' if count != 1 else ''})"
+    return f"{series_name(series)} ({count} image{'s' if count != 1 else ''})"
 
 
 def _rank(candidate: Candidate, settings: SelectionSettings) -> tuple[object, ...]:
@@ -182,18 +179,14 @@ def _rank(candidate: Candidate, settings: SelectionSettings) -> tuple[object, ..
 
 def _why(best: Candidate, other: Candidate, settings: SelectionSettings) -> str:
     """The line of the ranking that decided, in words."""
-    decisive = f"equal in every respect, and first by {_decider(best, other)}"
+    same_number = series_number(best.series) == series_number(other.series)
+    decider = "the order of their UIDs" if same_number else "series number"
+    decisive = f"equal in every respect, and first by {decider}"
     for criterion in _CRITERIA:
         if criterion.score(best, settings) != criterion.score(other, settings):
             decisive = f"{criterion.words(best)} against {criterion.words(other)}"
             break
     return f"{best.name} was preferred: {decisive}"
-
-
-def _decider(best: Candidate, other: Candidate) -> str:
-    """What chose between two that are equal in every respect."""
-    same = series_number(best.series) == series_number(other.series)
-    return "the order of their UIDs" if same else "series number"
 
 
 def _reason(best: Candidate, lost: Sequence[Rejection]) -> str:

@@ -181,11 +181,9 @@ class Sources:
     def size(self, path: Path, member: int | None) -> int:
         """Bytes of a file or member, as the file system or the archive's directory says."""
         try:
-            return (
-                path.stat().st_size
-                if member is None
-                else self._archive(path).members[member].file_size
-            )
+            if member is None:
+                return path.stat().st_size
+            return self._archive(path).members[member].file_size
         except STREAM_ERRORS as error:
             raise _unreadable(error) from error
 
@@ -233,20 +231,19 @@ class Sources:
                 _pass_over(stream, about.file_size)
                 return data
         except STREAM_ERRORS as error:
+            cause = "its checksum does not match" if "CRC" in str(error) else type(error).__name__
             raise UnreadableMember(
-                f"a file in a zip archive that is damaged ({_cause(error)})",
+                f"a file in a zip archive that is damaged ({cause})",
                 expected="files that unpack to what their checksums say",
                 action="Fetch or make the archive again.",
             ) from error
 
 
-def _inflated(packed: bytes, size: int) -> bytes:
-    return bytes(imagecodecs.deflate_decode(packed, raw=True, out=size))
-
-
 _UNPACK: dict[int, Callable[[bytes, int], bytes]] = {
     zipfile.ZIP_STORED: lambda packed, _: packed,
-    zipfile.ZIP_DEFLATED: _inflated,
+    zipfile.ZIP_DEFLATED: lambda packed, size: bytes(
+        imagecodecs.deflate_decode(packed, raw=True, out=size)
+    ),
 }
 
 
@@ -264,11 +261,6 @@ def _pass_over(stream: IO[bytes], count: int) -> None:
     """Read `count` bytes, or to the end, and let them go."""
     while count > 0 and (piece := stream.read(min(count, _PIECE))):
         count -= len(piece)
-
-
-def _cause(error: Exception) -> str:
-    text = str(error)
-    return "its checksum does not match" if "CRC" in text else type(error).__name__
 
 
 def _unreadable(error: Exception) -> ReadError:

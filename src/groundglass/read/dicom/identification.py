@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -81,20 +82,10 @@ def _readable(raw: Dataset) -> Dataset:
     """The elements that can be decoded."""
     found = Dataset()
     for tag in raw.keys():  # noqa: SIM118  (iterating a Dataset converts its values)
-        element = _element(raw, tag)
-        if element is not None:
-            found.add(element)
+        with suppress(*PARSE_ERRORS):
+            if not _deeper(raw[tag], _DEEPEST):
+                found.add(raw[tag])
     return found
-
-
-def _element(raw: Dataset, tag: BaseTag) -> DataElement | None:
-    try:
-        element = raw[tag]
-        if _deeper(element, _DEEPEST):
-            return None
-    except PARSE_ERRORS:
-        return None
-    return element
 
 
 def _deeper(element: DataElement, levels: int) -> bool:

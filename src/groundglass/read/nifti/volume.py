@@ -236,23 +236,16 @@ def _affine_mm(file: NiftiFile) -> NDArray[np.float64]:
     header = _parse(file.header)
     try:
         unit = header.get_xyzt_units()[0]
-    except _header_errors() as error:  # no such unit
-        raise _unreadable_placement(error) from error
-    if unit not in _UNITS:
+        if unit in _UNITS:
+            return one_affine(header, _UNITS[unit])
+    except _header_errors() as error:  # no such unit, no rotation in the quaternion, not a number
         raise AssemblyError(
-            f"the length unit {unit!r}", expected="mm, m or µm", action="Set xyzt_units."
-        )
-    try:
-        return one_affine(header, _UNITS[unit])
-    except _header_errors() as error:  # no rotation in the quaternion, not a number
-        raise _unreadable_placement(error) from error
-
-
-def _unreadable_placement(error: Exception) -> AssemblyError:
-    return AssemblyError(
-        f"a NIfTI orientation or unit that cannot be read ({type(error).__name__})",
-        expected="an sform or qform of finite numbers, and a unit of length",
-        action="Convert the DICOM files again; nothing is made up in its place.",
+            f"a NIfTI orientation or unit that cannot be read ({type(error).__name__})",
+            expected="an sform or qform of finite numbers, and a unit of length",
+            action="Convert the DICOM files again; nothing is made up in its place.",
+        ) from error
+    raise AssemblyError(
+        f"the length unit {unit!r}", expected="mm, m or µm", action="Set xyzt_units."
     )
 
 

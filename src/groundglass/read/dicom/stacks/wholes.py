@@ -113,7 +113,7 @@ def _without_images(
     """That a series lacks images, for each of its stacks of CT slices."""
     count = len(lost)
     rejection = Rejection(
-        _series_name(members[0]),
+        series_name(members[0].series),
         f"{count} {'images that are' if count > 1 else 'image that is'} or may be of it cannot be "
         f"used, and a part is not judged; the first: {lost[0].reason}",
     )
@@ -161,7 +161,7 @@ def _parts(group: Sequence[_Extent]) -> dict[int, Rejection]:
     if all(part):
         images = sum(len(own) for own in places)
         rejection = Rejection(
-            f"{_series_name(group[0].stack)} ({images} images)",
+            f"{series_name(group[0].stack.series)} ({images} images)",
             f"comes apart into {len(group)} stacks{told and f', which differ in {told}'}; none of "
             "them covers what all of them do, and a part is not judged",
         )
@@ -205,7 +205,7 @@ def _unplaced(members: Sequence[NamedStack]) -> Rejection | None:
     keyword, first = missing[0]
     count = len({(frame.instance.path, frame.number) for _, frame in missing})
     return Rejection(
-        f"{_series_name(members[0])} ({len(frames)} images)",
+        f"{series_name(members[0].series)} ({len(frames)} images)",
         f"no usable {_SPELT[keyword]} in {first.name}"
         + (f" and {count - 1} more" if count > 1 else "")
         + "; without its place a slice cannot be put into the stack",
@@ -266,8 +266,8 @@ def _which_uids(family: Sequence[_Extent]) -> str:
     return "they are of several modalities" if len(modalities) > 1 else "they are several series"
 
 
-def _series_name(stack: NamedStack) -> str:
-    """The name of the series a stack is of."""
-    number = series_number(stack.series)
+def series_name(series: Series) -> str:
+    """How messages call a series, or the series a stack is of."""
+    number = series_number(series)
     label = "series" if number is None else f"series {number}"
-    return f"{label} '{stack.series.description}'" if stack.series.description else label
+    return f"{label} '{series.description}'" if series.description else label
