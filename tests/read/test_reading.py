@@ -24,7 +24,7 @@ from pydicom.uid import (
 from groundglass.core.study import Study
 from groundglass.errors import ReadError
 from groundglass.read import read_study, read_volume
-from groundglass.read.sources import Sources
+from groundglass.read.sources import File, Sources
 from made_ct import as_bytes, ct_series, thorax, write
 
 
@@ -212,9 +212,9 @@ def test_each_file_is_opened_once_for_its_header(
     opened: list[Path] = []
     read = Sources.read
 
-    def counted(self: Sources, path: Path, member: str | None, **where: int) -> bytes:
-        opened.append(path)
-        return read(self, path, member, **where)
+    def counted(self: Sources, file: File, **where: int) -> bytes:
+        opened.append(file.path)
+        return read(self, file, **where)
 
     monkeypatch.setattr(Sources, "read", counted)
     study = read_study(tmp_path)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from groundglass.core.study import Instance
 from groundglass.errors import ReadError
 from groundglass.read import read_study, read_volume, select_chest_ct
 from groundglass.read.reading import read_entries
@@ -59,12 +60,12 @@ def test_a_large_member_is_compared_with_its_checksum_too(
     content = os.urandom(100_000)
     path = zipped(tmp_path / "a.zip", [("large", content)], how)
     with Sources() as sources:
-        assert sources.read(path, 0, start=999, limit=70) == content[999:1069]
+        assert sources.read(Instance(path, 0), start=999, limit=70) == content[999:1069]
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 16
     path.write_bytes(damaged)
     with Sources() as sources, pytest.raises(UnreadableMember, match="damaged"):
-        sources.read(path, 0, limit=70)
+        sources.read(Instance(path, 0), limit=70)
 
 
 def spoil(path: Path, words: bytes) -> None:

@@ -112,7 +112,7 @@ def _export(entry: Entry, sources: Sources, directory: Path, key: SiteKey) -> st
 
 def _read(entry: Entry, sources: Sources) -> Dataset:
     """The whole data set, pixels included, with the transfer syntax it came in."""
-    data = sources.read(entry.path, entry.member, limit=LIMITS.encoded_bytes)
+    data = sources.read(entry, limit=LIMITS.encoded_bytes)
     if len(data) == LIMITS.encoded_bytes:
         raise _unfit(f"a file of more than {LIMITS.encoded_bytes >> 20} MiB")
     if not looks_like_dicom(data[:256]):

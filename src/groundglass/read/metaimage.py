@@ -126,10 +126,10 @@ def _beside(entry: Entry, sources: Sources, name: str) -> Instance:
         raise _unfit("a MetaImage whose slices lie in files of their own")
     if not name or "/" in name or "\\" in name or name in (".", ".."):
         raise _unfit("a MetaImage header whose voxels lie in another folder")
-    found = sources.beside(entry.path, entry.member, name)
+    found = sources.beside(entry, name)
     if found is None:
         raise _unfit("a MetaImage header whose voxels do not lie beside it")
-    return Instance(*found)
+    return found
 
 
 def _geometry(header: Mapping[str, str]) -> Geometry:
@@ -222,9 +222,9 @@ def _voxels(file: MetaImageFile) -> NDArray[np.generic]:
     packed, needed = _truth(header, "CompressedData"), _bytes_needed(header)
     data = np.empty(needed, np.uint8)
     try:
-        with Sources() as sources, sources.stream(voxels.path, voxels.member) as stream:
+        with Sources() as sources, sources.stream(voxels) as stream:
             if skip == -1:  # the voxels lie at the file's end
-                skip = max(0, sources.size(voxels.path, voxels.member) - needed)
+                skip = max(0, sources.size(voxels) - needed)
             found = fill(_content(stream, skip, packed=packed), 0, data.data)
     except STREAM_ERRORS as error:
         raise _unfit(f"a MetaImage file that cannot be read ({type(error).__name__})") from error

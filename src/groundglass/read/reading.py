@@ -125,7 +125,7 @@ def first_bytes(entry: Entry, sources: Sources) -> bytes:
     """
     if entry.size == 0:
         raise ReadError("an empty file", expected="an image", action="Copy or export it again.")
-    return sources.read(entry.path, entry.member, limit=FIRST_LOOK)
+    return sources.read(entry, limit=FIRST_LOOK)
 
 
 def _read_one(entry: Entry, sources: Sources) -> tuple[Format, Instance] | ReadError:

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import IO, BinaryIO, Self, cast
+from typing import IO, BinaryIO, Protocol, Self, cast
 
 import imagecodecs
 
-from groundglass.core.study import ANY_SERIES, Rejection
+from groundglass.core.study import ANY_SERIES, Instance, Rejection
 from groundglass.errors import ReadError
 from groundglass.read.limits import LIMITS
 
@@ -89,6 +89,18 @@ class Entry:
     size: int
 
 
+class File(Protocol):
+    """What says where a file's bytes lie: an `Entry`, an `Instance`."""
+
+    @property
+    def path(self) -> Path:
+        """The file, or the zip archive that holds it."""
+
+    @property
+    def member(self) -> int | None:
+        """Its place in the archive's directory, from 0."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Archive:
     """An open zip archive."""
@@ -137,7 +149,7 @@ class Sources:
             archive.zip.close()
         self._archives.clear()
 
-    def read(self, path: Path, member: int | None, *, start: int = 0, limit: int) -> bytes:
+    def read(self, file: File, *, start: int = 0, limit: int) -> bytes:
         """At most `limit` bytes from `start`.
 
         Of a zip archive's member all bytes are unpacked, whatever part is asked for, and compared
@@ -150,10 +162,10 @@ class Sources:
         ReadError
             The file cannot be read.
         """
-        if member is not None:
-            return self._read_member(path, member, start, limit)
+        if file.member is not None:
+            return self._read_member(file.path, file.member, start, limit)
         try:
-            with path.open("rb") as stream:
+            with file.path.open("rb") as stream:
                 if start:
                     stream.seek(start)
                 # read() sets aside all it is asked for
@@ -162,7 +174,7 @@ class Sources:
         except (OSError, ValueError, MemoryError) as error:
             raise _unreadable(error) from error
 
-    def stream(self, path: Path, member: int | None) -> BinaryIO:
+    def stream(self, file: File) -> BinaryIO:
         """A file or member as a stream, whose last byte brings an error if a member is damaged.
 
         Raises
@@ -171,42 +183,42 @@ class Sources:
             It cannot be opened.
         """
         try:
-            if member is None:
-                return path.open("rb")
-            archive = self._archive(path)
-            return cast("BinaryIO", archive.zip.open(archive.members[member]))
+            if file.member is None:
+                return file.path.open("rb")
+            archive = self._archive(file.path)
+            return cast("BinaryIO", archive.zip.open(archive.members[file.member]))
         except STREAM_ERRORS as error:
             raise _unreadable(error) from error
 
-    def size(self, path: Path, member: int | None) -> int:
+    def size(self, file: File) -> int:
         """Bytes of a file or member, as the file system or the archive's directory says."""
         try:
-            if member is None:
-                return path.stat().st_size
-            return self._archive(path).members[member].file_size
+            if file.member is None:
+                return file.path.stat().st_size
+            return self._archive(file.path).members[file.member].file_size
         except STREAM_ERRORS as error:
             raise _unreadable(error) from error
 
-    def name(self, path: Path, member: int | None) -> str:
+    def name(self, file: File) -> str:
         """The bare name of a file or member."""
-        if member is None:
-            return path.name
-        return PurePosixPath(self._archive(path).members[member].filename).name
+        if file.member is None:
+            return file.path.name
+        return PurePosixPath(self._archive(file.path).members[file.member].filename).name
 
-    def beside(self, path: Path, member: int | None, name: str) -> tuple[Path, int | None] | None:
+    def beside(self, file: File, name: str) -> Instance | None:
         """The file or member called `name` in the same folder; None without exactly one.
 
         A bare file name; capitals count.
         """
         if PurePosixPath(name).name != name or "\\" in name:
             return None
-        if member is None:
-            other = path.parent / name
-            return (other, None) if other.is_file() else None
-        members = self._archive(path).members
-        wanted = str(PurePosixPath(members[member].filename).parent / name)
+        if file.member is None:
+            other = file.path.parent / name
+            return Instance(other) if other.is_file() else None
+        members = self._archive(file.path).members
+        wanted = str(PurePosixPath(members[file.member].filename).parent / name)
         found = [k for k, other in enumerate(members) if other.filename == wanted]
-        return (path, found[0]) if len(found) == 1 else None
+        return Instance(file.path, found[0]) if len(found) == 1 else None
 
     def _archive(self, path: Path) -> _Archive:
         with self._lock:

@@ -103,7 +103,7 @@ def _zip(entry: Entry) -> ReadError:
 
 def _gzip(entry: Entry, sources: Sources, head: bytes) -> ReadError:
     try:
-        with sources.stream(entry.path, entry.member) as stream:
+        with sources.stream(entry) as stream:
             drain(unpack_gzip(stream))
     except ReadError as damage:
         return damage

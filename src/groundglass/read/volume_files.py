@@ -156,7 +156,7 @@ def _look(sources: Sources, *files: Entry | Instance) -> str:
     """What tells a volume's files from others: their sizes and what they begin with."""
     parts = []
     for one in files:
-        size = sources.size(one.path, one.member)
-        content = sources.read(one.path, one.member, limit=_VOLUME_LOOK)
+        size = sources.size(one)
+        content = sources.read(one, limit=_VOLUME_LOOK)
         parts.append(f"{size} {hashlib.sha256(content).hexdigest()}")
     return " ".join(dict.fromkeys(parts))

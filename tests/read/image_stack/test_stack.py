@@ -14,7 +14,7 @@ import pytest
 from groundglass.errors import AssemblyError, ReadError, SettingsError
 from groundglass.read import read_study, read_volume, select_chest_ct
 from groundglass.read.image_stack.settings import DisplayWindow, HounsfieldScale, ImageStackSettings
-from groundglass.read.sources import Sources
+from groundglass.read.sources import File, Sources
 from made_ct import SPACING_MM, thorax
 
 HU = ImageStackSettings(HounsfieldScale(), SPACING_MM, "feet", "front", "right")
@@ -50,9 +50,9 @@ def test_a_tiff_of_many_pages_is_read_once(tmp_path: Path, monkeypatch: pytest.M
     series = read_study(path, stack=SHIFTED).series[0]
     read, seen = Sources.read, []
 
-    def counted(self: Sources, path: Path, member: str | None, **how: int) -> bytes:
-        seen.append(path)
-        return read(self, path, member, **how)
+    def counted(self: Sources, file: File, **how: int) -> bytes:
+        seen.append(file.path)
+        return read(self, file, **how)
 
     monkeypatch.setattr(Sources, "read", counted)
     read_volume(series)

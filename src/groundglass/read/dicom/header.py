@@ -83,7 +83,7 @@ def _identified(header: CtHeader, entry: Entry, sources: Sources) -> CtHeader:
     """
     if header.sop_instance_uid:
         return header
-    content = sources.read(entry.path, entry.member, limit=LIMITS.encoded_bytes)
+    content = sources.read(entry, limit=LIMITS.encoded_bytes)
     made = derived("file", hashlib.sha256(content).digest())
     in_meta = header.media_storage_sop_instance_uid
     uid = in_meta if is_valid(in_meta) else made
@@ -117,13 +117,13 @@ def _parsed(
     more memory than the file has bytes.
     """
     if entry.size > FIRST_LOOK:
-        data = first or sources.read(entry.path, entry.member, limit=FIRST_LOOK)
+        data = first or sources.read(entry, limit=FIRST_LOOK)
         with suppress(ReadError, *PARSE_ERRORS):  # where it ends, a sound value may be cut in two
             found = parse(io.BytesIO(data))
             if enough(found):
                 return found
         first = None
-    data = first or sources.read(entry.path, entry.member, limit=LIMITS.header_bytes)
+    data = first or sources.read(entry, limit=LIMITS.header_bytes)
     try:
         return parse(io.BytesIO(data))
     except PARSE_ERRORS as error:

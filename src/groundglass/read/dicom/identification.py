@@ -58,7 +58,7 @@ def read_identification(instance: Instance) -> Dataset:
     is filed by its Study Instance UID. A ReadError where the file cannot be read any more.
     """
     with Sources() as sources:
-        data = sources.read(instance.path, instance.member, limit=LIMITS.header_bytes)
+        data = sources.read(instance, limit=LIMITS.header_bytes)
     wanted: list[BaseTag | int] = [Tag(keyword) for keyword in (*PATIENT_AND_STUDY, *_IMAGE)]
     try:
         opened = open_dataset(io.BytesIO(data))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path, PurePosixPath
+from functools import lru_cache, partial
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -147,9 +147,7 @@ def _stack_of(found: FoundFiles) -> Series:
     for number, (_, file) in enumerate(ordered, 1):
         place = f"image {number} of {len(ordered)} in the order of their names"
         try:
-            pictures = pictures_in(
-                found.sources.read(file.path, file.member, limit=LIMITS.encoded_bytes)
-            )
+            pictures = pictures_in(found.sources.read(file, limit=LIMITS.encoded_bytes))
             for picture in pictures:
                 _refuse_bits(picture, found.stack)
         except ReadError as error:
@@ -220,7 +218,8 @@ def _decode_all(
     notes: set[str] = set()
     missing = MissingVoxels()
     with Sources() as sources:
-        read = _FileReader(sources)
+        # A file of many pages is read once.
+        read = lru_cache(maxsize=1)(partial(sources.read, limit=LIMITS.encoded_bytes))
         first = _decode(pictures[0], read)
         exact = first.dtype.kind in "iu" and is_exact(slope, intercept)
         hu = np.empty(shape, np.int16 if exact else np.float32)
@@ -237,24 +236,10 @@ def _decode_all(
     return hu, notes | missing.notes()
 
 
-class _FileReader:
-    """Reads whole files; the last one stays, so that a file of many pages is read once."""
-
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-        self._last: tuple[Path, int | None] | None = None
-        self._data = b""
-
-    def __call__(self, path: Path, member: int | None) -> bytes:
-        if (path, member) != self._last:
-            self._data = self._sources.read(path, member, limit=LIMITS.encoded_bytes)
-            self._last = path, member
-        return self._data
-
-
-def _decode(one: StackPicture, read: _FileReader) -> NDArray[Any]:
+def _decode(one: StackPicture, content: Callable[[Instance], bytes]) -> NDArray[Any]:
     try:
-        return as_grey(decode(read(one.path, one.member), one.picture), lossy=one.picture.lossy)
+        data = content(Instance(one.path, one.member))
+        return as_grey(decode(data, one.picture), lossy=one.picture.lossy)
     except ReadError as error:
         placed = _at(one.place, error)
         raise AssemblyError(placed.found, expected=placed.expected, action=placed.action) from error

@@ -104,12 +104,12 @@ def _is_pair(start: bytes) -> bool:
 
 def _beside(entry: Entry, sources: Sources) -> Instance:
     """The file with the voxels of a pair: .img beside .hdr, either of them packed or not."""
-    name = sources.name(entry.path, entry.member)
+    name = sources.name(entry)
     stem = PurePosixPath(name.removesuffix(".gz").removesuffix(".GZ")).stem
     for ending in (".img", ".IMG", ".img.gz", ".IMG.GZ"):
-        found = sources.beside(entry.path, entry.member, stem + ending)
+        found = sources.beside(entry, stem + ending)
         if found is not None:
-            return Instance(*found)
+            return found
     raise ReadError(
         "a NIfTI header whose voxels (.img) do not lie beside it",
         expected="both files of the pair, in one folder",
@@ -179,7 +179,7 @@ def _blaming_damage(voxels: Instance, sources: Sources) -> Iterator[None]:
         yield
     except InputError as error:
         try:
-            with sources.stream(voxels.path, voxels.member) as stream:
+            with sources.stream(voxels) as stream:
                 drain(_content(stream))
         except (ReadError, *STREAM_ERRORS) as damage:
             cause = _damaged(damage)
@@ -257,11 +257,11 @@ def _stored(file: NiftiFile, header: Any) -> NDArray[Any]:
         offset = max(offset, header.sizeof_hdr + 4)
     needed = int(np.prod(shape, dtype=object)) * dtype.itemsize
     try:
-        with Sources() as sources, sources.stream(voxels.path, voxels.member) as stream:
+        with Sources() as sources, sources.stream(voxels) as stream:
             packed = stream.read(2) == GZIP
             stream.seek(0)
             if voxels.member is None and not packed:
-                found = sources.size(voxels.path, None) - offset
+                found = sources.size(voxels) - offset
                 if found < needed:
                     raise _cut_off(found, needed)
                 return np.memmap(stream, dtype, "r", offset, shape, order="F")

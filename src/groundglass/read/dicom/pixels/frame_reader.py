@@ -123,7 +123,7 @@ class FrameReader:
                     end = location.offset + layout.frames * layout.frame_bytes
                     self._held[key] = self._whole(instance, location, end)
             return self._held[key][start : start + length]
-        return self._sources.read(*key, start=start, limit=length)
+        return self._sources.read(instance, start=start, limit=length)
 
     def _whole(self, instance: DicomInstance, location: PixelLocation, end: int) -> bytes:
         """The file, or the inflated data set up to `end`, where the header's pixels end.
@@ -131,8 +131,7 @@ class FrameReader:
         What Pixel Data claims as its length is not asked: a few MB may claim, and unpack to, 4 GB.
         """
         raw = self._sources.read(
-            instance.path,
-            instance.member,
+            instance,
             start=location.deflated_start if location.inflated else 0,
             limit=LIMITS.encoded_bytes,
         )
