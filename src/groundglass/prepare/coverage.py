@@ -86,18 +86,12 @@ class Coverage:
     feet_share, head_share : float
         Lung area of the lowest and of the topmost slice that shows the body, as a share of the
         largest slice's, 0 to 1.
-    edge_ml : float
-        Lung at the edge of the field of view, in ml.
-    edge_slices, lung_slices : int
-        Slices with lung at that edge; with lung.
+    edge_ml, edge_slices : float, int
+        Lung at the edge of the field of view, in ml, and the slices with any.
     right_share : float
         Share of the lung that holds air on the patient's right side, 0 to 1; 0.5 without any.
-    pixel_mm : float
-        The longer side of a pixel in mm.
-    seen_pixel_mm : float
-        Side of a pixel of the networks' square in mm.
-    settings : CoverageSettings
-        What is told.
+    pixel_mm, seen_pixel_mm : float
+        The longer side of a pixel, and the side of one of the networks' square.
     """
 
     feet_share: float

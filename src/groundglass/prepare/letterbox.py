@@ -21,14 +21,11 @@ class Letterbox:
 
     Parameters
     ----------
-    source_shape : tuple of int
-        Rows and columns of the volume's slices.
+    source_shape, inner_shape, offset : tuple of int
+        Rows and columns of the volume's slices, of the part of the square that they fill, and
+        where that begins.
     size : int
         Rows and columns of the square in pixels.
-    inner_shape : tuple of int
-        Rows and columns of the square that the slice fills.
-    offset : tuple of int
-        First row and column it fills.
     pixel_mm : float
         Side of a pixel of the square in mm.
     """

@@ -49,26 +49,14 @@ class Candidate:
 
     Parameters
     ----------
-    series : Series
-        The stack.
-    name : str
-        How messages call it.
     kernel_name : str
         Convolution Kernel as the scanner names it; empty when it does not.
-    regular : bool
-        Whether the slices make a regular grid.
     original : bool
         Whether the images are reconstructed from the scan itself (Image Type value 1).
     virtual : str
         What images computed from several X-ray energies show, in words; empty of ordinary ones.
     usual_state : bool
         Breathed in and supine, as far as the description says.
-    region : Region
-        Part of the body its words name.
-    kernel : Kernel
-        Sharpness.
-    contrast : bool
-        Whether a contrast agent is named.
     coverage_mm, thickness_mm, field_mm : float
         Height of the stack; distance or thickness of its slices, the larger; shorter side of the
         field of view.

@@ -69,18 +69,10 @@ _unpackable = partial(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
-    """One file of an input.
+    """One file of an input, or the archive that holds it and its place in the directory, from 0.
 
-    Parameters
-    ----------
-    path : Path
-        The file, or the zip archive that holds it.
-    member : int or None
-        Its place in the archive's directory, from 0.
-    name : str
-        How messages call it: its path relative to the input.
-    size : int
-        Bytes, as the file system or the archive's directory says.
+    The name is how messages call it, its path relative to the input; the size in bytes is what the
+    file system or the archive's directory says.
     """
 
     path: Path

@@ -14,16 +14,9 @@ from groundglass.read.candidates import (
     why_not_axial,
     why_too_little,
 )
+from groundglass.read.dicom import description_terms as terms
 from groundglass.read.dicom.decoding import problem_with_units
-from groundglass.read.dicom.description_terms import (
-    Kernel,
-    Region,
-    computed_by_text,
-    kernel_in_text,
-    kernel_of,
-    region_of,
-    unusual_state,
-)
+from groundglass.read.dicom.description_terms import Kernel, Region
 from groundglass.read.dicom.frames import Frame, frames_in, slice_normal
 from groundglass.read.dicom.lung_presence import lung_height_mm
 from groundglass.read.dicom.reconstructions import (
@@ -84,7 +77,7 @@ def assess_series(series: Series, name: str, settings: SelectionSettings) -> Can
 def _why_not_ct(frame: Frame, series: Series) -> str | None:
     if series.modality != "CT":
         return f"modality {series.modality or 'unstated'}, not CT"
-    computed = computed_by_text(series.description)
+    computed = terms.computed_by_text(series.description)
     return (
         why_not_ct(frame)
         or why_no_reconstruction(frame)
@@ -105,7 +98,7 @@ def _why_unusable(frames: Sequence[Frame]) -> str | None:
 def _usual_state(frame: Frame) -> bool:
     """Breathed in and supine, unless said otherwise (Patient Position ??P: PS3.3 C.7.3.1.1.2)."""
     prone = frame.header.patient_position.upper().endswith("P")
-    return not prone and unusual_state(frame.header.series_description) is None
+    return not prone and terms.unusual_state(frame.header.series_description) is None
 
 
 def _why_not_chest(frames: Sequence[Frame], settings: SelectionSettings) -> str | None:
@@ -114,7 +107,7 @@ def _why_not_chest(frames: Sequence[Frame], settings: SelectionSettings) -> str 
     region = _region(frames[0])
     if region is Region.CHEST:
         return None
-    if region_of(frames[0].header.series_description) is Region.ELSEWHERE:
+    if terms.region_of(frames[0].header.series_description) is Region.ELSEWHERE:
         return f"its description names another part of the body ({words})"
     said = "no part of the body is named"
     if region is Region.ELSEWHERE:  # often a default, or one of several parts scanned: look
@@ -148,7 +141,7 @@ def _region_words(frame: Frame) -> tuple[str, ...]:
 
 def _region(frame: Frame) -> Region:
     """What the words name; a word for the chest outweighs all but the series' own description."""
-    regions = [region_of(words) for words in _region_words(frame)]
+    regions = [terms.region_of(words) for words in _region_words(frame)]
     if regions[0] is not Region.UNSAID:
         return regions[0]
     if Region.CHEST in regions:
@@ -159,8 +152,8 @@ def _region(frame: Frame) -> Region:
 def _sharpness(frame: Frame) -> Kernel:
     """By its name, else the description, else the window the scanner proposes."""
     for kernel in (
-        kernel_of(frame.kernel),
-        kernel_in_text(frame.header.series_description),
+        terms.kernel_of(frame.kernel),
+        terms.kernel_in_text(frame.header.series_description),
     ):
         if kernel is not Kernel.UNKNOWN:
             return kernel

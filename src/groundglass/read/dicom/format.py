@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from groundglass.core.study import Series, SourceKind
-from groundglass.core.volume import Volume
 from groundglass.errors import ReadError
-from groundglass.read.candidates import Candidate, SelectionSettings
 from groundglass.read.dicom.assessment import assess_series
 from groundglass.read.dicom.ct_header import DicomInstance
 from groundglass.read.dicom.dataset import looks_like_dicom
@@ -15,8 +13,7 @@ from groundglass.read.dicom.decoding import decode_series
 from groundglass.read.dicom.header import read_header, read_uids
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 from groundglass.read.dicom.stacks.duplicates import drop_duplicates
-from groundglass.read.dicom.stacks.grid import AssemblySettings
-from groundglass.read.format import FoundFiles, Progress, SeriesFound, StudyIdentity
+from groundglass.read.format import FoundFiles, SeriesFound, StudyIdentity
 from groundglass.read.sources import Entry, Sources
 
 
@@ -24,14 +21,10 @@ class DicomFormat:
     """DICOM images, with or without preamble, one or many frames in a file."""
 
     kinds = frozenset((SourceKind.DICOM, SourceKind.DICOM_MULTIFRAME))
-
-    def recognises(self, head: bytes) -> bool:
-        """Whether a file is DICOM."""
-        return looks_like_dicom(head)
-
-    def read(self, entry: Entry, sources: Sources, head: bytes) -> DicomInstance:
-        """An image by its header."""
-        return read_header(entry, sources, head)
+    recognises = staticmethod(looks_like_dicom)
+    read = staticmethod(read_header)
+    assess = staticmethod(assess_series)
+    decode = staticmethod(decode_series)
 
     def identify(self, entry: Entry, sources: Sources, head: bytes) -> StudyIdentity:
         """By Study Instance UID; the header is read no further."""
@@ -54,16 +47,6 @@ class DicomFormat:
             said = image.header
             groups[said.study_instance_uid, said.series_instance_uid, said.modality].append(image)
         return SeriesFound(tuple(map(_series_of, groups.values())), tuple(rejected))
-
-    def assess(self, series: Series, name: str, settings: SelectionSettings) -> Candidate | str:
-        """By what the headers say; where they say nothing, by whether there is lung in it."""
-        return assess_series(series, name, settings)
-
-    def decode(
-        self, series: Series, settings: AssemblySettings, progress: Progress | None
-    ) -> Volume:
-        """Slices in the order of their positions, rescaled to HU."""
-        return decode_series(series, settings, progress)
 
 
 def _series_of(images: list[DicomInstance]) -> Series:

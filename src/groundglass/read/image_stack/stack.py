@@ -62,9 +62,7 @@ class ImageStackFormat:
 
     kinds = frozenset((SourceKind.IMAGE_STACK,))
 
-    def recognises(self, head: bytes) -> bool:
-        """Whether a file is PNG, JPEG or TIFF."""
-        return is_picture(head)
+    recognises = staticmethod(is_picture)
 
     def read(self, entry: Entry, _sources: Sources, _head: bytes) -> Instance:
         """The file; what is in it is looked at with the others of the stack."""

@@ -19,13 +19,8 @@ from pydicom.uid import UID, ExplicitVRBigEndian, RLELossless
 
 from groundglass.read.dicom.ct_header import DicomInstance, PixelLocation
 from groundglass.read.dicom.dataset import NATIVE_SYNTAXES, inflate
+from groundglass.read.dicom.pixels import codestream
 from groundglass.read.dicom.pixels.bits import fit_bits
-from groundglass.read.dicom.pixels.codestream import (
-    CodedImage,
-    read_jpeg,
-    read_jpeg2000,
-    read_jpeg_ls,
-)
 from groundglass.read.dicom.pixels.encapsulated_frames import Fragments, list_fragments
 from groundglass.read.dicom.pixels.layout import (
     JPEG,
@@ -41,10 +36,10 @@ from groundglass.read.sources import Sources
 _Decode = Callable[[bytes], NDArray[np.generic]]
 #: Transfer syntaxes → (what the stream says of itself, its decoder). OpenJPEG reads HTJ2K too, and
 #: unlike OpenJPH refuses a stream that is cut off.
-_CODECS: dict[UID, tuple[Callable[[bytes], CodedImage], _Decode]] = {
-    **dict.fromkeys(JPEG, (read_jpeg, imagecodecs.jpeg8_decode)),
-    **dict.fromkeys(JPEG_LS, (read_jpeg_ls, imagecodecs.jpegls_decode)),
-    **dict.fromkeys(JPEG_2000, (read_jpeg2000, imagecodecs.jpeg2k_decode)),
+_CODECS: dict[UID, tuple[Callable[[bytes], codestream.CodedImage], _Decode]] = {
+    **dict.fromkeys(JPEG, (codestream.read_jpeg, imagecodecs.jpeg8_decode)),
+    **dict.fromkeys(JPEG_LS, (codestream.read_jpeg_ls, imagecodecs.jpegls_decode)),
+    **dict.fromkeys(JPEG_2000, (codestream.read_jpeg2000, imagecodecs.jpeg2k_decode)),
 }
 _CODEC_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError, MemoryError, struct.error)
 _RLE_HEADER = 64  # bytes (PS3.5 annex G.5)

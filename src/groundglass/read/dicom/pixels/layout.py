@@ -28,16 +28,8 @@ class PixelLayout:
 
     Parameters
     ----------
-    rows, columns : int
-        Pixels.
-    frames : int
-        Number of frames.
-    bits_allocated, bits_stored, high_bit : int
-        Bits.
     signed : bool
         Pixel Representation 1: two's complement.
-    syntax : uid.UID
-        Transfer syntax.
     swapped : bool
         Whether the bytes of two 8-bit pixels are exchanged: those of words (VR OW) in big endian
         (PS3.5 annex A.3).
