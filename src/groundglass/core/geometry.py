@@ -7,6 +7,7 @@ mm (PS3.3 C.7.6.2.1.1). Index order everywhere: (slice, row, column).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import TypeVar
 
 import numpy as np
@@ -90,16 +91,14 @@ class Geometry:
         """
         axes = np.asarray(self.directions, dtype=np.float64)
         # For each patient axis (z, y, x) the array axis that runs along it most closely.
-        order = _best_permutation(np.abs(axes[:, ::-1]))
+        alignment = np.abs(axes[:, ::-1])
+        order = max(
+            permutations(range(3)),
+            key=lambda p: sum(alignment[axis, k] for k, axis in enumerate(p)),
+        )
         flips = tuple(bool(axes[axis, 2 - k] < 0) for k, axis in enumerate(order))
         reorientation = Reorientation(order=order, flips=flips)  # type: ignore[arg-type]
         return reorientation.apply_geometry(self), reorientation
-
-
-def _best_permutation(alignment: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Array axis for each patient axis such that the summed alignment is largest."""
-    candidates = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
-    return max(candidates, key=lambda p: sum(alignment[axis, k] for k, axis in enumerate(p)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +150,16 @@ class Reorientation:
     def apply_geometry(self, geometry: Geometry) -> Geometry:
         """The geometry that belongs to `apply`'s array."""
         index = [0.0, 0.0, 0.0]
+        directions: list[Vector] = []
         for axis, flip in zip(self.order, self.flips, strict=True):
             index[axis] = geometry.shape[axis] - 1.0 if flip else 0.0
-        signs = [-1.0 if flip else 1.0 for flip in self.flips]
+            x, y, z = geometry.directions[axis]
+            directions.append((-x, -y, -z) if flip else (x, y, z))
         a, b, c = self.order
         return replace(
             geometry,
             shape=(geometry.shape[a], geometry.shape[b], geometry.shape[c]),
             spacing_mm=(geometry.spacing_mm[a], geometry.spacing_mm[b], geometry.spacing_mm[c]),
             origin_mm=geometry.position_mm((index[0], index[1], index[2])),
-            directions=(
-                _scaled(geometry.directions[a], signs[0]),
-                _scaled(geometry.directions[b], signs[1]),
-                _scaled(geometry.directions[c], signs[2]),
-            ),
+            directions=(directions[0], directions[1], directions[2]),
         )
-
-
-def _scaled(vector: Vector, sign: float) -> Vector:
-    return vector[0] * sign, vector[1] * sign, vector[2] * sign

@@ -91,11 +91,14 @@ def find_opacity(axial: Volume, lung: Mask, settings: OpacitySettings | None = N
     shape = tuple((part.stop - part.start) // size for part, size in zip(box, factor, strict=True))
     kind = np.zeros((len(lung), *shape), dtype=np.uint8)
     voxels = np.zeros(kind.shape, dtype=np.min_scalar_type(factor[0] * factor[1]))
-    thin = _Kernels.of(settings, (row_mm * factor[0] + column_mm * factor[1]) / 2)
+    cell_mm = (row_mm * factor[0] + column_mm * factor[1]) / 2
+    vessel, dense_vessel = (
+        _disc(mm / cell_mm) for mm in (settings.vessel_mm, settings.dense_vessel_mm)
+    )
     for index in np.flatnonzero(lung.any(axis=(1, 2))):
         inside = lung[index][box].view(np.uint8)
         voxels[index], hu = _cells(axial.hu[index][box], inside, factor)
-        kind[index] = _sort(hu, voxels[index] > 0, settings, thin)
+        kind[index] = _sort(hu, voxels[index] > 0, settings, vessel, dense_vessel)
     return Opacity(OpacityCells(kind, (box[0].start, box[1].start), factor), voxels)
 
 
@@ -127,18 +130,6 @@ def opacity_burden(
                 vessel_ml=float(kinds[VESSEL]),
             )
     return OpacityBurden(settings.ground_glass_hu, settings.consolidation_hu, regions, found.cells)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Kernels:
-    """Discs, in cells, that fit into what is too thick for a vessel."""
-
-    vessel: Byte
-    dense_vessel: Byte
-
-    @classmethod
-    def of(cls, settings: OpacitySettings, cell_mm: float) -> _Kernels:
-        return cls(_disc(settings.vessel_mm / cell_mm), _disc(settings.dense_vessel_mm / cell_mm))
 
 
 def _disc(cells: float) -> Byte:
@@ -173,13 +164,19 @@ def _cells(
     return np.asarray(np.rint(share * area), np.float32), np.asarray(hu_mean, np.float32)
 
 
-def _sort(hu: NDArray[np.float32], inside: Mask, settings: OpacitySettings, thin: _Kernels) -> Byte:
-    """`OpacityCells.kind` of one slice."""
+def _sort(
+    hu: NDArray[np.float32],
+    inside: Mask,
+    settings: OpacitySettings,
+    vessel: Byte,
+    dense_vessel: Byte,
+) -> Byte:
+    """`OpacityCells.kind` of one slice; the discs fit into what is too thick for a vessel."""
     solid = inside & (hu >= settings.ground_glass_hu[0])
     in_range = solid & (hu < settings.consolidation_hu[1])
     dense = in_range & (hu >= settings.consolidation_hu[0])
-    thick = _thick(in_range, thin.vessel)
-    thick_dense = thick & _thick(dense, thin.dense_vessel)
+    thick = _thick(in_range, vessel)
+    thick_dense = thick & _thick(dense, dense_vessel)
     kind = inside.astype(np.uint8) * np.uint8(AERATED)
     kind[solid] = VESSEL
     kind[thick & ~dense] = GROUND_GLASS

@@ -23,7 +23,7 @@ def key_objects(result: TriageResult, source: SourceImages, builder: ResultBuild
     evidence = source.evidence(indices)
     words = f"{RESEARCH_USE_ONLY} {result.provenance.bundle_statement}"
     content = KeyObjectSelection(
-        document_title=codes.concept(codes.OF_INTEREST),
+        document_title=codes.OF_INTEREST,
         referenced_objects=evidence,
         observer_device_context=builder.observer,
         description=builder.encodable(words),
