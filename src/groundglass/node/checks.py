@@ -36,13 +36,7 @@ def check_node(
     destinations: Mapping[str, Destination],
     make_analyser: Callable[[AnalysisSettings], Analyser] = ProcessAnalyser,
 ) -> list[Finding]:
-    """Try everything a node needs, changing nothing anywhere else.
-
-    Returns
-    -------
-    list of Finding
-        One per thing tried.
-    """
+    """Try everything a node needs, changing nothing anywhere else; one finding per thing tried."""
     found = [
         _tried("rules", lambda: _rules_work(settings, destinations)),
         _tried("data folder", lambda: _disk_works(settings)),

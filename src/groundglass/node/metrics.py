@@ -24,12 +24,7 @@ _WAITING = (5, 15, 30, 45, 60, 90, 120, 300, 600, 1800, 3600, 14400, 86400)
 class Metrics:
     """What a node counts and times since it started, and the state of its table and disk.
 
-    Parameters
-    ----------
-    jobs : JobStore
-        Asked for the queue at each scrape: it is right for all machines that share it.
-    free : callable
-        Free bytes where instances are kept; asked at each scrape.
+    The table is asked at each scrape: it is right for all machines that share it.
     """
 
     def __init__(self, jobs: JobStore, free: Callable[[], int]) -> None:

@@ -140,13 +140,7 @@ class Node:
             thread.join(_LAST_WAIT_S)
 
     def _keep_house(self, since: float) -> None:
-        """Complete quiet studies, keep to the retention, clear what was left behind.
-
-        Parameters
-        ----------
-        since : float
-            When we began to listen.
-        """
+        """Complete quiet studies, keep to the retention, clear what was left behind."""
         jobs = self.stores.jobs
         next_retention = next_orphans = time.monotonic()
         while not self._stop.wait(self._settings.worker.poll_s):

@@ -50,14 +50,7 @@ class Rule:
 
 
 class Rules:
-    """All rules, in their order.
-
-    Parameters
-    ----------
-    rules : sequence of Rule
-        May be empty: everything is routine and goes everywhere.
-    destinations : sequence of str
-        Names of all destinations.
+    """All rules, in their order; without any everything is routine and goes everywhere.
 
     Raises
     ------

@@ -102,15 +102,7 @@ class Command:
         )
 
     def answer(self, status: Status, comment: str = "") -> bytes:
-        """The command set of the response.
-
-        Parameters
-        ----------
-        status : Status
-            How it went.
-        comment : str
-            For people, on a status that is no success; cut to 64 characters (PS3.7 annex C).
-        """
+        """The command set of the response; a comment is cut to 64 characters (PS3.7 annex C)."""
         values = {
             _SOP_CLASS: _uid(self.sop_class_uid),
             _FIELD: _short(self.field | RESPONSE),

@@ -52,13 +52,7 @@ class CommitmentReport:
 
 
 class CommitmentInbox:
-    """Reports on what we sent, by transaction.
-
-    Parameters
-    ----------
-    folder : Path
-        Shared by all processes of the node; made when missing.
-    """
+    """Reports on what we sent, by transaction, in a folder that all processes of the node share."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -102,25 +96,10 @@ def request_commitment(
     client: ClientSettings,
     wait_s: float,
 ) -> CommitmentReport | None:
-    """Ask a peer to commit to instances, and wait for its report.
+    """Ask a peer to commit to instances; its report, or None when none came in time.
 
-    Parameters
-    ----------
-    peer : Peer
-        Who was sent them.
-    references : sequence of (SOP Class UID, SOP Instance UID)
-        What it was sent.
-    inbox : CommitmentInbox
-        Where the listener puts a report that comes on an association of its own.
-    client : ClientSettings
-        Who we are.
-    wait_s : float
-        For the report, in s.
-
-    Returns
-    -------
-    CommitmentReport or None
-        None when no report came in time.
+    The report comes on this association, or on one of its own to our listener, which puts it into
+    the inbox.
 
     Raises
     ------

@@ -166,13 +166,7 @@ class Listener:
         self._note("listening", host=place[0], port=self._port, tls=self._tls is not None)
 
     def stop(self, grace_s: float = 30.0) -> None:
-        """Take no more callers; let messages under way end; then hang up.
-
-        Parameters
-        ----------
-        grace_s : float
-            How long those messages get, in s.
-        """
+        """Take no more callers; let messages under way end, for `grace_s`; then hang up."""
         self._stopping.set()
         if self._socket is not None:
             with suppress(OSError):

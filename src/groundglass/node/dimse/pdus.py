@@ -163,10 +163,7 @@ class Connection:
     def read(self, *, may_stop: bool) -> tuple[int, memoryview]:
         """The next unit: its type, and its body, which the next read overwrites.
 
-        Parameters
-        ----------
-        may_stop : bool
-            Whether a shutdown may come between: the peer has no message half sent.
+        `may_stop`: a shutdown may come between, as the peer has no message half sent.
 
         Raises
         ------

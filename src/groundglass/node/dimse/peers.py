@@ -62,13 +62,7 @@ class Peer:
 
 
 class KnownPeers:
-    """Who may call.
-
-    Parameters
-    ----------
-    peers : sequence of Peer
-        All that may. With none, whatever runs on this machine may, and nobody else.
-    """
+    """Who may call; without any, whatever runs on this machine may, and nobody else."""
 
     def __init__(self, peers: Sequence[Peer]) -> None:
         self._peers = {peer.ae_title: peer for peer in peers}

@@ -25,16 +25,8 @@ def find(
 ) -> Sequence[Dataset]:
     """Ask, and wait for all answers.
 
-    Parameters
-    ----------
-    association : Association
-        With `find_context` negotiated.
-    peer : Peer
-        For messages.
-    level : str
-        `STUDY`, `SERIES` or `IMAGE`.
-    keys : mapping of str to str
-        DICOM keyword → value to match; empty asks for the value.
+    `level` is `STUDY`, `SERIES` or `IMAGE`; `keys` are DICOM keywords with the value to match, an
+    empty one asks for the value.
 
     Raises
     ------

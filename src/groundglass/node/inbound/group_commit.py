@@ -14,13 +14,8 @@ Got = TypeVar("Got")
 class GroupCommit(Generic[Given, Got]):
     """Group commit: what comes while one go is under way, goes together in the next.
 
-    Nobody waits for company: a thread that comes alone goes at once.
-
-    Parameters
-    ----------
-    work : callable
-        Does it for several, and returns what each gets in their order. If it raises, it raises for
-        each of them.
+    Nobody waits for company: a thread that comes alone goes at once. `work` does it for several,
+    and returns what each gets in their order; if it raises, it raises for each of them.
     """
 
     def __init__(self, work: Callable[[Sequence[Given]], Sequence[Got]]) -> None:

@@ -35,23 +35,9 @@ class TransferResult:
 
 
 def import_instance(pieces: Iterator[bytes], syntax: str, source: str, sink: InstanceSink) -> str:
-    """Give one data set to the sink.
+    """Give one data set to the sink; its Study Instance UID.
 
-    Parameters
-    ----------
-    pieces : iterator of bytes
-        The data set.
-    syntax : str
-        Its transfer syntax.
-    source : str
-        Where it comes from, for rules and the job table; at most 16 characters count.
-    sink : InstanceSink
-        Who keeps it.
-
-    Returns
-    -------
-    str
-        Its Study Instance UID.
+    `source` says where it comes from, for rules and the job table; at most 16 characters count.
 
     Raises
     ------

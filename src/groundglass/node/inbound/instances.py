@@ -66,16 +66,7 @@ class InstanceSink(Protocol):
 def admit(
     pieces: Iterator[bytes], syntax: str, source_ae: str
 ) -> tuple[IncomingInstance, Iterable[bytes]]:
-    """Look at the beginning of a data set to know which instance it is.
-
-    Parameters
-    ----------
-    pieces : iterator of bytes
-        The data set. Only its beginning is taken here.
-    syntax : str
-        Its transfer syntax, none that is deflated.
-    source_ae : str
-        Where it comes from.
+    """Look at the beginning of a data set, none that is deflated, to know which instance it is.
 
     Returns
     -------

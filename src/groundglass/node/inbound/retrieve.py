@@ -75,12 +75,7 @@ class Retriever:
         self._thread.join()
 
     def look_once(self) -> list[str]:
-        """Fetch every study that is new and has not grown since the last look.
-
-        Returns
-        -------
-        list of str
-            Study Instance UIDs of those fetched.
+        """Fetch every study that is new and has not grown since the last look; their UIDs.
 
         Raises
         ------

@@ -47,19 +47,10 @@ def free_bytes(folder: Path) -> int:
 
 
 class Spool:
-    """A folder of received instances.
+    """A folder of received instances; on several machines one of a shared file system.
 
     A file's name is made from hashes of its UIDs and of its content; no text from the network
     becomes part of a path. Files never change: other bytes under the same UID are another file.
-
-    Parameters
-    ----------
-    root : Path
-        Made when missing. On several machines it is one folder of a shared file system.
-    settings : SpoolSettings, optional
-        How much room to leave.
-    free : callable, optional
-        Tells the free bytes; a test gives its own.
     """
 
     def __init__(
@@ -81,18 +72,7 @@ class Spool:
     def store(
         self, study_instance_uid: str, sop_instance_uid: str, content: bytes | Iterable[bytes]
     ) -> StoredInstance:
-        """Write one instance; when this returns, it survives a power cut.
-
-        Parameters
-        ----------
-        study_instance_uid, sop_instance_uid : str
-            Any text; it is hashed.
-        content : bytes or iterable of bytes
-            The file (PS3.10) whole or in pieces.
-
-        Returns
-        -------
-        StoredInstance
+        """Write one instance's file (PS3.10); when this returns, it survives a power cut.
 
         Raises
         ------
@@ -156,12 +136,7 @@ class Spool:
     def gather(self, files: Sequence[str], folder: Path) -> Path:
         """Put exactly these files into a new folder, as links, for reading; what was there goes.
 
-        Parameters
-        ----------
-        files : sequence of str
-            As `StoredInstance.file`.
-        folder : Path
-            On the spool's file system.
+        The folder is on the spool's file system.
         """
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -182,10 +157,7 @@ class Spool:
     def clear_leftovers(self, older_than_s: float) -> int:
         """Delete what interrupted writes left behind; the number of files.
 
-        Parameters
-        ----------
-        older_than_s : float
-            Age in s; younger ones may still be being written by another process.
+        Younger ones may still be being written by another process.
         """
         before = time.time() - older_than_s
         cleared = 0

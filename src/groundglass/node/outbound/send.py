@@ -38,22 +38,8 @@ def send(
 ) -> tuple[FileReceipt, ...]:
     """Send files; compressed ones go as they are.
 
-    Parameters
-    ----------
-    files : sequence of Path
-        DICOM files; others are refused here.
-    peer : Peer
-        Where to.
-    client : ClientSettings
-        Who we are.
-    progress : callable, optional
-        Told how far it is.
-
-    Returns
-    -------
-    tuple of FileReceipt
-        One per file, in their order; files left unsent by an association that broke off are
-        refused, too.
+    One receipt per file, in their order. What is no DICOM file is refused here; what an association
+    that broke off left unsent is refused, too. `progress` is told how many of how many are done.
 
     Raises
     ------

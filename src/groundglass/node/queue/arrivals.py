@@ -64,13 +64,7 @@ class Arrivals:
     def enter_all(
         self, arrivals: Sequence[tuple[StoredInstance, Facts]]
     ) -> tuple[ArrivalReceipt, ...]:
-        """Enter several instances, all or none, at the cost of one being made durable.
-
-        Returns
-        -------
-        tuple of ArrivalReceipt
-            In the order of the arrivals.
-        """
+        """Enter several instances, all or none, at the cost of one being made durable."""
         receipts: dict[int, ArrivalReceipt] = {}
         # In one order everywhere, so that two nodes on one database never wait for each other.
         order = sorted(
@@ -85,11 +79,8 @@ class Arrivals:
     def complete_quiet(self, since: float = 0.0) -> int:
         """Make ready every study for which nothing came for the quiet time; how many.
 
-        Parameters
-        ----------
-        since : float
-            When we began to listen, in s since 1970-01-01 UTC: before that nothing could come, and
-            so nothing was quiet.
+        Before we began to listen nothing could come, and so nothing was quiet: `since`, in s since
+        1970-01-01 UTC.
         """
         before = self._table.clock.now() - self._table.settings.quiet_s
         if since > before:

@@ -100,11 +100,6 @@ class CostModel:
         This model is scaled to them, then its coefficients are fitted by least squares of the
         relative error, none below zero. What the observations leave open, as when all are of one
         size, stays in proportion to this model. With no observations it stays as it is.
-
-        Parameters
-        ----------
-        observations : sequence of Observation
-            One is enough; the more kinds of study among them, the better.
         """
         if not observations:
             return self

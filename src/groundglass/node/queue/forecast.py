@@ -43,19 +43,8 @@ class PendingJob:
 def results_expected(jobs: JobStore, spool_root: Path, workers: int) -> dict[int, float]:
     """When each result will be on disk, by job; s since 1970-01-01 UTC.
 
-    Parameters
-    ----------
-    jobs : JobStore
-        The table.
-    spool_root : Path
-        What the files' names in it are relative to.
-    workers : int
-        Studies analysed at once, at least 1, on all machines of the node together.
-
-    Returns
-    -------
-    dict
-        Only of jobs that wait for their analysis or are in it, and whose files can be read.
+    Only of jobs that wait for their analysis or are in it, and whose files can be read. `workers`
+    are the studies analysed at once, at least 1, on all machines of the node together.
     """
     model = learnt(jobs, spool_root)
     pending = []
@@ -92,13 +81,7 @@ def analysis_seconds(way: Sequence[AuditEntry]) -> float | None:
 
 
 def size_of(files: Sequence[Path]) -> StudySize | None:
-    """The size of a study, every image taken to be like the first that can be read.
-
-    Returns
-    -------
-    StudySize or None
-        None where no file is a readable image.
-    """
+    """The size of a study, every image taken to be like the first that can be read, if any can."""
     for header in _headers(files):
         compressed = header.transfer_syntax_uid not in NATIVE_SYNTAXES
         slices = len(files) * header.number_of_frames
@@ -126,21 +109,9 @@ def _pending(job: Job, seconds: float, quiet_s: float) -> PendingJob:
 
 
 def simulate_queue(pending: Iterable[PendingJob], now: float, workers: int) -> dict[int, float]:
-    """When each analysis ends, if the workers take them as they come.
+    """When each analysis ends, by job, if the workers take the most urgent first, as given.
 
-    Parameters
-    ----------
-    pending : iterable of PendingJob
-        The most urgent first, as `Records.find` gives them.
-    now : float
-        s since 1970-01-01 UTC.
-    workers : int
-        At least 1.
-
-    Returns
-    -------
-    dict of int to float
-        By job; never before now, however long an analysis takes already.
+    Never before now, however long an analysis takes already.
     """
     pending = list(pending)
     ends = {one.job_id: max(one.ready_at + one.seconds, now) for one in pending if one.begun}

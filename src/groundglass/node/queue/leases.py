@@ -31,10 +31,7 @@ class Leases:
     def take(self, worker: str, seconds: float) -> Job | None:
         """Take the most urgent job that waits, or whose worker has stopped renewing its lease.
 
-        Returns
-        -------
-        Job or None
-            In state analysing or delivering, under a new attempt; None when there is nothing to do.
+        In state analysing or delivering, under a new attempt; None when there is nothing to do.
         """
         now = self._table.clock.now()
         waiting = jobs.c.state.in_([State.READY, State.REPORTED]) & (jobs.c.not_before <= now)

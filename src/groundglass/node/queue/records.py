@@ -58,10 +58,7 @@ class Records:
     def files_of(self, job: Job) -> tuple[str, ...]:
         """The instances a revision is made of: the last that came under each SOP Instance UID.
 
-        Returns
-        -------
-        tuple of str
-            Relative to the spool's root, ordered by SOP Instance UID.
+        Relative to the spool's root, ordered by SOP Instance UID.
         """
         query = (
             sa.select(instances.c.sop_instance_uid, instances.c.file)
@@ -76,10 +73,7 @@ class Records:
     def purgeable(self, before: float, states: Collection[State] = ENDED) -> tuple[str, ...]:
         """Studies that have files, whose jobs all ended before a time and in these states.
 
-        Returns
-        -------
-        tuple of str
-            Study Instance UIDs, the one that ended first first.
+        Study Instance UIDs, the one that ended first first.
         """
         other = sa.case((jobs.c.state.in_(states), 0), else_=1)
         there = sa.case((jobs.c.files_purged, 0), else_=1)

@@ -27,15 +27,8 @@ LATEST = (
 class JobTable:
     """A database with the node's tables.
 
-    Parameters
-    ----------
-    url : str
-        SQLAlchemy's form: `sqlite:////var/lib/groundglass/jobs.sqlite`,
-        `postgresql+psycopg://user@host/base`, or `sqlite://` for one in memory.
-    settings : JobSettings
-        Quiet time, retries.
-    clock : Clock
-        The time of every entry.
+    Its URL is SQLAlchemy's: `sqlite:////var/lib/groundglass/jobs.sqlite`,
+    `postgresql+psycopg://user@host/base`, or `sqlite://` for one in memory.
 
     Raises
     ------
