@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -18,7 +17,7 @@ from groundglass.node.health import Checks, HealthServer
 from groundglass.node.inbound.intake import Intake
 from groundglass.node.inbound.spool import SpoolFull
 from groundglass.node.inbound.watch import FolderWatch
-from groundglass.node.logs import LOGGER
+from groundglass.node.logs import node_log
 from groundglass.node.metrics import Metrics
 from groundglass.node.outbound.delivery import Courier, Destination
 from groundglass.node.queue.states import DatabaseDown
@@ -28,7 +27,7 @@ from groundglass.node.settings import NodeSettings
 from groundglass.node.worker.analyser import Analyser, AnalysisSettings, ProcessAnalyser
 from groundglass.node.worker.loop import Worker, WorkerContext
 
-_LOG = logging.getLogger(f"{LOGGER}.node")
+_LOG = node_log("node")
 
 _RETENTION_EVERY_S = 60.0
 _ORPHANS_EVERY_S = 86400.0
@@ -106,11 +105,11 @@ class Node:
                 part.start()
                 ending.callback(part.stop)
             self._begin(partial(self._keep_house, self.stores.jobs.clock.now()), "housekeeping")
-            _LOG.info("node started", extra={"fields": {"workers": len(self._workers)}})
+            _LOG.info("node started", workers=len(self._workers))
             while not stop.wait(0.5) and self._error is None:
                 pass
-            _LOG.info("node stopping", extra={"fields": {}})
-        _LOG.info("node stopped", extra={"fields": {}})
+            _LOG.info("node stopping")
+        _LOG.info("node stopped")
         if self._error is not None:
             raise self._error
 
@@ -153,9 +152,9 @@ class Node:
                     next_orphans = time.monotonic() + _ORPHANS_EVERY_S
                     self._retention.clear_orphans()
             except DatabaseDown as error:
-                _LOG.error("database down", extra={"fields": {"found": error.found}})
+                _LOG.error("database down", found=error.found)
             except OSError as error:
-                _LOG.error("housekeeping failed", extra={"fields": {"found": error.strerror}})
+                _LOG.error("housekeeping failed", found=error.strerror)
 
     def _checks(self) -> Checks:
         return Checks(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import time
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat
 
 from groundglass.node.inbound.spool import Spool
-from groundglass.node.logs import LOGGER
+from groundglass.node.logs import node_log
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import ENDED, State
 from groundglass.settings.toml import settings
 
-_LOG = logging.getLogger(f"{LOGGER}.retention")
+_LOG = node_log("retention")
 
 _DAY_S = 86400.0
 #: Files that no table knows are what a killed process left between disk and table. Their sender
@@ -82,7 +81,7 @@ class Retention:
                 folder = self._spool.job_folder(study_instance_uid, revision)
                 shutil.rmtree(folder, ignore_errors=True)
         study = self._spool.pseudonyms.of(study_instance_uid)
-        _LOG.info("study purged", extra={"fields": {"study": study, "files": len(purged.files)}})
+        _LOG.info("study purged", study=study, files=len(purged.files))
         return True
 
     def clear_orphans(self) -> int:
@@ -100,5 +99,5 @@ class Retention:
             self._spool.remove(orphans)
             cleared += len(orphans)
         if cleared:
-            _LOG.warning("strays cleared", extra={"fields": {"files": cleared}})
+            _LOG.warning("strays cleared", files=cleared)
         return cleared

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -29,10 +28,8 @@ from groundglass.node.dimse.presentation_contexts import (
     STORAGE_COMMITMENT,
     STORAGE_COMMITMENT_INSTANCE,
 )
-from groundglass.node.logs import LOGGER
 from groundglass.read.dicom.damage import PARSE_ERRORS
 
-_LOG = logging.getLogger(f"{LOGGER}.commitment")
 REQUEST = 1  # action type (PS3.4 table J.3.2-1)
 
 #: SOP Class UID and SOP Instance UID.

@@ -6,7 +6,6 @@ can send anything.
 
 from __future__ import annotations
 
-import logging
 import socket
 import ssl
 import threading
@@ -41,10 +40,10 @@ from groundglass.node.dimse.pdus import (
 )
 from groundglass.node.dimse.peers import KnownPeers, Peer, check_ae_title
 from groundglass.node.dimse.tls import TlsSettings
-from groundglass.node.logs import LOGGER
+from groundglass.node.logs import node_log
 from groundglass.settings.toml import Maybe, settings
 
-_LOG = logging.getLogger(f"{LOGGER}.listener")
+_LOG = node_log("listener")
 _BACKLOG = 64
 _LAST_WORDS_S = 2.0
 
@@ -163,7 +162,7 @@ class Listener:
             ) from error
         self._port = self._socket.getsockname()[1]
         threading.Thread(target=self._accept, name="listener", daemon=True).start()
-        self._note("listening", host=place[0], port=self._port, tls=self._tls is not None)
+        _LOG.info("listening", host=place[0], port=self._port, tls=self._tls is not None)
 
     def stop(self, grace_s: float = 30.0) -> None:
         """Take no more callers; let messages under way end, for `grace_s`; then hang up."""
@@ -214,17 +213,17 @@ class Listener:
                 self._associate(connection, address)
             except ProtocolBroken as error:
                 self._count("associations_aborted")
-                self._note("association aborted", address=address, reason=str(error))
+                _LOG.info("association aborted", address=address, reason=str(error))
                 connection.abort(error.reason)
             except Stopping:
                 connection.abort(AbortReason.NOT_SPECIFIED)
             _await_hang_up(sock)
         except PeerGone as error:
             self._count("associations_lost")
-            self._note("association lost", address=address, reason=str(error))
+            _LOG.info("association lost", address=address, reason=str(error))
         except OSError as error:  # TLS that failed, or a peer gone before it began
             self._count("connections_failed")
-            self._note("connection failed", address=address, reason=type(error).__name__)
+            _LOG.info("connection failed", address=address, reason=type(error).__name__)
         finally:
             sock.close()
             with self._lock:
@@ -245,8 +244,12 @@ class Listener:
             refusal = self._refusal(request, address, seated=seated)
             if refusal is not None:
                 self._count("associations_refused")
-                fields = {"address": address, "calling_ae": _shown(request.calling_ae_title)}
-                self._note("association refused", reason=refusal.reason, **fields)
+                _LOG.info(
+                    "association refused",
+                    reason=refusal.reason,
+                    address=address,
+                    calling_ae=_shown(request.calling_ae_title),
+                )
                 connection.write(refusal.encode())
                 return
             offer, limits = self._services.offer, self._settings.limits
@@ -296,16 +299,17 @@ class Listener:
             self._count("instances" if status == Status.SUCCESS else "instances_refused")
         _read_out(message)
         if status != Status.SUCCESS:
-            fields = {"status": f"{status:#06x}", "calling_ae": association.calling_ae_title}
-            self._note("instance refused", reason=comment, **fields)
+            _LOG.info(
+                "instance refused",
+                reason=comment,
+                status=f"{status:#06x}",
+                calling_ae=association.calling_ae_title,
+            )
         association.send(message.context, command.answer(status, comment))
 
     def _count(self, what: str) -> None:
         with self._lock:
             self._counts[what] += 1
-
-    def _note(self, event: str, **fields: object) -> None:
-        _LOG.info(event, extra={"fields": fields})
 
 
 def _read_out(message: Message) -> None:

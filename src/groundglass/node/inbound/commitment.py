@@ -7,7 +7,6 @@ its own, to others on theirs.
 from __future__ import annotations
 
 import io
-import logging
 import queue
 import threading
 import time
@@ -38,11 +37,11 @@ from groundglass.node.dimse.presentation_contexts import (
     STORAGE_COMMITMENT_INSTANCE,
 )
 from groundglass.node.inbound.instances import InstanceSink
-from groundglass.node.logs import LOGGER
+from groundglass.node.logs import node_log
 from groundglass.node.uids import is_uid, ourselves
 from groundglass.read.dicom.damage import PARSE_ERRORS
 
-_LOG = logging.getLogger(f"{LOGGER}.commitment")
+_LOG = node_log("commitment")
 _ALL_HELD, _SOME_MISSING = 1, 2  # event types (PS3.4 table J.3.3-1)
 #: A request for the largest study, 50 000 instances, has some 8 MiB.
 _DATA_SET_BYTES = 16 * 2**20
@@ -86,7 +85,7 @@ class CommitmentService:
         if report is None:
             return Status.INVALID_ARGUMENT
         expected = self._inbox.receive(report)
-        _LOG.info("commitment report", extra={"fields": {"expected": expected}})
+        _LOG.info("commitment report", expected=expected)
         return Status.SUCCESS
 
     def _promise(self, association: Association, message: Message, dataset: Dataset) -> None:
@@ -132,8 +131,7 @@ class CommitmentService:
             report.ReferencedSOPSequence = held
         if failed:
             report.FailedSOPSequence = failed
-        fields = {"held": len(held), "missing": len(failed)}
-        _LOG.info("commitment requested", extra={"fields": fields})
+        _LOG.info("commitment requested", held=len(held), missing=len(failed))
         return report
 
     def _report_later(self, peer: Peer, report: Dataset) -> None:
@@ -154,8 +152,9 @@ class CommitmentService:
                 try:
                     self._report(peer, report)
                 except PeerError as error:
-                    fields = {"peer": peer.ae_title, "reason": error.found}
-                    _LOG.warning("commitment report not delivered", extra={"fields": fields})
+                    _LOG.warning(
+                        "commitment report not delivered", peer=peer.ae_title, reason=error.found
+                    )
                 else:
                     break
 

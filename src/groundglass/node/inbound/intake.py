@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from groundglass.node.inbound.group_commit import GroupCommit
 from groundglass.node.inbound.instances import IncomingInstance
 from groundglass.node.inbound.spool import Spool, SpoolFull
-from groundglass.node.logs import LOGGER
+from groundglass.node.logs import node_log
 from groundglass.node.metrics import Metrics
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import Facts
 from groundglass.node.rules import Rules
 
-_LOG = logging.getLogger(f"{LOGGER}.intake")
+_LOG = node_log("intake")
 
 
 class Intake:
@@ -52,15 +51,11 @@ class Intake:
         if receipt.opened:
             _LOG.info(
                 "study reopened" if receipt.revision > 1 else "study begun",
-                extra={
-                    "fields": {
-                        "study": self._spool.pseudonyms.of(study),
-                        "revision": receipt.revision,
-                        "job": receipt.job_id,
-                        "source": incoming.source_ae,
-                        "priority": priority.name.lower(),
-                    }
-                },
+                study=self._spool.pseudonyms.of(study),
+                revision=receipt.revision,
+                job=receipt.job_id,
+                source=incoming.source_ae,
+                priority=priority.name.lower(),
             )
 
     def holds(self, sop_class_uid: str, sop_instance_uid: str) -> bool | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-import logging
 import threading
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -16,10 +15,10 @@ from groundglass.errors import GroundglassError
 from groundglass.node.dimse.clients import PeerError
 from groundglass.node.inbound.instances import InstanceSink
 from groundglass.node.inbound.sources import RemoteStudy, Schedule, Source
-from groundglass.node.logs import LOGGER
+from groundglass.node.logs import node_log
 from groundglass.node.uids import is_uid
 
-_LOG = logging.getLogger(f"{LOGGER}.retrieve")
+_LOG = node_log("retrieve")
 
 
 class Fetched:
@@ -111,19 +110,19 @@ class Retriever:
         try:
             result = self._source.fetch(study.study_instance_uid, self._sink)
         except PeerError as error:  # it is tried again at the next look
-            _LOG.warning("study not fetched", extra={"fields": {"reason": error.found}})
+            _LOG.warning("study not fetched", reason=error.found)
             return
         self._fetched.enter(study)
         for uid in result.studies:
             self._sink.ended(uid)
-        fields = {"instances": result.taken, "passed_over": sum(result.passed_over.values())}
-        _LOG.info("study fetched", extra={"fields": fields})
+        passed_over = sum(result.passed_over.values())
+        _LOG.info("study fetched", instances=result.taken, passed_over=passed_over)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 self.look_once()
             except (GroundglassError, OSError) as error:
-                fields = {"reason": getattr(error, "found", type(error).__name__)}
-                _LOG.warning("archive not asked", extra={"fields": fields})
+                reason = getattr(error, "found", type(error).__name__)
+                _LOG.warning("archive not asked", reason=reason)
             self._stop.wait(self._schedule.every_s)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from groundglass.errors import GroundglassError
 from groundglass.node.dimse.associations import Association, Message, Offer
 from groundglass.node.dimse.commands import CommandField, Status
@@ -13,10 +11,10 @@ from groundglass.node.inbound.commitment import CommitmentService
 from groundglass.node.inbound.header_scan import Unfit
 from groundglass.node.inbound.instances import InstanceSink, admit
 from groundglass.node.inbound.spool import SpoolFull
-from groundglass.node.logs import LOGGER
+from groundglass.node.logs import node_log
 from groundglass.node.uids import OURS
 
-_LOG = logging.getLogger(f"{LOGGER}.storing")
+_LOG = node_log("storing")
 
 
 class InboundServices:
@@ -65,6 +63,6 @@ class InboundServices:
         except PeerGone:  # an OSError too, but the peer's: the association is over
             raise
         except (OSError, GroundglassError) as error:
-            _LOG.exception("instance not stored", extra={"fields": {"error": type(error).__name__}})
+            _LOG.exception("instance not stored", error=type(error).__name__)
             return Status.PROCESSING_FAILURE, "could not be stored; try again later"
         return Status.SUCCESS, ""

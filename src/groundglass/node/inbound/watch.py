@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import threading
@@ -17,10 +16,10 @@ from groundglass.errors import GroundglassError, SettingsError
 from groundglass.node.inbound.header_scan import Unfit
 from groundglass.node.inbound.importing import import_file
 from groundglass.node.inbound.instances import InstanceSink
-from groundglass.node.logs import LOGGER
+from groundglass.node.logs import node_log
 from groundglass.settings.toml import FilePath, settings
 
-_LOG = logging.getLogger(f"{LOGGER}.watch")
+_LOG = node_log("watch")
 _OWN = ".groundglass"
 
 
@@ -111,10 +110,9 @@ class FolderWatch:
             try:
                 taken = self.look_once()
                 if taken:
-                    _LOG.info("files taken in", extra={"fields": {"files": taken}})
+                    _LOG.info("files taken in", files=taken)
             except (GroundglassError, OSError) as error:
-                fields = {"error": type(error).__name__}
-                _LOG.warning("watched folder not read", extra={"fields": fields})
+                _LOG.warning("watched folder not read", error=type(error).__name__)
             self._stop.wait(self._settings.poll_s)
 
     def _whole(self) -> list[Path]:
@@ -153,7 +151,7 @@ class FolderWatch:
         except Unfit as error:
             path.rename(self._refused / path.name)
             (self._refused / f"{path.name}.txt").write_text(f"{error}\n", "utf-8")
-            _LOG.info("file refused", extra={"fields": {"reason": str(error)}})
+            _LOG.info("file refused", reason=str(error))
             return False
         path.unlink()
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from groundglass.core.result import Outcome
 from groundglass.node.inbound.spool import Spool
-from groundglass.node.logs import LOGGER
+from groundglass.node.logs import node_log
 from groundglass.node.metrics import Metrics
 from groundglass.node.outbound.delivery import Courier, DeliveryError
 from groundglass.node.queue.jobs import JobStore
@@ -22,7 +21,7 @@ from groundglass.node.rules import Rules
 from groundglass.node.worker.analyser import Analyser, AnalysisFailed, AnalysisStopped, Work
 from groundglass.settings.toml import settings
 
-_LOG = logging.getLogger(f"{LOGGER}.worker")
+_LOG = node_log("worker")
 
 #: How a job ends once its report is delivered, by the outcome; any other is refused.
 _END: Mapping[str, State] = {
@@ -96,7 +95,7 @@ class Worker:
                 try:
                     worked = self.work_once()
                 except DatabaseDown as error:
-                    _LOG.error("database down", extra={"fields": {"found": error.found}})
+                    _LOG.error("database down", found=error.found)
                     worked = False
                 if not worked:
                     stop.wait(self._settings.poll_s)
@@ -150,7 +149,7 @@ class Worker:
         except (LeaseLost, DatabaseDown):
             raise
         except Exception as error:  # noqa: BLE001  (a defect met here must not stop all the others)
-            _LOG.exception("something unforeseen happened", extra={"fields": {"job": job.id}})
+            _LOG.exception("something unforeseen happened", job=job.id)
             self._fail(job, f"{type(error).__name__}, a defect in groundglass: please report it")
 
     def _fail(self, job: Job, reason: str) -> None:
@@ -215,7 +214,7 @@ class Worker:
                     self._analyser.stop()
                     return
                 except DatabaseDown:
-                    _LOG.warning("heartbeat missed", extra={"fields": {"job": job_id}})
+                    _LOG.warning("heartbeat missed", job=job_id)
 
         thread = threading.Thread(target=beat, name=f"heartbeat of job {job_id}", daemon=True)
         thread.start()
@@ -227,13 +226,14 @@ class Worker:
 
     def _log(self, event: str, job: Job, **more: object) -> None:
         """One line on a job; its reason stays in the table, as it may quote a description."""
-        fields = {
-            "job": job.id,
-            "study": self._context.spool.pseudonyms.of(job.study_instance_uid),
-            "revision": job.revision,
-            "attempt": job.attempt,
-            "state": job.state.value,
-            "failures": job.failures,
-            "worker": self.name,
-        }
-        _LOG.info(event, extra={"fields": {**fields, **more}})
+        _LOG.info(
+            event,
+            job=job.id,
+            study=self._context.spool.pseudonyms.of(job.study_instance_uid),
+            revision=job.revision,
+            attempt=job.attempt,
+            state=job.state.value,
+            failures=job.failures,
+            worker=self.name,
+            **more,  # type: ignore[arg-type]  # never a keyword of logging's own
+        )
