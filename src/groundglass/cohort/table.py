@@ -12,6 +12,7 @@ from typing import Any
 
 from groundglass.cohort.case import SPLITS, Case, Cohort
 from groundglass.core.atomic_files import write_whole
+from groundglass.core.csv_text import csv_text
 from groundglass.errors import InputError, ReadError, ReportError, install_extra
 
 #: The columns every table has, in the order in which they are written.
@@ -257,11 +258,7 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _to_csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    return csv_text([header, *rows]).encode()
 
 
 def _to_parquet(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:

@@ -6,10 +6,8 @@ stopped.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +17,7 @@ from typing import Any, Self
 import groundglass
 from groundglass.analyse.batch.analysing import Analysed
 from groundglass.core.atomic_files import append_synced, clear_unfinished, write_whole
+from groundglass.core.csv_text import csv_text, whole_rows
 from groundglass.errors import ReportError
 from groundglass.infer import Bundle, CpuEngine, Precision
 from groundglass.read.studies import StudyFiles
@@ -129,7 +128,7 @@ class Outcomes:
         row = self._row(analysed)
         self.rows[row["study"]] = row
         with refusing_unwritable(self.folder):
-            append_synced(self.folder / TABLE, _csv([row[name] for name in self.header]))
+            append_synced(self.folder / TABLE, csv_text([[row[name] for name in self.header]]))
 
     def write(self, studies: Sequence[StudyFiles]) -> Path:
         """Write the table anew, each study once: these in their order, then those of earlier runs.
@@ -143,7 +142,7 @@ class Outcomes:
         self.rows = {name: self.rows[name] for name in dict.fromkeys([*names, *self.rows])}
         lines = [self.header, *([row[n] for n in self.header] for row in self.rows.values())]
         with refusing_unwritable(self.folder):
-            write_whole(self.folder / TABLE, "".join(map(_csv, lines)), synced=True)
+            write_whole(self.folder / TABLE, csv_text(lines), synced=True)
         return self.folder / TABLE
 
     def _row(self, analysed: Analysed) -> Row:
@@ -182,8 +181,7 @@ class Outcomes:
         table = self.folder / TABLE
         if not table.exists():
             return
-        text = table.read_text("utf-8")
-        records = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline="")))
+        records = whole_rows(table.read_text("utf-8"))
         if records and tuple(records[0]) != self.header:
             raise ReportError(
                 f"a {TABLE} with other columns in {self.folder}",
@@ -201,9 +199,3 @@ class Outcomes:
 def _in_use(precision: Precision) -> str:
     """What is asked for as this processor has it; asked only where there is a report to compare."""
     return CpuEngine(precision).precision.value
-
-
-def _csv(values: Iterable[object]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue()

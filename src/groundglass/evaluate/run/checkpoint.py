@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from groundglass.core.atomic_files import append_synced
+from groundglass.core.csv_text import csv_text, whole_rows
 from groundglass.core.result import Outcome
 from groundglass.errors import InputError, ReportError
 from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, Answer, CasePrediction, Strata
@@ -50,11 +49,11 @@ class Table:
                 *(_text(given.get(label)) for label in self.labels),
                 answer.reason, f"{case.seconds:.3f}",
             ))  # fmt: skip
-        return _csv(rows)
+        return csv_text(rows)
 
     def content(self, cases: Sequence[CasePrediction]) -> bytes:
         """A whole table, UTF-8."""
-        return "".join([_csv([self.header]), *map(self.lines, cases)]).encode()
+        return "".join([csv_text([self.header]), *map(self.lines, cases)]).encode()
 
     def read(self, text: str) -> Iterator[CasePrediction]:
         """The cases whose every line is whole; a line cut short ends the table.
@@ -64,7 +63,7 @@ class Table:
         InputError
             Other columns.
         """
-        records = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline="")))
+        records = whole_rows(text)
         if not records or tuple(records[0]) != self.header:
             raise InputError(
                 "a table of answers with other columns",
@@ -100,12 +99,6 @@ class Table:
         if outcome is Outcome.VERDICT:
             given = {label: float(line[f"p_{label}"]) for label in self.labels}
         return Answer(outcome, line["reason"], line["verdict"], given)
-
-
-def _csv(rows: Iterable[Iterable[object]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def _text(value: float | None) -> str:

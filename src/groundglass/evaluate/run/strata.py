@@ -29,7 +29,7 @@ _SEXES = {"f": "F", "female": "F", "w": "F", "m": "M", "male": "M", "o": "O", "o
 
 def strata_of_row(case: Case) -> Strata:
     """What the table alone says: all there is of a study that cannot be opened."""
-    return _traits(case, {}, None)
+    return _strata(case, {}, None)
 
 
 def strata_of(case: Case, volume: Volume) -> Strata:
@@ -47,10 +47,10 @@ def strata_of(case: Case, volume: Volume) -> Strata:
             "age": str(person.get("PatientAge", "")),
         }
     axial = volume.geometry.to_axial()[0]
-    return _traits(case, header, axial.spacing_mm[0])
+    return _strata(case, header, axial.spacing_mm[0])
 
 
-def _traits(case: Case, header: Mapping[str, str], spacing_mm: float | None) -> Strata:
+def _strata(case: Case, header: Mapping[str, str], spacing_mm: float | None) -> Strata:
     cells = {name.replace("_", "").lower(): cell.strip() for name, cell in case.extra.items()}
 
     def said(what: str) -> str:
