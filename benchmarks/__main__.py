@@ -50,21 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(bench: Bench, chosen: Sequence[str], out: Path) -> int:
-    """Run sections one after the other; what is done is written at once.
+    """Run sections one after the other; what is done is written at once. 1 if one broke, else 0.
 
-    Parameters
-    ----------
-    bench : Bench
-        With what.
-    chosen : sequence of str
-        Names of `SECTIONS`. The others keep what the folder has of an earlier run on this machine.
-    out : Path
-        Where the results go.
-
-    Returns
-    -------
-    int
-        1 if a section broke, else 0.
+    Sections not chosen keep what the folder has of an earlier run on this machine.
     """
     whole = document.begin(out, machine(bench.bundle), keep=len(chosen) < len(SECTIONS))
     code = 0

@@ -23,19 +23,7 @@ from groundglass.cli.environment import ASKED
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a process is to analyse.
-
-    Parameters
-    ----------
-    bundle : str
-        Weights.
-    studies : tuple of str
-        Folders, analysed one after the other.
-    report : bool
-        Whether the report is written.
-    cores : int
-        Cores it may use; 0 for all.
-    """
+    """What a process is to analyse, one folder after the other; with 0 cores it may use all."""
 
     bundle: str
     studies: tuple[str, ...]

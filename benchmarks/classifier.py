@@ -65,15 +65,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """One group through our engine.
-
-    Parameters
-    ----------
-    run : Run
-        Times it.
-    logits : list of float
-        What comes out in f32, in which networks are told apart on any processor.
-    """
+    """One group through our engine: what times it, and its logits in f32, as on any processor."""
 
     run: Run
     logits: list[float]

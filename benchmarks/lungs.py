@@ -32,15 +32,7 @@ _SOLID_HU = -100
 
 @dataclass(frozen=True, slots=True)
 class DiceTable:
-    """Dice per slice.
-
-    Parameters
-    ----------
-    names : tuple of str
-        Slices, worst first.
-    dice : tuple of float
-        In the same order.
-    """
+    """Dice per slice, worst first."""
 
     names: tuple[str, ...]
     dice: tuple[float, ...]
@@ -91,19 +83,8 @@ def dice_table(folder: Path, bundle: Bundle, *, cleaned: bool = True) -> DiceTab
 def disease_kept(bundle: Bundle, folder: Path, patients: int = 12) -> dict[str, float]:
     """Share of disease that stays inside the mask, as in service; a mask must not lose it.
 
-    Parameters
-    ----------
-    bundle : Bundle
-        What is judged.
-    folder : Path
-        Annotated real slices; ground glass and consolidation are made into their lungs.
-    patients : int
-        Severe phantoms, CP and NCP in turn.
-
-    Returns
-    -------
-    dict of str to float
-        Means over slices and over patients.
+    Means over annotated real slices, into whose lungs ground glass and consolidation are made, and
+    over severe phantoms, CP and NCP in turn.
     """
     rng = np.random.default_rng(5)
     ill, changed = [], []

@@ -18,19 +18,7 @@ from onnx import numpy_helper, shape_inference
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one node needs.
-
-    Parameters
-    ----------
-    node : str
-        Its name.
-    kind : str
-        ONNX operator.
-    count : int
-        Operations for one call.
-    moved : int
-        Numbers read and written: inputs, weights and outputs, each once.
-    """
+    """What one node needs: operations of one call; numbers read and written, each once."""
 
     node: str
     kind: str
@@ -39,16 +27,9 @@ class Operation:
 
 
 def operations(path: Path, batch: int, outputs: Sequence[str] = ()) -> tuple[Operation, ...]:
-    """The operations of one call of a network.
+    """The operations of one call of a network with so many items.
 
-    Parameters
-    ----------
-    path : Path
-        ONNX file.
-    batch : int
-        Size of the first axis of its input.
-    outputs : sequence of str, optional
-        The outputs wanted; what only others need does not count. All of them unless given.
+    What only outputs need that are not wanted does not count; all are wanted unless given.
     """
     return counted(onnx.load(str(path)), batch, outputs)
 

@@ -57,19 +57,7 @@ class Networks:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How long a network takes at least, and how long it took.
-
-    Parameters
-    ----------
-    name : str
-        The network.
-    operations, moved_bytes : int
-        Operations, and what its operators read and write if nothing stays in a cache.
-    peak, bandwidth : float
-        Operations and bytes a second the machine reaches.
-    seconds : float
-        Measured.
-    """
+    """How long a network takes at least, by operations and bytes moved, and how long it took."""
 
     name: str
     operations: int
@@ -156,15 +144,7 @@ def _shares(
 
 
 def share_of_peak(count: int, ours: Sample, peak_count: int, peak: Sample) -> Sample:
-    """Share of the peak in %, run by run.
-
-    Parameters
-    ----------
-    count, peak_count : int
-        Operations of the network and of the matrix product.
-    ours, peak : Sample
-        Seconds of each, taken in turn.
-    """
+    """Share of the peak in %, run by run, of seconds taken in turn."""
     both = zip(ours.values, peak.values, strict=True)
     return Sample(tuple(100 * (count / mine) / (peak_count / top) for mine, top in both))
 

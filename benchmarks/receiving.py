@@ -201,17 +201,7 @@ def _peak_mb(pid: int) -> float:
 
 
 def receiving_table(slices: int, runs: int, senders: int) -> str:
-    """Instances per second of each receiver, as Markdown.
-
-    Parameters
-    ----------
-    slices : int
-        Images of each sender.
-    runs : int
-        Of each receiver; the median counts.
-    senders : int
-        Associations at once.
-    """
+    """Instances per second of each receiver, median of the runs, as Markdown."""
     rows = ["| receiver | instances/s | of storescp | peak MB |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as name:
         folders = []

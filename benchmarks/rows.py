@@ -77,19 +77,7 @@ class Row:
 
 @dataclass(slots=True)
 class Section:
-    """What one section found.
-
-    Parameters
-    ----------
-    rows : list of Row
-        The figures.
-    text : list of str
-        Paragraphs and tables of its own, Markdown.
-    pictures : dict of str to bytes
-        PNG files by name.
-    data : dict
-        Whatever else the JSON is to hold.
-    """
+    """What one section found: rows, Markdown of its own, PNG files by name, more for the JSON."""
 
     rows: list[Row] = field(default_factory=list)
     text: list[str] = field(default_factory=list)

@@ -13,13 +13,7 @@ Run = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The figures of some runs.
-
-    Parameters
-    ----------
-    values : tuple of float
-        One per run, in the order of the runs; at least one.
-    """
+    """The figures of some runs, in their order; at least one."""
 
     values: tuple[float, ...]
 
@@ -49,13 +43,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Two things run in turn, so that what else the machine does meets both alike.
-
-    Parameters
-    ----------
-    ours, peer : Sample
-        In seconds; the n-th values were taken one after the other.
-    """
+    """Two things run in turn, so that what else the machine does meets both alike; in seconds."""
 
     ours: Sample
     peer: Sample
@@ -69,17 +57,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a figure is meant to reach.
-
-    Parameters
-    ----------
-    limit : float
-        In the figure's unit.
-    at_least : bool
-        Whether more is better.
-    of : {"ours", "ratio"}
-        Which figure of a row it speaks of.
-    """
+    """What a figure of a row, ours or the ratio, is meant to reach."""
 
     limit: float
     at_least: bool = False

@@ -40,17 +40,7 @@ _TIMES = 4
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One study's time.
-
-    Parameters
-    ----------
-    study : MadeStudy
-        What it is like.
-    cores : int
-        Cores it had.
-    seconds : float
-        From files to report.
-    """
+    """One study's time from files to report, with so many cores."""
 
     study: MadeStudy
     cores: int

@@ -22,13 +22,6 @@ _LONGEST_S = 170.0
 class Peer:
     """A peer in its own process; calling it runs it once and returns seconds.
 
-    Parameters
-    ----------
-    process : Popen
-        `benchmarks.peers.child`.
-    longest_s : float
-        Wait for an answer at most so long, in s.
-
     Raises
     ------
     NotHere
@@ -72,23 +65,12 @@ class Peer:
 def peer(
     python: str, name: str, options: Options | None = None, longest_s: float = _LONGEST_S
 ) -> Iterator[Peer]:
-    """A peer for as long as it is wanted.
-
-    Parameters
-    ----------
-    python : str
-        The interpreter that has it.
-    name : str
-        A module of `benchmarks.peers`.
-    options : dict, optional
-        What the module asks for; JSON can hold it.
-    longest_s : float
-        Wait for it at most so long, in s.
+    """A peer, a module of `benchmarks.peers`, for as long as it is wanted.
 
     Raises
     ------
     NotHere
-        It cannot be run here; the text says why.
+        It cannot be run here, or takes longer than allowed; the text says why.
     """
     command = [python, "-m", "benchmarks.peers.child", name, json.dumps(options or {})]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
