@@ -119,6 +119,16 @@ def test_several_views_follow_a_shift_within_a_cell_better_than_one() -> None:
     assert several > one + 0.1
 
 
+def test_the_views_lie_half_a_cell_apart_on_either_side_of_the_image() -> None:
+    """The encoder's cells are 8 pixels: where one view has a cell's border, the other has none."""
+    first, second = VIEWS
+    for one, other in zip(first.shift_px, second.shift_px, strict=True):
+        assert 3 <= abs(one - other) <= 4
+        assert one * other < 0
+    assert first.clockwise_deg < 0 < second.clockwise_deg
+    assert all(4 < abs(view.clockwise_deg) < 15 for view in VIEWS)  # training turned so far
+
+
 def test_each_image_is_seen_from_every_view_however_many_there_are() -> None:
     images = [spotted(60 + 8 * k, 100) for k in range(7)]
     seen = encode_views(OnAGrid(), images, SHOWN)  # type: ignore[arg-type]
