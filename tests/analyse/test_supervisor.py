@@ -118,6 +118,15 @@ def test_an_answer_that_is_more_than_data_is_not_taken() -> None:
     assert isinstance(found["answer_code x"], Broken)
 
 
+def test_how_a_process_ended_is_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_ENDING_S", 1.0)
+    found = dict(in_processes(Working, ["leave 3", "close x"], 1))
+    assert found == {
+        "leave 3": Broken("its process ended with exit code 3"),
+        "close x": Broken("its process gave no answer that can be read"),
+    }
+
+
 def test_nothing_is_dumped_and_no_interrupt_arrives() -> None:
     child = Child(Working, UNLIMITED)
     try:

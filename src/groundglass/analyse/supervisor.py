@@ -37,6 +37,9 @@ _CHILD = "groundglass.analyse.child"
 _CHILD_BYTES = 10**9
 #: Longest answer taken from a child, in bytes.
 _LONGEST_ANSWER = 2**26
+#: Within this a child that closed its end of the pipe is at its own end, in s.
+_ENDING_S = 5.0
+_NO_ANSWER = "its process gave no answer that can be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ class Child:
         except (EOFError, OSError):
             answer = Broken(self._how_it_ended())
         except Exception as error:  # noqa: BLE001  (whatever a child out of its mind may send)
-            answer = Broken(f"its process gave no answer that can be read: {type(error).__name__}")
+            answer = Broken(f"{_NO_ANSWER}: {type(error).__name__}")
         if isinstance(answer, Broken):
             self.end()
         return answer
@@ -142,8 +145,10 @@ class Child:
         self.answers.close()
 
     def _how_it_ended(self) -> str:
-        self._process.kill()  # where it closed the pipe and lives
-        code = self._process.wait()
+        try:
+            code = self._process.wait(_ENDING_S)
+        except subprocess.TimeoutExpired:  # it closed the pipe, and lives
+            return _NO_ANSWER
         if code >= 0:
             return f"its process ended with exit code {code}"
         words = f"its process was ended by {signal.Signals(-code).name}"
