@@ -38,7 +38,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from groundglass.read.dicom.ct_header import CtHeader
+from groundglass.read.dicom.headers.ct_header import CtHeader
 
 SLICES, SIDE = 24, 64
 SPACING_MM = (10.0, 5.0, 5.0)

@@ -17,8 +17,8 @@ from groundglass.cohort.phantoms import canonical_phantom, read_phantom_settings
 from groundglass.core.study import Series, SourceKind, Study
 from groundglass.errors import ReadError
 from groundglass.read import read_study, read_volume
-from groundglass.read.dicom.ct_header import dicom_instances
 from groundglass.read.dicom.frames import frames_of
+from groundglass.read.dicom.headers.ct_header import dicom_instances
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 
 

@@ -18,8 +18,8 @@ from groundglass.deidentify.confidentiality import basic_profile
 from groundglass.deidentify.dataset import deidentify
 from groundglass.deidentify.pseudonyms import SiteKey
 from groundglass.errors import InputError, ReadError
-from groundglass.read.dicom.damage import PARSE_ERRORS
-from groundglass.read.dicom.dataset import looks_like_dicom, open_dataset
+from groundglass.read.dicom.headers.damage import PARSE_ERRORS
+from groundglass.read.dicom.headers.dataset import looks_like_dicom, open_dataset
 from groundglass.read.limits import LIMITS
 from groundglass.read.sources import Entry, Sources, list_entries
 

@@ -6,7 +6,7 @@ import re
 import zipfile
 
 from groundglass.errors import ReadError
-from groundglass.read.dicom.dataset import looks_like_dicom
+from groundglass.read.dicom.headers.dataset import looks_like_dicom
 from groundglass.read.image_stack.pictures import is_jpeg_ls
 from groundglass.read.metaimage import MetaImageFormat
 from groundglass.read.packed import GZIP, damaged_stream, drain, start_of_gzip, unpack_gzip

@@ -11,8 +11,12 @@ from pydicom.dataset import Dataset
 from groundglass.core.study import Instance
 from groundglass.errors import InputError
 from groundglass.read import read_study, read_volume, select_chest_ct
-from groundglass.read.dicom.ct_header import CtHeader, DicomInstance
-from groundglass.read.dicom.patient_traits import PATIENT_KEYWORDS, PatientTraits, patient_traits
+from groundglass.read.dicom.headers.ct_header import CtHeader, DicomInstance
+from groundglass.read.dicom.headers.patient_traits import (
+    PATIENT_KEYWORDS,
+    PatientTraits,
+    patient_traits,
+)
 from groundglass.read.dicom.patients import by_patient, refuse_mixed_patients
 from made_ct import STUDY_UID, ct_series, write
 
@@ -201,7 +205,7 @@ def test_images_of_several_patients_are_counted(patients: int, words: str) -> No
 def test_digests_rest_on_this_run_s_key(keyword: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it a list of names would tell whose they are."""
     here = traits(**{keyword: WHO[keyword]})
-    monkeypatch.setattr("groundglass.read.dicom.patient_traits._KEY", b"of another run")
+    monkeypatch.setattr("groundglass.read.dicom.headers.patient_traits._KEY", b"of another run")
     assert traits(**{keyword: WHO[keyword]}).differences(here) != []
 
 

@@ -111,7 +111,7 @@ def send(
 
 
 def _is_dicom(path: Path) -> bool:
-    from groundglass.read.dicom.dataset import looks_like_dicom
+    from groundglass.read.dicom.headers.dataset import looks_like_dicom
 
     if not path.is_file() or path.name == _DIRECTORY:
         return False

@@ -9,7 +9,7 @@ from typing import cast
 from groundglass.cohort import Case
 from groundglass.core.volume import Volume
 from groundglass.evaluate.run.case_prediction import Strata
-from groundglass.read.dicom.ct_header import dicom_instances
+from groundglass.read.dicom.headers.ct_header import dicom_instances
 from groundglass.read.dicom.identification import read_identification
 
 #: Columns of a table that say it, in the order in which they are looked for; capitals and

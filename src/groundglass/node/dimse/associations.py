@@ -32,7 +32,7 @@ from groundglass.node.dimse.pdus import (
     PeerLimits,
     ProtocolBroken,
 )
-from groundglass.read.dicom.damage import PARSE_ERRORS
+from groundglass.read.dicom.headers.damage import PARSE_ERRORS
 
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _PDV = struct.Struct(">LBB")

@@ -28,7 +28,7 @@ from groundglass.node.dimse.presentation_contexts import (
     STORAGE_COMMITMENT,
     STORAGE_COMMITMENT_INSTANCE,
 )
-from groundglass.read.dicom.damage import PARSE_ERRORS
+from groundglass.read.dicom.headers.damage import PARSE_ERRORS
 
 REQUEST = 1  # action type (PS3.4 table J.3.2-1)
 

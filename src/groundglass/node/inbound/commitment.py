@@ -39,7 +39,7 @@ from groundglass.node.dimse.presentation_contexts import (
 from groundglass.node.inbound.instances import InstanceSink
 from groundglass.node.logs import node_log
 from groundglass.node.uids import is_uid, ourselves
-from groundglass.read.dicom.damage import PARSE_ERRORS
+from groundglass.read.dicom.headers.damage import PARSE_ERRORS
 
 _LOG = node_log("commitment")
 _ALL_HELD, _SOME_MISSING = 1, 2  # event types (PS3.4 table J.3.3-1)

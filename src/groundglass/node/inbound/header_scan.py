@@ -11,7 +11,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
-from groundglass.read.dicom.damage import PARSE_ERRORS
+from groundglass.read.dicom.headers.damage import PARSE_ERRORS
 
 #: Bytes of a data set within which the wanted attributes must have come. The first nearly always
 #: do; the second leaves room for private groups and long reference lists.

@@ -17,7 +17,7 @@ from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, as
 from groundglass.node.dimse.peers import Peer
 from groundglass.node.outbound.delivery import FileReceipt, FileStatus
 from groundglass.node.outbound.identity import Identity, identify
-from groundglass.read.dicom.damage import PARSE_ERRORS
+from groundglass.read.dicom.headers.damage import PARSE_ERRORS
 
 #: Told (files done, files in all).
 Progress = Callable[[int, int], None]

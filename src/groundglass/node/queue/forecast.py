@@ -15,9 +15,9 @@ from groundglass.errors import ReadError
 from groundglass.node.queue.estimate import TWO_CORES, CostModel, Observation, StudySize
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import AuditEntry, Job, State
-from groundglass.read.dicom.ct_header import CtHeader
-from groundglass.read.dicom.dataset import NATIVE_SYNTAXES
-from groundglass.read.dicom.header import read_header
+from groundglass.read.dicom.headers.ct_header import CtHeader
+from groundglass.read.dicom.headers.dataset import NATIVE_SYNTAXES
+from groundglass.read.dicom.headers.header import read_header
 from groundglass.read.sources import Entry, Sources
 
 #: Ended jobs that are learnt from: enough for every kind of study a scanner makes.

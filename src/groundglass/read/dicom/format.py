@@ -7,10 +7,10 @@ from collections import defaultdict
 from groundglass.core.study import Series, SourceKind
 from groundglass.errors import ReadError
 from groundglass.read.dicom.assessment import assess_series
-from groundglass.read.dicom.ct_header import DicomInstance
-from groundglass.read.dicom.dataset import looks_like_dicom
 from groundglass.read.dicom.decoding import decode_series
-from groundglass.read.dicom.header import read_header, read_uids
+from groundglass.read.dicom.headers.ct_header import DicomInstance
+from groundglass.read.dicom.headers.dataset import looks_like_dicom
+from groundglass.read.dicom.headers.header import read_header, read_uids
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 from groundglass.read.dicom.stacks.duplicates import drop_duplicates
 from groundglass.read.format import FoundFiles, SeriesFound, StudyIdentity

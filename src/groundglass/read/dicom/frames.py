@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from groundglass.core.geometry import Vector
 from groundglass.core.study import Instance, Series
 from groundglass.errors import ReadError
-from groundglass.read.dicom.ct_header import CtHeader, DicomInstance, dicom_instances
 from groundglass.read.dicom.description_terms import virtual_energy
+from groundglass.read.dicom.headers.ct_header import CtHeader, DicomInstance, dicom_instances
 
 #: As core.geometry: cosines further from a right angle are not an orientation.
 _COSINE_TOLERANCE = 1e-3

@@ -12,8 +12,8 @@ from pydicom.tag import BaseTag, Tag
 
 from groundglass.core.study import Instance
 from groundglass.errors import ReadError
-from groundglass.read.dicom.damage import PARSE_ERRORS
-from groundglass.read.dicom.dataset import PIXEL_TAGS, open_dataset
+from groundglass.read.dicom.headers.damage import PARSE_ERRORS
+from groundglass.read.dicom.headers.dataset import PIXEL_TAGS, open_dataset
 from groundglass.read.limits import LIMITS
 from groundglass.read.sources import Sources
 

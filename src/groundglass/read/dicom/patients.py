@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from groundglass.core.study import Instance
 from groundglass.errors import InputError
-from groundglass.read.dicom.ct_header import DicomInstance
-from groundglass.read.dicom.patient_traits import PatientTraits
+from groundglass.read.dicom.headers.ct_header import DicomInstance
+from groundglass.read.dicom.headers.patient_traits import PatientTraits
 
 #: How messages call what differs.
 _WORDS = {

@@ -10,7 +10,7 @@ from pydicom import config
 from pydicom.uid import UID
 
 from groundglass.core.study import Instance
-from groundglass.read.dicom.ct_header import DicomInstance, dicom_instances
+from groundglass.read.dicom.headers.ct_header import DicomInstance, dicom_instances
 
 #: Never changes: a file without a UID gets the same one for ever.
 _NAMESPACE = uuid.UUID("0e0b3f6c-3e0c-5f0e-9a27-6d1f2c8b5a41")

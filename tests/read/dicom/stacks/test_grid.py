@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundglass.errors import AssemblyError
-from groundglass.read.dicom.ct_header import DicomInstance
 from groundglass.read.dicom.frames import Frame, frames_of
+from groundglass.read.dicom.headers.ct_header import DicomInstance
 from groundglass.read.dicom.stacks.grid import AssemblySettings, lay_out
 from made_ct import ct_header
 

@@ -15,8 +15,8 @@ from pydicom.dataset import Dataset
 from groundglass.core.volume import Volume
 from groundglass.errors import AssemblyError, GroundglassError
 from groundglass.read import read_study, read_volume, select_chest_ct
-from groundglass.read.dicom.ct_header import DicomInstance
 from groundglass.read.dicom.frames import Frame, frames_of
+from groundglass.read.dicom.headers.ct_header import DicomInstance
 from groundglass.read.dicom.stacks.passes import passes_of
 from made_ct import SLICES, SPACING_MM, STUDY_UID, ct_header, ct_series, thorax, write
 

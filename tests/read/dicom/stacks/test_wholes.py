@@ -14,7 +14,7 @@ from pydicom.uid import CTImageStorage
 from groundglass.core.study import ANY_SERIES, Rejection, Series, SourceKind
 from groundglass.errors import AssemblyError
 from groundglass.read import read_study, read_volume, select_chest_ct
-from groundglass.read.dicom.ct_header import DicomInstance
+from groundglass.read.dicom.headers.ct_header import DicomInstance
 from groundglass.read.dicom.stacks.wholes import NamedStack, whole_stacks
 from made_ct import SLICES, STUDY_UID, ct_header, ct_series, thorax, write
 from made_images import metaimage

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import UID, ExplicitVRBigEndian, RLELossless
 
-from groundglass.read.dicom.ct_header import DicomInstance, PixelLocation
-from groundglass.read.dicom.dataset import NATIVE_SYNTAXES, inflate
+from groundglass.read.dicom.headers.ct_header import DicomInstance, PixelLocation
+from groundglass.read.dicom.headers.dataset import NATIVE_SYNTAXES, inflate
 from groundglass.read.dicom.pixels import codestream
 from groundglass.read.dicom.pixels.bits import fit_bits
 from groundglass.read.dicom.pixels.encapsulated_frames import Fragments, list_fragments

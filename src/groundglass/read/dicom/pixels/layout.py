@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pydicom import uid
 
 from groundglass.errors import ReadError
-from groundglass.read.dicom.ct_header import CtHeader
-from groundglass.read.dicom.dataset import NATIVE_SYNTAXES
+from groundglass.read.dicom.headers.ct_header import CtHeader
+from groundglass.read.dicom.headers.dataset import NATIVE_SYNTAXES
 
 JPEG = frozenset(
     (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1)

@@ -11,9 +11,9 @@ import numpy as np
 
 from groundglass.core.study import Rejection
 from groundglass.errors import ReadError
-from groundglass.read.dicom.attributes import FRAME_FIELDS
-from groundglass.read.dicom.ct_header import CtHeader, DicomInstance
 from groundglass.read.dicom.frames import frames_of
+from groundglass.read.dicom.headers.attributes import FRAME_FIELDS
+from groundglass.read.dicom.headers.ct_header import CtHeader, DicomInstance
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 
 #: What makes two files the same picture of one patient at the same place in the same units. How

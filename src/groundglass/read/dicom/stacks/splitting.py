@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from groundglass.core.study import Instance, Rejection, Series
-from groundglass.read.dicom.ct_header import DicomInstance
 from groundglass.read.dicom.frames import Frame, frames_in
+from groundglass.read.dicom.headers.ct_header import DicomInstance
 from groundglass.read.dicom.stacks.passes import Pass, passes_of
 
 #: Direction cosines or pixel spacings (mm) within this are one stack's: coarser than rounding,

@@ -15,7 +15,7 @@ from pydicom.uid import CTImageStorage
 
 from groundglass.core.study import ANY_SERIES
 from groundglass.errors import ReadError
-from groundglass.read.dicom.attributes import (
+from groundglass.read.dicom.headers.attributes import (
     TOP_TAGS,
     WANTED,
     convert,
@@ -23,15 +23,15 @@ from groundglass.read.dicom.attributes import (
     overlay_bits,
     raw_bytes,
 )
-from groundglass.read.dicom.ct_header import CtHeader, DicomInstance, PixelLocation
-from groundglass.read.dicom.damage import PARSE_ERRORS, damaged
-from groundglass.read.dicom.dataset import (
+from groundglass.read.dicom.headers.ct_header import CtHeader, DicomInstance, PixelLocation
+from groundglass.read.dicom.headers.damage import PARSE_ERRORS, damaged
+from groundglass.read.dicom.headers.dataset import (
     NATIVE_SYNTAXES,
     PIXEL_TAGS,
     guessed_syntax,
     open_dataset,
 )
-from groundglass.read.dicom.patient_traits import PATIENT_KEYWORDS, patient_traits
+from groundglass.read.dicom.headers.patient_traits import PATIENT_KEYWORDS, patient_traits
 from groundglass.read.dicom.reconstructions import is_ct_class
 from groundglass.read.dicom.uids import as_uid, derived, is_valid, named
 from groundglass.read.limits import LIMITS

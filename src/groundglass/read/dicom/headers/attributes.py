@@ -18,8 +18,8 @@ from pydicom.sequence import Sequence as Items
 from pydicom.tag import BaseTag
 from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
-from groundglass.read.dicom.charsets import decode, encodings_of
-from groundglass.read.dicom.ct_header import (
+from groundglass.read.dicom.headers.charsets import decode, encodings_of
+from groundglass.read.dicom.headers.ct_header import (
     Convert,
     CtHeader,
     bytes_of,
@@ -28,8 +28,8 @@ from groundglass.read.dicom.ct_header import (
     short,
     text,
 )
-from groundglass.read.dicom.damage import damaged
-from groundglass.read.dicom.patient_traits import PATIENT_KEYWORDS
+from groundglass.read.dicom.headers.damage import damaged
+from groundglass.read.dicom.headers.patient_traits import PATIENT_KEYWORDS
 
 #: Functional group sequence → attributes kept from it (PS3.3 C.7.6.16.2, C.8.15.3).
 _GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -18,8 +18,8 @@ from pydicom.uid import (
 )
 
 from groundglass.errors import ReadError
-from groundglass.read.dicom.attributes import FILE_META_TAGS, convert
-from groundglass.read.dicom.damage import damaged
+from groundglass.read.dicom.headers.attributes import FILE_META_TAGS, convert
+from groundglass.read.dicom.headers.damage import damaged
 from groundglass.read.dicom.uids import as_uid
 from groundglass.read.limits import LIMITS
 

@@ -12,8 +12,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.uid import UID
 
 from groundglass.core.study import Instance
-from groundglass.read.dicom.charsets import decode
-from groundglass.read.dicom.patient_traits import PatientTraits
+from groundglass.read.dicom.headers.charsets import decode
+from groundglass.read.dicom.headers.patient_traits import PatientTraits
 
 
 def bytes_of(element: RawDataElement) -> bytes:

@@ -1,0 +1,1 @@
+"""Headers of DICOM files: bytes → data sets → what is kept of them, typed."""
