@@ -83,12 +83,12 @@ class _Clock:
 class LungsFound:
     """What segmenting gave, on an axial volume."""
 
-    #: Shape (slices, size, size). Lung mask on the networks' square.
     square: NDArray[np.bool_]
-    #: Shape of the volume. The same on the volume's own pixels.
+    """Shape (slices, size, size). Lung mask on the networks' square."""
     volume: NDArray[np.bool_]
-    #: Lung volume in ml.
+    """Shape of the volume. The same on the volume's own pixels."""
     volume_ml: float
+    """Lung volume in ml."""
 
 
 class Triage:

@@ -117,7 +117,7 @@ class SliceRecord:
     """Indices of the groups it is part of; empty when eliminated."""
     contribution: float | None = None
     """The slice's part, roughly, in how far the score of the explained class lies above that of
-    black slices; negative when it argues against the class, None when it was not classified. The
+    black slices; negative when it speaks against the class, None when it was not classified. The
     score is the class's logit less that of healthy (of healthy: less the others' mean). With
     HeatMethod.GRAD_CAM it is the logit, and the part is taken to first order."""
 
@@ -203,12 +203,12 @@ class HeatMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heatmap:
-    """Where one slice argued for a class."""
+    """Attribution of one slice to a class: where it spoke for it."""
 
     slice_index: int
     """Slice of the volume as read."""
     label: str
-    """The class argued for."""
+    """The class spoken for."""
     heat: NDArray[np.float32]
     """Shape (rows, columns). On the volume's own pixel grid, 0 to 1, where 1 is the hottest pixel
     of the key slices."""
@@ -220,10 +220,10 @@ class Heatmap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CoarseHeat:
-    """Where every classified slice argued for a class, at the networks' own low resolution."""
+    """Attribution of every classified slice to a class, at the networks' own low resolution."""
 
     label: str
-    """The class argued for."""
+    """The class spoken for."""
     slice_indices: tuple[int, ...]
     """Slices of the volume as read, as the maps are ordered."""
     heat: NDArray[np.float32]
@@ -442,7 +442,7 @@ class TriageResult:
 
     @property
     def explained_label(self) -> str | None:
-        """The class that contributions and heat argue for; None without a verdict."""
+        """The class that contributions and heat speak for; None without a verdict."""
         if self.coarse_heat is not None:
             return self.coarse_heat.label
         return self.verdict.label if self.verdict else None

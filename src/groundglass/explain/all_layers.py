@@ -36,12 +36,12 @@ VIEWS = (RigidTransform(-6.0, (-2.0, 2.0)), RigidTransform(11.0, (2.0, -1.0)))
 class AllLayers:
     """Integrated gradients, weighted by how far each response stands out, over augmented views."""
 
-    #: Standard deviation of the Gaussian over the map.
     smoothing_mm: float
-    #: Standard deviation of the Gaussian over the image, in pixels of a 256×256 image.
+    """Standard deviation of the Gaussian over the map."""
     softening_px: float
-    #: How a slice is moved each time.
+    """Standard deviation of the Gaussian over the image, in pixels of a 256×256 image."""
     views: tuple[RigidTransform, ...] = VIEWS
+    """How a slice is moved each time."""
 
     name: ClassVar[HeatMethod] = HeatMethod.ALL_LAYERS
     refines: ClassVar[bool] = True

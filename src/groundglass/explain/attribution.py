@@ -32,10 +32,10 @@ _BATCH = 8
 class ChannelEvidence:
     """What a method weighs of one layer's answer to one image."""
 
-    #: Shape (channels, counted cells). Of each channel.
     values: Float
-    #: Shape (rows, columns). Which cells are counted.
+    """Shape (channels, counted cells). Of each channel."""
     where: Mask
+    """Shape (rows, columns). Which cells are counted."""
 
     def weighted(self, weight: Float) -> Float:
         """Sum of the channels weighted, shape (..., channels) to (..., rows, columns); else 0."""
@@ -49,15 +49,15 @@ class ChannelEvidence:
 class EncodedViews:
     """What the encoder sees of one image."""
 
-    #: Shape (features,). Pooled features, mean over the views.
     features: Float
-    #: How the image was moved each time.
+    """Shape (features,). Pooled features, mean over the views."""
     views: tuple[RigidTransform, ...]
-    #: Of each view the layers that the method weighs, the finest first.
+    """How the image was moved each time."""
     layers: list[tuple[ChannelEvidence, ...]]
-    #: Shape (cells, cells). Where the image is not black, on the map's grid: that of the finest
-    #: layer.
+    """Of each view the layers that the method weighs, the finest first."""
     foreground: Mask
+    """Shape (cells, cells). Where the image is not black, on the map's grid: that of the finest
+    layer."""
 
 
 class AttributionMethod(Protocol):

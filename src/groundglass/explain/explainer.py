@@ -28,28 +28,28 @@ Image = NDArray[np.uint8]
 class Explained:
     """What speaks for a class."""
 
-    #: Of every classified slice, signed.
     contribution: dict[int, float]
-    #: Key slices and all slices, on one scale.
+    """Of every classified slice, signed."""
     heat: SquareHeat
-    #: None without heat, or when not asked for.
+    """Key slices and all slices, on one scale."""
     consistency: HeatConsistency | None
+    """None without heat, or when not asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExplanationTarget:
     """Which class of which study is to be explained."""
 
-    #: Of the bundle's labels.
     class_index: int
-    #: Of every group.
+    """Of the bundle's labels."""
     heats: Sequence[GroupHeat]
-    #: Shape (size, size). Prepared image of each classified slice.
+    """Of every group."""
     images: dict[int, Image]
-    #: Shape (slices,). LPS z of every slice of the volume.
+    """Shape (size, size). Prepared image of each classified slice."""
     positions_mm: NDArray[np.float64]
-    #: Side of the networks' square in mm.
+    """Shape (slices,). LPS z of every slice of the volume."""
     side_mm: float
+    """Side of the networks' square in mm."""
 
     def by_slice(self, values: str) -> dict[int, Float]:
         """One of `GroupHeat`'s arrays, by slice."""

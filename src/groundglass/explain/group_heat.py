@@ -19,33 +19,33 @@ from groundglass.prepare import sample_positions
 class GroupHeat:
     """Attribution of one group's slices, for every class."""
 
-    #: Its slices, feet to head.
     group: SliceGroup
-    #: Shape (size, features). What the head saw.
+    """Its slices, feet to head."""
     features: Float
-    #: Shape (classes, slices, features). Of each class's score with respect to each slice's
-    #: features.
+    """Shape (size, features). What the head saw."""
     gradient: Float
-    #: Shape (classes, slices, rows, columns). At the last layer's resolution, not normalised; 0 or
-    #: more.
+    """Shape (classes, slices, features). Of each class's score with respect to each slice's
+    features."""
     heat: Float
-    #: Shape (classes, slices). The slice's part in how far the class's score lies above that of
-    #: black images, roughly; negative when the slice speaks against the class.
+    """Shape (classes, slices, rows, columns). At the last layer's resolution, not normalised; 0 or
+    more."""
     contribution: Float
+    """Shape (classes, slices). The slice's part in how far the class's score lies above that of
+    black images, roughly; negative when the slice speaks against the class."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
     """What is explained: a score per class, made of the head's logits."""
 
-    #: Of the sequence head.
     weights: HeadWeights
-    #: Shape (classes, classes). Score = of_logits @ logits; the method's `scores_of_logits`.
+    """Of the sequence head."""
     of_logits: Float
-    #: Of one black image, the reference of every contribution.
+    """Shape (classes, classes). Score = of_logits @ logits; the method's `scores_of_logits`."""
     black: SliceDetail
-    #: How heat is made of the gradient.
+    """Of one black image, the reference of every contribution."""
     method: AttributionMethod
+    """How heat is made of the gradient."""
 
     def gradient(self, features: Float, of: Sequence[int] | None = None) -> Float:
         """∂ score / ∂ feature of some classes, or of all.

@@ -28,17 +28,17 @@ _ONE_THREAD = 2**18
 class HeadWeights:
     """Weights of the sequence head, named and shaped as in its ONNX file."""
 
-    #: Shapes (2, 4·units, features), (2, 4·units, units). Input and recurrent weights of both
-    #: directions.
     w: Float
+    """Shapes (2, 4·units, features), (2, 4·units, units). Input and recurrent weights of both
+    directions."""
     r: Float
-    #: Shape (2, 8·units). Input biases, then recurrent biases.
     b: Float
-    #: Shapes (width, size·2·units), (width,). First dense layer.
+    """Shape (2, 8·units). Input biases, then recurrent biases."""
     dense_weight: Float
+    """Shapes (width, size·2·units), (width,). First dense layer."""
     dense_bias: Float
-    #: Shape (classes, width). Last layer; its bias has no part in a gradient.
     out_weight: Float
+    """Shape (classes, width). Last layer; its bias has no part in a gradient."""
 
     @classmethod
     def of(cls, constants: Mapping[str, Float]) -> HeadWeights:
@@ -63,10 +63,10 @@ class HeadWeights:
 class IntegrationPath:
     """A straight way to the features, and the points on it where the gradient is taken."""
 
-    #: Shape (features,). Where it begins, the same for every slice.
     start: Float
-    #: Of the way, for each point; 1 is at its end.
+    """Shape (features,). Where it begins, the same for every slice."""
     shares: tuple[float, ...]
+    """Of the way, for each point; 1 is at its end."""
 
 
 def feature_gradients(

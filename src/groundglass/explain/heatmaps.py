@@ -19,10 +19,10 @@ Float = NDArray[np.float32]
 class SquareHeat:
     """Heat on the networks' square, not normalised."""
 
-    #: Shape (n, n). Of the key slices, the strongest evidence first.
     key: dict[int, Float]
-    #: Shape (cells, cells). Of every classified slice, at the last layer's resolution.
+    """Shape (n, n). Of the key slices, the strongest evidence first."""
     coarse: dict[int, Float]
+    """Shape (cells, cells). Of every classified slice, at the last layer's resolution."""
 
     @property
     def hottest(self) -> float:

@@ -67,11 +67,11 @@ class OpacitySettings:
 class Opacity:
     """What the lungs are made of, on a grid of cells."""
 
-    #: AERATED, VESSEL, GROUND_GLASS, CONSOLIDATION; 0 outside the lungs.
     cells: OpacityCells
-    #: Shape of the cells. Voxels of the lung mask in each cell, in as few bytes as a cell's size
-    #: takes.
+    """AERATED, VESSEL, GROUND_GLASS, CONSOLIDATION; 0 outside the lungs."""
     voxels: NDArray[np.unsignedinteger]
+    """Shape of the cells. Voxels of the lung mask in each cell, in as few bytes as a cell's size
+    takes."""
 
 
 def find_opacity(axial: Volume, lung: Mask, settings: OpacitySettings | None = None) -> Opacity:

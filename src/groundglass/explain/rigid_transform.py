@@ -20,10 +20,10 @@ PAPER_SIZE = 256
 class RigidTransform:
     """A turn about the image's centre, then a shift."""
 
-    #: Angle, as seen on the image.
     clockwise_deg: float = 0.0
-    #: To the right and down, in pixels of a 256×256 image.
+    """Angle, as seen on the image."""
     shift_px: tuple[float, float] = (0.0, 0.0)
+    """To the right and down, in pixels of a 256×256 image."""
 
     def apply(
         self, image: NDArray[np.uint8], interpolation: int = cv2.INTER_CUBIC

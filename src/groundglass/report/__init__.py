@@ -157,14 +157,11 @@ def _named(objects: Sequence[DicomObject]) -> dict[str, bytes]:
 
 def _described(made: DicomObject) -> dict[str, Any]:
     """What an object is, for whoever sends it."""
+    uids = ("sop_class", "sop_instance", "series_instance", "study_instance", "transfer_syntax")
     return {
         "file": f"{DICOM_FOLDER}/{made.name}",
         "kind": made.kind.value,
-        "sop_class_uid": made.sop_class_uid,
-        "sop_instance_uid": made.sop_instance_uid,
-        "series_instance_uid": made.series_instance_uid,
-        "study_instance_uid": made.study_instance_uid,
-        "transfer_syntax_uid": made.transfer_syntax_uid,
+        **{f"{name}_uid": getattr(made, f"{name}_uid") for name in uids},
     }
 
 

@@ -35,10 +35,10 @@ def class_colour(label: str, labels: tuple[str, ...]) -> str:
 class OutcomeTerms:
     """How an outcome is announced."""
 
-    #: The outcome as a heading.
     title: str
-    #: What the reader can do about it.
+    """The outcome as a heading."""
     action: str
+    """What the reader can do about it."""
 
 
 #: For every outcome but a verdict, whose title is the winning class.
@@ -72,12 +72,12 @@ OUTCOME_TERMS: Mapping[Outcome, OutcomeTerms] = MappingProxyType(
 class StatusTerms:
     """How the fate of slices is explained."""
 
-    #: For a table cell.
     short: str
-    #: Why, after "12 slices (z −40 to 10 mm) ", with a place for the recipe's `limit`.
+    """For a table cell."""
     sentence: str
-    #: The recipe's setting that decided, a share of the largest lung area; empty when none did.
+    """Why, after "12 slices (z −40 to 10 mm) ", with a place for the recipe's `limit`."""
     limit: str = ""
+    """The recipe's setting that decided, a share of the largest lung area; empty when none did."""
 
 
 STATUS_TERMS: Mapping[SliceStatus, StatusTerms] = MappingProxyType(

@@ -51,14 +51,14 @@ class Crop:
 class Frame:
     """One axial slice as shown."""
 
-    #: Counted from the head, the topmost is 1.
     number: int
-    #: Slice of the axial volume, from the feet.
+    """Counted from the head, the topmost is 1."""
     axial_index: int
-    #: LPS z of the slice centre.
+    """Slice of the axial volume, from the feet."""
     position_mm: float
-    #: What became of it; None where no slice was judged.
+    """LPS z of the slice centre."""
     record: SliceRecord | None
+    """What became of it; None where no slice was judged."""
 
 
 class ViewModel:

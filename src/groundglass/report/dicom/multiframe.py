@@ -39,17 +39,17 @@ BY_POSITION = (0x00200032, 0x00209113, "Image Position Patient")
 class FrameContent:
     """What the frames of an object hold."""
 
-    #: Slice of the volume that each frame shows.
     indices: Sequence[int]
-    #: How a frame was made of its image (CID 7203).
+    """Slice of the volume that each frame shows."""
     derivation: Code
-    #: Dimensions before the frame's own number, each as `BY_POSITION` is, and the index that all
-    #: frames have in it (PS3.3 C.7.6.17).
+    """How a frame was made of its image (CID 7203)."""
     dimensions: tuple[tuple[tuple[int, int, str], int], ...]
-    #: Uncompressed: parts of the pixel data, in order. Compressed: one stream a frame.
+    """Dimensions before the frame's own number, each as `BY_POSITION` is, and the index that all
+    frames have in it (PS3.3 C.7.6.17)."""
     pixels: Sequence[bytes]
-    #: Whether the pixels are encapsulated (PS3.5 A.4).
+    """Uncompressed: parts of the pixel data, in order. Compressed: one stream a frame."""
     compressed: bool
+    """Whether the pixels are encapsulated (PS3.5 A.4)."""
 
 
 def put_frames(

@@ -54,33 +54,33 @@ class DicomObject:
     """One DICOM result as a file."""
 
     kind: ResultKind
-    #: File name: kind and number, nothing of the patient.
     name: str
-    #: As in the file.
+    """File name: kind and number, nothing of the patient."""
     sop_class_uid: str
+    """As in the file."""
     sop_instance_uid: str
     series_instance_uid: str
     study_instance_uid: str
-    #: How it is encoded.
     transfer_syntax_uid: str
-    #: The whole file (PS3.10).
+    """How it is encoded."""
     content: bytes = field(repr=False)
+    """The whole file (PS3.10)."""
 
 
 @dataclass(frozen=True, eq=False)
 class ResultBuilder:
     """The study that results become part of."""
 
-    #: Patient, study and equipment of the CT.
     header: Dataset
+    """Patient, study and equipment of the CT."""
     study_instance_uid: str
-    #: Where UIDs come from.
     identity: Identity
+    """Where UIDs come from."""
     program: str
-    #: Name and version of the bundle; empty where none was asked.
     weights: str
-    #: Body Part Examined (PS3.16 annex L).
+    """Name and version of the bundle; empty where none was asked."""
     body_part: str
+    """Body Part Examined (PS3.16 annex L)."""
 
     @property
     def software_versions(self) -> list[str]:

@@ -52,8 +52,8 @@ SERIES_DESCRIPTION = {
 class Identity:
     """Where the UIDs of one analysis come from."""
 
-    #: SHA-256 of everything that decides the content.
     digest: str
+    """SHA-256 of everything that decides the content."""
 
     @classmethod
     def of_result(

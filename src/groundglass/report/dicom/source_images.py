@@ -30,31 +30,31 @@ _SOURCE_IMAGES = 0x00082112
 class SourceImage:
     """The image that is one slice of the volume."""
 
-    #: The object that holds it.
     sop_class_uid: str
+    """The object that holds it."""
     sop_instance_uid: str
-    #: From 1; None for an object that is a single image.
     frame_number: int | None
-    #: LPS centre of its first pixel in mm.
+    """From 1; None for an object that is a single image."""
     position_mm: Vector
-    #: What it is called in a viewer: "CT image 45", by Instance Number or frame.
+    """LPS centre of its first pixel in mm."""
     name: str
+    """What it is called in a viewer: "CT image 45", by Instance Number or frame."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceImages:
     """The images of a volume, and whose they are."""
 
-    #: Patient, study and equipment, as `read_identification` gives them.
     header: Dataset
-    #: By slice index of the volume.
+    """Patient, study and equipment, as `read_identification` gives them."""
     images: tuple[SourceImage, ...]
+    """By slice index of the volume."""
     geometry: Geometry
-    #: Where they are filed; the study is one of our own where theirs is not valid.
     study_instance_uid: str
+    """Where they are filed; the study is one of our own where theirs is not valid."""
     series_instance_uid: str
-    #: Whether other systems can find them by their UIDs: else nothing refers to them.
     identified: bool
+    """Whether other systems can find them by their UIDs: else nothing refers to them."""
 
     @classmethod
     def of(cls, volume: Volume) -> SourceImages:

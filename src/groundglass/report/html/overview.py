@@ -37,8 +37,8 @@ class Band:
 
     y: float
     height: float
-    #: Column it stands in, so that overlapping bands are side by side.
     lane: int
+    """Column it stands in, so that overlapping bands are side by side."""
     group: GroupPrediction
 
 
@@ -57,11 +57,11 @@ class Row:
     y: float
     height: float
     frame: Frame
-    #: Lung area as a share of the study's largest, 0 to 1.
     area: float
-    #: What speaks for the class, as a share of the study's strongest evidence; negative against
-    #: it, 0 when it was not classified.
+    """Lung area as a share of the study's largest, 0 to 1."""
     contribution: float
+    """What speaks for the class, as a share of the study's strongest evidence; negative against it,
+    0 when it was not classified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +71,27 @@ class Overview:
     From left to right: the coronal image, the groups, the lung area, the contributions.
     """
 
-    #: Data URI of the coronal image.
     image: str
-    #: SVG path of the lungs' shadow, in tenths of a mm.
+    """Data URI of the coronal image."""
     outline: str
-    #: Data URI of the hottest heat front to back; empty without heat.
+    """SVG path of the lungs' shadow, in tenths of a mm."""
     heat: str
-    #: Of the coronal image.
+    """Data URI of the hottest heat front to back; empty without heat."""
     width: float
+    """Of the coronal image."""
     height: float
-    #: Units per mm.
     scale: float
-    #: Head to feet.
+    """Units per mm."""
     rows: tuple[Row, ...]
+    """Head to feet."""
     bands: tuple[Band, ...]
-    #: Columns the bands need.
     lanes: int
+    """Columns the bands need."""
     zones: tuple[Zone, ...]
-    #: y and z in mm, every 50 mm.
     ticks: tuple[tuple[float, int], ...]
-    #: The limits on lung area towards the head and the feet of the largest, if they are known.
+    """y and z in mm, every 50 mm."""
     ratios: tuple[object, object]
+    """The limits on lung area towards the head and the feet of the largest, if they are known."""
 
     left, top, band_width, curve_width = _LEFT, _TOP, _BAND_WIDTH, _CURVE_WIDTH
 

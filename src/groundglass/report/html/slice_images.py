@@ -80,14 +80,14 @@ class SliceFigure:
     """One slice, ready to draw."""
 
     frame: Frame
-    #: Data URI of the slice through the lung window.
     image: str
-    #: SVG path of the lungs in tenths of a mm; empty without lung.
+    """Data URI of the slice through the lung window."""
     outline: str
-    #: Data URI of the heat layer; empty without heat.
+    """SVG path of the lungs in tenths of a mm; empty without lung."""
     heat: str
-    #: Data URI of what was counted as opacity, on `ViewModel.opacity_box_mm`; empty without any.
+    """Data URI of the heat layer; empty without heat."""
     opacity: str
+    """Data URI of what was counted as opacity, on `ViewModel.opacity_box_mm`; empty without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ class KeySlice:
     """A slice shown large, with what made it one."""
 
     figure: SliceFigure
-    #: None where no heat map was computed and the slice is shown for orientation.
     heatmap: Heatmap | None
+    """None where no heat map was computed and the slice is shown for orientation."""
 
     @property
     def evidence(self) -> bool:
