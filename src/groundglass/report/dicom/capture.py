@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pydicom.uid import SecondaryCaptureImageStorage
-
 from groundglass.report.dicom.capture_pages import Picture
 from groundglass.report.dicom.encoding import PIXEL_DATA, element
 from groundglass.report.dicom.result_builder import DicomObject, ResultBuilder
@@ -27,7 +25,7 @@ def capture(
         Whether the page quotes the header. What people typed there may be a name: such pages are
         marked as holding burned in annotation, and de-identifying refuses them.
     """
-    dataset = builder.create(_KIND, (SecondaryCaptureImageStorage, "OT"), number)
+    dataset = builder.create(_KIND, number)
     dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     dataset.ConversionType = "WSD"
     # The page as a whole has no orientation (PS3.3 C.7.6.1.1.1): the attribute is there and empty.
@@ -40,4 +38,4 @@ def capture(
     dataset.BitsAllocated = dataset.BitsStored = 8
     dataset.HighBit, dataset.PixelRepresentation = 7, 0
     pixels = {PIXEL_DATA: element(PIXEL_DATA, b"OB", page.tobytes())}
-    return builder.finalize(dataset, _KIND, f"capture-{number}.dcm", pixels)
+    return builder.finalize(dataset, _KIND, pixels)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 from highdicom.ko import KeyObjectSelection
-from pydicom.uid import KeyObjectSelectionDocumentStorage
 
 from groundglass.core.result import RESEARCH_USE_ONLY, TriageResult
 from groundglass.report.dicom import codes
-from groundglass.report.dicom.documents import document
 from groundglass.report.dicom.result_builder import DicomObject, ResultBuilder
 from groundglass.report.dicom.result_uids import ResultKind
 from groundglass.report.dicom.source_images import SourceImages
@@ -29,9 +27,8 @@ def key_objects(result: TriageResult, source: SourceImages, builder: ResultBuild
         description=builder.encodable(words),
     )
     _name_frames(content, source, indices)
-    form = (KeyObjectSelectionDocumentStorage, "KO")
-    dataset = document(content[0], evidence, builder, _KIND, form)
-    return builder.finalize(dataset, _KIND, "key-objects.dcm")
+    dataset = builder.create_document(_KIND, content[0], evidence)
+    return builder.finalize(dataset, _KIND)
 
 
 def _name_frames(content: KeyObjectSelection, source: SourceImages, indices: list[int]) -> None:

@@ -24,8 +24,7 @@ from groundglass.read.dicom.identification import PATIENT_AND_STUDY
 from groundglass.read.dicom.result_series_descriptions import MANUFACTURER, MODEL
 from groundglass.report.dicom.encoding import PIXEL_DATA, file_bytes
 from groundglass.report.dicom.result_uids import (
-    SERIES_DESCRIPTION,
-    SERIES_NUMBER,
+    FILING,
     Identity,
     ResultKind,
     device_uid,
@@ -135,25 +134,24 @@ class ResultBuilder:
             return True
         return False
 
-    def create(self, kind: ResultKind, form: tuple[str, str], number: int = 1) -> Dataset:
+    def create(self, kind: ResultKind, number: int = 1) -> Dataset:
         """An object that says what it is and who made it, to be filled and finalized.
 
         highdicom's own objects would first read a table of the whole standard, 22 MB of it.
 
         Parameters
         ----------
-        form : tuple of str
-            SOP Class UID and Modality.
         number : int
             Counts the objects of the kind, from 1.
         """
         dataset = Dataset()
-        dataset.SOPClassUID, dataset.Modality = form
+        filing = FILING[kind]
+        dataset.SOPClassUID, dataset.Modality = filing.sop_class_uid, filing.modality
         dataset.SOPInstanceUID = self.identity.instance_uid(kind, number)
         dataset.InstanceNumber = number
         dataset.SeriesInstanceUID = self.identity.series_uid(kind)
-        dataset.SeriesNumber = SERIES_NUMBER[kind]
-        dataset.SeriesDescription = SERIES_DESCRIPTION[kind]
+        dataset.SeriesNumber = filing.series_number
+        dataset.SeriesDescription = filing.series_description
         dataset.Manufacturer, dataset.ManufacturerModelName = MANUFACTURER, MODEL
         dataset.SoftwareVersions = self.software_versions
         dataset.DeviceSerialNumber = self.program
@@ -164,6 +162,26 @@ class ResultBuilder:
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
         dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        return dataset
+
+    def create_document(
+        self, kind: ResultKind, root: Dataset, evidence: Sequence[Dataset]
+    ) -> Dataset:
+        """A document of a content tree, to be filled and finalized (PS3.3 C.17.2, C.17.6.2).
+
+        Parameters
+        ----------
+        evidence : sequence of pydicom Dataset
+            Everything that the tree refers to, as `SourceImages.evidence` gives it.
+        """
+        dataset = self.create(kind)
+        for element in root:
+            dataset.add(element)
+        dataset.ReferencedPerformedProcedureStepSequence = []
+        study = Dataset()
+        study.StudyInstanceUID = self.study_instance_uid
+        study.ReferencedSeriesSequence = _by_series(evidence)
+        dataset.CurrentRequestedProcedureEvidenceSequence = [study]
         return dataset
 
     @property
@@ -184,7 +202,6 @@ class ResultBuilder:
         self,
         dataset: Dataset,
         kind: ResultKind,
-        name: str,
         ready: Mapping[int, bytes] = MappingProxyType({}),
     ) -> DicomObject:
         """Make an object part of the study, and bytes.
@@ -214,9 +231,10 @@ class ResultBuilder:
             index.DimensionOrganizationUID = self.identity.uid(f"{kind} dimensions")
         with quietly():  # values written against the standard are repeated, not judged
             content = file_bytes(dataset, ready)
+        number = f"-{dataset.InstanceNumber}" if kind is ResultKind.CAPTURE else ""
         return DicomObject(
             kind=kind,
-            name=name,
+            name=f"{kind}{number}.dcm",
             sop_class_uid=str(dataset.SOPClassUID),
             sop_instance_uid=str(dataset.SOPInstanceUID),
             series_instance_uid=str(dataset.SeriesInstanceUID),
@@ -241,3 +259,20 @@ class ResultBuilder:
         library = ContributingEquipment.for_highdicom()
         del library.ContributionDateTime
         return [*items, library]
+
+
+def _by_series(evidence: Sequence[Dataset]) -> list[Dataset]:
+    """The evidence by series (PS3.3 table C.17-3a)."""
+    by_series: dict[str, list[Dataset]] = {}
+    for image in evidence:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = image.SOPClassUID
+        reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
+        by_series.setdefault(str(image.SeriesInstanceUID), []).append(reference)
+    found = []
+    for uid, references in by_series.items():
+        series = Dataset()
+        series.SeriesInstanceUID = uid
+        series.ReferencedSOPSequence = references
+        found.append(series)
+    return found

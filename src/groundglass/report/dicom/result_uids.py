@@ -9,12 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
+
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    KeyObjectSelectionDocumentStorage,
+    ParametricMapStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 
 from groundglass.core.result import TriageResult
-from groundglass.read.dicom import result_series_descriptions
+from groundglass.read.dicom import result_series_descriptions as descriptions
 
 #: Never changes: every UID ever given hangs on it.
 _NAMESPACE = uuid.UUID("6b1f7d0e-9c53-5a1b-8d44-3c0d5e1f7a92")
@@ -30,21 +39,24 @@ class ResultKind(StrEnum):
     KEY_OBJECTS = "key-objects"
 
 
-#: Series Number of each kind: high, so that results come after the scanner's own series.
-SERIES_NUMBER = {
-    ResultKind.CAPTURE: 9701,
-    ResultKind.REPORT: 9702,
-    ResultKind.SEGMENTATION: 9703,
-    ResultKind.SALIENCY: 9704,
-    ResultKind.KEY_OBJECTS: 9705,
-}
-#: Series Description of each kind.
-SERIES_DESCRIPTION = {
-    ResultKind.CAPTURE: result_series_descriptions.CAPTURES,
-    ResultKind.REPORT: result_series_descriptions.MEASUREMENTS,
-    ResultKind.SEGMENTATION: result_series_descriptions.LUNGS,
-    ResultKind.SALIENCY: result_series_descriptions.HEAT_MAP,
-    ResultKind.KEY_OBJECTS: result_series_descriptions.KEY_SLICES,
+class Filing(NamedTuple):
+    """How the objects of a kind are filed."""
+
+    sop_class_uid: str
+    modality: str
+    series_number: int
+    series_description: str
+
+
+#: Series Numbers are high, so that results come after the scanner's own series.
+FILING: Mapping[ResultKind, Filing] = {
+    ResultKind.CAPTURE: Filing(SecondaryCaptureImageStorage, "OT", 9701, descriptions.CAPTURES),
+    ResultKind.REPORT: Filing(Comprehensive3DSRStorage, "SR", 9702, descriptions.MEASUREMENTS),
+    ResultKind.SEGMENTATION: Filing(SegmentationStorage, "SEG", 9703, descriptions.LUNGS),
+    ResultKind.SALIENCY: Filing(ParametricMapStorage, "OT", 9704, descriptions.HEAT_MAP),
+    ResultKind.KEY_OBJECTS: Filing(
+        KeyObjectSelectionDocumentStorage, "KO", 9705, descriptions.KEY_SLICES
+    ),
 }
 
 

@@ -9,7 +9,7 @@ from highdicom.pm import RealWorldValueMapping
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import JPEGLSLossless, ParametricMapStorage
+from pydicom.uid import JPEGLSLossless
 
 from groundglass.core.result import TriageResult
 from groundglass.prepare.threads import for_each
@@ -43,7 +43,7 @@ def saliency_map(result: TriageResult, source: SourceImages, builder: ResultBuil
     indices = sorted(heat)
     label = class_name(result.heatmaps[0].label)
     size = result.mask.shape[1:]
-    dataset = builder.create(_KIND, (ParametricMapStorage, "OT"))
+    dataset = builder.create(_KIND)
     dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
     dataset.ImageType = _TYPE
     dataset.ContentLabel = "SALIENCY"
@@ -66,7 +66,7 @@ def saliency_map(result: TriageResult, source: SourceImages, builder: ResultBuil
     streams = [coded[index] for index in indices]
     frames = FrameContent(indices, _DERIVATION, (), streams, compressed=True)
     rest = put_frames(dataset, _shared(), builder, source, frames)
-    return builder.finalize(dataset, _KIND, "saliency.dcm", rest)
+    return builder.finalize(dataset, _KIND, rest)
 
 
 def _coded(heat: NDArray[np.float32], size: tuple[int, ...]) -> bytes:

@@ -14,7 +14,6 @@ from highdicom.seg import (
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import SegmentationStorage
 
 from groundglass.read.dicom.result_series_descriptions import MODEL
 from groundglass.report.dicom import codes
@@ -64,7 +63,7 @@ def lung_segmentation(
     lungs.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
         codes.concept(codes.BOTH_SIDES)
     ]
-    dataset = builder.create(_KIND, (SegmentationStorage, "SEG"))
+    dataset = builder.create(_KIND)
     dataset.ImageType = ["DERIVED", "PRIMARY"]
     dataset.ContentLabel, dataset.ContentDescription = "LUNGS", "Lungs, research use only"
     dataset.SegmentationType, dataset.SegmentsOverlap = "BINARY", "NO"
@@ -84,7 +83,7 @@ def lung_segmentation(
         compressed=False,
     )
     rest = put_frames(dataset, shared, builder, source, frames)
-    return builder.finalize(dataset, _KIND, "segmentation.dcm", rest)
+    return builder.finalize(dataset, _KIND, rest)
 
 
 def _bits(mask: NDArray[np.bool_], indices: Sequence[int]) -> list[bytes]:

@@ -26,7 +26,6 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import Comprehensive3DSRStorage
 
 from groundglass.core.result import (
     MEASURED_BY_HU,
@@ -38,7 +37,6 @@ from groundglass.core.result import (
 )
 from groundglass.read.dicom.result_series_descriptions import MODEL
 from groundglass.report.dicom import codes
-from groundglass.report.dicom.documents import document
 from groundglass.report.dicom.result_builder import DicomObject, ResultBuilder
 from groundglass.report.dicom.result_uids import ResultKind
 from groundglass.report.dicom.segmentation import LUNGS_SEGMENT
@@ -61,13 +59,12 @@ def structured_report(
 ) -> DicomObject:
     """A verdict and what was measured, coded, with the images and lungs they rest on."""
     writer = _Writer(result, source, segmentation, builder)
-    form = (Comprehensive3DSRStorage, "SR")
-    dataset = document(writer.content(), writer.evidence(), builder, _KIND, form)
+    dataset = builder.create_document(_KIND, writer.content(), writer.evidence())
     dataset.CodingSchemeIdentificationSequence = [codes.own_scheme()]
     dataset.PerformedProcedureCodeSequence = []
     dataset.CompletionFlag, dataset.VerificationFlag = "COMPLETE", "UNVERIFIED"
     dataset.PreliminaryFlag = "PRELIMINARY"
-    return builder.finalize(dataset, _KIND, "structured-report.dcm")
+    return builder.finalize(dataset, _KIND)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, KeyObjectSelectionDocumentStorage
 
-from groundglass.report.dicom.documents import document
 from groundglass.report.dicom.result_builder import ResultBuilder
 from groundglass.report.dicom.result_uids import Identity, ResultKind
 
@@ -20,8 +19,7 @@ def test_evidence_is_listed_by_series_and_the_tree_is_the_documents() -> None:
     line.TextValue = "said"
     root.ValueType, root.ContentSequence = "CONTAINER", [line]
     evidence = [image("2.25.2", "2.25.3"), image("2.25.4", "2.25.5"), image("2.25.2", "2.25.6")]
-    form = (KeyObjectSelectionDocumentStorage, "KO")
-    made = document(root, evidence, builder, ResultKind.KEY_OBJECTS, form)
+    made = builder.create_document(ResultKind.KEY_OBJECTS, root, evidence)
     (study,) = made.CurrentRequestedProcedureEvidenceSequence
     assert study.StudyInstanceUID == made.StudyInstanceUID == "2.25.1"
     listed = {
@@ -32,5 +30,6 @@ def test_evidence_is_listed_by_series_and_the_tree_is_the_documents() -> None:
     }
     assert listed == {"2.25.2": ["2.25.3", "2.25.6"], "2.25.4": ["2.25.5"]}
     assert made.ContentSequence[0].TextValue == "said"
-    assert (made.ValueType, made.Modality, made.SOPClassUID) == ("CONTAINER", "KO", form[0])
+    assert (made.ValueType, made.Modality) == ("CONTAINER", "KO")
+    assert made.SOPClassUID == KeyObjectSelectionDocumentStorage
     assert made.PatientName is None or made.PatientName == ""
