@@ -9,7 +9,7 @@ import pytest
 
 from groundglass.errors import AssemblyError
 from groundglass.read import read_study, read_volume, select_chest_ct
-from groundglass.read.continuity import refuse_alternating
+from groundglass.read.assembly import refuse_alternating
 from made_ct import ct_series, thorax, write
 
 
