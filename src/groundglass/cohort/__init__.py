@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groundglass.cohort.case import SPLITS, Case, Cohort, patient_hash
 from groundglass.cohort.checks.check import CheckSettings, check_cohort
-from groundglass.cohort.checks.findings import CohortReport, Finding, FindingKind, Severity
+from groundglass.cohort.checks.cohort_report import CohortReport, Finding, FindingKind, Severity
 from groundglass.cohort.fingerprint import study_fingerprint
 from groundglass.cohort.joining import join_cohorts, slices_of
 from groundglass.cohort.opening import StudyKind, open_slice, open_study, study_kind

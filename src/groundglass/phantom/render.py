@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.phantom.abdomen import paint_abdomen
-from groundglass.phantom.lungs import TISSUE_HU, fluid_mask, hilar_mask, lung_space, parenchyma
 from groundglass.phantom.mediastinum import mediastinum_mask, paint_mediastinum
+from groundglass.phantom.parenchyma import TISSUE_HU, fluid_mask, hilar_mask, lung_space, parenchyma
 from groundglass.phantom.patient import Patient
 from groundglass.phantom.raster import Box, Byte, Canvas, Float, coverage, filled
 from groundglass.phantom.scanner import expose, outside_circle, paint_room

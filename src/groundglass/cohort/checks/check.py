@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundglass.cohort.case import Case, Cohort
-from groundglass.cohort.checks.findings import CohortReport, Finding, FindingKind, Severity
+from groundglass.cohort.checks.cohort_report import CohortReport, Finding, FindingKind, Severity
 from groundglass.cohort.checks.pixels import Examined, examine, pixel_findings
 from groundglass.cohort.table import PATH_COLUMNS
 from groundglass.core.cores import usable_cores

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from groundglass.cohort.case import Case
-from groundglass.cohort.checks.findings import Finding, FindingKind, Severity
+from groundglass.cohort.checks.cohort_report import Finding, FindingKind, Severity
 from groundglass.cohort.fingerprint import SliceDigest, combine, digests_of, slice_digests
 from groundglass.cohort.image_files import read_stack, stack_settings
 from groundglass.cohort.opening import StudyKind, read_slice, study_kind, without_names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from groundglass.cohort.importers.dataset import Dataset, Entry, Listing
 from groundglass.cohort.importers.importing import (
     DATASETS,
     Imported,
@@ -10,12 +9,4 @@ from groundglass.cohort.importers.importing import (
     import_dataset,
 )
 
-__all__ = [
-    "DATASETS",
-    "Dataset",
-    "Entry",
-    "ImportSettings",
-    "Imported",
-    "Listing",
-    "import_dataset",
-]
+__all__ = ["DATASETS", "ImportSettings", "Imported", "import_dataset"]

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from groundglass.evaluate.statistics.bootstrap import (
-    BootstrapIntervals,
-    BootstrapSettings,
-    bootstrap,
-)
+from groundglass.evaluate.statistics.bootstrap import BootstrapSettings, bootstrap
 from groundglass.evaluate.statistics.calibration import (
     ReliabilityBin,
-    TemperatureScaling,
     brier_score,
     expected_calibration_error,
     fit_temperature,
@@ -18,51 +13,27 @@ from groundglass.evaluate.statistics.calibration import (
 from groundglass.evaluate.statistics.clusters import share_interval
 from groundglass.evaluate.statistics.figures import Figures, measure_with_intervals
 from groundglass.evaluate.statistics.intervals import Interval, wilson
-from groundglass.evaluate.statistics.metrics import (
-    Averaging,
-    ClassCounts,
-    ClassMetrics,
-    Measures,
-    Metrics,
-    measure,
-)
+from groundglass.evaluate.statistics.metrics import Metrics, measure
 from groundglass.evaluate.statistics.operating_point import (
     OperatingPoint,
     judge_threshold,
     threshold_for_sensitivity,
 )
-from groundglass.evaluate.statistics.paired import (
-    Comparison,
-    DeLongTest,
-    McNemarTest,
-    compare,
-    delong_test,
-    mcnemar,
-)
+from groundglass.evaluate.statistics.paired import Comparison, compare, delong_test, mcnemar
 from groundglass.evaluate.statistics.predictions import Predictions
-from groundglass.evaluate.statistics.roc import RocCurve, auc, auc_interval, roc_curve
-from groundglass.evaluate.statistics.table2 import Cell, Row, table2
+from groundglass.evaluate.statistics.roc import auc, auc_interval, roc_curve
+from groundglass.evaluate.statistics.table2 import Row, table2
 
 __all__ = [
-    "Averaging",
-    "BootstrapIntervals",
     "BootstrapSettings",
-    "Cell",
-    "ClassCounts",
-    "ClassMetrics",
     "Comparison",
-    "DeLongTest",
     "Figures",
     "Interval",
-    "McNemarTest",
-    "Measures",
     "Metrics",
     "OperatingPoint",
     "Predictions",
     "ReliabilityBin",
-    "RocCurve",
     "Row",
-    "TemperatureScaling",
     "auc",
     "auc_interval",
     "bootstrap",

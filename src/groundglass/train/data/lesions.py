@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from groundglass.phantom import PhantomSettings
 from groundglass.phantom.anatomy import Anatomy, draw_anatomy
 from groundglass.phantom.disease import Findings, Plane, Site, draw_findings, fill_plane
-from groundglass.phantom.lungs import TISSUE_HU
+from groundglass.phantom.parenchyma import TISSUE_HU
 from groundglass.phantom.raster import Grid
 from groundglass.phantom.settings import stream
 from groundglass.phantom.vessels import sample_lung
