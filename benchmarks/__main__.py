@@ -19,16 +19,16 @@ from benchmarks.rows import Bench, Section
 
 #: Title and module of each section; what a module needs is imported only when it runs.
 SECTIONS: Mapping[str, tuple[str, str]] = {
-    "classifier": ("Classifier", "benchmarks.classifier"),
-    "masks": ("Lung masks", "benchmarks.masks"),
-    "study": ("A whole study", "benchmarks.study"),
-    "memory": ("Memory", "benchmarks.memory"),
-    "cohort": ("A cohort", "benchmarks.cohort"),
-    "peak": ("Share of the machine's peak", "benchmarks.peak"),
-    "reading": ("Reading and equalising", "benchmarks.reading"),
-    "scaling": ("Scaling and cost model", "benchmarks.scaling"),
-    "dice": ("Lung masks against truth", "benchmarks.lungs"),
-    "precision": ("bf16 against f32", "benchmarks.precision"),
+    "classifier": ("Classifier", "benchmarks.sections.classifier"),
+    "masks": ("Lung masks", "benchmarks.sections.masks"),
+    "study": ("A whole study", "benchmarks.sections.study"),
+    "memory": ("Memory", "benchmarks.sections.memory"),
+    "cohort": ("A cohort", "benchmarks.sections.cohort"),
+    "peak": ("Share of the machine's peak", "benchmarks.sections.peak"),
+    "reading": ("Reading and equalising", "benchmarks.sections.reading"),
+    "scaling": ("Scaling and cost model", "benchmarks.sections.scaling"),
+    "dice": ("Lung masks against truth", "benchmarks.sections.lungs"),
+    "precision": ("bf16 against f32", "benchmarks.sections.precision"),
 }
 
 

@@ -75,5 +75,6 @@ def test_an_unknown_section_is_refused_with_those_there_are(
 
 def test_every_section_is_there() -> None:
     for _, module in command.SECTIONS.values():
-        file = Path(command.__file__).with_name(f"{module.removeprefix('benchmarks.')}.py")
+        place = module.removeprefix("benchmarks.").replace(".", "/")
+        file = Path(command.__file__).parent / f"{place}.py"
         assert "def section(bench: Bench) -> Section:" in file.read_text("utf-8")

@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from benchmarks.scaling import left_out_errors
+from benchmarks.sections.scaling import left_out_errors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import cohort
+from benchmarks.sections import cohort
 
 
 def test_busy_is_processor_time_over_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:

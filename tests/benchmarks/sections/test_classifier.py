@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.classifier import Beside, Ours, _row, same_network
 from benchmarks.published import published_bundle, published_networks
 from benchmarks.rows import Bench
 from benchmarks.samples import Target
+from benchmarks.sections.classifier import Beside, Ours, _row, same_network
 
 from groundglass.infer import load_bundle
 from groundglass.prepare import group_slices

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.lungs import dice_table
 from benchmarks.peers import NotHere
 from benchmarks.peers.running import peer
 from benchmarks.rows import Bench, Row, Section
 from benchmarks.samples import Pairs, Run, Sample, Target, in_turn, repeated, seconds
+from benchmarks.sections.lungs import dice_table
 from benchmarks.study_files import MadeStudy, made, read
 from groundglass.analyse.triage import find_lungs
 from groundglass.core.geometry import Geometry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.scaling import Point, in_words, picture
+from benchmarks.sections.scaling import Point, in_words, picture
 from benchmarks.study_files import MadeStudy
 
 from groundglass.node.queue.estimate import CostModel

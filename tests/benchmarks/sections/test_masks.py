@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.masks import dice, for_study
 from benchmarks.samples import Pairs, Sample
+from benchmarks.sections.masks import dice, for_study
 
 
 def test_the_peer_is_given_a_part_of_the_study() -> None:

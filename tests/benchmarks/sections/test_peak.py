@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("onnx", reason="counting operations reads ONNX")
 
-from benchmarks.peak import Bounds, by_operator, share_of_peak
 from benchmarks.samples import Sample
+from benchmarks.sections.peak import Bounds, by_operator, share_of_peak
 
 
 def test_a_share_is_taken_run_by_run() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.memory import growth_against_volume
+from benchmarks.sections.memory import growth_against_volume
 
 
 def test_memory_that_grows_as_the_volume_grows_by_one() -> None:
