@@ -72,7 +72,7 @@ def deidentify(
     """
     need("dicomanonymizer", "deidentify")
     from groundglass.cli.console import Terminal, progress_bar
-    from groundglass.cli.writing import filling
+    from groundglass.cli.output_folder import filling
     from groundglass.deidentify.export import export_deidentified
     from groundglass.deidentify.pseudonyms import SiteKey
 

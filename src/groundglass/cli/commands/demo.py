@@ -56,7 +56,7 @@ def demo(
     Needs no data and no network. The patient has COVID-19 pneumonia because the program made it so;
     whether the verdict says so is for you to see.
     """
-    from groundglass.cli.writing import filling
+    from groundglass.cli.output_folder import filling
     from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
     from groundglass.report import PAGE
 

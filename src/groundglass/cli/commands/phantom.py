@@ -79,7 +79,7 @@ def phantom(
     always give the same files. Person, scanner and disease come from the seed: two phantoms of one
     seed and different labels are the same person on the same scanner.
     """
-    from groundglass.cli.writing import filling
+    from groundglass.cli.output_folder import filling
     from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
 
     settings = PhantomSettings(

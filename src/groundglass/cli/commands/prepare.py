@@ -79,7 +79,7 @@ def prepare(
     from groundglass.analyse.study import open_chest_ct
     from groundglass.analyse.triage import Triage
     from groundglass.cli.observer import TerminalObserver, study_reader
-    from groundglass.cli.writing import filling
+    from groundglass.cli.output_folder import filling
     from groundglass.core.result import RESEARCH_USE_ONLY
     from groundglass.prepare import prepare as prepare_slices
     from groundglass.prepare import segmenter_images

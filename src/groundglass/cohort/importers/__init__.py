@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundglass.cohort.importers.importing import (
+from groundglass.cohort.importers.catalogue import (
     DATASETS,
     Imported,
     ImportSettings,

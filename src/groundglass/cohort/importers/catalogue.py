@@ -1,4 +1,4 @@
-"""From a data set's folder to a cohort."""
+"""The data sets there are importers for, and how one becomes a cohort."""
 
 from __future__ import annotations
 
