@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 
 from groundglass.core.geometry import Geometry
@@ -271,12 +272,9 @@ def test_one_slice_of_air_still_makes_a_page(result: TriageResult, without_verdi
     assert len(page.study["slices"]) == 1
 
 
-def test_a_study_of_300_real_slices_stays_under_8_mb() -> None:
-    pydicom = pytest.importorskip("pydicom")
-    folder = Path(__file__).parents[3] / "shared/data/studies/lung-dx-A0001/series-2"
-    paths = sorted(folder.glob("*.dcm"))
-    if not paths:
-        pytest.skip(f"no study in {folder}")
+def test_a_study_of_300_real_slices_stays_under_8_mb(shared_data: Path) -> None:
+    paths = sorted((shared_data / "studies/lung-dx-A0001/series-2").glob("*.dcm"))
+    assert paths
     datasets = [pydicom.dcmread(path) for path in paths[::4]]
     hu = np.stack([(d.pixel_array * d.RescaleSlope + d.RescaleIntercept) for d in datasets])
     tiled = np.resize(hu.astype(np.int16), (300, *hu.shape[1:]))
