@@ -17,34 +17,23 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One study of one patient, with what is known about it.
-
-    Parameters
-    ----------
-    patient : str
-        Who, as the data names the person. Every row of one patient has the same word; it never
-        appears in a message.
-    study : Path
-        Absolute. What `study_kind` knows: DICOM, NIfTI, an image, images, a phantom.
-    label : str
-        Class.
-    split : str
-        "train", "validation", "test", or "" for a case that is in none.
-    source : str
-        Where the study comes from: the data set or the hospital.
-    row : int
-        Number in the table as a spreadsheet counts: the header is row 1, the first case row 2.
-    extra : mapping of str to str
-        All other columns; an empty cell is "".
-    """
+    """One study of one patient, with what is known about it."""
 
     patient: str
+    """Who, as the data names the person. Every row of one patient has the same word; it never
+    appears in a message."""
     study: Path
+    """Absolute. What `study_kind` knows: DICOM, NIfTI, an image, images, a phantom."""
     label: str
+    """Class."""
     split: str
+    """"train", "validation", "test", or "" for a case that is in none."""
     source: str
+    """Where the study comes from: the data set or the hospital."""
     row: int
+    """Number in the table as a spreadsheet counts: the header is row 1, the first case row 2."""
     extra: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """All other columns; an empty cell is ""."""
 
     def __post_init__(self) -> None:
         empty = [name for name in ("patient", "label", "source") if not getattr(self, name).strip()]
@@ -71,18 +60,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Cases, in the table's order.
-
-    Parameters
-    ----------
-    path : Path
-        The table they were read from, or will be written to.
-    cases : tuple of Case
-        At least one row makes a table; a split of it may be empty.
-    """
+    """Cases, in the table's order."""
 
     path: Path
+    """The table they were read from, or will be written to."""
     cases: tuple[Case, ...]
+    """At least one row makes a table; a split of it may be empty."""
 
     @property
     def labels(self) -> tuple[str, ...]:

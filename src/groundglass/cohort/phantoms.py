@@ -78,22 +78,15 @@ def _unfit(found: str) -> ReadError:
 
 @dataclass(frozen=True, slots=True)
 class PhantomCohortSettings:
-    """How many patients to make, and from which seeds.
-
-    Parameters
-    ----------
-    counts : mapping of str to mapping of str to int
-        Patients per split and class. The paper's size.
-    first_seed : int
-        Seed of the first patient; each further one has the next. 100 000 leaves the seeds below
-        to other uses (the segmenter's phantoms begin at 10 000, the demonstration's at 50 000).
-    matrix : int
-        Rows and columns of a slice. 256 is what the networks see; a scanner writes 512.
-    """
+    """How many patients to make, and from which seeds."""
 
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: PAPER_COUNTS)
+    """Patients per split and class. The paper's size."""
     first_seed: int = 100_000
+    """Seed of the first patient; each further one has the next. 100 000 leaves the seeds below to
+    other uses (the segmenter's phantoms begin at 10 000, the demonstration's at 50 000)."""
     matrix: int = 256
+    """Rows and columns of a slice. 256 is what the networks see; a scanner writes 512."""
 
     def __post_init__(self) -> None:
         for split, classes in self.counts.items():

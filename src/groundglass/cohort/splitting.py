@@ -17,28 +17,20 @@ _SHOWN_ROWS = 8
 
 @dataclass(frozen=True, slots=True)
 class SplitSettings:
-    """How to share out the patients.
-
-    Parameters
-    ----------
-    validation, test : float
-        Shares of each class's patients, 0 or more; the rest trains. 10 % validation is the
-        paper's; 20 % test is near its 78 of 348.
-    seed : int
-        Another seed gives another split.
-    folds : int
-        0, or the number of folds for cross-validation, 2 at least. Every patient outside the test
-        split gets one.
-    keep_test : bool
-        Leave the cases that the table calls "test" where they are, as for an official test set;
-        `test` must then be 0.
-    """
+    """How to share out the patients."""
 
     validation: float = 0.1
     test: float = 0.2
+    """`validation`, `test`: shares of each class's patients, 0 or more; the rest trains. 10 %
+    validation is the paper's; 20 % test is near its 78 of 348."""
     seed: int = 0
+    """Another seed gives another split."""
     folds: int = 0
+    """0, or the number of folds for cross-validation, 2 at least. Every patient outside the test
+    split gets one."""
     keep_test: bool = False
+    """Leave the cases that the table calls "test" where they are, as for an official test set;
+    `test` must then be 0."""
 
     def __post_init__(self) -> None:
         if not (self.validation >= 0 and self.test >= 0 and self.validation + self.test < 1):

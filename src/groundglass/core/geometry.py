@@ -25,25 +25,17 @@ _COSINE_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """A regular grid of voxels in the patient.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Number of (slices, rows, columns).
-    spacing_mm : tuple of float
-        Distance in mm between the centres of neighbouring (slices, rows, columns).
-    origin_mm : tuple of float
-        LPS position in mm of the centre of voxel (0, 0, 0).
-    directions : tuple of tuple of float
-        LPS unit vectors along which the (slice, row, column) index grows. The row vector points
-        from one row to the next (down the image); the column vector points along a row.
-    """
+    """A regular grid of voxels in the patient."""
 
     shape: tuple[int, int, int]
+    """Number of (slices, rows, columns)."""
     spacing_mm: Vector
+    """Distance in mm between the centres of neighbouring (slices, rows, columns)."""
     origin_mm: Vector
+    """LPS position in mm of the centre of voxel (0, 0, 0)."""
     directions: tuple[Vector, Vector, Vector]
+    """LPS unit vectors along which the (slice, row, column) index grows. The row vector points from
+    one row to the next (down the image); the column vector points along a row."""
 
     def __post_init__(self) -> None:
         if min(self.shape) < 1:
@@ -103,18 +95,12 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class Reorientation:
-    """Exchange and flip of whole array axes, exact in both directions.
-
-    Parameters
-    ----------
-    order : tuple of int
-        Source axis for each target axis (slice, row, column).
-    flips : tuple of bool
-        Whether each target axis runs against its source axis.
-    """
+    """Exchange and flip of whole array axes, exact in both directions."""
 
     order: tuple[int, int, int]
+    """Source axis for each target axis (slice, row, column)."""
     flips: tuple[bool, bool, bool]
+    """Whether each target axis runs against its source axis."""
 
     @property
     def is_identity(self) -> bool:

@@ -14,24 +14,16 @@ from groundglass.errors import SettingsError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Volume:
-    """A CT volume: what every voxel attenuates, and where it is.
-
-    Parameters
-    ----------
-    hu : ndarray of int16 or float32, shape (slices, rows, columns)
-        Hounsfield units. Held read-only.
-    geometry : Geometry
-        The grid in the patient; its shape is that of `hu`.
-    series : Series or None
-        Where the voxels came from; None for volumes made in memory.
-    notes : tuple of str
-        What reading did that a reader of the result should know (padding filled, values clipped).
-    """
+    """A CT volume: what every voxel attenuates, and where it is."""
 
     hu: NDArray[np.int16] | NDArray[np.float32]
+    """Shape (slices, rows, columns). Hounsfield units. Held read-only."""
     geometry: Geometry
+    """The grid in the patient; its shape is that of `hu`."""
     series: Series | None = None
+    """Where the voxels came from; None for volumes made in memory."""
     notes: tuple[str, ...] = field(default=())
+    """What reading did that a reader of the result should know (padding filled, values clipped)."""
 
     def __post_init__(self) -> None:
         if self.hu.dtype not in (np.int16, np.float32):

@@ -38,43 +38,29 @@ _ANOTHER = "Use a bundle made for this version of groundglass."
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Weights with everything needed to use and to judge them.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the files lie.
-    name, version : str
-        What it is called.
-    labels : tuple of str
-        Classes in the networks' order.
-    healthy : str
-        The class that means "no pneumonia"; the 0.9 rule treats it apart.
-    statement : str
-        What the weights were trained on and what that means for a verdict; shown in every output.
-    recipe : Recipe
-        How to prepare for them.
-    sha256 : mapping of str to str
-        Hash of each of `FILES`.
-    ncnn_sha256 : mapping of str to str
-        Hash of each of `NCNN_FILES`; empty where the bundle has none.
-    training : mapping
-        Data, licences, settings and metrics, as written by training.
-    metadata : BundleMetadata
-        Calibration, operating point, hashes of whom it learnt from, self-test: where it has them.
-    """
+    """Weights with everything needed to use and to judge them."""
 
     folder: Path
+    """Where the files lie."""
     name: str
     version: str
+    """`name`, `version`: what it is called."""
     labels: tuple[str, ...]
+    """Classes in the networks' order."""
     healthy: str
+    """The class that means "no pneumonia"; the 0.9 rule treats it apart."""
     statement: str
+    """What the weights were trained on and what that means for a verdict; shown in every output."""
     recipe: Recipe
+    """How to prepare for them."""
     sha256: Mapping[str, str]
+    """Hash of each of `FILES`."""
     training: Mapping[str, Any]
+    """Data, licences, settings and metrics, as written by training."""
     ncnn_sha256: Mapping[str, str] = field(default_factory=dict)
+    """Hash of each of `NCNN_FILES`; empty where the bundle has none."""
     metadata: BundleMetadata = field(default_factory=BundleMetadata)
+    """Calibration, operating point, hashes of whom it learnt from, self-test: where it has them."""
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -15,47 +15,32 @@ _RESTORE = "Restore the bundle from where it came, or export it again."
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """One number that makes the groups' probabilities honest (Guo et al. 2017).
-
-    Parameters
-    ----------
-    temperature : float
-        The logits of each group are divided by it before the vote; above 0.
-    fitted_on : str
-        On which split it was fitted.
-    n : int
-        How many patients that had.
-    """
+    """One number that makes the groups' probabilities honest (Guo et al. 2017)."""
 
     temperature: float
+    """The logits of each group are divided by it before the vote; above 0."""
     fitted_on: str
+    """On which split it was fitted."""
     n: int
+    """How many patients that had."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionThreshold:
-    """From which summed probability a patient is called positive.
-
-    Parameters
-    ----------
-    positive : tuple of str
-        Classes that count as positive; their probabilities are added.
-    threshold : float
-        Called positive at or above it, 0 to 1.
-    sensitivity, specificity : float
-        What it reached where it was fitted: a promise too good for other patients.
-    fitted_on : str
-        On which split it was fitted.
-    n : int
-        How many patients that had.
-    """
+    """From which summed probability a patient is called positive."""
 
     positive: tuple[str, ...]
+    """Classes that count as positive; their probabilities are added."""
     threshold: float
+    """Called positive at or above it, 0 to 1."""
     sensitivity: float
     specificity: float
+    """`sensitivity`, `specificity`: what it reached where it was fitted: a promise too good for
+    other patients."""
     fitted_on: str
+    """On which split it was fitted."""
     n: int
+    """How many patients that had."""
 
     def score(self, probabilities: Mapping[str, float]) -> float:
         """A patient's summed probability of the positive classes."""

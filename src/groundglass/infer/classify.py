@@ -19,44 +19,30 @@ _DETAIL_BATCH = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupEvidence:
-    """A group's prediction with what the heat maps need.
-
-    Parameters
-    ----------
-    prediction : GroupPrediction
-        The answer.
-    features : ndarray of float32, shape (size, features)
-        Pooled features per image of the group, feet to head.
-    maps : ndarray of float32, shape (size, channels, rows, columns)
-        Activations of the encoder's last layer, from the same pass.
-    foreground : ndarray of bool, shape (size, rows, columns)
-        Which of its cells are not black in the image.
-    """
+    """A group's prediction with what the heat maps need."""
 
     prediction: GroupPrediction
+    """The answer."""
     features: NDArray[np.float32]
+    """Shape (size, features). Pooled features per image of the group, feet to head."""
     maps: NDArray[np.float32]
+    """Shape (size, channels, rows, columns). Activations of the encoder's last layer, from the same
+    pass."""
     foreground: NDArray[np.bool_]
+    """Shape (size, rows, columns). Which of its cells are not black in the image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SliceDetail:
-    """All that the encoder computes of some slices.
-
-    Parameters
-    ----------
-    features : ndarray of float32, shape (slices, features)
-        Pooled features.
-    maps : tuple of ndarray of float32, shapes (slices, channels, rows, columns)
-        Activations of each layer, the finest first, averaged where they are finer than a quarter
-        of the image; their channels are the features, in order.
-    foreground : tuple of ndarray of bool, shapes (slices, rows, columns)
-        Which cells of each layer are not black in the image.
-    """
+    """All that the encoder computes of some slices."""
 
     features: NDArray[np.float32]
+    """Shape (slices, features). Pooled features."""
     maps: tuple[NDArray[np.float32], ...]
+    """Activations of each layer, the finest first, averaged where they are finer than a quarter of
+    the image; their channels are the features, in order."""
     foreground: tuple[NDArray[np.bool_], ...]
+    """Which cells of each layer are not black in the image."""
 
 
 class Classifier:

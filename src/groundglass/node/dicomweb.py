@@ -20,18 +20,14 @@ _ANSWER_ERRORS = (requests.RequestException, ValueError, KeyError, TypeError, In
 
 @dataclass(frozen=True, slots=True)
 class RemoteInstance:
-    """An instance that a server has.
-
-    Parameters
-    ----------
-    study_instance_uid, series_instance_uid, sop_class_uid, sop_instance_uid : str
-        Which one.
-    """
+    """An instance that a server has."""
 
     study_instance_uid: str
     series_instance_uid: str
     sop_class_uid: str
     sop_instance_uid: str
+    """`study_instance_uid`, `series_instance_uid`, `sop_class_uid`, `sop_instance_uid`: which
+    one."""
 
 
 class DicomwebServer:

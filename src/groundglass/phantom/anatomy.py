@@ -63,72 +63,51 @@ def between(level: float, levels: Sequence[float], values: Sequence[float]) -> f
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anatomy:
-    """Everything about one person that does not depend on the disease.
-
-    Parameters
-    ----------
-    lung_height_mm : float
-        Deepest recess to apex.
-    width, depth : float
-        Factors on left-right and front-back measures.
-    fat_mm : float
-        Subcutaneous fat at the side of the chest.
-    breast : float
-        0 (none) to 1 (large).
-    waves : ndarray, shape (k, 4)
-        Low harmonics of the chest's outline: amplitude, order, phase, turns of the phase per level.
-    dome_level : tuple of float
-        Level of the top of the (right, left) diaphragm dome.
-    recess_mm : tuple of float
-        How far the right and left domes fall to the wall at the back.
-    heart, heart_x, heart_turn : float
-        Size factor, shift in mm, direction of the axis in degrees.
-    aorta : float
-        Size factor of the great vessels.
-    spine_bend : float
-        Sideways amplitude of the spine in mm.
-    kyphosis : float
-        Shift in mm of the upper chest to the back.
-    contrast_hu : float
-        Enhancement of blood; 0 for a plain scan.
-    bone_hu : float
-        Cancellous bone.
-    arms_up : bool
-        Beside the head, or beside the body.
-    parenchyma_hu : float
-        Lung at mid depth.
-    gradient_hu : float
-        Difference of the lung from front to back.
-    dependent : float
-        Strength of the dependent density at the back, 0 to 1.
-    offsets : ndarray, shape (4, 3)
-        The person's places in the noise.
-    detail_seed : int
-        For details drawn later (vessels, bowel).
-    """
+    """Everything about one person that does not depend on the disease."""
 
     lung_height_mm: float
+    """Deepest recess to apex."""
     width: float
     depth: float
+    """`width`, `depth`: factors on left-right and front-back measures."""
     fat_mm: float
+    """Subcutaneous fat at the side of the chest."""
     breast: float
+    """0 (none) to 1 (large)."""
     waves: Array
+    """Shape (k, 4). Low harmonics of the chest's outline: amplitude, order, phase, turns of the
+    phase per level."""
     dome_level: tuple[float, float]
+    """Level of the top of the (right, left) diaphragm dome."""
     recess_mm: tuple[float, float]
+    """How far the right and left domes fall to the wall at the back."""
     heart: float
     heart_x: float
     heart_turn: float
+    """`heart`, `heart_x`, `heart_turn`: size factor, shift in mm, direction of the axis in
+    degrees."""
     aorta: float
+    """Size factor of the great vessels."""
     spine_bend: float
+    """Sideways amplitude of the spine in mm."""
     kyphosis: float
+    """Shift in mm of the upper chest to the back."""
     contrast_hu: float
+    """Enhancement of blood; 0 for a plain scan."""
     bone_hu: float
+    """Cancellous bone."""
     arms_up: bool
+    """Beside the head, or beside the body."""
     parenchyma_hu: float
+    """Lung at mid depth."""
     gradient_hu: float
+    """Difference of the lung from front to back."""
     dependent: float
+    """Strength of the dependent density at the back, 0 to 1."""
     offsets: Array
+    """Shape (4, 3). The person's places in the noise."""
     detail_seed: int
+    """For details drawn later (vessels, bowel)."""
 
     def level(self, z_mm: float) -> float:
         """Level of a height."""

@@ -24,58 +24,38 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Lesion:
-    """A soft ellipsoid in which alveoli are filled.
-
-    Parameters
-    ----------
-    centre_mm : tuple of float
-        (x, y, z) in patient mm.
-    radii_mm : tuple of float
-        Half axes: across the pleura, along it, along z.
-    turn_deg : float
-        Angle of the first axis from x towards y.
-    filling : float
-        Share of the air replaced at the centre; negative destroys lung.
-    rough : float
-        How much noise moves the border; 0 is a clean ellipsoid.
-    paving : float
-        Strength of a network of thickened septa (crazy paving).
-    core : float
-        How much of the inside is consolidated, 0 to 1.
-    blur : float
-        Width of the border as a share of the size.
-    lobe : int or None
-        Confined to one side of the oblique fissure: 1 behind, -1 in front.
-    disease : bool
-        Whether it belongs to the class, or is an everyday confuser.
-    """
+    """A soft ellipsoid in which alveoli are filled."""
 
     centre_mm: Vector
+    """(x, y, z) in patient mm."""
     radii_mm: Vector
+    """Half axes: across the pleura, along it, along z."""
     turn_deg: float = 0.0
+    """Angle of the first axis from x towards y."""
     filling: float = 0.3
+    """Share of the air replaced at the centre; negative destroys lung."""
     rough: float = 0.5
+    """How much noise moves the border; 0 is a clean ellipsoid."""
     paving: float = 0.0
+    """Strength of a network of thickened septa (crazy paving)."""
     core: float = 0.0
+    """How much of the inside is consolidated, 0 to 1."""
     blur: float = 0.16
+    """Width of the border as a share of the size."""
     lobe: int | None = None
+    """Confined to one side of the oblique fissure: 1 behind, -1 in front."""
     disease: bool = True
+    """Whether it belongs to the class, or is an everyday confuser."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All there is to see in one person's lungs.
-
-    Parameters
-    ----------
-    lesions : tuple of Lesion
-        Disease and confusers.
-    effusion_mm : tuple of float
-        Depth of fluid behind the (right, left) lung at its base; 0 for none. Fluid is not lung.
-    """
+    """All there is to see in one person's lungs."""
 
     lesions: tuple[Lesion, ...]
+    """Disease and confusers."""
     effusion_mm: tuple[float, float] = (0.0, 0.0)
+    """Depth of fluid behind the (right, left) lung at its base; 0 for none. Fluid is not lung."""
 
 
 def fissure(person: Anatomy, x: Float | float, y: Float | float, z_mm: float) -> Float:

@@ -16,27 +16,18 @@ _PLACES = 1200
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patient:
-    """A person, the scan and the findings, from which any slice can be rendered.
-
-    Parameters
-    ----------
-    settings : PhantomSettings
-        What was asked for.
-    person : Anatomy
-        The body.
-    scan : Scan
-        The scanner.
-    findings : Findings
-        Disease and confusers.
-    trees : LungTrees
-        Vessels and bronchi.
-    """
+    """A person, the scan and the findings, from which any slice can be rendered."""
 
     settings: PhantomSettings
+    """What was asked for."""
     person: Anatomy
+    """The body."""
     scan: Scan
+    """The scanner."""
     findings: Findings
+    """Disease and confusers."""
     trees: LungTrees
+    """Vessels and bronchi."""
 
 
 def make_patient(settings: PhantomSettings) -> Patient:

@@ -26,22 +26,15 @@ _TILE = 64
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Pixels of an axial slice in patient mm (x to the left, y to the back).
-
-    Parameters
-    ----------
-    rows, columns : int
-        Size of the image.
-    pixel_mm : float
-        Pixel edge in mm.
-    first_mm : tuple of float
-        (x, y) of the centre of pixel (0, 0) in mm.
-    """
+    """Pixels of an axial slice in patient mm (x to the left, y to the back)."""
 
     rows: int
     columns: int
+    """`rows`, `columns`: size of the image."""
     pixel_mm: float
+    """Pixel edge in mm."""
     first_mm: tuple[float, float]
+    """(x, y) of the centre of pixel (0, 0) in mm."""
 
     @classmethod
     def square(cls, matrix: int, width_mm: float, centre_mm: tuple[float, float]) -> Grid:

@@ -29,22 +29,15 @@ _VISIBLE = 0.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slices:
-    """Rendered slices with their truth.
-
-    Parameters
-    ----------
-    hu : ndarray of int16, shape (slices, rows, columns)
-        Hounsfield units.
-    lung : ndarray of bool
-        Both lungs with the vessels in them and whatever fills them; without trachea, main bronchi,
-        lung roots and pleural fluid.
-    lesion : ndarray of bool
-        Visible disease inside `lung`; everyday confusers are not disease.
-    """
+    """Rendered slices with their truth."""
 
     hu: NDArray[np.int16]
+    """Shape (slices, rows, columns). Hounsfield units."""
     lung: NDArray[np.bool_]
+    """Both lungs with the vessels in them and whatever fills them; without trachea, main bronchi,
+    lung roots and pleural fluid."""
     lesion: NDArray[np.bool_]
+    """Visible disease inside `lung`; everyday confusers are not disease."""
 
 
 def render_slices(patient: Patient, z_mm: Sequence[float]) -> Slices:

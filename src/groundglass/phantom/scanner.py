@@ -26,43 +26,29 @@ _SPACING_ODDS = (0.05, 0.17, 0.15, 0.1, 0.11, 0.1, 0.08, 0.06, 0.18)
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One way of scanning one person.
-
-    Parameters
-    ----------
-    grid : Grid
-        Pixels of every slice.
-    z_mm : tuple of float
-        Slice centres, feet to head.
-    spacing_mm, thickness_mm : float
-        Between slice centres; of a slice.
-    sharp : bool
-        Lung kernel instead of a soft one.
-    noise_hu : float
-        Standard deviation of the noise of a soft kernel in the middle of a normal body.
-    padding_hu : float or None
-        Value outside the reconstructed circle; None where the whole square is image.
-    table : int
-        Kind of table; 0 for none in the field of view.
-    table_gap_mm : float
-        Mattress between back and table.
-    sheets : int
-        How many covers lie on the body.
-    seed : int
-        For the noise of the slices.
-    """
+    """One way of scanning one person."""
 
     grid: Grid
+    """Pixels of every slice."""
     z_mm: tuple[float, ...]
+    """Slice centres, feet to head."""
     spacing_mm: float
     thickness_mm: float
+    """`spacing_mm`, `thickness_mm`: between slice centres; of a slice."""
     sharp: bool
+    """Lung kernel instead of a soft one."""
     noise_hu: float
+    """Standard deviation of the noise of a soft kernel in the middle of a normal body."""
     padding_hu: float | None
+    """Value outside the reconstructed circle; None where the whole square is image."""
     table: int
+    """Kind of table; 0 for none in the field of view."""
     table_gap_mm: float
+    """Mattress between back and table."""
     sheets: int
+    """How many covers lie on the body."""
     seed: int
+    """For the noise of the slices."""
 
 
 def draw_scan(person: Anatomy, settings: PhantomSettings) -> Scan:

@@ -17,31 +17,21 @@ from groundglass.phantom.settings import PhantomSettings, stream
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phantom:
-    """A synthetic chest CT and everything that is known about it.
-
-    Parameters
-    ----------
-    volume : Volume
-        int16 HU, feet to head, front to back, right to left.
-    lung, lesion : ndarray of bool, shape of the volume
-        As in `Slices`.
-    label : str
-        "CP", "NCP" or "healthy".
-    severity : float
-        0 to 1; 0 for healthy.
-    scan : Scan
-        How it was scanned.
-    settings : PhantomSettings
-        What it was made from.
-    """
+    """A synthetic chest CT and everything that is known about it."""
 
     volume: Volume
+    """int16 HU, feet to head, front to back, right to left."""
     lung: NDArray[np.bool_]
     lesion: NDArray[np.bool_]
+    """Shape of the volume. `lung`, `lesion`: as in `Slices`."""
     label: str
+    """"CP", "NCP" or "healthy"."""
     severity: float
+    """0 to 1; 0 for healthy."""
     scan: Scan
+    """How it was scanned."""
     settings: PhantomSettings
+    """What it was made from."""
 
 
 def make_phantom(settings: PhantomSettings) -> Phantom:

@@ -24,21 +24,14 @@ HILAR_BRONCHUS_MM = 2.6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
-    """The parts of a tree that lie within a slab.
-
-    Parameters
-    ----------
-    ends : ndarray, shape (m, 4)
-        x, y of one end and x, y of the other, in mm.
-    radius : ndarray, shape (m,)
-        In mm.
-    share : ndarray, shape (m,)
-        How opaque to draw it, 0 to 1.
-    """
+    """The parts of a tree that lie within a slab."""
 
     ends: Array
+    """Shape (m, 4). x, y of one end and x, y of the other, in mm."""
     radius: Array
+    """Shape (m,). In mm."""
     share: Array
+    """Shape (m,). How opaque to draw it, 0 to 1."""
 
     def thicker(self, radius_mm: float) -> Pieces:
         """Only the pieces above a radius, opaque."""
@@ -48,19 +41,13 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tree:
-    """Straight pieces of tubes.
-
-    Parameters
-    ----------
-    start, stop : ndarray, shape (n, 3)
-        Ends in patient mm.
-    radius : ndarray, shape (n,)
-        Radius in mm.
-    """
+    """Straight pieces of tubes."""
 
     start: Array
     stop: Array
+    """Shape (n, 3). `start`, `stop`: ends in patient mm."""
     radius: Array
+    """Shape (n,). Radius in mm."""
 
     def at(self, z_mm: float, thickness_mm: float) -> Pieces:
         """The parts within a slab; what fills only part of its thickness is as faint as that."""
@@ -172,18 +159,12 @@ Pools = tuple[Array, Array]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LungTrees:
-    """The trees of both lungs.
-
-    Parameters
-    ----------
-    vessels : Tree
-        Arteries and veins.
-    bronchi : Tree
-        Radius is that of the air inside.
-    """
+    """The trees of both lungs."""
 
     vessels: Tree
+    """Arteries and veins."""
     bronchi: Tree
+    """Radius is that of the air inside."""
 
 
 def grow_lungs(person: Anatomy, pools: Pools, rng: np.random.Generator) -> LungTrees:

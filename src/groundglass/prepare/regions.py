@@ -28,20 +28,15 @@ class Regions:
 
     A part is what a region has in one slice; parts are numbered through the volume. Each slice's
     part 0 is what lies outside all regions.
-
-    Parameters
-    ----------
-    labels : ndarray of uint16 or int32, shape (slices, rows, columns)
-        Number of each pixel's part, counted in its own slice.
-    first : ndarray of intp, shape (slices + 1,)
-        Number in the volume of each slice's part 0, and the number of parts in all.
-    region : ndarray of intp, shape (parts,)
-        Region of each part, by the number of its first part; 0 for the outside.
     """
 
     labels: Labels
+    """Shape (slices, rows, columns). Number of each pixel's part, counted in its own slice."""
     first: NDArray[np.intp]
+    """Shape (slices + 1,). Number in the volume of each slice's part 0, and the number of parts in
+    all."""
     region: NDArray[np.intp]
+    """Shape (parts,). Region of each part, by the number of its first part; 0 for the outside."""
 
     @classmethod
     def of(

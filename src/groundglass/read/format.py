@@ -21,24 +21,16 @@ Place = tuple[Path, int | None]
 
 @dataclass(frozen=True, slots=True)
 class FoundFiles:
-    """The files of one format in an input.
-
-    Parameters
-    ----------
-    instances : sequence of (str, Instance)
-        What each holds, with the name messages use; sorted by it.
-    unread : sequence of str
-        Names of files, of whatever format, that cannot be used.
-    stack : ImageStackSettings or None
-        What images do not say about themselves.
-    sources : Sources
-        Opens files.
-    """
+    """The files of one format in an input."""
 
     instances: Sequence[tuple[str, Instance]]
+    """What each holds, with the name messages use; sorted by it."""
     unread: Sequence[str]
+    """Names of files, of whatever format, that cannot be used."""
     stack: ImageStackSettings | None
+    """What images do not say about themselves."""
     sources: Sources
+    """Opens files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,36 +46,25 @@ _LEAST_LUNG = 0.06
 
 @dataclass(frozen=True, slots=True)
 class MixedSettings:
-    """What goes into the cohort.
-
-    Parameters
-    ----------
-    course : {"synthetic", "real"}
-        Which of the two.
-    fold : int
-        Fold of MosMedData's patients that is tested on, from 1; the real course only.
-    folds : int
-        Into how many they are dealt, stratified by severity.
-    copies : int
-        Rows per healthy slice and class with findings laid in; the healthy class gets as many with
-        everyday confusers.
-    repeats : int
-        Rows per real healthy slice as it is, in the training split of the real course: there are
-        fewer healthy patients than ill ones.
-    mild : float
-        Share of the patients with CT-1 that train in the real course. Their one slice often shows
-        no lesion, and with all of them healthy and ill would look alike to the training.
-    seed : int
-        Of splits and lesions.
-    """
+    """What goes into the cohort."""
 
     course: Literal["synthetic", "real"]
+    """Which of the two."""
     fold: int = 1
+    """Fold of MosMedData's patients that is tested on, from 1; the real course only."""
     folds: int = 5
+    """Into how many they are dealt, stratified by severity."""
     copies: int = 1
+    """Rows per healthy slice and class with findings laid in; the healthy class gets as many with
+    everyday confusers."""
     repeats: int = 3
+    """Rows per real healthy slice as it is, in the training split of the real course: there are
+    fewer healthy patients than ill ones."""
     mild: float = 0.4
+    """Share of the patients with CT-1 that train in the real course. Their one slice often shows no
+    lesion, and with all of them healthy and ill would look alike to the training."""
     seed: int = 20210607
+    """Of splits and lesions."""
 
 
 def mixed_cohort(data: Path, phantoms: Cohort | None, out: Path, settings: MixedSettings) -> Cohort:

@@ -40,39 +40,26 @@ _TOLD = 5
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """One run of training.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        What to do.
-    cohort : Cohort
-        On whom.
-    lung_cohort : Cohort or None
-        Whose lungs the segmenter learns from, if not those of `cohort`.
-    out : Path
-        Where to.
-    cache : CacheSettings
-        Where prepared slices are kept.
-    resume : bool
-        Whether to go on with what an earlier run left in `out`.
-    tell : callable
-        Told lines; with several devices a function of a module.
-    counting : callable
-        Given words, a context that yields what is told (done, in all).
-    bar : bool
-        Whether a bar on standard error shows each epoch.
-    """
+    """One run of training."""
 
     experiment: Experiment
+    """What to do."""
     cohort: Cohort
+    """On whom."""
     lung_cohort: Cohort | None
+    """Whose lungs the segmenter learns from, if not those of `cohort`."""
     out: Path
+    """Where to."""
     cache: CacheSettings
+    """Where prepared slices are kept."""
     resume: bool
+    """Whether to go on with what an earlier run left in `out`."""
     tell: Tell
+    """Told lines; with several devices a function of a module."""
     counting: Callable[[str], AbstractContextManager[Progress]]
+    """Given words, a context that yields what is told (done, in all)."""
     bar: bool = False
+    """Whether a bar on standard error shows each epoch."""
 
     @property
     def labels(self) -> tuple[str, ...]:

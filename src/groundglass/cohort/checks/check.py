@@ -21,22 +21,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class CheckSettings:
-    """What to check.
-
-    Parameters
-    ----------
-    labels : tuple of str
-        The classes there should be; with none given, those that the table has.
-    open_studies : bool
-        Open every study and compare pixels. Without it only the table is checked, and whether the
-        studies are there.
-    workers : int
-        Studies opened at once; 0 for one per processor. Each may hold a volume in memory.
-    """
+    """What to check."""
 
     labels: tuple[str, ...] = ()
+    """The classes there should be; with none given, those that the table has."""
     open_studies: bool = True
+    """Open every study and compare pixels. Without it only the table is checked, and whether the
+    studies are there."""
     workers: int = 0
+    """Studies opened at once; 0 for one per processor. Each may hold a volume in memory."""
 
     def __post_init__(self) -> None:
         if self.workers < 0:

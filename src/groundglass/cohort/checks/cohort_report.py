@@ -38,50 +38,33 @@ _ROW_UNUSABLE = frozenset((FindingKind.MISSING, FindingKind.UNREADABLE, FindingK
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing a check found.
-
-    Parameters
-    ----------
-    kind : FindingKind
-        What.
-    severity : Severity
-        An error makes figures wrong; a warning is to be judged.
-    rows : tuple of int
-        Rows of the table, ascending; empty when it is about all of them.
-    words : str
-        For the reader, without names of patients or files.
-    """
+    """One thing a check found."""
 
     kind: FindingKind
+    """What."""
     severity: Severity
+    """An error makes figures wrong; a warning is to be judged."""
     rows: tuple[int, ...]
+    """Rows of the table, ascending; empty when it is about all of them."""
     words: str
+    """For the reader, without names of patients or files."""
 
 
 @dataclass(frozen=True, slots=True)
 class CohortReport:
-    """What a check of a cohort found.
-
-    Parameters
-    ----------
-    cases, patients : int
-        How many.
-    counts : mapping of str to mapping of str to int
-        Patients per split and class.
-    sources : mapping of str to mapping of str to int
-        Patients per source and class.
-    opened : bool
-        Whether the studies were opened; else nothing is known of their pixels.
-    findings : tuple of Finding
-        Errors first, then by row.
-    """
+    """What a check of a cohort found."""
 
     cases: int
     patients: int
+    """`cases`, `patients`: how many."""
     counts: Mapping[str, Mapping[str, int]]
+    """Patients per split and class."""
     sources: Mapping[str, Mapping[str, int]]
+    """Patients per source and class."""
     opened: bool
+    """Whether the studies were opened; else nothing is known of their pixels."""
     findings: tuple[Finding, ...]
+    """Errors first, then by row."""
 
     @property
     def errors(self) -> tuple[Finding, ...]:

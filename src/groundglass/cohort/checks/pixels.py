@@ -17,24 +17,16 @@ from groundglass.read import read_study, read_volume, select_chest_ct
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A study that was opened.
-
-    Parameters
-    ----------
-    case : Case
-        Whose.
-    fingerprint : str
-        As `study_fingerprint`; empty when it could not be opened.
-    slices : frozenset of bytes
-        SHA-256 of its slices, blank ones left out.
-    problem : str
-        Why it cannot be used; empty when it can.
-    """
+    """A study that was opened."""
 
     case: Case
+    """Whose."""
     fingerprint: str = ""
+    """As `study_fingerprint`; empty when it could not be opened."""
     slices: frozenset[bytes] = frozenset()
+    """SHA-256 of its slices, blank ones left out."""
     problem: str = ""
+    """Why it cannot be used; empty when it can."""
 
 
 def examine(case: Case) -> Examined:

@@ -39,20 +39,14 @@ DATASETS: Mapping[str, Dataset] = {
 
 @dataclass(frozen=True, slots=True)
 class ImportSettings:
-    """What the data set does not say.
-
-    Parameters
-    ----------
-    source : str
-        The word for the column `source`; empty for the data set's name. Matters for `folders`,
-        where only you know which hospital it is.
-    stated : mapping of str to str
-        Columns about images (`window_center_hu` and so on, see `STACK_COLUMNS`) that you know for
-        certain; written into every row.
-    """
+    """What the data set does not say."""
 
     source: str = ""
+    """The word for the column `source`; empty for the data set's name. Matters for `folders`, where
+    only you know which hospital it is."""
     stated: Mapping[str, str] = field(default_factory=dict)
+    """Columns about images (`window_center_hu` and so on, see `STACK_COLUMNS`) that you know for
+    certain; written into every row."""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.stated) - set(STACK_COLUMNS))
@@ -66,21 +60,14 @@ class ImportSettings:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A cohort made from a data set.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        Not yet written.
-    dataset : Dataset
-        Its licence and citation.
-    notes : tuple of str
-        What was left out, and what cannot be known.
-    """
+    """A cohort made from a data set."""
 
     cohort: Cohort
+    """Not yet written."""
     dataset: Dataset
+    """Its licence and citation."""
     notes: tuple[str, ...]
+    """What was left out, and what cannot be known."""
 
 
 def import_dataset(

@@ -14,74 +14,49 @@ from groundglass.errors import ReadError
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One study as a data set lists it.
-
-    Parameters
-    ----------
-    patient : str
-        As the data set names the person; never a slice.
-    study : Path
-        Where it lies.
-    label : str
-        Our word for the class.
-    split : str
-        The data set's own split, or "".
-    origin : str
-        Where the data set itself has it from, if it is a collection; "" if not.
-    extra : mapping of str to str
-        What else it says.
-    """
+    """One study as a data set lists it."""
 
     patient: str
+    """As the data set names the person; never a slice."""
     study: Path
+    """Where it lies."""
     label: str
+    """Our word for the class."""
     split: str = ""
+    """The data set's own split, or ""."""
     origin: str = ""
+    """Where the data set itself has it from, if it is a collection; "" if not."""
     extra: Mapping[str, str] = field(default_factory=dict)
+    """What else it says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What an importer found.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        In any order.
-    notes : tuple of str
-        What was left out or cannot be known, for the reader.
-    """
+    """What an importer found."""
 
     entries: Sequence[Entry]
+    """In any order."""
     notes: tuple[str, ...] = ()
+    """What was left out or cannot be known, for the reader."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A public data set and how it is read.
-
-    Parameters
-    ----------
-    name : str
-        What the command line calls it; also the source and the patients' prefix.
-    title, url, licence, citation : str
-        Whose it is. The licence as its holders state it.
-    labels : mapping of str to str
-        Their classes and ours.
-    layout : str
-        The folder to give, as it lies after download.
-    read : callable
-        Folder → Listing; raises ReadError where the layout is another.
-    """
+    """A public data set and how it is read."""
 
     name: DatasetName
+    """What the command line calls it; also the source and the patients' prefix."""
     title: str
     url: str
     licence: str
     citation: str
+    """`title`, `url`, `licence`, `citation`: whose it is. The licence as its holders state it."""
     labels: Mapping[str, str]
+    """Their classes and ours."""
     layout: str
+    """The folder to give, as it lies after download."""
     read: Callable[[Path], Listing]
+    """Folder → Listing; raises ReadError where the layout is another."""
 
 
 def folders_in(folder: Path) -> list[Path]:

@@ -21,22 +21,6 @@ Statistic = Callable[[Predictions], Mapping[str, float | None]]
 class BootstrapSettings:
     """How patients are drawn.
 
-    Parameters
-    ----------
-    resamples : int
-        How many cohorts are drawn. 2000: the ends of a 95 % interval then rest on 50 each.
-    seed : int
-        Same seed, same intervals.
-    stratified : bool
-        Whether each true class keeps its number of patients. On by default, because cohorts are
-        put together by class; off where patients came as they came (consecutive admissions). A
-        patient with studies of several classes is drawn among those with the same classes.
-    level : float
-        Confidence level.
-    most_undefined : float
-        A figure undefined in more than this share of the drawn cohorts gets no interval: what is
-        left would be the interval of the lucky ones. Our choice: 0.05.
-
     Raises
     ------
     SettingsError
@@ -44,10 +28,18 @@ class BootstrapSettings:
     """
 
     resamples: int = 2000
+    """How many cohorts are drawn. 2000: the ends of a 95 % interval then rest on 50 each."""
     seed: int = 0
+    """Same seed, same intervals."""
     stratified: bool = True
+    """Whether each true class keeps its number of patients. On by default, because cohorts are put
+    together by class; off where patients came as they came (consecutive admissions). A patient with
+    studies of several classes is drawn among those with the same classes."""
     level: float = DEFAULT_LEVEL
+    """Confidence level."""
     most_undefined: float = 0.05
+    """A figure undefined in more than this share of the drawn cohorts gets no interval: what is
+    left would be the interval of the lucky ones. Our choice: 0.05."""
 
     def __post_init__(self) -> None:
         check_level(self.level)
@@ -61,18 +53,12 @@ class BootstrapSettings:
 
 @dataclass(frozen=True, slots=True)
 class BootstrapIntervals:
-    """Intervals by the figure's name.
-
-    Parameters
-    ----------
-    intervals : mapping of str to Interval
-        Percentile intervals; `method` says how many resamples, and how many were left out.
-    undefined : mapping of str to str
-        Why a figure has none.
-    """
+    """Intervals by the figure's name."""
 
     intervals: Mapping[str, Interval]
+    """Percentile intervals; `method` says how many resamples, and how many were left out."""
     undefined: Mapping[str, str]
+    """Why a figure has none."""
 
 
 def every_metric(predictions: Predictions) -> Mapping[str, float | None]:

@@ -23,28 +23,19 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """The patients whose confidence lies in (low, high].
-
-    Parameters
-    ----------
-    low, high : float
-        Ends of the bin; the first one holds 0 too.
-    count : int
-        Patients in it.
-    mean_confidence : float or None
-        Their mean probability; None without patients.
-    observed : float or None
-        Share of them for whom it came true; None without patients.
-    interval : Interval or None
-        Wilson interval of `observed`.
-    """
+    """The patients whose confidence lies in (low, high]."""
 
     low: float
     high: float
+    """`low`, `high`: ends of the bin; the first one holds 0 too."""
     count: int
+    """Patients in it."""
     mean_confidence: float | None
+    """Their mean probability; None without patients."""
     observed: float | None
+    """Share of them for whom it came true; None without patients."""
     interval: Interval | None
+    """Wilson interval of `observed`."""
 
 
 def reliability(
@@ -149,26 +140,19 @@ def brier_score(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) ->
 
 @dataclass(frozen=True, slots=True)
 class TemperatureScaling:
-    """One number that makes probabilities honest without changing their order.
-
-    Parameters
-    ----------
-    temperature : float
-        Log-probabilities are divided by it: above 1 softens, below 1 sharpens. 1 where the
-        patients could not determine one.
-    nll_before, nll_after : float
-        Mean negative log-likelihood of the truth in nats, without and with it.
-    patients : int
-        How many it was fitted on.
-    not_fitted : str or None
-        Why `temperature` is 1 although it was not fitted to be; None when it was fitted.
-    """
+    """One number that makes probabilities honest without changing their order."""
 
     temperature: float
+    """Log-probabilities are divided by it: above 1 softens, below 1 sharpens. 1 where the patients
+    could not determine one."""
     nll_before: float
     nll_after: float
+    """`nll_before`, `nll_after`: mean negative log-likelihood of the truth in nats, without and
+    with it."""
     patients: int
+    """How many it was fitted on."""
     not_fitted: str | None = None
+    """Why `temperature` is 1 although it was not fitted to be; None when it was fitted."""
 
     def apply(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities, shape (patients, classes), scaled: softmax(log p / temperature)."""

@@ -18,21 +18,14 @@ from groundglass.evaluate.statistics.roc import auc_interval
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Figures:
-    """What was measured, and how sure it is.
-
-    Parameters
-    ----------
-    metrics : Metrics
-        The figures.
-    intervals : mapping of str to Interval
-        By the names of `Metrics.values`; each says its method.
-    without_interval : mapping of str to str
-        Why a figure that exists has none.
-    """
+    """What was measured, and how sure it is."""
 
     metrics: Metrics
+    """The figures."""
     intervals: Mapping[str, Interval]
+    """By the names of `Metrics.values`; each says its method."""
     without_interval: Mapping[str, str]
+    """Why a figure that exists has none."""
 
 
 def measure_with_intervals(

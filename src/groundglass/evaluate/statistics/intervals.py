@@ -14,22 +14,15 @@ DEFAULT_LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A two-sided confidence interval.
-
-    Parameters
-    ----------
-    low, high : float
-        Its ends, both included.
-    level : float
-        Wanted coverage, 0 to 1.
-    method : str
-        How it was computed, in words for a table's caption.
-    """
+    """A two-sided confidence interval."""
 
     low: float
     high: float
+    """`low`, `high`: its ends, both included."""
     level: float
+    """Wanted coverage, 0 to 1."""
     method: str
+    """How it was computed, in words for a table's caption."""
 
 
 def check_level(level: float) -> None:

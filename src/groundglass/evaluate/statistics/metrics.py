@@ -31,20 +31,14 @@ class Averaging(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """One class against the rest, in patients.
-
-    Parameters
-    ----------
-    true_positives, false_negatives : int
-        Patients of the class, called it or not.
-    false_positives, true_negatives : int
-        Patients of other classes, called it or not.
-    """
+    """One class against the rest, in patients."""
 
     true_positives: int
     false_negatives: int
+    """`true_positives`, `false_negatives`: patients of the class, called it or not."""
     false_positives: int
     true_negatives: int
+    """`false_positives`, `true_negatives`: patients of other classes, called it or not."""
 
     @property
     def positives(self) -> int:
@@ -81,33 +75,26 @@ class Measures:
 
     Definitions after Altman and Bland, BMJ 1994;308:1552 and 1994;309:102; F1 is the harmonic mean
     of PPV and sensitivity.
-
-    Parameters
-    ----------
-    sensitivity : float or None
-        TP / (TP + FN): the class's recall. What the paper's Table 2 prints as a class's "Accuracy".
-    specificity : float or None
-        TN / (TN + FP).
-    one_vs_rest_accuracy : float or None
-        (TP + TN) / patients. High for a rare class that is never called; not the paper's accuracy.
-    ppv, npv : float or None
-        TP / (TP + FP) and TN / (TN + FN): they hold for this cohort's share of the class only.
-    f1 : float or None
-        2 TP / (2 TP + FP + FN).
-    auc : float or None
-        Area under the one-vs-rest ROC curve, ties counted half.
-    undefined : mapping of str to str
-        Why, for each figure that is None.
     """
 
     sensitivity: float | None
+    """TP / (TP + FN): the class's recall. What the paper's Table 2 prints as a class's
+    "Accuracy"."""
     specificity: float | None
+    """TN / (TN + FP)."""
     one_vs_rest_accuracy: float | None
+    """(TP + TN) / patients. High for a rare class that is never called; not the paper's
+    accuracy."""
     ppv: float | None
     npv: float | None
+    """`ppv`, `npv`: TP / (TP + FP) and TN / (TN + FN): they hold for this cohort's share of the
+    class only."""
     f1: float | None
+    """2 TP / (2 TP + FP + FN)."""
     auc: float | None
+    """Area under the one-vs-rest ROC curve, ties counted half."""
     undefined: Mapping[str, str]
+    """Why, for each figure that is None."""
 
     def values(self) -> dict[str, float | None]:
         """Name and value of each figure."""
@@ -120,53 +107,35 @@ MEASURES = ("sensitivity", "specificity", "one_vs_rest_accuracy", "ppv", "npv", 
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """One class against the rest.
-
-    Parameters
-    ----------
-    label : str
-        The class.
-    counts : ClassCounts
-        Patients, from which proportions get their Wilson intervals.
-    measures : Measures
-        Its figures.
-    """
+    """One class against the rest."""
 
     label: str
+    """The class."""
     counts: ClassCounts
+    """Patients, from which proportions get their Wilson intervals."""
     measures: Measures
+    """Its figures."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Metrics:
-    """Everything measured on one cohort.
-
-    Parameters
-    ----------
-    confusion : ndarray of int64, shape (classes, classes)
-        Patients; row: true class, column: class called.
-    classes : tuple of ClassMetrics
-        Per class, in the labels' order.
-    averages : mapping of Averaging to Measures
-        Macro, micro and weighted. Their `one_vs_rest_accuracy` is no share of patients called
-        right; that is `accuracy`.
-    accuracy : float
-        Share of patients called right. Equals the micro sensitivity, PPV and F1.
-    brier : float
-        Brier's score over all classes, 0 to 2.
-    calibration_error : float
-        ECE in `calibration_bins` equal-width bins, of the probability given to the class called.
-    calibration_bins : int
-        How many.
-    """
+    """Everything measured on one cohort."""
 
     confusion: NDArray[np.int64]
+    """Shape (classes, classes). Patients; row: true class, column: class called."""
     classes: tuple[ClassMetrics, ...]
+    """Per class, in the labels' order."""
     averages: Mapping[Averaging, Measures]
+    """Macro, micro and weighted. Their `one_vs_rest_accuracy` is no share of patients called right;
+    that is `accuracy`."""
     accuracy: float
+    """Share of patients called right. Equals the micro sensitivity, PPV and F1."""
     brier: float
+    """Brier's score over all classes, 0 to 2."""
     calibration_error: float
+    """ECE in `calibration_bins` equal-width bins, of the probability given to the class called."""
     calibration_bins: int
+    """How many."""
 
     @property
     def labels(self) -> tuple[str, ...]:

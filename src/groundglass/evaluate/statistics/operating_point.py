@@ -14,31 +14,21 @@ from groundglass.evaluate.statistics.intervals import DEFAULT_LEVEL, Interval, w
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A threshold and what it achieves on some patients.
-
-    Parameters
-    ----------
-    threshold : float
-        A patient is called positive when the score is at or above it.
-    positives, negatives : int
-        Patients it was judged on.
-    sensitivity : float or None
-        Share of the positives called positive; None without positives.
-    sensitivity_interval : Interval or None
-        Its Wilson interval.
-    specificity : float or None
-        Share of the negatives not called positive; None without negatives.
-    specificity_interval : Interval or None
-        Its Wilson interval.
-    """
+    """A threshold and what it achieves on some patients."""
 
     threshold: float
+    """A patient is called positive when the score is at or above it."""
     positives: int
     negatives: int
+    """`positives`, `negatives`: patients it was judged on."""
     sensitivity: float | None
+    """Share of the positives called positive; None without positives."""
     sensitivity_interval: Interval | None
+    """Its Wilson interval."""
     specificity: float | None
+    """Share of the negatives not called positive; None without negatives."""
     specificity_interval: Interval | None
+    """Its Wilson interval."""
 
 
 def judge_threshold(

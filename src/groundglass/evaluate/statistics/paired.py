@@ -25,67 +25,46 @@ from groundglass.evaluate.statistics.roc import (
 
 @dataclass(frozen=True, slots=True)
 class McNemarTest:
-    """Whether two bundles are right equally often.
-
-    Parameters
-    ----------
-    only_first, only_second : int
-        Patients only the one, only the other called right; the others say nothing. Of a patient
-        with several studies: who called more of them right.
-    exact_p, mid_p : float or None
-        Two-sided p-values of the exact conditional and the mid-p test; None with a reason.
-    undefined : str or None
-        Why there are none.
-    """
+    """Whether two bundles are right equally often."""
 
     only_first: int
     only_second: int
+    """`only_first`, `only_second`: patients only the one, only the other called right; the others
+    say nothing. Of a patient with several studies: who called more of them right."""
     exact_p: float | None
     mid_p: float | None
+    """`exact_p`, `mid_p`: two-sided p-values of the exact conditional and the mid-p test; None with
+    a reason."""
     undefined: str | None = None
+    """Why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeLongTest:
-    """Whether two AUCs of the same patients differ.
-
-    Parameters
-    ----------
-    first, second : float or None
-        The AUCs.
-    difference : float or None
-        first − second.
-    interval : Interval or None
-        Of the difference.
-    z, p : float or None
-        Normal test statistic and two-sided p-value; None with a reason.
-    undefined : str or None
-        Why there are none.
-    """
+    """Whether two AUCs of the same patients differ."""
 
     first: float | None
     second: float | None
+    """`first`, `second`: the AUCs."""
     difference: float | None
+    """first − second."""
     interval: Interval | None
+    """Of the difference."""
     z: float | None
     p: float | None
+    """`z`, `p`: normal test statistic and two-sided p-value; None with a reason."""
     undefined: str | None = None
+    """Why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two bundles on the same patients.
-
-    Parameters
-    ----------
-    mcnemar : McNemarTest
-        Of being right.
-    delong : mapping of str to DeLongTest
-        Of the one-vs-rest AUC, per class. As many tests as classes: mind the multiplicity.
-    """
+    """Two bundles on the same patients."""
 
     mcnemar: McNemarTest
+    """Of being right."""
     delong: Mapping[str, DeLongTest]
+    """Of the one-vs-rest AUC, per class. As many tests as classes: mind the multiplicity."""
 
 
 def compare(first: Predictions, second: Predictions, level: float = DEFAULT_LEVEL) -> Comparison:

@@ -202,24 +202,16 @@ def _mark(axes: Axes, point: OperatingPoint) -> None:
 
 @dataclass(frozen=True, slots=True)
 class NamedShare:
-    """A figure from 0 to 1 to be drawn on a line of its own.
-
-    Parameters
-    ----------
-    name : str
-        Beside the line.
-    value : float or None
-        None leaves the line empty.
-    interval : Interval or None
-        Drawn through it.
-    heading : str
-        Lines with the same heading belong together.
-    """
+    """A figure from 0 to 1 to be drawn on a line of its own."""
 
     name: str
+    """Beside the line."""
     value: float | None
+    """None leaves the line empty."""
     interval: Interval | None
+    """Drawn through it."""
     heading: str = ""
+    """Lines with the same heading belong together."""
 
 
 def draw_shares(rows: Sequence[NamedShare], title: str, reference: float | None = None) -> Figure:

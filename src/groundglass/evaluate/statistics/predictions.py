@@ -17,21 +17,6 @@ SUM_TOLERANCE = 0.01
 class Predictions:
     """One row per study; rows of different patients are independent of each other.
 
-    Parameters
-    ----------
-    labels : tuple of str
-        The classes, in the order of the columns. Any number from two.
-    truth : ndarray of int64, shape (patients,)
-        Index into `labels` of the true class.
-    predicted : ndarray of int64, shape (patients,)
-        Index into `labels` of the class reported. Need not be the most probable one: votes and
-        operating points decide otherwise.
-    probabilities : ndarray of float64, shape (patients, classes)
-        Each row sums to 1.
-    patients : ndarray of int64, shape (patients,)
-        Whose study each row is; rows of one patient have the same number. Left out, every row is a
-        patient of its own, which is why shapes here and elsewhere are named after patients.
-
     Raises
     ------
     InputError
@@ -39,10 +24,18 @@ class Predictions:
     """
 
     labels: tuple[str, ...]
+    """The classes, in the order of the columns. Any number from two."""
     truth: NDArray[np.int64]
+    """Shape (patients,). Index into `labels` of the true class."""
     predicted: NDArray[np.int64]
+    """Shape (patients,). Index into `labels` of the class reported. Need not be the most probable
+    one: votes and operating points decide otherwise."""
     probabilities: NDArray[np.float64]
+    """Shape (patients, classes). Each row sums to 1."""
     patients: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Shape (patients,). Whose study each row is; rows of one patient have the same number. Left
+    out, every row is a patient of its own, which is why shapes here and elsewhere are named after
+    patients."""
 
     def __post_init__(self) -> None:
         if len(self.patients) == 0:

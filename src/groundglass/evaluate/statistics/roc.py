@@ -22,19 +22,14 @@ NO_VARIANCE = 1e-18
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RocCurve:
-    """Sensitivity against 1 − specificity at every threshold the scores allow.
-
-    Parameters
-    ----------
-    thresholds : ndarray of float64, shape (points,)
-        Falling; a patient is called positive at or above it. The first is infinity.
-    false_positive_rate, true_positive_rate : ndarray of float64, shape (points,)
-        From (0, 0) to (1, 1).
-    """
+    """Sensitivity against 1 − specificity at every threshold the scores allow."""
 
     thresholds: NDArray[np.float64]
+    """Shape (points,). Falling; a patient is called positive at or above it. The first is
+    infinity."""
     false_positive_rate: NDArray[np.float64]
     true_positive_rate: NDArray[np.float64]
+    """Shape (points,). `false_positive_rate`, `true_positive_rate`: from (0, 0) to (1, 1)."""
 
 
 def roc_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> RocCurve | None:

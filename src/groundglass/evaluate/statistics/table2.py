@@ -11,44 +11,30 @@ from groundglass.evaluate.statistics.metrics import Averaging, ClassMetrics, Met
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One figure of the table.
-
-    Parameters
-    ----------
-    value : float or None
-        The figure.
-    interval : Interval or None
-        Its interval; None where none was computed.
-    note : str
-        Which average it is, or why there is no value.
-    """
+    """One figure of the table."""
 
     value: float | None
+    """The figure."""
     interval: Interval | None
+    """Its interval; None where none was computed."""
     note: str = ""
+    """Which average it is, or why there is no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A class, or the average (paper Table 2).
-
-    Parameters
-    ----------
-    label : str
-        The class, or "Average".
-    accuracy : Cell
-        Of a class: the share of its patients called right, its sensitivity (the paper prints the
-        same three numbers in both columns). Of the average: the share of all patients called right.
-    specificity, sensitivity, f1 : Cell
-        Of the class against the rest. Of the average: micro, macro and macro, as the paper's 0.949,
-        0.893 and 0.899 are.
-    """
+    """A class, or the average (paper Table 2)."""
 
     label: str
+    """The class, or "Average"."""
     accuracy: Cell
+    """Of a class: the share of its patients called right, its sensitivity (the paper prints the
+    same three numbers in both columns). Of the average: the share of all patients called right."""
     specificity: Cell
     sensitivity: Cell
     f1: Cell
+    """`specificity`, `sensitivity`, `f1`: of the class against the rest. Of the average: micro,
+    macro and macro, as the paper's 0.949, 0.893 and 0.899 are."""
 
 
 def table2(

@@ -43,20 +43,14 @@ _COMMAND_BYTES = 16 * 2**10
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An association refused (PS3.8 table 9-21).
-
-    Parameters
-    ----------
-    reason : str
-        Why, for our log.
-    result, source, diagnostic : int
-        Why, for the peer.
-    """
+    """An association refused (PS3.8 table 9-21)."""
 
     reason: str
+    """Why, for our log."""
     result: int
     source: int
     diagnostic: int
+    """`result`, `source`, `diagnostic`: why, for the peer."""
 
     def encode(self) -> bytes:
         """The A-ASSOCIATE-RJ."""
@@ -93,36 +87,24 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """An accepted presentation context.
-
-    Parameters
-    ----------
-    number : int
-        Its ID in this association.
-    abstract_syntax, transfer_syntax : str
-        What may be sent in it, and how encoded.
-    """
+    """An accepted presentation context."""
 
     number: int
+    """Its ID in this association."""
     abstract_syntax: str
     transfer_syntax: str
+    """`abstract_syntax`, `transfer_syntax`: what may be sent in it, and how encoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationRequest:
-    """What a peer asks for.
-
-    Parameters
-    ----------
-    calling_ae_title, called_ae_title : str
-        Without the spaces around.
-    primitive : A_ASSOCIATE
-        All of it.
-    """
+    """What a peer asks for."""
 
     calling_ae_title: str
     called_ae_title: str
+    """`calling_ae_title`, `called_ae_title`: without the spaces around."""
     primitive: A_ASSOCIATE
+    """All of it."""
 
     @classmethod
     def read(cls, connection: Connection) -> AssociationRequest:

@@ -46,28 +46,19 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a message asks for.
-
-    Parameters
-    ----------
-    field : int
-        Which message (`CommandField`).
-    message_id : int
-        To be named in the answer.
-    sop_class_uid, sop_instance_uid : str
-        Affected or requested; empty when not given.
-    type_id : int
-        Action or event type; 0 when not given.
-    has_data_set : bool
-        Whether a data set follows.
-    """
+    """What a message asks for."""
 
     field: int
+    """Which message (`CommandField`)."""
     message_id: int
+    """To be named in the answer."""
     sop_class_uid: str
     sop_instance_uid: str
+    """`sop_class_uid`, `sop_instance_uid`: affected or requested; empty when not given."""
     type_id: int
+    """Action or event type; 0 when not given."""
     has_data_set: bool
+    """Whether a data set follows."""
 
     @classmethod
     def parse(cls, data: bytes) -> Command:

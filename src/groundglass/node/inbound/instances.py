@@ -14,27 +14,20 @@ from groundglass.node.uids import is_uid
 
 @dataclass(frozen=True, slots=True)
 class IncomingInstance:
-    """One instance, and where it comes from.
-
-    Parameters
-    ----------
-    sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid : str
-        What it is; each is a well-formed UID.
-    transfer_syntax_uid : str
-        How its data set is encoded.
-    study_description : str
-        For rules; empty when the data set has none.
-    source_ae : str
-        The sender: its AE title, or what else names the way in.
-    """
+    """One instance, and where it comes from."""
 
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
     series_instance_uid: str
+    """`sop_class_uid`, `sop_instance_uid`, `study_instance_uid`, `series_instance_uid`: what it is;
+    each is a well-formed UID."""
     transfer_syntax_uid: str
+    """How its data set is encoded."""
     study_description: str
+    """For rules; empty when the data set has none."""
     source_ae: str
+    """The sender: its AE title, or what else names the way in."""
 
 
 class InstanceSink(Protocol):

@@ -40,25 +40,17 @@ TAKEN = _UNSURE | {FileStatus.CONFIRMED}
 
 @dataclass(frozen=True, slots=True)
 class FileReceipt:
-    """What a destination said of one file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    status : FileStatus
-        Accepted, warning or refused.
-    detail : str
-        The status in the destination's words (`0xB000`, `HTTP 409`), without patient identifiers.
-    sop_class_uid, sop_instance_uid : str
-        What it is; empty for what is not DICOM.
-    """
+    """What a destination said of one file."""
 
     path: Path
+    """The file."""
     status: FileStatus
+    """Accepted, warning or refused."""
     detail: str = ""
+    """The status in the destination's words (`0xB000`, `HTTP 409`), without patient identifiers."""
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
+    """`sop_class_uid`, `sop_instance_uid`: what it is; empty for what is not DICOM."""
 
     @classmethod
     def of(cls, path: Path, status: FileStatus, detail: str) -> FileReceipt:

@@ -15,24 +15,18 @@ _TAGS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which instance a file holds, and how encoded.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    sop_class_uid, sop_instance_uid, study_instance_uid, series_instance_uid : str
-        UIDs of its header.
-    transfer_syntax_uid : str
-        UID of its File Meta Information.
-    """
+    """Which instance a file holds, and how encoded."""
 
     path: Path
+    """The file."""
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
     series_instance_uid: str
+    """`sop_class_uid`, `sop_instance_uid`, `study_instance_uid`, `series_instance_uid`: UIDs of its
+    header."""
     transfer_syntax_uid: str
+    """UID of its File Meta Information."""
 
 
 def identify(path: Path) -> Identity | None:

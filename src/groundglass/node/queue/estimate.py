@@ -30,22 +30,15 @@ _CHEST_MM = 300.0
 
 @dataclass(frozen=True, slots=True)
 class StudySize:
-    """What the duration of an analysis depends on.
-
-    Parameters
-    ----------
-    slices : int
-        Images in the study.
-    rows, columns : int
-        Of each image.
-    compressed : bool
-        Whether the pixels must be decoded.
-    """
+    """What the duration of an analysis depends on."""
 
     slices: int
+    """Images in the study."""
     rows: int
     columns: int
+    """`rows`, `columns`: of each image."""
     compressed: bool
+    """Whether the pixels must be decoded."""
 
     def __post_init__(self) -> None:
         if min(self.slices, self.rows, self.columns) < 1:

@@ -101,25 +101,17 @@ class JobSettings:
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """One instance on disk, synced.
-
-    Parameters
-    ----------
-    study_instance_uid, sop_instance_uid : str
-        What it is.
-    file : str
-        Where it lies, relative to the spool's root, with `/`.
-    sha256 : str
-        Of its bytes.
-    bytes : int
-        Its size.
-    """
+    """One instance on disk, synced."""
 
     study_instance_uid: str
     sop_instance_uid: str
+    """`study_instance_uid`, `sop_instance_uid`: what it is."""
     file: str
+    """Where it lies, relative to the spool's root, with `/`."""
     sha256: str
+    """Of its bytes."""
     bytes: int
+    """Its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +130,15 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class ArrivalReceipt:
-    """What an instance meant for its study.
-
-    Parameters
-    ----------
-    job_id, revision : int
-        The job it belongs to.
-    new : bool
-        False when the same bytes had come before.
-    opened : bool
-        Whether it began a revision; beyond the first, of a study whose analysis had begun.
-    """
+    """What an instance meant for its study."""
 
     job_id: int
     revision: int
+    """`job_id`, `revision`: the job it belongs to."""
     new: bool
+    """False when the same bytes had come before."""
     opened: bool
+    """Whether it began a revision; beyond the first, of a study whose analysis had begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,46 +204,30 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One change of state.
-
-    Parameters
-    ----------
-    at : float
-        Seconds since 1970-01-01 UTC.
-    before, after : str
-        States; `before` is empty for a job's beginning.
-    attempt : int
-        The fencing number under which it was made.
-    worker, reason : str
-        Who and why.
-    """
+    """One change of state."""
 
     at: float
+    """Seconds since 1970-01-01 UTC."""
     before: str
     after: str
+    """`before`, `after`: states; `before` is empty for a job's beginning."""
     attempt: int
+    """The fencing number under which it was made."""
     worker: str
     reason: str
+    """`worker`, `reason`: who and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """How far one file of a report got at one destination.
-
-    Parameters
-    ----------
-    file : str
-        Its name in the report's folder.
-    status : str
-        A `delivery.FileStatus`.
-    detail : str
-        What the destination said.
-    sop_class_uid, sop_instance_uid : str
-        What it is; empty for what is not DICOM.
-    """
+    """How far one file of a report got at one destination."""
 
     file: str
+    """Its name in the report's folder."""
     status: str
+    """A `delivery.FileStatus`."""
     detail: str = ""
+    """What the destination said."""
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
+    """`sop_class_uid`, `sop_instance_uid`: what it is; empty for what is not DICOM."""

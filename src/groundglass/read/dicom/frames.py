@@ -20,21 +20,14 @@ _COSINE_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One plane.
-
-    Parameters
-    ----------
-    instance : DicomInstance
-        The object that holds it.
-    number : int
-        Frame number from 1 (PS3.3 C.7.6.6); 1 in a single-frame object.
-    header : CtHeader
-        What the frame's functional groups say, before what the object says.
-    """
+    """One plane."""
 
     instance: DicomInstance
+    """The object that holds it."""
     number: int
+    """Frame number from 1 (PS3.3 C.7.6.6); 1 in a single-frame object."""
     header: CtHeader
+    """What the frame's functional groups say, before what the object says."""
 
     @property
     def name(self) -> str:

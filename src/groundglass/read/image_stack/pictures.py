@@ -53,29 +53,20 @@ _unfit = partial(
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture of a file, by its header.
-
-    Parameters
-    ----------
-    rows, columns, bits : int
-        Pixels; bits of one sample, as stored.
-    page : TiffPage or None
-        Where it lies in a TIFF file.
-    plane : int or None
-        Which one of an ImageJ stack, whose planes follow one another in one page.
-    calibration : tuple of float
-        (slope, intercept) by which the file itself says its values are to be read.
-    lossy : bool
-        Whether it was compressed by JPEG, so that its values are near what they were.
-    """
+    """One picture of a file, by its header."""
 
     rows: int
     columns: int
     bits: int
+    """`rows`, `columns`, `bits`: pixels; bits of one sample, as stored."""
     page: TiffPage | None = None
+    """Where it lies in a TIFF file."""
     plane: int | None = None
+    """Which one of an ImageJ stack, whose planes follow one another in one page."""
     calibration: tuple[float, float] = (1.0, 0.0)
+    """(slope, intercept) by which the file itself says its values are to be read."""
     lossy: bool = False
+    """Whether it was compressed by JPEG, so that its values are near what they were."""
 
 
 def is_picture(head: bytes) -> bool:

@@ -16,16 +16,11 @@ UNSTATED = "PNG, JPEG or TIFF images, which do not say what their values and spa
 
 @dataclass(frozen=True, slots=True)
 class HounsfieldScale:
-    """HU = slope × value + intercept. Slope 1 and intercept 0 say that the values are HU.
-
-    Parameters
-    ----------
-    slope, intercept : float
-        As DICOM's Rescale Slope and Intercept.
-    """
+    """HU = slope × value + intercept. Slope 1 and intercept 0 say that the values are HU."""
 
     slope: float = 1.0
     intercept: float = 0.0
+    """`slope`, `intercept`: as DICOM's Rescale Slope and Intercept."""
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.slope) and self.slope != 0 and np.isfinite(self.intercept)):
@@ -38,16 +33,11 @@ class HounsfieldScale:
 
 @dataclass(frozen=True, slots=True)
 class DisplayWindow:
-    """8-bit images made by a window: 0 is its lower edge, 255 its upper one.
-
-    Parameters
-    ----------
-    center_hu, width_hu : float
-        The window, in HU.
-    """
+    """8-bit images made by a window: 0 is its lower edge, 255 its upper one."""
 
     center_hu: float
     width_hu: float
+    """`center_hu`, `width_hu`: the window, in HU."""
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.center_hu) and np.isfinite(self.width_hu) and self.width_hu > 0):

@@ -9,20 +9,14 @@ from groundglass.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class DicomSettings:
-    """What the DICOM results are.
-
-    Parameters
-    ----------
-    revision : int
-        Which analysis of the study this is, from 1. A study that grew is analysed again under the
-        next number, and its results get UIDs of their own.
-    key_objects : bool
-        Also list the key slices in a Key Object Selection. Off: viewers show such lists beside
-        those that people made.
-    """
+    """What the DICOM results are."""
 
     revision: int = 1
+    """Which analysis of the study this is, from 1. A study that grew is analysed again under the
+    next number, and its results get UIDs of their own."""
     key_objects: bool = False
+    """Also list the key slices in a Key Object Selection. Off: viewers show such lists beside those
+    that people made."""
 
     def __post_init__(self) -> None:
         if self.revision < 1:

@@ -22,17 +22,12 @@ class Augmentation:
 
     The slices of a group are one patient on one scanner: they are changed alike, and a mask moves
     with its image.
-
-    Parameters
-    ----------
-    place : tuple of callable
-        Changes of place, for images and masks.
-    look : tuple of callable
-        Changes of grey values, for images only.
     """
 
     place: tuple[_Change, ...] = ()
+    """Changes of place, for images and masks."""
     look: tuple[_Change, ...] = ()
+    """Changes of grey values, for images only."""
 
     def images(self, images: Images) -> Images:
         """The images changed: uint8, shape (slices, size, size), black staying black."""

@@ -44,30 +44,20 @@ _SMALL = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class PreparedCase:
-    """One case in the cache.
-
-    Parameters
-    ----------
-    case : Case
-        Row of the cohort.
-    path : Path
-        Its images.
-    lesion_path : Path or None
-        Its lesion masks, where they are known.
-    slices : int
-        How many images.
-    is_volume : bool
-        Whether they are a study, which has groups, or one slice alone.
-    fingerprint : str
-        `study_fingerprint` of the study.
-    """
+    """One case in the cache."""
 
     case: Case
+    """Row of the cohort."""
     path: Path
+    """Its images."""
     lesion_path: Path | None
+    """Its lesion masks, where they are known."""
     slices: int
+    """How many images."""
     is_volume: bool
+    """Whether they are a study, which has groups, or one slice alone."""
     fingerprint: str
+    """`study_fingerprint` of the study."""
 
     def images(self) -> Images:
         """The images, mapped: uint8, shape (slices, size, size), feet to head."""
@@ -109,18 +99,12 @@ class PreparedCohort:
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """Where prepared slices are kept and who makes them.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if missing. Several experiments may share it.
-    processes : int
-        How many cases are prepared at once; each takes some 1 GB.
-    """
+    """Where prepared slices are kept and who makes them."""
 
     folder: Path
+    """Made if missing. Several experiments may share it."""
     processes: int = 2
+    """How many cases are prepared at once; each takes some 1 GB."""
 
 
 def prepare_cohort(

@@ -33,29 +33,20 @@ _TRIES = 24
 
 @dataclass(frozen=True, slots=True)
 class LesionSettings:
-    """What is laid into a slice.
-
-    Parameters
-    ----------
-    label : str
-        "CP", "NCP" or "healthy"; healthy gets everyday confusers only (nodules, bands, bullae),
-        which the other classes get as well.
-    severity : float
-        0 to 1, as in `PhantomSettings`.
-    seed : int
-        Decides person and disease.
-    thickness_mm : float
-        Slice thickness assumed.
-    least_share : float
-        Part of the slice's lung that must be visibly diseased, else another height is tried; a
-        slice labelled ill without disease teaches nothing.
-    """
+    """What is laid into a slice."""
 
     label: str
+    """"CP", "NCP" or "healthy"; healthy gets everyday confusers only (nodules, bands, bullae),
+    which the other classes get as well."""
     severity: float
+    """0 to 1, as in `PhantomSettings`."""
     seed: int
+    """Decides person and disease."""
     thickness_mm: float = 5.0
+    """Slice thickness assumed."""
     least_share: float = 0.01
+    """Part of the slice's lung that must be visibly diseased, else another height is tried; a slice
+    labelled ill without disease teaches nothing."""
 
 
 def insert_lesions(

@@ -35,21 +35,14 @@ _LEAST_LUNG = 0.02
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RealSlice:
-    """One slice of a public set.
-
-    Parameters
-    ----------
-    hu : ndarray of float32, shape (rows, columns)
-        Estimated Hounsfield units.
-    lung : ndarray of bool, shape (size, size)
-        Lung mask on the networks' square.
-    frame : Letterbox
-        Where the slice lies in it.
-    """
+    """One slice of a public set."""
 
     hu: NDArray[np.float32]
+    """Shape (rows, columns). Estimated Hounsfield units."""
     lung: Mask
+    """Shape (size, size). Lung mask on the networks' square."""
     frame: Letterbox
+    """Where the slice lies in it."""
 
 
 def prepare_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> Grey:

@@ -25,28 +25,20 @@ _EARLIER = ", before"
 
 @dataclass(frozen=True, slots=True)
 class TrainingCase:
-    """One case that weights were fitted or chosen on.
-
-    Parameters
-    ----------
-    stage : str
-        Which training saw it.
-    source, split, label, patient : str
-        As the cohort names them. The patient's name stays in the run's folder; a bundle holds its
-        hash.
-    fingerprint : str
-        `study_fingerprint`; empty where it is not known.
-    form : str
-        What it is: "study", "slice", or "slice with lesions laid in".
-    """
+    """One case that weights were fitted or chosen on."""
 
     stage: str
+    """Which training saw it."""
     source: str
     split: str
     label: str
     patient: str
+    """`source`, `split`, `label`, `patient`: as the cohort names them. The patient's name stays in
+    the run's folder; a bundle holds its hash."""
     fingerprint: str
+    """`study_fingerprint`; empty where it is not known."""
     form: str
+    """What it is: "study", "slice", or "slice with lesions laid in"."""
 
 
 def training_case(case: PreparedCase, stage: str) -> TrainingCase:
