@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,24 @@ def made_volume(hu: np.ndarray) -> Volume:
 
 def fates(result: TriageResult) -> dict[float, tuple[SliceStatus, float | None]]:
     return {round(r.position_mm, 6): (r.fate, r.contribution) for r in result.slices}
+
+
+def test_threads_that_share_the_networks_get_what_each_would_alone(
+    triage: Triage, volume: Volume, result: TriageResult
+) -> None:
+    other = replace(volume, hu=np.ascontiguousarray(volume.hu[:, :, ::-1]))
+    alone = {False: result, True: triage(other)}
+    mirrored = [False, True] * 3
+    with ThreadPoolExecutor(len(mirrored)) as pool:
+        found = list(pool.map(lambda which: triage(other if which else volume), mirrored))
+    for which, one in zip(mirrored, found, strict=True):
+        assert one.verdict == alone[which].verdict
+        assert np.array_equal(one.mask, alone[which].mask)
+        assert [m.slice_index for m in one.heatmaps] == [
+            m.slice_index for m in alone[which].heatmaps
+        ]
+        for mine, its in zip(one.heatmaps, alone[which].heatmaps, strict=True):
+            assert np.array_equal(mine.heat, its.heat)
 
 
 def test_a_chest_ct_gets_a_verdict_with_its_evidence(result: TriageResult, volume: Volume) -> None:

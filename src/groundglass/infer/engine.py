@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ Array = NDArray[Any]
 
 
 class Network(Protocol):
-    """A compiled network: arrays in, arrays out, in the order asked for."""
+    """A compiled network: arrays in, arrays out, in the order asked for; from any thread."""
 
     def __call__(self, inputs: Array) -> tuple[Array, ...]:
         """Run on any number of items; outputs are copies the caller owns."""
@@ -120,6 +121,8 @@ class CpuEngine:
 class _OpenVinoNetwork:
     def __init__(self, compiled: Any, batch: int) -> None:
         self._request = compiled.create_infer_request()
+        # One request serves all threads in turn: it takes every core as it is.
+        self._in_use = Lock()
         self._outputs = compiled.outputs
         self._batch = batch
 
@@ -131,10 +134,11 @@ class _OpenVinoNetwork:
         ]
         for start in range(0, len(inputs), self._batch):
             part = inputs[start : start + self._batch]
-            self._request.infer([self._filled(part)], share_inputs=True)
-            for index, kept in enumerate(found):
-                tensor = self._request.get_output_tensor(index)
-                kept[start : start + len(part)] = tensor.data[: len(part)]
+            with self._in_use:
+                self._request.infer([self._filled(part)], share_inputs=True)
+                for index, kept in enumerate(found):
+                    tensor = self._request.get_output_tensor(index)
+                    kept[start : start + len(part)] = tensor.data[: len(part)]
         return tuple(found)
 
     def _filled(self, inputs: Array) -> Array:
