@@ -110,6 +110,11 @@ FirstColumn = Annotated[
 ]
 
 
+def out_folder(what: str) -> Any:
+    """The option `--out` of a command that fills a folder; `what` says with what."""
+    return typer.Option("--out", metavar="DIR", file_okay=False, show_default=False, help=what)
+
+
 @dataclass(frozen=True, slots=True)
 class StackOptions:
     """What the image options say, each None where it was not given."""

@@ -51,13 +51,8 @@ def batch(
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            file_okay=False,
-            show_default=False,
-            help="Where reports and table go. Made if missing; must be empty or of an earlier "
-            "batch.",
+        options.out_folder(
+            "Where reports and table go. Made if missing; must be empty or of an earlier batch."
         ),
     ],
     bundle: options.BundleName = DEFAULT_BUNDLE,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from groundglass.cli import options
 from groundglass.cli.extras import need
 
 if TYPE_CHECKING:
@@ -41,13 +42,8 @@ def deidentify(
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            file_okay=False,
-            show_default=False,
-            help="Where the copies go, in a folder per study and series. Made if missing; must be "
-            "empty.",
+        options.out_folder(
+            "Where the copies go, in a folder per study and series. Made if missing; must be empty."
         ),
     ],
     key_file: Annotated[

@@ -55,13 +55,9 @@ def evaluate(
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            file_okay=False,
-            show_default=False,
-            help="Where the report goes: empty, missing, or with an earlier evaluation, which is "
-            "replaced. Answers are kept in DIR.partial until it is whole.",
+        options.out_folder(
+            "Where the report goes: empty, missing, or with an earlier evaluation, which is "
+            "replaced. Answers are kept in DIR.partial until it is whole."
         ),
     ],
     bundle: options.BundleName = DEFAULT_BUNDLE,

@@ -48,13 +48,7 @@ def prepare(
     source: options.Input,
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            file_okay=False,
-            show_default=False,
-            help="Where the images go. Made if missing; must be empty.",
-        ),
+        options.out_folder("Where the images go. Made if missing; must be empty."),
     ],
     bundle: options.BundleName = DEFAULT_BUNDLE,
     precision: options.PrecisionOption = Precision.AUTO,

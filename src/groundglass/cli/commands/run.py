@@ -39,13 +39,9 @@ def run(
     source: options.Input,
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            file_okay=False,
-            show_default=False,
-            help="Where the report goes. Made if missing; must be empty or hold an earlier report, "
-            "which is replaced.",
+        options.out_folder(
+            "Where the report goes. Made if missing; must be empty or hold an earlier report, "
+            "which is replaced."
         ),
     ],
     bundle: options.BundleName = DEFAULT_BUNDLE,

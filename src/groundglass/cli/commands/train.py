@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from groundglass.cli import options
 from groundglass.cli.console import Terminal, progress_bar
 from groundglass.errors import SettingsError, install_extra
 
@@ -72,12 +73,8 @@ def _command(stage: str) -> Callable[..., None]:
         ],
         out: Annotated[
             Path,
-            typer.Option(
-                "--out",
-                metavar="DIR",
-                file_okay=False,
-                show_default=False,
-                help="Folder of this run: checkpoints, tables, the bundle. Made if missing.",
+            options.out_folder(
+                "Folder of this run: checkpoints, tables, the bundle. Made if missing."
             ),
         ],
         lungs: Annotated[

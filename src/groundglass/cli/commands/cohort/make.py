@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from groundglass.cli import options
 from groundglass.cli.commands.cohort.tables import Out, Table, refuse_taken, tell_cohort, write_new
 from groundglass.cli.console import spinner
 from groundglass.core.choices import DatasetName
@@ -124,12 +125,8 @@ def join(
 def phantom(
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            file_okay=False,
-            show_default=False,
-            help="Folder for the patients and cohort.csv. Made if missing; must be empty.",
+        options.out_folder(
+            "Folder for the patients and cohort.csv. Made if missing; must be empty."
         ),
     ],
     train: Annotated[
