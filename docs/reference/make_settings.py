@@ -6,10 +6,13 @@ compare them with what this would write.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from dataclasses import MISSING, Field, fields
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 from groundglass.analyse.batch.analysing import BatchSettings
 from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
@@ -55,7 +58,8 @@ _SETTINGS: tuple[tuple[type, str], ...] = (
     (BatchSettings, "`analyse_each(…, settings)`, or the options of `groundglass batch`"),
     (PhantomSettings, "`make_phantom(settings)`, or the options of `groundglass phantom`"),
 )
-_ENTRY = re.compile(r"^(\w+(?:, \w+)*) : .*$", re.MULTILINE)
+#: Begins what is said of several fields at once, under the last of them.
+_TOGETHER = re.compile(r"((?:`\w+`, )+`\w+`): ")
 
 
 def settings_page() -> str:
@@ -64,21 +68,28 @@ def settings_page() -> str:
 
 
 def _section(kind: type, place: str) -> str:
-    text = inspect.getdoc(kind) or ""
-    summary, _, parameters = text.partition("\n\nParameters\n----------\n")
-    # Sections after the parameters (Notes, …) are underlined too; they stay in the docstring.
-    parameters = re.split(r"\n\n\w+\n-+\n", parameters)[0]
-    defaults = {field.name: _default(field) for field in fields(kind)}
-    pieces = _ENTRY.split(parameters)[1:]
+    explained = _explanations(kind)
     rows = [
-        f"| `{name}` | {defaults.pop(name)} | {_one_line(words)} |"
-        for names, words in zip(pieces[::2], pieces[1::2], strict=True)
-        for name in names.split(", ")
+        f"| `{field.name}` | {_default(field)} | {explained.pop(field.name)} |"
+        for field in fields(kind)
     ]
-    if defaults:
-        raise ValueError(f"{kind.__name__} does not explain {sorted(defaults)}")
     table = "\n".join(["| setting | default | meaning and reason |", "|---|---|---|", *rows])
+    summary = re.split(r"\n\n\w+\n-+\n", inspect.getdoc(kind) or "")[0]
     return f"## {kind.__name__}\n\n{summary}\n\nGiven in: {place}.\n\n{table}\n"
+
+
+def _explanations(kind: type) -> dict[str, str]:
+    """What the docstrings under the fields say, by field."""
+    (made,) = ast.parse(inspect.getsource(kind)).body
+    explained = {}
+    for field, below in pairwise(cast("ast.ClassDef", made).body):
+        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
+            words = _one_line(ast.literal_eval(below.value))
+            together = _TOGETHER.match(words)
+            names = re.findall(r"\w+", together[1]) if together else [ast.unparse(field.target)]
+            words = words[together.end() :] if together else words
+            explained |= dict.fromkeys(names, words[0].upper() + words[1:])
+    return explained
 
 
 def _default(field: Field[object]) -> str:

@@ -33,34 +33,25 @@ _SIDES_MM = 4.0
 
 @dataclass(frozen=True, slots=True)
 class OpacitySettings:
-    """What counts as opacity.
-
-    Parameters
-    ----------
-    ground_glass_hu : tuple of float
-        From here up to, not including, there. Lower end: the upper end of well-aerated lung, −950
-        to −700 HU (Colombi et al., Radiology 2020;296:E86). Upper end: of eight limits between
-        ground glass and consolidation, −300 HU told COVID-19 best (BMC Infect Dis 2021;21,
-        s12879-021-06556-z).
-    consolidation_hu : tuple of float
-        Upper end: that of lung without air, −100 to +100 HU (Gattinoni et al., Am J Respir Crit
-        Care Med 2001;164:1701). Above it lie calcium and contrast medium.
-    cell_mm : float
-        Side of the cells in which HU are averaged before they are compared, in mm: halves the
-        noise of a pixel of 0.7 mm, and leaves vessels of a few mm what they are. Our choice: 1.5.
-    vessel_mm : float
-        What is thinner than this in the axial plane is set aside as a vessel, bronchial wall,
-        fissure or the lung's blurred rim. Our choice: 7 mm; segmental arteries measure 4 to 7 mm.
-        Smaller lesions go with them.
-    dense_vessel_mm : float
-        The same for what is dense inside ground glass: vessels run on through it. Our choice: 5.
-    """
+    """What counts as opacity."""
 
     ground_glass_hu: tuple[float, float] = (-700.0, -300.0)
+    """From here up to, not including, there. Lower end: the upper end of well-aerated lung, −950 to
+    −700 HU (Colombi et al., Radiology 2020;296:E86). Upper end: of eight limits between ground
+    glass and consolidation, −300 HU told COVID-19 best (BMC Infect Dis 2021;21,
+    s12879-021-06556-z)."""
     consolidation_hu: tuple[float, float] = (-300.0, 100.0)
+    """Upper end: that of lung without air, −100 to +100 HU (Gattinoni et al., Am J Respir Crit Care
+    Med 2001;164:1701). Above it lie calcium and contrast medium."""
     cell_mm: float = 1.5
+    """Side of the cells in which HU are averaged before they are compared, in mm: halves the noise
+    of a pixel of 0.7 mm, and leaves vessels of a few mm what they are. Our choice: 1.5."""
     vessel_mm: float = 7.0
+    """What is thinner than this in the axial plane is set aside as a vessel, bronchial wall,
+    fissure or the lung's blurred rim. Our choice: 7 mm; segmental arteries measure 4 to 7 mm.
+    Smaller lesions go with them."""
     dense_vessel_mm: float = 5.0
+    """The same for what is dense inside ground glass: vessels run on through it. Our choice: 5."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

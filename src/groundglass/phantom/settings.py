@@ -21,33 +21,24 @@ class PhantomSettings:
 
     Everything left at None is drawn from the seed alone, never from the label: two phantoms of one
     seed and different labels are the same person on the same scanner.
-
-    Parameters
-    ----------
-    label : str
-        "CP" (COVID-19 pneumonia), "NCP" (other pneumonia) or "healthy".
-    severity : float
-        0 to 1, without meaning for "healthy". Median share of the lung diseased: half a percent at
-        0, some 3 to 6 % at 0.35, 14 (NCP) to 29 % (CP) at 0.9, with a wide spread.
-    seed : int
-        Non-negative; decides person, scanner and disease.
-    matrix : int
-        Rows and columns of a slice. 512 is what scanners write; 256 is what the networks see.
-    slice_count : int or None
-        Number of slices, at least 1. Drawn values lie in 13 to 261, the range of the paper's data.
-    slice_spacing_mm : float or None
-        Distance between slice centres in mm. Drawn values lie in 0.75 to 5.
-    field_of_view_mm : float or None
-        Width of the reconstructed square in mm. Drawn values lie in 300 to 500.
     """
 
     label: str = "healthy"
+    """"CP" (COVID-19 pneumonia), "NCP" (other pneumonia) or "healthy"."""
     severity: float = 0.5
+    """0 to 1, without meaning for "healthy". Median share of the lung diseased: half a percent at
+    0, some 3 to 6 % at 0.35, 14 (NCP) to 29 % (CP) at 0.9, with a wide spread."""
     seed: int = 0
+    """Non-negative; decides person, scanner and disease."""
     matrix: int = 512
+    """Rows and columns of a slice. 512 is what scanners write; 256 is what the networks see."""
     slice_count: int | None = None
+    """Number of slices, at least 1. Drawn values lie in 13 to 261, the range of the paper's
+    data."""
     slice_spacing_mm: float | None = None
+    """Distance between slice centres in mm. Drawn values lie in 0.75 to 5."""
     field_of_view_mm: float | None = None
+    """Width of the reconstructed square in mm. Drawn values lie in 300 to 500."""
 
     def __post_init__(self) -> None:
         if self.label not in LABELS:

@@ -27,41 +27,31 @@ class CoverageSettings:
 
     Measured on 12 whole real volumes with all of both lungs in them, each cut at every height
     (docs/explanation/what-a-verdict-means.md).
-
-    Parameters
-    ----------
-    told_share : float
-        Lung area of the end slice, as a share of the largest slice's, from which the cut is told.
-        Our choice: 0.02. The 11 volumes that end beyond the lungs have 0.005 or less; what is not
-        told leaves 8 ml unseen at most.
-    partial_share : float
-        The same from which a study is not called healthy. Our choice: 0.15. Up to it a cut leaves
-        57 ml and 1 % of the lungs unseen at most, a scan that ends in the costophrenic recess;
-        every cut that leaves 75 ml unseen lies beyond it.
-    edge_mm : float
-        Lung nearer than this to the edge of the image, or of the reconstructed circle, lies at the
-        edge. Our choice: 3; the thinnest chest wall is twice as thick, the lung mask may stop a
-        pixel or two short.
-    edge_ml : float
-        Lung at the edge from which the field of view is said to cut the lungs. Our choice: 1.5, a
-        cut surface of 5 cm². Whole lungs have none.
-    one_sided_share : float
-        Share of the lung that holds air on one side of the body under which that side is told. Our
-        choice: 0.15; pairs of lungs have 0.42 or more, a lobe resected about 0.3.
-    air_below_hu : float
-        Lung that holds air, in HU. As in `OpacitySettings`: consolidation begins at -300.
-    coarser : float
-        Pixel size over the networks' from which pixels are called coarse. Our choice: 1.05, beyond
-        rounding.
     """
 
     told_share: float = 0.02
+    """Lung area of the end slice, as a share of the largest slice's, from which the cut is told.
+    Our choice: 0.02. The 11 volumes that end beyond the lungs have 0.005 or less; what is not told
+    leaves 8 ml unseen at most."""
     partial_share: float = 0.15
+    """The same from which a study is not called healthy. Our choice: 0.15. Up to it a cut leaves 57
+    ml and 1 % of the lungs unseen at most, a scan that ends in the costophrenic recess; every cut
+    that leaves 75 ml unseen lies beyond it."""
     edge_mm: float = 3.0
+    """Lung nearer than this to the edge of the image, or of the reconstructed circle, lies at the
+    edge. Our choice: 3; the thinnest chest wall is twice as thick, the lung mask may stop a pixel
+    or two short."""
     edge_ml: float = 1.5
+    """Lung at the edge from which the field of view is said to cut the lungs. Our choice: 1.5, a
+    cut surface of 5 cm². Whole lungs have none."""
     one_sided_share: float = 0.15
+    """Share of the lung that holds air on one side of the body under which that side is told. Our
+    choice: 0.15; pairs of lungs have 0.42 or more, a lobe resected about 0.3."""
     air_below_hu: float = -300.0
+    """Lung that holds air, in HU. As in `OpacitySettings`: consolidation begins at -300."""
     coarser: float = 1.05
+    """Pixel size over the networks' from which pixels are called coarse. Our choice: 1.05, beyond
+    rounding."""
 
 
 COVERAGE = CoverageSettings()

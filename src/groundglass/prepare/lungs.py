@@ -23,40 +23,29 @@ _AERATED_BELOW_HU = -400.0
 
 @dataclass(frozen=True, slots=True)
 class MaskCleanupSettings:
-    """How the mask of a volume is cleaned of what no slice by itself can tell from lung.
-
-    Parameters
-    ----------
-    outside_air_hu : float
-        Blurred HU under which border-connected air is background air, not lung. Lung parenchyma
-        lies above even in deep inspiration (-860 on average); only large bullae lie below, and
-        they seldom reach the edge of the image.
-    outside_margin_px : int
-        Pixels by which background air grows, for the partial volume at the skin.
-    smallest_share : float
-        A separate region smaller than this share of the largest one is not a lung: bowel gas,
-        trachea, air under the arm. A shrunken lung is seldom under a tenth of the other.
-    gas_below_hu : float
-        Blurred HU of gas in stomach and bowel; also of bullae, which seldom fill a whole lung.
-    fat_hu : tuple of float
-        Blurred HU of fat. Lung passes through these values at its edges but is never made of them.
-    largest_foreign_share : float
-        A region of a slice with more gas or fat than this is not lung.
-    least_aerated_share : float
-        A lung has at least this share of aerated voxels, however ill it is.
-    smallest_hole_mm2 : float
-        Smaller holes in a slice are vessels and are filled; larger ones (the dome of the liver)
-        stay.
-    """
+    """How the mask of a volume is cleaned of what no slice by itself can tell from lung."""
 
     outside_air_hu: float = -940.0
+    """Blurred HU under which border-connected air is background air, not lung. Lung parenchyma lies
+    above even in deep inspiration (-860 on average); only large bullae lie below, and they seldom
+    reach the edge of the image."""
     outside_margin_px: int = 2
+    """Pixels by which background air grows, for the partial volume at the skin."""
     smallest_share: float = 0.1
+    """A separate region smaller than this share of the largest one is not a lung: bowel gas,
+    trachea, air under the arm. A shrunken lung is seldom under a tenth of the other."""
     gas_below_hu: float = -960.0
+    """Blurred HU of gas in stomach and bowel; also of bullae, which seldom fill a whole lung."""
     fat_hu: tuple[float, float] = (-150.0, -30.0)
+    """Blurred HU of fat. Lung passes through these values at its edges but is never made of
+    them."""
     largest_foreign_share: float = 0.6
+    """A region of a slice with more gas or fat than this is not lung."""
     least_aerated_share: float = 0.1
+    """A lung has at least this share of aerated voxels, however ill it is."""
     smallest_hole_mm2: float = 60.0
+    """Smaller holes in a slice are vessels and are filled; larger ones (the dome of the liver)
+    stay."""
 
 
 def clean_lung_mask(

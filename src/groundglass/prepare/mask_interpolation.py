@@ -22,24 +22,17 @@ Byte = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class MaskInterpolationSettings:
-    """How slices are left to their neighbours.
-
-    Parameters
-    ----------
-    thin_mm : float
-        Slices further apart in mm than this are all segmented. Our choice: 1.5; leaving out every
-        second slice of 2 mm kept the masks and moved the verdicts (decision 0009).
-    apart_mm : float
-        Largest distance in mm of segmented slices. Our choice: 4, where the masks of phantoms are
-        as good as those of every slice (decision 0009).
-    noise_hu : float
-        Differences in HU that mean nothing. Our choice: 25, a little over the noise of a pixel of
-        the networks' square.
-    """
+    """How slices are left to their neighbours."""
 
     thin_mm: float = 1.5
+    """Slices further apart in mm than this are all segmented. Our choice: 1.5; leaving out every
+    second slice of 2 mm kept the masks and moved the verdicts (decision 0009)."""
     apart_mm: float = 4.0
+    """Largest distance in mm of segmented slices. Our choice: 4, where the masks of phantoms are as
+    good as those of every slice (decision 0009)."""
     noise_hu: float = 25.0
+    """Differences in HU that mean nothing. Our choice: 25, a little over the noise of a pixel of
+    the networks' square."""
 
 
 MASK_INTERPOLATION = MaskInterpolationSettings()

@@ -15,57 +15,44 @@ class Recipe:
     The paper fixes the image size, the elimination ratios, the group size and the vote's threshold;
     the rest is marked "our choice". A bundle stores its recipe, so training, evaluation and service
     prepare through the same code with the same values.
-
-    Parameters
-    ----------
-    image_size : int
-        Rows and columns in pixels the networks see. Paper section 2.2: 256.
-    window_center_hu, window_width_hu : float
-        Lung window before 8 bits, in HU. Our choice: -600/1500, the usual lung window.
-    clahe_clip_limit : float
-        Contrast limit of the adaptive histogram equalisation (paper section 2.1 names the method
-        only). Our choice: 2, enough to lift ground glass, too little to draw noise.
-    clahe_tiles : int
-        Tiles per side for it. Our choice: 8.
-    segmenter_low_hu, segmenter_high_hu : float
-        HU shown to the U-Net as 0 and 1. Our choice: from air to above contrast-free soft tissue,
-        so that lung, fat, muscle and bone stay apart.
-    mask_margin_px : int
-        Pixels (of `image_size`) around the lung mask that stay visible; everything further out is
-        black ("segmented slices are fed to CNN blocks", Figure 3). Our choice: 4, so that the
-        pleura and what lies against it can be seen.
-    lung_threshold : float
-        Probability above which a pixel is lung.
-    min_lung_ml : float
-        Smaller lung volumes are the outcome "no lung". Our choice: 400 ml, less than half of the
-        smallest adult total seen on CT in expiration.
-    headward_ratio, feetward_ratio : float
-        Slices with less than this share of the study's largest lung area are eliminated, towards
-        the head and towards the feet. Paper section 2.2.2: 0.4 and 0.9.
-    group_size : int
-        Slices per group. Paper section 2.2.3: 50.
-    min_slices : int
-        Fewer slices in a volume are the outcome "too few slices". Paper section 2.1: data start
-        at 13.
-    vote_threshold : float
-        A healthy majority yields to a group above this probability. Paper section 2.4: 0.9.
     """
 
     image_size: int = 256
+    """Rows and columns in pixels the networks see. Paper section 2.2: 256."""
     window_center_hu: float = -600.0
     window_width_hu: float = 1500.0
+    """`window_center_hu`, `window_width_hu`: lung window before 8 bits, in HU. Our choice:
+    -600/1500, the usual lung window."""
     clahe_clip_limit: float = 2.0
+    """Contrast limit of the adaptive histogram equalisation (paper section 2.1 names the method
+    only). Our choice: 2, enough to lift ground glass, too little to draw noise."""
     clahe_tiles: int = 8
+    """Tiles per side for it. Our choice: 8."""
     segmenter_low_hu: float = -1024.0
     segmenter_high_hu: float = 476.0
+    """`segmenter_low_hu`, `segmenter_high_hu`: hU shown to the U-Net as 0 and 1. Our choice: from
+    air to above contrast-free soft tissue, so that lung, fat, muscle and bone stay apart."""
     mask_margin_px: int = 4
+    """Pixels (of `image_size`) around the lung mask that stay visible; everything further out is
+    black ("segmented slices are fed to CNN blocks", Figure 3). Our choice: 4, so that the pleura
+    and what lies against it can be seen."""
     lung_threshold: float = 0.5
+    """Probability above which a pixel is lung."""
     min_lung_ml: float = 400.0
+    """Smaller lung volumes are the outcome "no lung". Our choice: 400 ml, less than half of the
+    smallest adult total seen on CT in expiration."""
     headward_ratio: float = 0.4
     feetward_ratio: float = 0.9
+    """`headward_ratio`, `feetward_ratio`: slices with less than this share of the study's largest
+    lung area are eliminated, towards the head and towards the feet. Paper section 2.2.2: 0.4 and
+    0.9."""
     group_size: int = 50
+    """Slices per group. Paper section 2.2.3: 50."""
     min_slices: int = 13
+    """Fewer slices in a volume are the outcome "too few slices". Paper section 2.1: data start at
+    13."""
     vote_threshold: float = 0.9
+    """A healthy majority yields to a group above this probability. Paper section 2.4: 0.9."""
 
     def __post_init__(self) -> None:
         for name in ("headward_ratio", "feetward_ratio", "lung_threshold", "vote_threshold"):

@@ -13,34 +13,24 @@ from groundglass.read.dicom.description_terms import Kernel, Region
 
 @dataclass(frozen=True, slots=True)
 class SelectionSettings:
-    """What makes a series a chest CT.
-
-    Parameters
-    ----------
-    least_slices : int
-        Fewest slices. The paper's data begin at 13; lungs scanned at 10 mm still fill 20.
-    least_coverage_mm : float
-        Shortest stack. Lungs are 200 to 300 mm high; less than 100 mm is a part of them (a
-        biopsy, a heart, the follow-up of one nodule).
-    most_spacing_mm : float
-        Widest slice spacing. The paper has up to 5 mm; 10 mm is what high-resolution CT with
-        gaps between its slices uses.
-    axial_tolerance_deg : float
-        Largest angle between the slice normal and the body's axis. Coronal and sagittal reformats
-        are at 90°; patients lie within some degrees of straight.
-    fair_coverage_mm : float
-        Coverage beyond which longer is no better: it holds nearly any pair of lungs.
-    whole_field_mm : float
-        Field of view that holds both lungs of an adult (250 mm wide); reconstructions aimed at one
-        lung have 150 to 220 mm.
-    """
+    """What makes a series a chest CT."""
 
     least_slices: int = 10
+    """Fewest slices. The paper's data begin at 13; lungs scanned at 10 mm still fill 20."""
     least_coverage_mm: float = 100.0
+    """Shortest stack. Lungs are 200 to 300 mm high; less than 100 mm is a part of them (a biopsy, a
+    heart, the follow-up of one nodule)."""
     most_spacing_mm: float = 10.0
+    """Widest slice spacing. The paper has up to 5 mm; 10 mm is what high-resolution CT with gaps
+    between its slices uses."""
     axial_tolerance_deg: float = 15.0
+    """Largest angle between the slice normal and the body's axis. Coronal and sagittal reformats
+    are at 90°; patients lie within some degrees of straight."""
     fair_coverage_mm: float = 250.0
+    """Coverage beyond which longer is no better: it holds nearly any pair of lungs."""
     whole_field_mm: float = 240.0
+    """Field of view that holds both lungs of an adult (250 mm wide); reconstructions aimed at one
+    lung have 150 to 220 mm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,29 +24,22 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class OverlaySettings:
-    """How slices are drawn.
-
-    Parameters
-    ----------
-    window_width_hu, window_level_hu : float
-        The lung window. 1500 and −600 HU are the values radiologists read lungs with.
-    heat_threshold : float
-        Heat below it is not drawn; as a share of the study's hottest pixel. A quarter: below it
-        Grad-CAM covers most of the lung and says nothing.
-    heat_opacity : float
-        Opacity of the hottest pixel; it grows from 0 at the threshold with the root of the heat.
-        0.6 leaves the lesion visible under the colour.
-    colour_range : tuple of int
-        First and last entry of the 256-entry inferno map in use. Between these red minus blue
-        grows with every entry, as does luminance; blended over any grey, a hotter pixel is
-        therefore never drawn colder.
-    """
+    """How slices are drawn."""
 
     window_width_hu: float = 1500.0
     window_level_hu: float = -600.0
+    """`window_width_hu`, `window_level_hu`: the lung window. 1500 and −600 HU are the values
+    radiologists read lungs with."""
     heat_threshold: float = 0.25
+    """Heat below it is not drawn; as a share of the study's hottest pixel. A quarter: below it
+    Grad-CAM covers most of the lung and says nothing."""
     heat_opacity: float = 0.6
+    """Opacity of the hottest pixel; it grows from 0 at the threshold with the root of the heat. 0.6
+    leaves the lesion visible under the colour."""
     colour_range: tuple[int, int] = (80, 192)
+    """First and last entry of the 256-entry inferno map in use. Between these red minus blue grows
+    with every entry, as does luminance; blended over any grey, a hotter pixel is therefore never
+    drawn colder."""
 
 
 DRAWING = OverlaySettings()

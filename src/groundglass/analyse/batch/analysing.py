@@ -30,31 +30,21 @@ from groundglass.read.studies import StudyFiles
 
 @dataclass(frozen=True, slots=True)
 class BatchSettings:
-    """How many studies are analysed.
-
-    Parameters
-    ----------
-    bundle : str
-        Weights: a name that `groundglass models` lists, or a folder, given with a slash.
-    precision : Precision
-        Number format of the networks.
-    explain : str or None
-        The class whose evidence is shown; None for each verdict's own.
-    workers : int
-        Processes, each with its share of the cores and one study at a time. 0: one per core, as
-        far as memory goes.
-    memory_mb : int
-        Address space in MB one analysis may take beyond the loaded networks. 8192, as for a node.
-    time_limit_s : float
-        Longest duration of one analysis in s. 900, as for a node.
-    """
+    """How many studies are analysed."""
 
     bundle: str = DEFAULT_BUNDLE
+    """Weights: a name that `groundglass models` lists, or a folder, given with a slash."""
     precision: Precision = Precision.AUTO
+    """Number format of the networks."""
     explain: str | None = None
+    """The class whose evidence is shown; None for each verdict's own."""
     workers: int = 0
+    """Processes, each with its share of the cores and one study at a time. 0: one per core, as far
+    as memory goes."""
     memory_mb: int = 8192
+    """Address space in MB one analysis may take beyond the loaded networks. 8192, as for a node."""
     time_limit_s: float = 900.0
+    """Longest duration of one analysis in s. 900, as for a node."""
 
     def __post_init__(self) -> None:
         if self.workers < 0:

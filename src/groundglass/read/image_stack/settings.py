@@ -53,27 +53,19 @@ class ImageStackSettings:
     """What a stack of images does not say about itself.
 
     Nothing here has a default: it is known, or the images cannot be used.
-
-    Parameters
-    ----------
-    scale : HounsfieldScale or DisplayWindow
-        How pixel values become HU.
-    spacing_mm : tuple of float
-        Distance between (slices, rows, columns) in mm.
-    first_slice : {"head", "feet"}
-        The end at which the first image (by file name, numbers counted as numbers; by page in a
-        TIFF) lies.
-    first_row : {"front", "back"}
-        The side of the body at the upper edge. Front in the usual view.
-    first_column : {"right", "left"}
-        The patient's side at the left edge. Right in the usual view.
     """
 
     scale: HounsfieldScale | DisplayWindow
+    """How pixel values become HU."""
     spacing_mm: Vector
+    """Distance between (slices, rows, columns) in mm."""
     first_slice: Literal["head", "feet"]
+    """The end at which the first image (by file name, numbers counted as numbers; by page in a
+    TIFF) lies."""
     first_row: Literal["front", "back"]
+    """The side of the body at the upper edge. Front in the usual view."""
     first_column: Literal["right", "left"]
+    """The patient's side at the left edge. Right in the usual view."""
 
     def __post_init__(self) -> None:
         sides = (

@@ -30,32 +30,23 @@ from groundglass.report.view_model import Frame, ViewModel
 
 @dataclass(frozen=True, slots=True)
 class FigureSettings:
-    """How many images of what size go into the page.
-
-    Parameters
-    ----------
-    key_slices : int
-        Most slices shown large, of those that have a heat map; the others are in the viewer.
-    key_quality, browse_quality : int
-        JPEG quality, 0 to 100.
-    browse_budget_bytes : int
-        For all slices together. A third more in base64; with key slices and heat maps the page
-        stays under 8 MB, which mail systems and browsers of old workstations take.
-    browse_edges : tuple of int
-        Sizes tried for the longer side, in pixels, largest first; the last is taken whatever it
-        costs.
-    heat_edge, coarse_edge : int
-        Longer side of a heat layer in pixels: of a key slice, and of the others, whose maps have
-        32 cells.
-    """
+    """How many images of what size go into the page."""
 
     key_slices: int = 9
+    """Most slices shown large, of those that have a heat map; the others are in the viewer."""
     key_quality: int = 85
     browse_quality: int = 72
+    """`key_quality`, `browse_quality`: jPEG quality, 0 to 100."""
     browse_budget_bytes: int = 3_600_000
+    """For all slices together. A third more in base64; with key slices and heat maps the page stays
+    under 8 MB, which mail systems and browsers of old workstations take."""
     browse_edges: tuple[int, ...] = (512, 448, 384, 352, 320, 288, 256, 192)
+    """Sizes tried for the longer side, in pixels, largest first; the last is taken whatever it
+    costs."""
     heat_edge: int = 224
     coarse_edge: int = 96
+    """`heat_edge`, `coarse_edge`: longer side of a heat layer in pixels: of a key slice, and of the
+    others, whose maps have 32 cells."""
 
 
 FIGURES = FigureSettings()

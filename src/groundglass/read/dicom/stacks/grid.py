@@ -21,38 +21,28 @@ _WHOLE_STEPS = 0.15
 
 @dataclass(frozen=True, slots=True)
 class AssemblySettings:
-    """How far from a perfect grid a series may be.
-
-    Parameters
-    ----------
-    least_slices : int
-        Fewest slices that make a volume. Two fix a spacing; three are needed to see that it is
-        regular.
-    orientation_tolerance : float
-        Largest difference of a direction cosine between slices. Some write cosines with three or
-        four digits; 1e-3 over a field of 500 mm is 0.5 mm, less than a pixel, and no two
-        reconstructions lie so near.
-    position_tolerance : float
-        Largest distance of a slice from its place on the regular grid, as a part of the slice
-        spacing. Scanners round positions (0.01 to 0.1 mm) and jitter by some hundredths of a
-        millimetre; a tenth of a slice mixes nothing a reader could see.
-    position_tolerance_mm : float
-        The same in mm for very thin slices, where rounding to 0.1 mm is a large part of the
-        spacing. The larger of both holds.
-    gap_factor : float
-        A step of more than this many spacings is called a gap: nothing irregular reaches it,
-        one missing slice (2.0) does.
-    lateral_tolerance_mm : float
-        Largest sideways shift between slices over the whole stack. A tilted gantry shifts by tens
-        of mm; rounding stays under 0.1 mm; 1 mm is about a pixel.
-    """
+    """How far from a perfect grid a series may be."""
 
     least_slices: int = 3
+    """Fewest slices that make a volume. Two fix a spacing; three are needed to see that it is
+    regular."""
     orientation_tolerance: float = 1e-3
+    """Largest difference of a direction cosine between slices. Some write cosines with three or
+    four digits; 1e-3 over a field of 500 mm is 0.5 mm, less than a pixel, and no two
+    reconstructions lie so near."""
     position_tolerance: float = 0.1
+    """Largest distance of a slice from its place on the regular grid, as a part of the slice
+    spacing. Scanners round positions (0.01 to 0.1 mm) and jitter by some hundredths of a
+    millimetre; a tenth of a slice mixes nothing a reader could see."""
     position_tolerance_mm: float = 0.06
+    """The same in mm for very thin slices, where rounding to 0.1 mm is a large part of the spacing.
+    The larger of both holds."""
     gap_factor: float = 1.5
+    """A step of more than this many spacings is called a gap: nothing irregular reaches it, one
+    missing slice (2.0) does."""
     lateral_tolerance_mm: float = 1.0
+    """Largest sideways shift between slices over the whole stack. A tilted gantry shifts by tens of
+    mm; rounding stays under 0.1 mm; 1 mm is about a pixel."""
 
 
 @dataclass(frozen=True, slots=True)
