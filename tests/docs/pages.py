@@ -86,8 +86,8 @@ PAGES: Mapping[str, Page] = {
                 "make demo      # install into .venv, see the program work", How.CHECKED, _INSTALLS
             ),
             Said(
-                "cli > train | node > evaluate.run > analyse.batch > report > analyse.triage > "
-                "cohort",
+                "cli > train | node > evaluate.run > analyse.batch > analyse.study | "
+                "analyse.supervisor > report",
                 How.SHOWN,
                 "the layers, which `make check` holds",
             ),
