@@ -23,7 +23,7 @@ class Phantom:
     """int16 HU, feet to head, front to back, right to left."""
     lung: NDArray[np.bool_]
     lesion: NDArray[np.bool_]
-    """Shape of the volume. `lung`, `lesion`: as in `Slices`."""
+    """`lung`, `lesion`: shape of the volume, as in `Slices`."""
     label: str
     """"CP", "NCP" or "healthy"."""
     severity: float

@@ -45,7 +45,7 @@ class Tree:
 
     start: Array
     stop: Array
-    """Shape (n, 3). `start`, `stop`: ends in patient mm."""
+    """`start`, `stop`: shape (n, 3), ends in patient mm."""
     radius: Array
     """Shape (n,). Radius in mm."""
 

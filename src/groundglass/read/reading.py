@@ -89,11 +89,11 @@ def read_entries(
             Rejection(entry.name, str(error), _missing_from(error, there))
             for entry, error in damaged
         ]
+        unread = [entry.name for entry, _ in damaged]
         series: list[Series] = []
         used: set[Place] = set()
         for one in FORMATS:
             own = [(name, instance) for name, (its, instance) in files if its is one]
-            unread = [entry.name for entry, _ in damaged]
             made = one.sort(FoundFiles(own, unread, stack, sources))
             series += made.series
             rejected += made.rejected

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from groundglass.evaluate.run.document import Json, encode, evaluation_document
 from groundglass.evaluate.run.evaluation import Evaluation
 from groundglass.evaluate.run.pictures import draw_all
+from groundglass.report.html.environment import page_environment
 from groundglass.report.terms import class_name
 from groundglass.report.writing import write_all
 
@@ -80,13 +81,7 @@ def evaluation_page(document: Json, pictures: Mapping[str, bytes]) -> bytes:
 
 
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("groundglass.evaluate.run"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("groundglass.evaluate.run")
     environment.filters |= {
         "figure": figure, "number": number, "p_value": p_value, "class_name": class_name,
     }  # fmt: skip

@@ -29,7 +29,7 @@ class RocCurve:
     infinity."""
     false_positive_rate: NDArray[np.float64]
     true_positive_rate: NDArray[np.float64]
-    """Shape (points,). `false_positive_rate`, `true_positive_rate`: from (0, 0) to (1, 1)."""
+    """`false_positive_rate`, `true_positive_rate`: shape (points,), from (0, 0) to (1, 1)."""
 
 
 def roc_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> RocCurve | None:

@@ -23,6 +23,7 @@ from groundglass.core.result import (
     TriageResult,
 )
 from groundglass.core.volume import Volume
+from groundglass.report.html.environment import page_environment
 from groundglass.report.html.overview import Overview, overview
 from groundglass.report.html.slice_images import SliceFigure, browse_slices, key_slices
 from groundglass.report.narrative import (
@@ -79,14 +80,8 @@ def render_page(result: TriageResult, volume: Volume) -> bytes:
 
 @cache
 def _template() -> jinja2.Template:
-    """The page's template, compiled once: every value is escaped, a missing one is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("groundglass.report.html"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """The page's template, compiled once."""
+    environment = page_environment("groundglass.report.html")
     environment.filters |= {
         "spec": format,
         "class_name": class_name,
