@@ -7,10 +7,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx.reference")
 
 from groundglass.infer import CpuEngine, Precision
-from groundglass.infer.bundle import ENCODER, FEATURES, SEGMENTER
-from groundglass.train.export.onnx_files import export_encoder, export_segmenter
+from groundglass.infer.bundle import ENCODER, FEATURES, HEAD, SEGMENTER
+from groundglass.train.export.onnx_files import (
+    export_encoder,
+    export_segmenter,
+    export_slice_head,
+)
 from groundglass.train.networks import LungUNet, SliceEncoder
 
 SIZE = 64
@@ -56,3 +61,24 @@ def test_the_encoders_features_are_the_maxima_of_its_layers(
     assert np.allclose(features, expected, atol=1e-5)
     assert layers[0].shape == (3, 4, SIZE // 4, SIZE // 4)
     assert layers[1].shape == (3, 10, maps[3].shape[2], maps[3].shape[3])
+
+
+def test_the_slice_head_judges_the_encoders_features_as_trained(tmp_path: Path):
+    torch.manual_seed(4)
+    encoder = SliceEncoder((4, 6, 8, 10), 3, fold=4, pools=(1,), dropout=0.5).eval()
+    export_encoder(encoder, SIZE, tmp_path)
+    export_slice_head(encoder, tmp_path / HEAD)
+    images = _images(5)
+    (features,) = CpuEngine(Precision.F32).compile(tmp_path / ENCODER, 5, (FEATURES,))(images)
+    head = onnx.load(str(tmp_path / HEAD)).graph
+    kept = {one.name: onnx.numpy_helper.to_array(one) for one in head.initializer}
+    assert kept["classifier.weight"].shape == (3, 28)
+    with torch.no_grad():
+        expected = encoder(torch.from_numpy(images).float() / 255).numpy()
+    by_hand = features @ kept["classifier.weight"].T + kept["classifier.bias"]
+    found = onnx.reference.ReferenceEvaluator(str(tmp_path / HEAD)).run(
+        None, {"features": features}
+    )
+    assert np.allclose(by_hand, expected, atol=1e-5)
+    assert np.allclose(found[0], expected, atol=1e-5)
+    assert [one.name for one in head.output] == ["logits"]

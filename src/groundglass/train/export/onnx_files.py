@@ -38,10 +38,13 @@ _OPSET = 17
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Networks:
-    """Encoder and head in evaluation mode; the segmenter, unless it was taken from a bundle."""
+    """Encoder and head in evaluation mode; the segmenter, unless it was taken from a bundle.
+
+    Without a head for groups, slices are judged one by one: by the layer that trained the encoder.
+    """
 
     encoder: SliceEncoder
-    head: SequenceHead
+    head: SequenceHead | None
     segmenter: LungUNet | None = None
 
 
@@ -77,6 +80,18 @@ class _EncoderGraph(nn.Module):
         return features, *(_shrunk(m, m.shape[-1] // cells) for m in maps)
 
 
+class _SliceHeadGraph(nn.Module):
+    """Pooled features of slices in, class logits out; the weights keep their names."""
+
+    def __init__(self, net: SliceEncoder) -> None:
+        super().__init__()
+        self.classifier = net.classifier
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(features)
+        return logits
+
+
 def _shrunk(layer: Tensor, times: int) -> Tensor:
     return F.avg_pool2d(layer, times) if times > 1 else layer
 
@@ -89,6 +104,9 @@ def export_networks(networks: Networks, segmenter: Path, recipe: Recipe, folder:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(segmenter, folder / SEGMENTER)
     export_encoder(networks.encoder, recipe.image_size, folder)
+    if networks.head is None:
+        export_slice_head(networks.encoder, folder / HEAD)
+        return
     features = torch.zeros(1, recipe.group_size, networks.encoder.features)
     _export(networks.head, features, folder / HEAD, ["logits"])
     _name_head_weights(folder / HEAD)
@@ -132,7 +150,18 @@ def export_encoder(net: SliceEncoder, size: int, folder: Path) -> None:
     write_ncnn_files(net, folder)
 
 
-def _export(net: nn.Module, example: Tensor, path: Path, outputs: list[str]) -> None:
+def export_slice_head(net: SliceEncoder, path: Path) -> None:
+    """Write the layer that judges a slice by its features as ONNX.
+
+    `features`, (n, features), become `logits`, (n, classes); the initialisers are
+    `classifier.weight`, (classes, features), and `classifier.bias`, (classes,).
+    """
+    _export(_SliceHeadGraph(net), torch.zeros(1, net.features), path, ["logits"], "features")
+
+
+def _export(
+    net: nn.Module, example: Tensor, path: Path, outputs: list[str], given: str = "input"
+) -> None:
     with warnings.catch_warnings():
         # The TorchScript exporter keeps the LSTM as one ONNX operator, which explaining reads; the
         # newer one, which PyTorch recommends here, unrolls it.
@@ -143,9 +172,9 @@ def _export(net: nn.Module, example: Tensor, path: Path, outputs: list[str]) -> 
             str(path),
             dynamo=False,
             opset_version=_OPSET,
-            input_names=["input"],
+            input_names=[given],
             output_names=outputs,
-            dynamic_axes={name: {0: "n"} for name in ("input", *outputs)},
+            dynamic_axes={name: {0: "n"} for name in (given, *outputs)},
         )
 
 

@@ -84,7 +84,8 @@ def _engine(engine: CpuEngine) -> str:
 def _torch_probabilities(networks: Networks, groups: Sequence[Images]) -> NDArray[np.float64]:
     with torch.no_grad():
         features = torch.from_numpy(np.stack([encode(networks.encoder, one) for one in groups]))
-        return torch.softmax(networks.head(features).double(), dim=1).numpy()
+        judge = networks.head or networks.encoder.classifier
+        return torch.softmax(judge(features).double(), dim=-1).numpy()
 
 
 def _differences(
@@ -115,7 +116,7 @@ def _rounding(networks: Networks) -> Networks:
     Inside the LSTM only its input and weights are rounded, not the state from step to step.
     """
     encoder, head = copy.deepcopy(networks.encoder), copy.deepcopy(networks.head)
-    for net in (encoder, head):
+    for net in (encoder, head) if head else (encoder,):
         for parameter in net.parameters():
             parameter.data = _rounded(parameter.data)
         for module in net.modules():
