@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from groundglass.errors import BundleError
-from groundglass.explain import HeadWeights, feature_gradients
+from groundglass.explain import HeadWeights, feature_gradients, head_of
+from groundglass.explain.head_gradient import IntegrationPath
 from groundglass.infer import CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import HEAD
 
@@ -120,3 +121,22 @@ def test_gradients_of_the_bundles_head_are_autograds(bundle: Path) -> None:
         (expected,) = torch.autograd.grad(logits[label], features, retain_graph=True)
         assert np.abs(expected.numpy()).max() > 1e-4
         np.testing.assert_allclose(found[label], expected.numpy(), atol=1e-5)
+
+
+def test_the_head_of_single_slices_has_its_weights_for_gradient() -> None:
+    rng = np.random.default_rng(4)
+    weight = rng.standard_normal((3, 6)).astype(np.float32)
+    head = head_of({"classifier.weight": weight, "classifier.bias": np.zeros(3, np.float32)})
+    features = torch.randn(2, 5, 6, requires_grad=True)
+    logits = features @ torch.from_numpy(weight).T
+    (expected,) = torch.autograd.grad(logits[..., 1].sum(), features)
+    path = IntegrationPath(np.zeros(6, np.float32), (0.25, 0.75))
+    for found in (
+        head.gradient(features.detach().numpy()),
+        head.gradient(np.zeros((2, 5, 6)), path),
+    ):
+        assert found.shape == (2, 3, 5, 6)
+        np.testing.assert_allclose(found[:, 1], expected.numpy(), atol=1e-6)
+    rows = np.array([[1.0, -1.0, 0.0]], np.float32)
+    summed = head.combined(rows).gradient(features.detach().numpy())
+    np.testing.assert_allclose(summed[0, 0, 0], weight[0] - weight[1], atol=1e-6)

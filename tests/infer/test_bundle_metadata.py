@@ -10,7 +10,12 @@ import pytest
 
 from groundglass.errors import BundleError
 from groundglass.infer import load_bundle
-from groundglass.infer.bundle_metadata import BundleMetadata, Calibration, parse_metadata
+from groundglass.infer.bundle_metadata import (
+    BundleMetadata,
+    Calibration,
+    ShareRule,
+    parse_metadata,
+)
 from groundglass.infer.bundle_paths import MANIFEST
 
 LABELS = ("CP", "NCP", "healthy")
@@ -22,6 +27,14 @@ POINT = {
     "specificity": 0.8,
     "fitted_on": "validation",
     "n": 42,
+}
+SHARE_RULE = {
+    "slice_threshold": 0.5,
+    "study_threshold": 0.1,
+    "slope": 20,
+    "kind_threshold": None,
+    "fitted_on": "12 volumes",
+    "n": 12,
 }
 HASHES = {"salt": "ab", "patients": ["p1", "p2"], "studies": ["s1"]}
 SELF_TEST = {"probabilities": {"CP": 0.2, "NCP": 0.3, "healthy": 0.5}, "lung_share": 0.1}
@@ -36,6 +49,7 @@ def test_a_bundle_with_them_is_loaded_with_them(bundle: Path, tmp_path: Path) ->
     manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
     manifest |= {
         "calibration": CALIBRATION,
+        "share_rule": SHARE_RULE,
         "operating_point": POINT,
         "training_hashes": HASHES,
         "self_test": SELF_TEST,
@@ -43,6 +57,7 @@ def test_a_bundle_with_them_is_loaded_with_them(bundle: Path, tmp_path: Path) ->
     (folder / MANIFEST).write_text(json.dumps(manifest), "utf-8")
     metadata = load_bundle(folder).metadata
     assert metadata.calibration == Calibration(1.7, "validation", 42)
+    assert metadata.share_rule == ShareRule(0.5, 0.1, 20.0, None, "12 volumes", 12)
     assert metadata.operating_point is not None
     assert metadata.operating_point.positive == ("CP", "NCP")
     assert metadata.operating_point.score({"CP": 0.25, "NCP": 0.5, "healthy": 0.25}) == 0.75
@@ -65,6 +80,11 @@ def test_a_bundle_with_them_is_loaded_with_them(bundle: Path, tmp_path: Path) ->
         ("operating_point", {**POINT, "positive": ["CP", "CP"]}),
         ("operating_point", {**POINT, "positive": ["CP", "NCP", "healthy"]}),
         ("operating_point", {**POINT, "threshold": 1.5}),
+        ("share_rule", {**SHARE_RULE, "slope": 0}),
+        ("share_rule", {**SHARE_RULE, "study_threshold": 0}),
+        ("share_rule", {**SHARE_RULE, "slice_threshold": 1.1}),
+        ("share_rule", {**SHARE_RULE, "kind_threshold": 0.4}),
+        ("share_rule", {**SHARE_RULE, "n": None}),
         ("training_hashes", {**HASHES, "patients": "p1"}),
         ("training_hashes", {**HASHES, "studies": [1]}),
         ("training_hashes", {"patients": [], "studies": []}),

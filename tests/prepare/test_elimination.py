@@ -28,6 +28,23 @@ def test_order_of_the_array_does_not_matter() -> None:
     assert straight == turned
 
 
+def test_a_recipe_may_leave_no_holes_between_judged_slices() -> None:
+    """A dip in the area, as a wide dome makes it, is judged; what shows no lung cannot be."""
+    area = np.array([95.0, 30.0, 100.0, 0.0, 60.0, 20.0])
+    position = np.arange(6) * 5.0
+    paper = [record.fate for record in eliminate(area, position, Recipe())]
+    kept, feet, head = (
+        SliceStatus.KEPT,
+        SliceStatus.ELIMINATED_FEETWARD,
+        SliceStatus.ELIMINATED_HEADWARD,
+    )
+    assert paper == [kept, feet, kept, SliceStatus.NO_LUNG, kept, head]
+    whole = eliminate(area, position, Recipe(judge_between=True))
+    assert [record.fate for record in whole] == [kept, kept, *paper[2:]]
+    assert "between judged slices" in whole[1].reason
+    assert whole[0] == eliminate(area, position, Recipe())[0]
+
+
 @given(
     st.lists(st.floats(0, 1e5), min_size=1, max_size=40),
     st.floats(0, 1),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundglass.core.result import SliceGroup
-from groundglass.prepare import gather, group_slices, sample_positions
+from groundglass.prepare import gather, group_slices, sample_positions, whole_groups
 
 
 @given(st.integers(0, 400), st.integers(2, 60))
@@ -79,3 +79,14 @@ def test_interpolation_is_numpy_s_and_rounds_grey_values(values: list[int]) -> N
 def course(values: np.ndarray, dtype: type = np.float32) -> np.ndarray:
     """Images, each of one value."""
     return np.tile(values.astype(dtype)[:, None, None], (1, 2, 3))
+
+
+@given(st.integers(0, 400), st.integers(1, 60))
+def test_whole_groups_hold_every_slice_once_as_it_is(count: int, size: int) -> None:
+    groups = whole_groups(range(count), size)
+    assert [index for group in groups for index in group.slice_indices] == list(range(count))
+    assert [group.index for group in groups] == list(range(len(groups)))
+    for group in groups:
+        assert group.size == len(group.slice_indices) <= size
+        assert not group.padding
+        assert not group.interpolated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -17,15 +17,22 @@ from numpy.typing import NDArray
 import groundglass
 from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.core.geometry import Geometry
-from groundglass.core.result import GroupPrediction, Outcome, Provenance, TriageResult, Verdict
+from groundglass.core.result import (
+    GroupPrediction,
+    Outcome,
+    Provenance,
+    ShareOfSlices,
+    TriageResult,
+    Verdict,
+)
 from groundglass.core.volume import Volume
 from groundglass.explain import (
     Explainer,
     ExplainSettings,
     ExplanationTarget,
     GroupHeat,
-    HeadWeights,
     coarse_heat,
+    head_of,
     heatmaps,
     opacity_burden,
 )
@@ -37,22 +44,24 @@ from groundglass.infer import (
     Precision,
     Segmenter,
     load_bundle,
-    vote,
 )
 from groundglass.infer.bundle import HEAD, SEGMENTER
 from groundglass.prepare import (
     Coverage,
+    Grouping,
     Letterbox,
     PreparedStudy,
     Recipe,
     clean_lung_mask,
     gather,
+    group_slices,
     interpolate_masks,
     lungs_on_volume,
     prepare,
     segmenter_images,
     slice_positions_mm,
     slices_to_segment,
+    whole_groups,
     why_not_chest_ct,
 )
 
@@ -111,8 +120,8 @@ class Triage:
         self.bundle = bundle
         self._segmenter = Segmenter(bundle.path(SEGMENTER), engine)
         self._classifier = Classifier(bundle, engine)
-        weights = HeadWeights.of(engine.constants(bundle.path(HEAD)))
-        self._explainer = Explainer.of(bundle, self._classifier, weights, explaining)
+        head = head_of(engine.constants(bundle.path(HEAD)))
+        self._explainer = Explainer.of(bundle, self._classifier, head, explaining)
         self._provenance = _provenance(bundle, engine)
 
     @classmethod
@@ -179,6 +188,15 @@ class Triage:
         """Lung mask of an axial volume, on the networks' square and on its own pixels."""
         return find_lungs(axial, self._segmenter, self.bundle.recipe)
 
+    def prepare(self, axial: Volume, lung: NDArray[np.bool_]) -> PreparedStudy:
+        """What the classifier sees of an axial volume and its lungs on the networks' square."""
+        return prepare(axial, lung, self.bundle.recipe, self.grouping)
+
+    @property
+    def grouping(self) -> Grouping:
+        """How the classifier wants slices grouped: the paper's way, or each slice as it is."""
+        return whole_groups if self._classifier.by_slice else group_slices
+
     def _judge(self, axial: Volume, clock: _Clock, explain: str | None) -> TriageResult:
         """The result on the axial grid, but for its timings."""
         recipe = self.bundle.recipe
@@ -196,10 +214,10 @@ class Triage:
         with clock.stage("measure"):
             burden = opacity_burden(axial, lungs.volume)
         with clock.stage("prepare"):
-            prepared = prepare(axial, lungs.square, recipe)
+            prepared = self.prepare(axial, lungs.square)
         with clock.stage("classify"):
             groups, heats = self._classify(prepared)
-        verdict = vote(groups, self.bundle.healthy, recipe.vote_threshold)
+        verdict = self._classifier.verdict(groups)
         if verdict.label == self.bundle.healthy and seen.partial:
             ended = self._result(axial, Outcome.PART_OF_LUNGS, _not_called(seen))
             untold = tuple(replace(record, groups=()) for record in prepared.slices)
@@ -252,7 +270,7 @@ class Triage:
         frame = Letterbox.of(geometry, self.bundle.recipe.image_size)
         explained = self._explainer.explain(
             ExplanationTarget(
-                self.bundle.labels.index(label),
+                self.bundle.explainable.index(label),
                 heats,
                 prepared.images,
                 slice_positions_mm(geometry),
@@ -260,10 +278,12 @@ class Triage:
             )
         )
         contribution, method = explained.contribution, self._explainer.method.name
+        score = slice_scores(found.groups, self.bundle.healthy)
         return replace(
             found,
             slices=tuple(
-                replace(r, contribution=contribution.get(r.index)) for r in prepared.slices
+                replace(r, contribution=contribution.get(r.index), score=score.get(r.index))
+                for r in prepared.slices
             ),
             heatmaps=heatmaps(explained.heat, label, method, frame, found.mask),
             coarse_heat=coarse_heat(explained.heat, label, frame),
@@ -289,6 +309,15 @@ def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFoun
     return LungsFound(square, mask, voxels * axial.geometry.voxel_ml)
 
 
+def slice_scores(groups: Sequence[GroupPrediction], healthy: str) -> dict[int, float]:
+    """By slice how likely it shows findings; of those that were judged by themselves."""
+    return {
+        index: 1 - one[healthy]
+        for group in groups
+        for index, one in zip(group.group.slice_indices, group.of_slices, strict=False)
+    }
+
+
 def _too_little(lungs: LungsFound, recipe: Recipe) -> str:
     return (
         f"Too little lung to judge: {lungs.volume_ml:.0f} ml found, at least "
@@ -305,6 +334,8 @@ def _not_called(seen: Coverage) -> str:
 
 def _how(verdict: Verdict, groups: int) -> str:
     """How the verdict came about, for the reader."""
+    if verdict.by_share is not None:
+        return _by_share(verdict.by_share)
     won = verdict.votes[verdict.majority]
     words = f"{won} of {groups} group{'s' if groups > 1 else ''} voted {verdict.majority}"
     if verdict.tie:
@@ -316,6 +347,24 @@ def _how(verdict: Verdict, groups: int) -> str:
             f"above {firing.threshold:g}, which overrules a {verdict.majority} majority"
         )
     return f"{words}."
+
+
+def _by_share(found: ShareOfSlices) -> str:
+    """The share of ill slices, and whether the kind is told."""
+    words = (
+        f"{found.ill} of {found.judged} judged slices ({found.share:.0%}) show findings as in "
+        f"pneumonia; from {found.study_threshold:.0%} on findings are called"
+    )
+    if found.share < found.study_threshold:
+        return f"{words}."
+    kind, part = found.likelier_kind, found.kinds[found.likelier_kind]
+    if found.kind_threshold is None:
+        return f"{words}. Of which kind is not told: this bundle cannot tell kinds apart."
+    told = "told" if part >= found.kind_threshold else "not told"
+    return (
+        f"{words}. {kind} has {part:.0%} of them; the kind is told from "
+        f"{found.kind_threshold:.0%} on, so it is {told}."
+    )
 
 
 def _provenance(bundle: Bundle, engine: Engine) -> Provenance:

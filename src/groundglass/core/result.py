@@ -20,10 +20,14 @@ MEASURED_BY_HU = (
 )
 
 
+#: Label of a verdict with findings as in pneumonia whose kind the evidence does not tell.
+KIND_NOT_TOLD = "kind-not-told"
+
+
 class Outcome(StrEnum):
     """How a study ended: with a verdict, or why without one.
 
-    A `TriageResult` has one of the first five. The others are ends without a result; so is
+    A `TriageResult` has one of the first six. The others are ends without a result; so is
     NOT_CHEST_CT where no series of the study was one.
     """
 
@@ -32,6 +36,8 @@ class Outcome(StrEnum):
     NOT_CHEST_CT = "not-a-chest-ct"
     TOO_FEW_SLICES = "too-few-slices"
     PART_OF_LUNGS = "part-of-lungs"
+    #: Judged, and not fit to be answered by a machine: the reason says what a reader must look at.
+    FOR_A_READER = "for-a-reader"
     #: No regular volume can be made of its images.
     UNREADABLE = "unreadable"
     #: Its report could not be written.
@@ -43,7 +49,7 @@ class Outcome(StrEnum):
 
 
 #: The ends that a `TriageResult` can have.
-RESULT_OUTCOMES = tuple(Outcome)[:5]
+RESULT_OUTCOMES = tuple(Outcome)[:6]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,9 @@ class SliceRecord:
     """Why, in words."""
     groups: tuple[int, ...] = ()
     """Indices of the groups it is part of; empty when eliminated."""
+    score: float | None = None
+    """How likely it shows findings as in pneumonia, by itself, 0 to 1: one less the probability of
+    healthy. None when it was not classified, or the bundle's network judges groups only."""
     contribution: float | None = None
     """The slice's part, roughly, in how far the score of the explained class lies above that of
     black slices; negative when it speaks against the class, None when it was not classified. The
@@ -148,6 +157,9 @@ class GroupPrediction:
     """Softmax probability per class label; sums to 1."""
     label: str
     """The most probable class."""
+    of_slices: tuple[Mapping[str, float], ...] = ()
+    """The same per slice of the group, feet to head; empty where the network judges the group as
+    one."""
 
     @classmethod
     def of(
@@ -156,6 +168,15 @@ class GroupPrediction:
         """The prediction the networks' probabilities make, given in the labels' order."""
         named = {label: float(value) for label, value in zip(labels, probabilities, strict=True)}
         return cls(group, named, max(labels, key=lambda label: named[label]))
+
+    @classmethod
+    def of_each_slice(
+        cls, group: SliceGroup, labels: Sequence[str], probabilities: NDArray[np.float64]
+    ) -> GroupPrediction:
+        """The mean of what a network said of each slice, shape (slices, classes)."""
+        each = tuple(dict(zip(labels, row, strict=True)) for row in probabilities.tolist())
+        mean = cls.of(group, labels, probabilities.mean(axis=0).tolist())
+        return replace(mean, of_slices=each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,21 +194,60 @@ class RuleFiring:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareOfSlices:
+    """What a verdict by the share of slices with findings was decided by; free of their order."""
+
+    ill: int
+    """Slices whose score reached `slice_threshold`."""
+    judged: int
+    """Slices that were judged."""
+    slice_threshold: float
+    """Score from which a slice counts as ill, 0 to 1."""
+    study_threshold: float
+    """Share of ill slices from which findings are called, 0 to 1."""
+    kinds: Mapping[str, float]
+    """How the findings divide among the kinds of pneumonia, mean over the ill slices (over all
+    where none is); sums to 1."""
+    kind_threshold: float | None
+    """From which of these on the kind is told; None: never."""
+
+    @property
+    def share(self) -> float:
+        """Share of the judged slices that are ill, 0 to 1."""
+        return self.ill / self.judged
+
+    @property
+    def likelier_kind(self) -> str:
+        """The kind that has the most of the findings."""
+        return max(self.kinds, key=lambda kind: self.kinds[kind])
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The patient-level answer."""
+    """The patient-level answer: findings as in pneumonia or none seen, and of which kind."""
 
     label: str
-    """The winning class."""
+    """A class, or `KIND_NOT_TOLD`: findings whose kind the evidence does not tell."""
     probabilities: Mapping[str, float]
-    """Mean of the groups' probabilities per class."""
+    """Per class. By vote: mean of the groups'. By share of slices: that of findings, from the
+    bundle's calibration, divided as `ShareOfSlices.kinds`."""
     votes: Mapping[str, int]
     """Groups per class."""
     majority: str
-    """The class the vote gave before the 0.9 rule."""
+    """The class the vote gave before the 0.9 rule; by share of slices, as `forced`."""
     tie: bool
     """Whether the vote was tied and decided by the mean probability."""
     rule_firings: tuple[RuleFiring, ...] = ()
     """Every group that made the 0.9 rule speak, strongest first."""
+    by_share: ShareOfSlices | None = None
+    """What decided where the bundle's rule is the share of ill slices; None by vote."""
+
+    @property
+    def forced(self) -> str:
+        """The class where one must be named: the likelier kind where none is told."""
+        if self.label == KIND_NOT_TOLD and self.by_share is not None:
+            return self.by_share.likelier_kind
+        return self.label
 
 
 class HeatMethod(StrEnum):

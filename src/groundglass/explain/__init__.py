@@ -7,7 +7,13 @@ from groundglass.explain.attribution import AttributionMethod, EncodedViews, enc
 from groundglass.explain.explainer import Explained, Explainer, ExplanationTarget
 from groundglass.explain.grad_cam import GradCam
 from groundglass.explain.group_heat import GroupHeat, Scores, contributions, group_heat
-from groundglass.explain.head_gradient import HeadWeights, feature_gradients
+from groundglass.explain.head_gradient import (
+    Head,
+    HeadWeights,
+    SliceHeadWeights,
+    feature_gradients,
+    head_of,
+)
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices, coarse_heat, heatmaps
 from groundglass.explain.opacity import (
     Opacity,
@@ -27,11 +33,13 @@ __all__ = [
     "ExplanationTarget",
     "GradCam",
     "GroupHeat",
+    "Head",
     "HeadWeights",
     "KeySlices",
     "Opacity",
     "OpacitySettings",
     "Scores",
+    "SliceHeadWeights",
     "SquareHeat",
     "choose_key_slices",
     "coarse_heat",
@@ -40,6 +48,7 @@ __all__ = [
     "feature_gradients",
     "find_opacity",
     "group_heat",
+    "head_of",
     "heatmaps",
     "opacity_burden",
 ]

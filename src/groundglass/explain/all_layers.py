@@ -18,7 +18,7 @@ import numpy as np
 
 from groundglass.core.result import HeatMethod
 from groundglass.explain.attribution import ChannelEvidence, EncodedViews, Float, Image, Mask
-from groundglass.explain.head_gradient import HeadWeights, IntegrationPath, feature_gradients
+from groundglass.explain.head_gradient import Head, IntegrationPath
 from groundglass.explain.rigid_transform import PAPER_SIZE, RigidTransform
 from groundglass.infer import SliceDetail
 
@@ -58,12 +58,12 @@ class AllLayers:
             matrix[healthy, healthy] = 1
         return matrix
 
-    def gradient(self, weights: HeadWeights, features: Float, black: Float) -> Float:
+    def gradient(self, head: Head, features: Float, black: Float) -> Float:
         """The mean gradient on the path from black images (Sundararajan et al. 2017).
 
         Where the score is sure, its slope at the end says little of what made it so.
         """
-        return feature_gradients(weights, features, IntegrationPath(black, _PATH))
+        return head.gradient(features, IntegrationPath(black, _PATH))
 
     def augmented(self, image: Image) -> list[Image]:
         """Blurred, what was black still black, and moved; then linear interpolation is enough."""

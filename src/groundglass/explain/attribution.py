@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import HeatMethod
-from groundglass.explain.head_gradient import HeadWeights
+from groundglass.explain.head_gradient import Head
 from groundglass.explain.rigid_transform import RigidTransform
 from groundglass.infer import Classifier, SliceDetail, foreground_mask
 
@@ -78,8 +78,8 @@ class AttributionMethod(Protocol):
     def scores_of_logits(self, classes: int, healthy: int) -> Float:
         """The matrix that makes the explained scores of logits; `healthy` is a class's index."""
 
-    def gradient(self, weights: HeadWeights, features: Float, black: Float) -> Float:
-        """∂ score / ∂ feature, as `feature_gradients`; `black` are a black image's features."""
+    def gradient(self, head: Head, features: Float, black: Float) -> Float:
+        """∂ score / ∂ feature, as `Head.gradient`; `black` are a black image's features."""
 
     def augmented(self, image: Image) -> list[Image]:
         """An image as it is encoded, once for each view."""

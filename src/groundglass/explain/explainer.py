@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import HeatConsistency, SliceGroup
+from groundglass.core.result import KIND_NOT_TOLD, HeatConsistency, SliceGroup
 from groundglass.explain.all_layers import AllLayers
 from groundglass.explain.attribution import AttributionMethod, EncodedViews, encode_views
 from groundglass.explain.consistency import PERTURBATIONS, similarity
 from groundglass.explain.grad_cam import GradCam
 from groundglass.explain.group_heat import GroupHeat, Scores, contributions, group_heat
-from groundglass.explain.head_gradient import HeadWeights
+from groundglass.explain.head_gradient import Head
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices
 from groundglass.explain.settings import ExplainSettings
 from groundglass.infer import Bundle, Classifier, GroupEvidence
@@ -41,7 +41,7 @@ class ExplanationTarget:
     """Which class of which study is to be explained."""
 
     class_index: int
-    """Of the bundle's labels."""
+    """Of `Bundle.explainable`."""
     heats: Sequence[GroupHeat]
     """Of every group."""
     images: dict[int, Image]
@@ -82,13 +82,16 @@ class Explainer:
 
     @classmethod
     def of(
-        cls, bundle: Bundle, classifier: Classifier, weights: HeadWeights, settings: ExplainSettings
+        cls, bundle: Bundle, classifier: Classifier, head: Head, settings: ExplainSettings
     ) -> Explainer:
-        """What explains a bundle's classifier as the settings say; `weights` are its head's."""
+        """What explains a bundle's classifier as the settings say; `head` is its head."""
         method = attribution_method(settings)
         healthy = bundle.labels.index(bundle.healthy)
         of_logits = method.scores_of_logits(len(bundle.labels), healthy)
-        return cls(classifier, Scores(weights, of_logits, classifier.black, method), settings)
+        if KIND_NOT_TOLD in bundle.explainable:
+            findings = np.delete(of_logits, healthy, axis=0).mean(axis=0)
+            of_logits = np.concatenate([of_logits, findings[None]])
+        return cls(classifier, Scores(head, of_logits, classifier.black, method), settings)
 
     @property
     def method(self) -> AttributionMethod:

@@ -15,7 +15,7 @@ import numpy as np
 
 from groundglass.core.result import HeatMethod
 from groundglass.explain.attribution import ChannelEvidence, EncodedViews, Float, Image, Mask
-from groundglass.explain.head_gradient import HeadWeights, feature_gradients
+from groundglass.explain.head_gradient import Head
 from groundglass.explain.rigid_transform import RigidTransform
 from groundglass.infer import SliceDetail
 
@@ -33,10 +33,10 @@ class GradCam:
         del healthy
         return np.eye(classes, dtype=np.float32)
 
-    def gradient(self, weights: HeadWeights, features: Float, black: Float) -> Float:
+    def gradient(self, head: Head, features: Float, black: Float) -> Float:
         """The gradient at the features."""
         del black
-        return feature_gradients(weights, features)
+        return head.gradient(features)
 
     def augmented(self, image: Image) -> list[Image]:
         """The image as it is."""

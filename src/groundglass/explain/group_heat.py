@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import SliceGroup
 from groundglass.explain.attribution import AttributionMethod, Float
-from groundglass.explain.head_gradient import HeadWeights
+from groundglass.explain.head_gradient import Head
 from groundglass.infer import GroupEvidence, SliceDetail
 from groundglass.prepare import sample_positions
 
@@ -38,10 +38,10 @@ class GroupHeat:
 class Scores:
     """What is explained: a score per class, made of the head's logits."""
 
-    weights: HeadWeights
-    """Of the sequence head."""
+    head: Head
+    """Its logits."""
     of_logits: Float
-    """Shape (classes, classes). Score = of_logits @ logits; the method's `scores_of_logits`."""
+    """Shape (scores, classes). Score = of_logits @ logits; the method's `scores_of_logits`."""
     black: SliceDetail
     """Of one black image, the reference of every contribution."""
     method: AttributionMethod
@@ -60,10 +60,7 @@ class Scores:
         ndarray of float32, shape (..., classes, size, features)
         """
         rows = self.of_logits if of is None else self.of_logits[list(of)]
-        # The scores are sums of logits, so they are the logits of another last layer.
-        last = np.asarray(rows @ self.weights.out_weight, np.float32)
-        weights = replace(self.weights, out_weight=last)
-        return self.method.gradient(weights, features, self.black.features[0])
+        return self.method.gradient(self.head.combined(rows), features, self.black.features[0])
 
 
 def group_heat(evidence: GroupEvidence, scores: Scores) -> GroupHeat:

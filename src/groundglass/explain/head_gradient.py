@@ -9,7 +9,8 @@ cell; ONNX operator LSTM).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from groundglass.errors import BundleError
 Float = NDArray[np.float32]
 #: Names of the weights in `head.onnx`, in the order of `HeadWeights`.
 _NAMES = ("lstm.w", "lstm.r", "lstm.b", "dense.weight", "dense.bias", "out.weight")
+#: Name of the weights where each slice is judged by itself.
+_SLICE_HEAD = "classifier.weight"
 
 #: Multiplications up to which OpenBLAS keeps a matrix product to one thread.
 _ONE_THREAD = 2**18
@@ -57,6 +60,54 @@ class HeadWeights:
                 action="Export the bundle with groundglass.train.export.onnx_files.",
             )
         return cls(*(constants[name] for name in _NAMES))
+
+    def combined(self, rows: Float) -> HeadWeights:
+        """The head whose logits are sums of this one's: rows @ logits, shape (scores, classes)."""
+        return replace(self, out_weight=np.asarray(rows @ self.out_weight, np.float32))
+
+    def gradient(self, features: Float, path: IntegrationPath | None = None) -> Float:
+        """`feature_gradients` of this head."""
+        return feature_gradients(self, features, path)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceHeadWeights:
+    """Weights of a head that judges each slice by itself: one linear layer."""
+
+    weight: Float
+    """Shape (classes, features). Its bias has no part in a gradient."""
+
+    def combined(self, rows: Float) -> SliceHeadWeights:
+        """The head whose logits are sums of this one's: rows @ logits, shape (scores, classes)."""
+        return SliceHeadWeights(np.asarray(rows @ self.weight, np.float32))
+
+    def gradient(self, features: Float, path: IntegrationPath | None = None) -> Float:
+        """∂ logit / ∂ feature as `feature_gradients`: the weights, whatever the features."""
+        del path  # the gradient is the same everywhere on it
+        *before, size, count = features.shape
+        return np.broadcast_to(self.weight[:, None], (*before, len(self.weight), size, count))
+
+
+class Head(Protocol):
+    """What is explained of a head: its logits' gradients at the features."""
+
+    def combined(self, rows: Float) -> Head:
+        """The head whose logits are sums of this one's: rows @ logits, shape (scores, classes)."""
+
+    def gradient(self, features: Float, path: IntegrationPath | None = None) -> Float:
+        """∂ logit / ∂ feature, shapes as `feature_gradients` has them."""
+
+
+def head_of(constants: Mapping[str, Float]) -> Head:
+    """The head that a bundle's `head.onnx` holds, from its constants.
+
+    Raises
+    ------
+    BundleError
+        If the file names the weights of neither.
+    """
+    weight = constants.get(_SLICE_HEAD)
+    return HeadWeights.of(constants) if weight is None else SliceHeadWeights(weight)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from groundglass.core.choices import DEFAULT_BUNDLE
+from groundglass.core.result import KIND_NOT_TOLD
 from groundglass.errors import BundleError, SettingsError
 from groundglass.infer.bundle_metadata import BundleMetadata, parse_metadata
 from groundglass.infer.bundle_paths import MANIFEST as MANIFEST  # noqa: PLC0414  (part of the form below)
@@ -71,6 +72,11 @@ class Bundle:
         """Where one of the bundle's files lies."""
         return self.folder / file
 
+    @property
+    def explainable(self) -> tuple[str, ...]:
+        """What evidence can be shown for: the classes; by the share rule findings as such too."""
+        return (*self.labels, KIND_NOT_TOLD) if self.metadata.share_rule else self.labels
+
     def refuse_unknown(self, label: str | None) -> None:
         """Refuse a class to explain that the bundle does not have.
 
@@ -79,10 +85,10 @@ class Bundle:
         SettingsError
             If there is no such class; None is the verdict's, whatever it will be.
         """
-        if label is not None and label not in self.labels:
+        if label is not None and label not in self.explainable:
             raise SettingsError(
                 f"the class {label!r} to explain",
-                expected=f"one of {', '.join(self.labels)}",
+                expected=f"one of {', '.join(self.explainable)}",
                 action="Name a class of the bundle.",
             )
 

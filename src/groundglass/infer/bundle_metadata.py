@@ -48,6 +48,31 @@ class DecisionThreshold:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareRule:
+    """Findings are called by the share of slices that are ill, each judged by itself.
+
+    Free of the slices' order, and of where a stack is cut into groups.
+    """
+
+    slice_threshold: float
+    """A slice is ill from this score (one less its probability of healthy) on, 0 to 1."""
+    study_threshold: float
+    """Findings are called from this share of ill slices on, above 0, up to 1."""
+    slope: float
+    """The probability of findings is 1 / (1 + exp(-slope · (share - study_threshold))); above 0."""
+    kind_threshold: float | None
+    """The kind is told from this part of the findings on, 0.5 to 1; None: never."""
+    fitted_on: str
+    """On what the thresholds were set."""
+    n: int
+    """How many studies that had."""
+
+    def probability(self, share: float) -> float:
+        """Of findings as in pneumonia, of a study with this share of ill slices."""
+        return 1 / (1 + math.exp(-self.slope * (share - self.study_threshold)))
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingHashes:
     """Whom the networks have seen, unnamed: salted hashes of patients, of studies' pixels."""
 
@@ -72,6 +97,8 @@ class BundleMetadata:
     """What training may add; None for what it did not."""
 
     calibration: Calibration | None = None
+    share_rule: ShareRule | None = None
+    """How the verdict is made of single slices; None: by the groups' vote (paper section 2.4)."""
     operating_point: DecisionThreshold | None = None
     training_hashes: TrainingHashes | None = None
     self_test: SelfTest | None = None
@@ -87,6 +114,7 @@ def parse_metadata(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> Bund
     """
     readers: dict[str, Callable[[Any], Any]] = {
         "calibration": _calibration,
+        "share_rule": _share_rule,
         "operating_point": partial(_threshold, labels=labels),
         "training_hashes": _hashes,
         "self_test": partial(_self_test, labels=labels),
@@ -109,6 +137,8 @@ def parse_metadata(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> Bund
 
 _EXPECTED = {
     "calibration": "method 'temperature', a temperature above 0, fitted_on and n",
+    "share_rule": "slice_threshold, study_threshold above 0, a slope above 0, kind_threshold from "
+    "0.5 to 1 or null, fitted_on and n",
     "operating_point": "classes of the bundle as positive, a threshold from 0 to 1, sensitivity, "
     "specificity, fitted_on and n",
     "training_hashes": "a salt and lists of patients' and studies' hashes",
@@ -123,6 +153,24 @@ def _calibration(part: Mapping[str, Any]) -> Calibration:
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature {temperature}")
     return Calibration(temperature, str(part["fitted_on"]), int(part["n"]))
+
+
+def _share_rule(part: Mapping[str, Any]) -> ShareRule:
+    slope, kind = float(part["slope"]), part["kind_threshold"]
+    if not (math.isfinite(slope) and slope > 0):
+        raise ValueError(f"slope {slope}")
+    if not _share(part, "study_threshold") > 0:
+        raise ValueError("study_threshold 0")
+    if kind is not None and not 0.5 <= float(kind) <= 1:
+        raise ValueError(f"kind_threshold {kind}")
+    return ShareRule(
+        _share(part, "slice_threshold"),
+        _share(part, "study_threshold"),
+        slope,
+        None if kind is None else float(kind),
+        str(part["fitted_on"]),
+        int(part["n"]),
+    )
 
 
 def _threshold(part: Mapping[str, Any], labels: tuple[str, ...]) -> DecisionThreshold:

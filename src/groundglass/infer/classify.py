@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import GroupPrediction, SliceGroup
+from groundglass.core.result import GroupPrediction, SliceGroup, Verdict
 from groundglass.infer.bundle import ENCODER, FEATURES, HEAD, Bundle
 from groundglass.infer.engine import Engine
+from groundglass.infer.share import verdict_by_share
+from groundglass.infer.vote import vote
 
 #: Slices the encoder takes at a time; a group of 50 is five batches.
 _BATCH = 10
@@ -49,6 +52,7 @@ class Classifier:
     """Encoder and head of a bundle."""
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self._bundle = bundle
         self._labels = bundle.labels
         calibration = bundle.metadata.calibration
         self._temperature = calibration.temperature if calibration else 1.0
@@ -56,7 +60,11 @@ class Classifier:
         layers = tuple(name for name in engine.outputs(encoder) if name != FEATURES)
         self._encoder = engine.compile(encoder, _BATCH, (FEATURES, layers[-1]))
         self._detail = engine.compile(encoder, _DETAIL_BATCH, (FEATURES, *layers))
-        self._head = engine.compile(bundle.path(HEAD), 1)
+        #: Whether the head judges slices by themselves, not a group as one.
+        self.by_slice = bundle.metadata.share_rule is not None
+        self._head = engine.compile(
+            bundle.path(HEAD), bundle.recipe.group_size if self.by_slice else 1
+        )
         size = bundle.recipe.image_size
         #: What a black image gives, which padding is made of.
         self.black: SliceDetail = self.detail(np.zeros((1, size, size), dtype=np.uint8))
@@ -65,7 +73,10 @@ class Classifier:
         """Classify one group from `gather`'s images, uint8, shape (group.size, size, size)."""
         features, maps = self._encoded(images)
         probabilities = softmax(self.logits(features) / np.float32(self._temperature))
-        prediction = GroupPrediction.of(group, self._labels, probabilities.tolist())
+        if self.by_slice:
+            prediction = GroupPrediction.of_each_slice(group, self._labels, probabilities)
+        else:
+            prediction = GroupPrediction.of(group, self._labels, probabilities.tolist())
         return GroupEvidence(prediction, features, maps, foreground_mask(images, maps.shape[-1]))
 
     def _encoded(
@@ -83,9 +94,19 @@ class Classifier:
         return features, maps
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logit of each class, before the temperature, of one group's (size, features)."""
-        (logits,) = self._head(features[None])
-        return np.asarray(logits[0], dtype=np.float32)
+        """Logit of each class, before the temperature, of one group's (size, features).
+
+        Shape (classes,); of a head that judges slices by themselves (size, classes).
+        """
+        (logits,) = self._head(features if self.by_slice else features[None])
+        return np.asarray(logits if self.by_slice else logits[0], dtype=np.float32)
+
+    def verdict(self, groups: Sequence[GroupPrediction]) -> Verdict:
+        """The patient's verdict by the bundle's rule: share of ill slices, or the groups' vote."""
+        bundle, rule = self._bundle, self._bundle.metadata.share_rule
+        if rule is not None:
+            return verdict_by_share(groups, bundle.healthy, rule)
+        return vote(groups, bundle.healthy, bundle.recipe.vote_threshold)
 
     def detail(self, images: NDArray[np.uint8]) -> SliceDetail:
         """Encode slices once more, keeping every layer; some 1.4 times the cost of the verdict's.

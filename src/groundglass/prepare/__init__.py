@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from groundglass.prepare.coverage import Coverage, CoverageSettings
-from groundglass.prepare.grouping import gather, group_slices, sample_positions
+from groundglass.prepare.grouping import (
+    Grouping,
+    gather,
+    group_slices,
+    sample_positions,
+    whole_groups,
+)
 from groundglass.prepare.letterbox import Letterbox
 from groundglass.prepare.lungs import MaskCleanupSettings, clean_lung_mask, lungs_on_volume
 from groundglass.prepare.mask_interpolation import interpolate_masks, slices_to_segment
@@ -21,6 +27,7 @@ from groundglass.prepare.regions import Regions
 __all__ = [
     "Coverage",
     "CoverageSettings",
+    "Grouping",
     "Letterbox",
     "MaskCleanupSettings",
     "PreparedStudy",
@@ -37,5 +44,6 @@ __all__ = [
     "segmenter_images",
     "slice_positions_mm",
     "slices_to_segment",
+    "whole_groups",
     "why_not_chest_ct",
 ]

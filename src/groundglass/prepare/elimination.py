@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +29,23 @@ def eliminate(
         headward = bool(position > position_mm[largest])
         fate, reason = _fate(relative, headward=headward, recipe=recipe)
         records.append(SliceRecord(index, float(position), float(area), relative, fate, reason))
-    return tuple(records)
+    return _without_holes(records) if recipe.judge_between else tuple(records)
+
+
+def _without_holes(records: Sequence[SliceRecord]) -> tuple[SliceRecord, ...]:
+    """Keep what lies between kept slices and shows lung, whatever its area."""
+    kept = [k for k, record in enumerate(records) if record.fate is SliceStatus.KEPT]
+    between = range(kept[0], kept[-1] + 1) if kept else range(0)
+    return tuple(
+        replace(
+            record,
+            fate=SliceStatus.KEPT,
+            reason=f"{record.relative_area:.2f} of the largest lung area, between judged slices",
+        )
+        if k in between and record.relative_area > 0 and record.fate is not SliceStatus.KEPT
+        else record
+        for k, record in enumerate(records)
+    )
 
 
 def _fate(relative: float, *, headward: bool, recipe: Recipe) -> tuple[SliceStatus, str]:

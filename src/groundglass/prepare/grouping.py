@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import SliceGroup
+
+#: Splits the slices that stayed, feet to head, into groups of at most so many.
+Grouping = Callable[[Sequence[int], int], tuple[SliceGroup, ...]]
 
 
 def group_slices(slice_indices: Sequence[int], size: int) -> tuple[SliceGroup, ...]:
@@ -31,6 +34,19 @@ def group_slices(slice_indices: Sequence[int], size: int) -> tuple[SliceGroup, .
         padding = 0 if merge else size - len(tail)
         groups.append(SliceGroup(plain, tail, size, padding=padding, interpolated=merge))
     return tuple(groups)
+
+
+def whole_groups(slice_indices: Sequence[int], size: int) -> tuple[SliceGroup, ...]:
+    """Split the slices, feet to head, into groups of at most `size`, each slice as it is.
+
+    For what judges slices by themselves: the groups are units of work, nothing is resampled.
+    """
+    kept = tuple(slice_indices)
+    parts = (kept[start : start + size] for start in range(0, len(kept), size))
+    return tuple(
+        SliceGroup(k, part, len(part), padding=0, interpolated=False)
+        for k, part in enumerate(parts)
+    )
 
 
 def sample_positions(group: SliceGroup) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from groundglass.core.geometry import Geometry
 from groundglass.core.result import SliceGroup, SliceRecord, SliceStatus
 from groundglass.core.volume import Volume
 from groundglass.prepare.elimination import eliminate
-from groundglass.prepare.grouping import group_slices
+from groundglass.prepare.grouping import Grouping, group_slices
 from groundglass.prepare.intensity import lung_window, segmenter_window
 from groundglass.prepare.letterbox import Letterbox
 from groundglass.prepare.recipe import Recipe
@@ -77,16 +77,19 @@ def classifier_image(
     return np.asarray(image * seen, dtype=np.uint8)
 
 
-def prepare(volume: Volume, lung: NDArray[np.bool_], recipe: Recipe) -> PreparedStudy:
+def prepare(
+    volume: Volume, lung: NDArray[np.bool_], recipe: Recipe, grouping: Grouping = group_slices
+) -> PreparedStudy:
     """Eliminate, group and prepare the slices of a volume in axial order (paper section 2.2).
 
-    `lung` is its mask on the square, shape (slices, size, size); some of it True.
+    `lung` is its mask on the square, shape (slices, size, size); some of it True. `grouping` is
+    the paper's unless given.
     """
     frame = Letterbox.of(volume.geometry, recipe.image_size)
     area_mm2 = np.count_nonzero(lung, axis=(1, 2)) * frame.pixel_mm**2
     records = eliminate(area_mm2, slice_positions_mm(volume.geometry), recipe)
     kept = [record.index for record in records if record.fate is SliceStatus.KEPT]
-    groups = group_slices(kept, recipe.group_size)
+    groups = grouping(kept, recipe.group_size)
     images = dict.fromkeys(kept, np.empty((0, 0), dtype=np.uint8))
 
     def see(index: int) -> None:

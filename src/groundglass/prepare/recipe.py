@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, fields
 
 from groundglass.errors import SettingsError
 
+#: Settings that bundles made before them do not name; they mean the default.
+_LATER = frozenset({"judge_between"})
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -46,6 +49,10 @@ class Recipe:
     """`headward_ratio`, `feetward_ratio`: slices with less than this share of the study's largest
     lung area are eliminated, towards the head and towards the feet. Paper section 2.2.2: 0.4 and
     0.9."""
+    judge_between: bool = False
+    """Whether slices with lung between slices that stay are judged whatever their area, so that
+    there are no holes. The paper's elimination has them where the area is not largest in the
+    middle."""
     group_size: int = 50
     """Slices per group. Paper section 2.2.3: 50."""
     min_slices: int = 13
@@ -77,8 +84,8 @@ class Recipe:
             If a setting is missing or unknown.
         """
         known = {field.name for field in fields(cls)}
-        if set(values) != known:
-            missing, extra = sorted(known - set(values)), sorted(set(values) - known)
+        missing, extra = sorted(known - _LATER - set(values)), sorted(set(values) - known)
+        if missing or extra:
             raise SettingsError(
                 f"a recipe without {missing} and with unknown {extra}",
                 expected=f"exactly {sorted(known)}",

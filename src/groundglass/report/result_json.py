@@ -25,13 +25,14 @@ from groundglass.core.result import (
     OpacityBurden,
     RegionBurden,
     TriageResult,
+    Verdict,
 )
 from groundglass.core.study import Series
 from groundglass.core.volume import Volume
 from groundglass.errors import ReportError
 
 #: Grows in the first place when a reader of the old shape would misread the new one.
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "2.0"
 
 JsonObject = dict[str, Any]
 
@@ -53,7 +54,7 @@ def result_document(result: TriageResult, volume: Volume) -> JsonObject:
         "reason": result.reason,
         "notes": result.notes,
         "labels": result.labels,
-        "verdict": result.verdict,
+        "verdict": _verdict(result.verdict),
         "groups": [
             {**_plain(one.group), "probabilities": one.probabilities, "label": one.label}
             for one in result.groups
@@ -114,6 +115,15 @@ def _key_slice(heatmap: Heatmap) -> JsonObject:
         "share_in_lung": heatmap.share_in_lung,
         "hottest": float(heatmap.heat.max()),
     }
+
+
+def _verdict(verdict: Verdict | None) -> JsonObject | None:
+    if verdict is None:
+        return None
+    found: JsonObject = _plain(verdict)
+    if verdict.by_share is not None:
+        found["by_share"]["share"] = verdict.by_share.share
+    return found
 
 
 def _consistency(found: HeatConsistency | None) -> JsonObject | None:

@@ -6,16 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from groundglass.core.result import Outcome, SliceStatus
+from groundglass.core.result import KIND_NOT_TOLD, Outcome, SliceStatus
 
 #: Class labels of the paper (section 2.1) in full; a bundle's other labels are shown as they are.
 _CLASS_NAMES: Mapping[str, str] = MappingProxyType(
-    {"CP": "COVID-19 pneumonia", "NCP": "Other pneumonia", "healthy": "Healthy"}
+    {
+        "CP": "COVID-19 pneumonia",
+        "NCP": "Other pneumonia",
+        "healthy": "Healthy",
+        KIND_NOT_TOLD: "Findings as in pneumonia, kind not told",
+    }
 )
 
 
 #: CSS classes that colour the paper's classes; other labels get the next free colour.
-_CLASS_COLOURS: Mapping[str, str] = MappingProxyType({"CP": "cp", "NCP": "ncp", "healthy": "ok"})
+_CLASS_COLOURS: Mapping[str, str] = MappingProxyType(
+    {"CP": "cp", "NCP": "ncp", "healthy": "ok", KIND_NOT_TOLD: "ill"}
+)
 
 
 def class_name(label: str) -> str:
@@ -63,6 +70,11 @@ OUTCOME_TERMS: Mapping[Outcome, OutcomeTerms] = MappingProxyType(
             "No verdict: the scan shows part of the lungs",
             "Send a series that covers the lungs from base to apex. If there is none, read the "
             "study without this tool: neither what was scanned nor what was not is cleared.",
+        ),
+        Outcome.FOR_A_READER: OutcomeTerms(
+            "No verdict: for a reader",
+            "Read the study without this tool. Check what the reason names: it lies outside of "
+            "what the tool was made and tested for.",
         ),
     }
 )

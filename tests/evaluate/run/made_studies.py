@@ -10,7 +10,7 @@ from groundglass.core.result import GroupPrediction, SliceGroup, Verdict
 from groundglass.core.volume import Volume
 from groundglass.evaluate.run.probes import ProbedStudy
 from groundglass.infer import vote
-from groundglass.prepare import PreparedStudy, Recipe
+from groundglass.prepare import PreparedStudy, Recipe, group_slices
 
 LABELS = ("ill", "healthy")
 #: Small and quick; the rim is seen, next to no equalisation, so that greys can be told.
@@ -34,7 +34,7 @@ def made_study(rng: np.random.Generator, *, lung_hu: float, around_hu: float) ->
     hu = np.where(lungs, lung_hu, around_hu) + rng.normal(0, 15, lungs.shape)
     axes = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
     geometry = Geometry(lungs.shape, (5.0, 6.0, 6.0), (0.0, 0.0, 0.0), axes)  # type: ignore[arg-type]
-    return ProbedStudy(Volume(hu.astype(np.float32), geometry), lungs, RECIPE)
+    return ProbedStudy(Volume(hu.astype(np.float32), geometry), lungs, RECIPE, group_slices)
 
 
 def honest_studies(rng: np.random.Generator, count: int) -> list[tuple[str, ProbedStudy]]:

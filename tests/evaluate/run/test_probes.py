@@ -26,7 +26,7 @@ from groundglass.evaluate.run.probes import (
     probe_study,
 )
 from groundglass.evaluate.statistics import Predictions
-from groundglass.prepare import PreparedStudy, prepare
+from groundglass.prepare import PreparedStudy, group_slices, prepare
 
 SETTINGS = ProbeSettings()
 HONEST = MeanReader(inside=True, threshold=107.0)
@@ -192,7 +192,9 @@ class TestVerdictOnModels:
             hu[:, :4, :] = 300 if label == "ill" else -200
             from groundglass.core.volume import Volume  # noqa: PLC0415
 
-            studies.append((label, ProbedStudy(Volume(hu, study.axial.geometry), LUNGS, RECIPE)))
+            studies.append(
+                (label, ProbedStudy(Volume(hu, study.axial.geometry), LUNGS, RECIPE, group_slices))
+            )
         model = MeanReader(inside=False, threshold=230.0)
         findings = findings_of(over_studies(studies, model))
         assert not findings[Probe.LUNGS_BLACK].knows

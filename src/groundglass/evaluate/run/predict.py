@@ -21,7 +21,7 @@ from groundglass.evaluate.run.checkpoint import Checkpoint
 from groundglass.evaluate.run.probes import Probe, ProbedStudy, ProbeSettings, probe_study
 from groundglass.evaluate.run.strata import strata_of, strata_of_row
 from groundglass.explain import ExplainSettings
-from groundglass.infer import CpuEngine, Precision, load_bundle, vote
+from groundglass.infer import CpuEngine, Precision, load_bundle
 from groundglass.prepare import PreparedStudy, gather
 
 _Work = Sequence[tuple[Case, int]]
@@ -115,7 +115,7 @@ class _ProbedTriage(Triage):
 
     def find_lungs(self, axial: Volume) -> LungsFound:
         lungs = super().find_lungs(axial)
-        self.probed = ProbedStudy(axial, lungs.square, self.bundle.recipe)
+        self.probed = ProbedStudy(axial, lungs.square, self.bundle.recipe, self.grouping)
         return lungs
 
     def judge(self, prepared: PreparedStudy) -> Verdict:
@@ -123,7 +123,7 @@ class _ProbedTriage(Triage):
             self._classifier(group, gather(group, prepared.group_images(group))).prediction
             for group in prepared.groups
         ]
-        return vote(predictions, self.bundle.healthy, self.bundle.recipe.vote_threshold)
+        return self._classifier.verdict(predictions)
 
 
 def predict_cohort(

@@ -19,6 +19,7 @@ from groundglass.core.result import Outcome, StudyEnd, Verdict
 from groundglass.core.volume import Volume
 from groundglass.errors import SettingsError
 from groundglass.prepare import (
+    Grouping,
     Letterbox,
     PreparedStudy,
     Recipe,
@@ -94,13 +95,19 @@ class ProbedStudy:
     """Shape (slices, size, size). Lung mask on the recipe's square, of the volume as it is."""
     recipe: Recipe
     """How the model wants it prepared."""
+    grouping: Grouping
+    """How it wants the slices grouped."""
+
+    def prepare(self, volume: Volume, lungs: Lung) -> PreparedStudy:
+        """What the model sees of a volume and its lungs."""
+        return prepare(volume, lungs, self.recipe, self.grouping)
 
 
 def probe_study(
     study: ProbedStudy, judge: StudyJudge, settings: ProbeSettings
 ) -> Iterator[tuple[Probe, Verdict | StudyEnd]]:
     """The verdict on a study with some lung under each probe, or why there is none."""
-    as_is = prepare(study.axial, study.lungs, study.recipe)
+    as_is = study.prepare(study.axial, study.lungs)
     for probe in Probe:
         if probe in _OF_IMAGES:
             yield probe, judge(_redrawn(as_is, study, probe, settings))
@@ -116,7 +123,7 @@ def probe_study(
             shape=(len(hu), *study.axial.geometry.shape[1:]),
             spacing_mm=(spacing[0] * thicker, *spacing[1:]),
         )
-        yield probe, judge(prepare(Volume(hu, geometry), lungs, study.recipe))
+        yield probe, judge(study.prepare(Volume(hu, geometry), lungs))
 
 
 def probe_slices(

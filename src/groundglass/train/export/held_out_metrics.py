@@ -10,7 +10,7 @@ import numpy as np
 
 from groundglass.core.result import GroupPrediction, Verdict
 from groundglass.evaluate.statistics import Interval, auc, auc_interval, wilson
-from groundglass.infer import Bundle, Classifier, vote
+from groundglass.infer import Bundle, Classifier
 from groundglass.train.classifier.encoder_stage import predict_slices
 from groundglass.train.data.cache import PreparedCase
 from groundglass.train.data.prepare_case import INSERTED_COLUMNS
@@ -51,7 +51,7 @@ def classify_cases(
         )
         for case in cases
     )
-    verdicts = tuple(vote(one, bundle.healthy, recipe.vote_threshold) for one in groups)
+    verdicts = tuple(classifier.verdict(one) for one in groups)
     return CaseVerdicts(cases, bundle.labels, groups, verdicts)
 
 
