@@ -34,7 +34,7 @@ from groundglass.explain import (
     ExplanationTarget,
     GroupHeat,
     HeadWeights,
-    opacity_burden,
+    opacity_by_slice,
 )
 from groundglass.explain.consistency import PERTURBATIONS
 from groundglass.infer import (
@@ -486,7 +486,7 @@ def burden_table(count: int) -> list[str]:
         for seed in range(count):
             phantom = make_phantom(made_patient(label, FIRST_SEED + seed, 512))
             ml = phantom.volume.geometry.voxel_ml
-            total = opacity_burden(phantom.volume, phantom.lung).total
+            total = opacity_by_slice(phantom.volume, phantom.lung).burden.total
             measured.append(total.ground_glass_share + total.consolidation_share)
             lesion = np.count_nonzero(phantom.lesion & phantom.lung) * ml
             true.append(lesion / total.lung_ml)

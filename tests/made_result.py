@@ -10,8 +10,10 @@ from groundglass.core.result import (
     CoarseHeat,
     GroupPrediction,
     Heatmap,
+    LeftOut,
     LungSide,
     LungThird,
+    NotJudged,
     OpacityBurden,
     Outcome,
     Provenance,
@@ -27,6 +29,8 @@ from groundglass.core.volume import Volume
 LABELS = ("CP", "NCP", "healthy")
 ANSWER = {"CP": 0.8125, "NCP": 0.1, "healthy": 0.0875}
 _CELLS = 8
+#: Ends without a verdict whose slices were classified all the same.
+JUDGED_WITHOUT_VERDICT = (Outcome.PART_OF_LUNGS, Outcome.FOR_A_READER)
 
 
 def made_result(volume: Volume, key_slices: tuple[int, ...] = (5, 7, 11)) -> TriageResult:
@@ -68,6 +72,7 @@ def made_result(volume: Volume, key_slices: tuple[int, ...] = (5, 7, 11)) -> Tri
         provenance=PROVENANCE,
         coarse_heat=_coarse(used),
         opacity_burden=_burden(float(mask.sum()) * volume.geometry.voxel_ml),
+        not_judged=_not_judged(float(mask.sum()) * volume.geometry.voxel_ml),
     )
 
 
@@ -83,6 +88,7 @@ def without_verdict(result: TriageResult, outcome: Outcome, reason: str) -> Tria
         heatmaps=(),
         coarse_heat=None,
         opacity_burden=None,
+        not_judged=result.not_judged if outcome in JUDGED_WITHOUT_VERDICT else None,
     )
 
 
@@ -97,6 +103,15 @@ def _burden(lung_ml: float) -> OpacityBurden:
         for k, (side, third) in enumerate((s, t) for s in LungSide for t in LungThird)
     }
     return OpacityBurden((-700.0, -300.0), (-300.0, 100.0), regions)
+
+
+def _not_judged(lung_ml: float) -> NotJudged:
+    """A tenth of the upper, two of the middle and three tenths of the lower third."""
+    thirds = {
+        third: LeftOut(k * lung_ml / 30, 2.0 * k, lung_ml / 3, 8.0 + k)
+        for k, third in enumerate(LungThird, start=1)
+    }
+    return NotJudged(thirds)
 
 
 PROVENANCE = Provenance(

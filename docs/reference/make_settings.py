@@ -18,7 +18,7 @@ from groundglass.analyse.batch.analysing import BatchSettings
 from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
 from groundglass.node.settings import example_settings
 from groundglass.phantom import PhantomSettings
-from groundglass.prepare import CoverageSettings, MaskCleanupSettings, Recipe
+from groundglass.prepare import CoverageSettings, MaskCleanupSettings, NotJudgedSettings, Recipe
 from groundglass.prepare.mask_interpolation import MaskInterpolationSettings
 from groundglass.read.candidates import SelectionSettings
 from groundglass.read.dicom.stacks.grid import AssemblySettings
@@ -50,9 +50,10 @@ _SETTINGS: tuple[tuple[type, str], ...] = (
     (MaskInterpolationSettings, "fixed"),
     (MaskCleanupSettings, "`clean_lung_mask(…, settings=…)`"),
     (CoverageSettings, "fixed"),
+    (NotJudgedSettings, "fixed"),
     (ExplainSettings, "`Triage.load(explaining=…)`"),
     (KeySlices, "`ExplainSettings(key=…)`"),
-    (OpacitySettings, "`opacity_burden(…, settings=…)`"),
+    (OpacitySettings, "`opacity_by_slice(…, settings=…)`"),
     (OverlaySettings, "fixed"),
     (FigureSettings, "fixed"),
     (BatchSettings, "`analyse_each(…, settings)`, or the options of `groundglass batch`"),

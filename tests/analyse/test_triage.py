@@ -11,11 +11,19 @@ import pytest
 
 from groundglass.analyse.triage import Triage
 from groundglass.core.geometry import Geometry, Reorientation
-from groundglass.core.result import HeatMethod, NoteKind, Outcome, SliceStatus, TriageResult
+from groundglass.core.result import (
+    HeatMethod,
+    NoteKind,
+    Outcome,
+    ShareOfSlices,
+    SliceStatus,
+    TriageResult,
+    Verdict,
+)
 from groundglass.core.volume import Volume
 from groundglass.errors import SettingsError
 from groundglass.explain import ExplainSettings
-from groundglass.infer import Precision
+from groundglass.infer import Classifier, CpuEngine, Precision, load_bundle
 from groundglass.phantom import Phantom, PhantomSettings, make_phantom
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -114,6 +122,7 @@ def test_the_way_it_is_stored_changes_nothing(
     assert result.consistency is not None
     assert found.consistency.similarity == result.consistency.similarity
     assert found.opacity_burden == result.opacity_burden
+    assert found.not_judged == result.not_judged
     assert found.coarse_heat is not None
     assert result.coarse_heat is not None
     cells = dict(zip(result.coarse_heat.slice_indices, result.coarse_heat.heat, strict=True))
@@ -206,6 +215,35 @@ def test_part_of_the_lungs_is_never_called_healthy(triage: Triage, healthy: Phan
                 assert found.outcome is Outcome.PART_OF_LUNGS or found.verdict is not None
 
 
+@pytest.mark.parametrize("by_share", [True, False], ids=["by share", "by vote"])
+def test_none_seen_is_not_given_where_much_was_not_judged(
+    healthy: Phantom, monkeypatch: pytest.MonkeyPatch, *, by_share: bool
+) -> None:
+    """The paper's verdict stays as published; a verdict by the share of slices does not."""
+    few = load_bundle("paper")
+    few = replace(few, recipe=replace(few.recipe, headward_ratio=0.9))
+    judged = ShareOfSlices(0, 10, 0.5, 0.25, {"CP": 0.5, "NCP": 0.5}, None) if by_share else None
+    verdict = Verdict(
+        "healthy",
+        {"CP": 0.1, "NCP": 0.1, "healthy": 0.8},
+        {"CP": 0, "NCP": 0, "healthy": 1},
+        "healthy",
+        tie=False,
+        by_share=judged,
+    )
+    monkeypatch.setattr(Classifier, "verdict", lambda _self, _groups: verdict)
+    found = Triage(few, CpuEngine(Precision.F32))(healthy.volume)
+    assert found.not_judged is not None
+    assert found.not_judged.total.lung_share > 0.2
+    if by_share:
+        assert (found.outcome, found.verdict) == (Outcome.FOR_A_READER, None)
+        assert f"{found.not_judged.total.lung_share:.0%} of the lung" in found.reason
+        assert (found.groups, found.heatmaps, found.opacity_burden) == ((), (), None)
+        assert found.mask.any()
+    else:
+        assert (found.outcome, found.verdict) == (Outcome.VERDICT, verdict)
+
+
 def test_a_cut_study_shows_its_lungs_and_says_which_end_is_cut(
     triage: Triage, healthy: Phantom
 ) -> None:
@@ -277,6 +315,19 @@ def test_the_lungs_opacities_are_measured(result: TriageResult, volume: Volume) 
     voxels = np.count_nonzero(result.mask)
     assert burden.total.lung_ml == pytest.approx(voxels * volume.geometry.voxel_ml, rel=1e-6)
     assert burden.total.ground_glass_ml > 50
+
+
+def test_what_was_not_judged_is_said(result: TriageResult, volume: Volume) -> None:
+    """It is the lung of slices with another fate than kept, to the voxel."""
+    assert result.not_judged is not None
+    total = result.not_judged.total
+    kept = [record.fate is SliceStatus.KEPT for record in result.slices]
+    other = np.count_nonzero(result.mask[np.logical_not(kept)]) * volume.geometry.voxel_ml
+    assert total.lung_ml == pytest.approx(other, rel=1e-6)
+    assert total.lung_share > 0
+    assert result.opacity_burden is not None
+    found = result.opacity_burden.total
+    assert total.of_opacity_ml == pytest.approx(found.ground_glass_ml + found.consolidation_ml)
 
 
 def test_the_heat_says_how_steady_it_is(result: TriageResult) -> None:

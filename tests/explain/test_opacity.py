@@ -9,7 +9,7 @@ import pytest
 from groundglass.core.geometry import Geometry
 from groundglass.core.result import LungSide, LungThird
 from groundglass.core.volume import Volume
-from groundglass.explain import Opacity, OpacitySettings, find_opacity, opacity_burden
+from groundglass.explain import Opacity, OpacitySettings, find_opacity, opacity_by_slice
 from groundglass.explain.opacity import AERATED, CONSOLIDATION, GROUND_GLASS, VESSEL
 from groundglass.phantom import PhantomSettings, make_phantom
 
@@ -48,7 +48,7 @@ def ball(centre: tuple[int, int, int], radius_mm: float) -> np.ndarray:
 
 
 def test_regions_add_up_to_the_mask_and_lie_on_their_sides() -> None:
-    burden = opacity_burden(as_volume(chest()), LUNG)
+    burden = opacity_by_slice(as_volume(chest()), LUNG).burden
     assert burden.total.lung_ml == pytest.approx(np.count_nonzero(LUNG) * ML)
     assert burden.of(LungSide.RIGHT).lung_ml == pytest.approx(np.count_nonzero(RIGHT) * ML)
     assert burden.of(LungSide.LEFT).lung_ml == pytest.approx(np.count_nonzero(LEFT) * ML)
@@ -62,7 +62,7 @@ def test_a_lesion_of_known_volume_is_measured_where_it_lies(noise_hu: float) -> 
     lesion = ball((22, 100, 55), 20.0)
     hu = chest(noise_hu)
     hu[lesion] += -550 + 850
-    burden = opacity_burden(as_volume(hu), LUNG)
+    burden = opacity_by_slice(as_volume(hu), LUNG).burden
     truth = np.count_nonzero(lesion & LUNG) * ML
     upper = burden.regions[LungSide.RIGHT, LungThird.UPPER]
     assert burden.total.ground_glass_ml == pytest.approx(truth, rel=0.1)
@@ -76,7 +76,7 @@ def test_consolidation_at_the_pleura_is_consolidation() -> None:
     hu = chest(15.0)
     lesion = ball((8, 90, 178), 25.0) & LUNG
     hu[lesion] = 30.0
-    burden = opacity_burden(as_volume(hu), LUNG)
+    burden = opacity_by_slice(as_volume(hu), LUNG).burden
     found = burden.regions[LungSide.LEFT, LungThird.LOWER].consolidation_ml
     assert found > 0.5 * np.count_nonzero(lesion) * ML
     assert burden.total.consolidation_ml == pytest.approx(np.count_nonzero(lesion) * ML, rel=0.1)
@@ -89,7 +89,7 @@ def test_what_is_thin_is_set_aside() -> None:
         cv2.line(vessels[index], (30, 60), (85, 140), 1, thickness=5)
         cv2.circle(vessels[index], (130, 100), 3, 1, thickness=-1)
     hu[vessels.astype(bool) & LUNG] = 30.0
-    burden = opacity_burden(as_volume(hu), LUNG)
+    burden = opacity_by_slice(as_volume(hu), LUNG).burden
     drawn = np.count_nonzero(vessels.astype(bool) & LUNG) * ML
     assert burden.total.consolidation_ml + burden.total.ground_glass_ml < 0.01 * drawn
     assert burden.total.vessel_ml == pytest.approx(drawn, rel=0.4)
@@ -99,7 +99,7 @@ def test_a_vessel_through_ground_glass_is_not_consolidation() -> None:
     hu = chest()
     hu[ball((15, 100, 55), 25.0)] = -550.0
     hu[:, 98:102, 20:90] = 30.0
-    burden = opacity_burden(as_volume(hu), LUNG)
+    burden = opacity_by_slice(as_volume(hu), LUNG).burden
     assert burden.total.ground_glass_ml > 25
     assert burden.total.consolidation_ml == 0.0
 
@@ -109,7 +109,7 @@ def test_lungs_that_touch_are_told_apart() -> None:
     touching[10:14, 60:64, 85:115] = True
     hu = chest()
     hu[touching] = -850
-    burden = opacity_burden(as_volume(hu), touching)
+    burden = opacity_by_slice(as_volume(hu), touching).burden
     assert burden.of(LungSide.RIGHT).lung_ml == pytest.approx(
         np.count_nonzero(RIGHT) * ML, rel=0.01
     )
@@ -118,7 +118,7 @@ def test_lungs_that_touch_are_told_apart() -> None:
 
 def test_a_wide_bridge_is_cut_where_it_is_thinnest() -> None:
     touching = LUNG | box((95, 115), (85, 115))
-    burden = opacity_burden(as_volume(np.where(touching, -850.0, 40.0)), touching)
+    burden = opacity_by_slice(as_volume(np.where(touching, -850.0, 40.0)), touching).burden
     assert burden.of(LungSide.RIGHT).lung_ml == pytest.approx(
         np.count_nonzero(RIGHT) * ML, rel=0.05
     )
@@ -126,7 +126,7 @@ def test_a_wide_bridge_is_cut_where_it_is_thinnest() -> None:
 
 @pytest.mark.parametrize(("lung", "side"), [(RIGHT, LungSide.RIGHT), (LEFT, LungSide.LEFT)])
 def test_one_lung_alone_keeps_its_side(lung: np.ndarray, side: LungSide) -> None:
-    burden = opacity_burden(as_volume(np.where(lung, -850.0, 40.0)), lung)
+    burden = opacity_by_slice(as_volume(np.where(lung, -850.0, 40.0)), lung).burden
     assert burden.of(side).lung_ml == burden.total.lung_ml > 0
 
 
@@ -158,8 +158,8 @@ def test_another_range_is_a_setting() -> None:
     hu = chest()
     hu[ball((15, 100, 55), 20.0)] = -720.0
     wide = OpacitySettings(ground_glass_hu=(-750.0, -300.0))
-    assert opacity_burden(as_volume(hu), LUNG).total.ground_glass_ml == 0.0
-    assert opacity_burden(as_volume(hu), LUNG, wide).total.ground_glass_ml > 20
+    assert opacity_by_slice(as_volume(hu), LUNG).burden.total.ground_glass_ml == 0.0
+    assert opacity_by_slice(as_volume(hu), LUNG, wide).burden.total.ground_glass_ml > 20
 
 
 def test_denser_than_consolidation_is_set_aside() -> None:
@@ -184,8 +184,8 @@ def test_phantoms_burden_is_their_lesions_and_the_healthy_have_little(seed: int)
         )
 
     healthy, ill = phantom("healthy"), phantom("CP")
-    nothing = opacity_burden(healthy.volume, healthy.lung).total
-    found = opacity_burden(ill.volume, ill.lung).total
+    nothing = opacity_by_slice(healthy.volume, healthy.lung).burden.total
+    found = opacity_by_slice(ill.volume, ill.lung).burden.total
     truth = np.count_nonzero(ill.lesion & ill.lung) * ill.volume.geometry.voxel_ml
     assert nothing.ground_glass_share + nothing.consolidation_share < 0.05
     more = found.ground_glass_ml + found.consolidation_ml
@@ -297,7 +297,7 @@ def test_thirds_are_between_a_lung_s_lowest_and_highest_slice(
     lung = np.zeros_like(LUNG)
     lung[4 : 4 + slices] = RIGHT[5]
     lung[10:22] |= LEFT[5]
-    burden = opacity_burden(as_volume(np.where(lung, -850.0, 40.0)), lung)
+    burden = opacity_by_slice(as_volume(np.where(lung, -850.0, 40.0)), lung).burden
     area = np.count_nonzero(RIGHT[5]) * ML
     found = [burden.regions[LungSide.RIGHT, third].lung_ml for third in LungThird]
     assert found == pytest.approx([area * count for count in thirds])
@@ -318,6 +318,28 @@ def test_sides_are_those_of_the_slice_whatever_the_slices_distance(slice_mm: flo
     lung |= right
     geometry = Geometry(lung.shape, (slice_mm, 0.8, 0.8), (0.0, 0.0, 0.0), AXES)
     volume = Volume(np.where(lung, -850, 40).astype(np.int16), geometry)
-    burden = opacity_burden(volume, lung)
+    burden = opacity_by_slice(volume, lung).burden
     expected = np.count_nonzero(right) * geometry.voxel_ml
     assert burden.of(LungSide.RIGHT).lung_ml == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_was_not_judged_lies_in_its_third() -> None:
+    """Slices 3 to 26 are lung, feet to head; the ball lies in the lowest eight of them."""
+    hu = chest()
+    hu[ball((6, 100, 55), 12.0)] = -550
+    found = opacity_by_slice(as_volume(hu), LUNG)
+    judged = np.arange(SLICES) >= 7  # four of the lower third's eight slices
+    left_out = found.not_judged(judged)
+    shares = [left_out.thirds[third].lung_share for third in LungThird]
+    assert shares == pytest.approx([0, 0, 0.5])
+    assert left_out.total.of_lung_ml == pytest.approx(found.burden.total.lung_ml)
+    lower = left_out.thirds[LungThird.LOWER]
+    assert lower.of_opacity_ml == pytest.approx(found.burden.total.ground_glass_ml)
+    assert 0.5 < lower.opacity_share < 1
+    assert left_out.thirds[LungThird.UPPER].of_opacity_ml == 0.0
+
+
+def test_all_judged_leaves_nothing_out_and_nothing_judged_all() -> None:
+    found = opacity_by_slice(as_volume(chest()), LUNG)
+    assert found.not_judged(np.ones(SLICES, bool)).total.lung_ml == 0.0
+    assert found.not_judged(np.zeros(SLICES, bool)).total.lung_share == pytest.approx(1)

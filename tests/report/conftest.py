@@ -16,10 +16,12 @@ from groundglass.core.result import (
     GroupPrediction,
     HeatConsistency,
     Heatmap,
+    LeftOut,
     LungSide,
     LungThird,
     Note,
     NoteKind,
+    NotJudged,
     OpacityBurden,
     Outcome,
     Provenance,
@@ -37,6 +39,8 @@ from groundglass.explain import find_opacity
 
 StoredAs = Callable[..., tuple[Volume, TriageResult]]
 
+#: Ends without a verdict whose slices were classified all the same.
+JUDGED_WITHOUT_VERDICT = (Outcome.PART_OF_LUNGS, Outcome.FOR_A_READER)
 LABELS = ("CP", "NCP", "healthy")
 SHAPE = (24, 72, 96)
 SPACING = (6.0, 4.0, 3.5)
@@ -151,6 +155,14 @@ BURDEN = OpacityBurden(
 )
 
 
+NOT_JUDGED = NotJudged(
+    {
+        third: LeftOut(100.0 * k, 2.0 * k, 1000.0, 8.0 + k)
+        for k, third in enumerate(LungThird, start=1)
+    }
+)
+
+
 @pytest.fixture(scope="session")
 def result(volume: Volume, lungs: np.ndarray) -> TriageResult:
     """A verdict that the 0.9 rule made, with heat on the lesion."""
@@ -183,6 +195,7 @@ def result(volume: Volume, lungs: np.ndarray) -> TriageResult:
         coarse_heat=_coarse_heat(groups),
         consistency=HeatConsistency({"a turn": 0.97, "a shift": 0.99}, (9, 8)),
         opacity_burden=replace(BURDEN, cells=find_opacity(volume, lungs).cells),
+        not_judged=NOT_JUDGED,
         notes=NOTES,
     )
 
@@ -227,6 +240,7 @@ def _without_verdict(result: TriageResult, outcome: Outcome) -> TriageResult:
         coarse_heat=None,
         consistency=None,
         opacity_burden=None,
+        not_judged=result.not_judged if outcome in JUDGED_WITHOUT_VERDICT else None,
     )
 
 

@@ -214,3 +214,15 @@ def test_heat_outside_the_lung_is_weighed_by_heat(volume: Volume, result: Triage
     document = result_document(replace(result, heatmaps=(hot, cold)), volume)
     assert document["heat_outside_lung"] == pytest.approx(1 - 0.9 * 4 / 5, abs=1e-5)
     assert result_document(replace(result, heatmaps=()), volume)["heat_outside_lung"] is None
+
+
+def test_what_was_not_judged_is_written_with_its_shares(
+    volume: Volume, result: TriageResult
+) -> None:
+    found = result_document(result, volume)["not_judged"]
+    assert [found["thirds"][third]["lung_share"] for third in LungThird] == pytest.approx(
+        [0.1, 0.2, 0.3]
+    )
+    assert found["total"]["lung_share"] == pytest.approx(0.2)
+    assert found["total"]["opacity_ml"] == 12.0
+    assert found["total"]["opacity_share"] == pytest.approx(12 / 30)

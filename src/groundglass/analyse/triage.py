@@ -19,6 +19,7 @@ from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.core.geometry import Geometry
 from groundglass.core.result import (
     GroupPrediction,
+    NotJudged,
     Outcome,
     Provenance,
     ShareOfSlices,
@@ -34,7 +35,7 @@ from groundglass.explain import (
     coarse_heat,
     head_of,
     heatmaps,
-    opacity_burden,
+    opacity_by_slice,
 )
 from groundglass.infer import (
     Bundle,
@@ -62,6 +63,7 @@ from groundglass.prepare import (
     slice_positions_mm,
     slices_to_segment,
     whole_groups,
+    why_for_a_reader,
     why_not_chest_ct,
 )
 
@@ -212,26 +214,49 @@ class Triage:
             ended = self._result(axial, Outcome.NO_LUNG, _too_little(lungs, recipe))
             return replace(ended, mask=lungs.volume, notes=seen.notes)
         with clock.stage("measure"):
-            burden = opacity_burden(axial, lungs.volume)
+            opacity = opacity_by_slice(axial, lungs.volume)
         with clock.stage("prepare"):
             prepared = self.prepare(axial, lungs.square)
         with clock.stage("classify"):
             groups, heats = self._classify(prepared)
         verdict = self._classifier.verdict(groups)
-        if verdict.label == self.bundle.healthy and seen.partial:
-            ended = self._result(axial, Outcome.PART_OF_LUNGS, _not_called(seen))
-            untold = tuple(replace(record, groups=()) for record in prepared.slices)
-            return replace(ended, mask=lungs.volume, notes=seen.notes, slices=untold)
+        left_out = opacity.not_judged(prepared.judged)
+        untold = self._not_called(verdict, seen, left_out)
+        if untold is not None:
+            slices = tuple(replace(record, groups=()) for record in prepared.slices)
+            return replace(
+                self._result(axial, *untold),
+                mask=lungs.volume,
+                notes=seen.notes,
+                slices=slices,
+                not_judged=left_out,
+            )
         found = replace(
             self._result(axial, Outcome.VERDICT, _how(verdict, len(groups))),
             verdict=verdict,
             groups=groups,
             mask=lungs.volume,
-            opacity_burden=burden,
+            opacity_burden=opacity.burden,
+            not_judged=left_out,
             notes=seen.notes,
         )
         with clock.stage("explain"):
             return self._explained(found, explain or verdict.label, heats, prepared, axial.geometry)
+
+    def _not_called(
+        self, verdict: Verdict, seen: Coverage, left_out: NotJudged
+    ) -> tuple[Outcome, str] | None:
+        """Why lungs in which nothing was found are not called so, or None.
+
+        What the paper's elimination leaves out is part of the paper's verdict: by vote it is said,
+        and changes nothing.
+        """
+        if verdict.label != self.bundle.healthy:
+            return None
+        if seen.partial:
+            return Outcome.PART_OF_LUNGS, _part_of_lungs(seen)
+        reason = why_for_a_reader(left_out) if verdict.by_share is not None else None
+        return (Outcome.FOR_A_READER, reason) if reason else None
 
     def _result(self, axial: Volume, outcome: Outcome, reason: str) -> TriageResult:
         """A result without anything found."""
@@ -326,7 +351,7 @@ def _too_little(lungs: LungsFound, recipe: Recipe) -> str:
     )
 
 
-def _not_called(seen: Coverage) -> str:
+def _part_of_lungs(seen: Coverage) -> str:
     """Why lungs are not called healthy, for the reader."""
     cuts = " ".join(note.text for note in seen.cuts)
     return f"Only part of the lungs was scanned, and lungs not seen are not called healthy. {cuts}"

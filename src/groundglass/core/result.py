@@ -392,6 +392,48 @@ class OpacityBurden:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How much of a part of the lungs lies in slices that were not judged."""
+
+    lung_ml: float
+    opacity_ml: float
+    """`lung_ml`, `opacity_ml`: lung, and what was measured in it as ground glass or consolidation,
+    in slices that were not judged, in ml."""
+    of_lung_ml: float
+    of_opacity_ml: float
+    """`of_lung_ml`, `of_opacity_ml`: the same in all slices, in ml."""
+
+    @property
+    def lung_share(self) -> float:
+        """Share of the lung that was not judged, 0 to 1; 0 without lung."""
+        return self.lung_ml / self.of_lung_ml if self.of_lung_ml else 0.0
+
+    @property
+    def opacity_share(self) -> float:
+        """Share of the opacity that was not judged, 0 to 1; 0 without opacity."""
+        return self.opacity_ml / self.of_opacity_ml if self.of_opacity_ml else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NotJudged:
+    """What of the lungs, and of the opacity measured in them, the classifier was not shown."""
+
+    thirds: Mapping[LungThird, LeftOut]
+    """By third of each lung's height, both lungs together, in the enumeration's order."""
+
+    @property
+    def total(self) -> LeftOut:
+        """Both lungs, whole."""
+        parts = self.thirds.values()
+        return LeftOut(
+            lung_ml=sum(part.lung_ml for part in parts),
+            opacity_ml=sum(part.opacity_ml for part in parts),
+            of_lung_ml=sum(part.of_lung_ml for part in parts),
+            of_opacity_ml=sum(part.of_opacity_ml for part in parts),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """What made the result, so that it can be made again."""
 
@@ -442,6 +484,9 @@ class TriageResult:
     """How steady the heat is; None without heat, or where it was not asked for."""
     opacity_burden: OpacityBurden | None = None
     """Only with a verdict."""
+    not_judged: NotJudged | None = None
+    """What was measured and not judged; None where nothing was classified. By thirds of the lungs,
+    so the same on every grid."""
     notes: tuple[Note, ...] = ()
     """What of the lungs was not seen, or not as finely as the networks expect."""
 

@@ -17,9 +17,10 @@ from groundglass.explain.head_gradient import (
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices, coarse_heat, heatmaps
 from groundglass.explain.opacity import (
     Opacity,
+    OpacityBySlice,
     OpacitySettings,
     find_opacity,
-    opacity_burden,
+    opacity_by_slice,
 )
 from groundglass.explain.settings import ExplainSettings, KeySlices
 
@@ -37,6 +38,7 @@ __all__ = [
     "HeadWeights",
     "KeySlices",
     "Opacity",
+    "OpacityBySlice",
     "OpacitySettings",
     "Scores",
     "SliceHeadWeights",
@@ -50,5 +52,5 @@ __all__ = [
     "group_heat",
     "head_of",
     "heatmaps",
-    "opacity_burden",
+    "opacity_by_slice",
 ]

@@ -6,15 +6,17 @@ beside a healthy verdict and low beside a pneumonia.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import (
+    LeftOut,
     LungSide,
     LungThird,
+    NotJudged,
     OpacityBurden,
     OpacityCells,
     RegionBurden,
@@ -93,10 +95,51 @@ def find_opacity(axial: Volume, lung: Mask, settings: OpacitySettings | None = N
     return Opacity(OpacityCells(kind, (box[0].start, box[1].start), factor), voxels)
 
 
-def opacity_burden(
+@dataclass(frozen=True, slots=True, eq=False)
+class OpacityBySlice:
+    """What the lungs are made of, slice by slice."""
+
+    ml: NDArray[np.float64]
+    """Shape (2 sides, slices, kinds), right lung first. Volume of each kind in ml."""
+    cells: OpacityCells
+    """Where it was counted."""
+    settings: OpacitySettings
+    """What counts as opacity."""
+
+    @property
+    def burden(self) -> OpacityBurden:
+        """The sum over each third of each lung."""
+        regions = {
+            (side, third): _region(slices[inside].sum(axis=0))
+            for side, slices in zip(LungSide, self.ml, strict=True)
+            for third, inside in zip(LungThird, _thirds(slices.sum(axis=1) > 0), strict=True)
+        }
+        settings = self.settings
+        return OpacityBurden(
+            settings.ground_glass_hu, settings.consolidation_hu, regions, self.cells
+        )
+
+    def not_judged(self, judged: Mask) -> NotJudged:
+        """How much of it lies in other slices than those judged, shape (slices,)."""
+        left_out = replace(self, ml=np.where(judged[:, None], 0.0, self.ml))
+        thirds = {}
+        for which, third in enumerate(LungThird):
+            # The thirds are those of the whole lungs, whatever of them is left out.
+            inside = np.stack([_thirds(slices.sum(axis=1) > 0)[which] for slices in self.ml])
+            part, whole = (_region(one.ml[inside].sum(axis=0)) for one in (left_out, self))
+            thirds[third] = LeftOut(
+                lung_ml=part.lung_ml,
+                opacity_ml=part.ground_glass_ml + part.consolidation_ml,
+                of_lung_ml=whole.lung_ml,
+                of_opacity_ml=whole.ground_glass_ml + whole.consolidation_ml,
+            )
+        return NotJudged(thirds)
+
+
+def opacity_by_slice(
     axial: Volume, lung: Mask, settings: OpacitySettings | None = None
-) -> OpacityBurden:
-    """Volumes in the HU ranges of opacities, per lung and third of its height.
+) -> OpacityBySlice:
+    """Volumes in the HU ranges of opacities, per slice of each lung.
 
     Parameters
     ----------
@@ -107,20 +150,18 @@ def opacity_burden(
     """
     settings = settings or OpacitySettings()
     found = find_opacity(axial, lung, settings)
-    voxels = _per_slice(found, axial)
-    ml = voxels * axial.geometry.voxel_ml
-    regions: dict[tuple[LungSide, LungThird], RegionBurden] = {}
-    for side, slices in zip(LungSide, ml, strict=True):
-        thirds = _thirds(slices.sum(axis=1) > 0)
-        for third, inside in zip(LungThird, thirds, strict=True):
-            kinds = slices[inside].sum(axis=0)
-            regions[side, third] = RegionBurden(
-                lung_ml=float(kinds.sum()),
-                ground_glass_ml=float(kinds[GROUND_GLASS]),
-                consolidation_ml=float(kinds[CONSOLIDATION]),
-                vessel_ml=float(kinds[VESSEL]),
-            )
-    return OpacityBurden(settings.ground_glass_hu, settings.consolidation_hu, regions, found.cells)
+    ml = _per_slice(found, axial) * axial.geometry.voxel_ml
+    return OpacityBySlice(ml, found.cells, settings)
+
+
+def _region(kinds: NDArray[np.float64]) -> RegionBurden:
+    """The burden of what was counted as each kind, in ml."""
+    return RegionBurden(
+        lung_ml=float(kinds.sum()),
+        ground_glass_ml=float(kinds[GROUND_GLASS]),
+        consolidation_ml=float(kinds[CONSOLIDATION]),
+        vessel_ml=float(kinds[VESSEL]),
+    )
 
 
 def _disc(cells: float) -> Byte:

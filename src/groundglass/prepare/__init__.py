@@ -13,6 +13,7 @@ from groundglass.prepare.grouping import (
 from groundglass.prepare.letterbox import Letterbox
 from groundglass.prepare.lungs import MaskCleanupSettings, clean_lung_mask, lungs_on_volume
 from groundglass.prepare.mask_interpolation import interpolate_masks, slices_to_segment
+from groundglass.prepare.not_judged import NotJudgedSettings, why_for_a_reader
 from groundglass.prepare.plausibility import why_not_chest_ct
 from groundglass.prepare.preparing import (
     PreparedStudy,
@@ -30,6 +31,7 @@ __all__ = [
     "Grouping",
     "Letterbox",
     "MaskCleanupSettings",
+    "NotJudgedSettings",
     "PreparedStudy",
     "Recipe",
     "Regions",
@@ -45,5 +47,6 @@ __all__ = [
     "slice_positions_mm",
     "slices_to_segment",
     "whole_groups",
+    "why_for_a_reader",
     "why_not_chest_ct",
 ]

@@ -33,6 +33,11 @@ class PreparedStudy:
     groups: tuple[SliceGroup, ...]
     images: dict[int, NDArray[np.uint8]]
 
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Which slices stayed, shape (slices,)."""
+        return np.array([record.fate is SliceStatus.KEPT for record in self.slices])
+
     def group_images(self, group: SliceGroup) -> NDArray[np.uint8]:
         """(slices, size, size) prepared images of a group's slices, before padding."""
         return np.stack([self.images[index] for index in group.slice_indices])

@@ -21,7 +21,9 @@ from groundglass.core.result import (
     RESEARCH_USE_ONLY,
     HeatConsistency,
     Heatmap,
+    LeftOut,
     LungSide,
+    NotJudged,
     OpacityBurden,
     RegionBurden,
     TriageResult,
@@ -66,6 +68,7 @@ def result_document(result: TriageResult, volume: Volume) -> JsonObject:
         "consistency": _consistency(result.consistency),
         "lung_volume_ml": float(np.count_nonzero(result.mask)) * volume.geometry.voxel_ml,
         "opacity_burden": _burden(result.opacity_burden),
+        "not_judged": _not_judged(result.not_judged),
         "input": _input(volume.series, volume.notes),
         "geometry": volume.geometry,
         "timings_ms": result.timings_ms,
@@ -144,6 +147,18 @@ def _burden(burden: OpacityBurden | None) -> JsonObject | None:
             for (side, third), region in burden.regions.items()
         ],
     }
+
+
+def _not_judged(found: NotJudged | None) -> JsonObject | None:
+    if found is None:
+        return None
+    thirds = {third: _left_out(part) for third, part in found.thirds.items()}
+    return {"total": _left_out(found.total), "thirds": thirds}
+
+
+def _left_out(part: LeftOut) -> JsonObject:
+    shares = {"lung_share": part.lung_share, "opacity_share": part.opacity_share}
+    return {**_plain(part), **shares}
 
 
 def _region(region: RegionBurden) -> JsonObject:
