@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from groundglass.prepare import Recipe
-from groundglass.prepare.intensity import lung_window, segmenter_window, window_to_uint8
+from groundglass.prepare.intensity import (
+    equalise,
+    lung_window,
+    segmenter_window,
+    window_to_uint8,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +51,10 @@ def test_float_and_integer_hounsfield_units_look_the_same() -> None:
 def test_equalisation_is_the_recipe_s() -> None:
     hu = np.random.default_rng(0).normal(-700, 150, (128, 128)).astype(np.int16)
     shown = {
-        (clip, tiles): lung_window(hu, Recipe(clahe_clip_limit=clip, clahe_tiles=tiles))
+        (clip, tiles): equalise(lung_window(hu, recipe), recipe)
         for clip in (2.0, 6.0)
         for tiles in (4, 8)
+        for recipe in [Recipe(clahe_clip_limit=clip, clahe_tiles=tiles)]
     }
     assert {image.dtype for image in shown.values()} == {np.dtype(np.uint8)}
     for (clip, tiles), image in shown.items():
@@ -62,6 +68,6 @@ def test_equalisation_raises_the_contrast_of_ground_glass() -> None:
     hu = rng.normal(-860, 20, (256, 256)).astype(np.int16)
     hu[100:130, 100:130] = -700
     plain = window_to_uint8(hu, -600, 1500).astype(float)
-    shown = lung_window(hu, Recipe()).astype(float)
+    shown = equalise(lung_window(hu, Recipe()), Recipe()).astype(float)
     lesion, around = np.s_[105:125, 105:125], np.s_[60:90, 100:130]
     assert shown[lesion].mean() - shown[around].mean() > plain[lesion].mean() - plain[around].mean()

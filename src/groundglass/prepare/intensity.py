@@ -26,8 +26,12 @@ def window_to_uint8(
 
 
 def lung_window(hu: NDArray[np.int16] | NDArray[np.float32], recipe: Recipe) -> NDArray[np.uint8]:
-    """One slice in HU through the recipe's lung window, then equalised by CLAHE (section 2.1)."""
-    windowed = window_to_uint8(hu, recipe.window_center_hu, recipe.window_width_hu)
+    """HU, of any shape, through the recipe's lung window."""
+    return window_to_uint8(hu, recipe.window_center_hu, recipe.window_width_hu)
+
+
+def equalise(windowed: NDArray[np.uint8], recipe: Recipe) -> NDArray[np.uint8]:
+    """One image with its contrast raised tile by tile: CLAHE (section 2.1)."""
     clahe = cv2.createCLAHE(recipe.clahe_clip_limit, (recipe.clahe_tiles, recipe.clahe_tiles))
     return np.asarray(clahe.apply(windowed), dtype=np.uint8)
 

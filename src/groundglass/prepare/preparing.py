@@ -13,7 +13,7 @@ from groundglass.core.result import SliceGroup, SliceRecord, SliceStatus
 from groundglass.core.volume import Volume
 from groundglass.prepare.elimination import eliminate
 from groundglass.prepare.grouping import Grouping, group_slices
-from groundglass.prepare.intensity import lung_window, segmenter_window
+from groundglass.prepare.intensity import equalise, lung_window, segmenter_window
 from groundglass.prepare.letterbox import Letterbox
 from groundglass.prepare.recipe import Recipe
 from groundglass.prepare.threads import for_each
@@ -75,10 +75,18 @@ def classifier_image(
     recipe : Recipe
         Every setting.
     """
-    image = frame.forward(lung_window(hu, recipe), 0)
     side = 2 * recipe.mask_margin_px + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     seen = cv2.dilate(lung.astype(np.uint8), kernel)
+    windowed = lung_window(hu, recipe)
+    if recipe.outside_hu is None:
+        image = frame.forward(equalise(windowed, recipe), 0)
+    else:
+        # On the square, so that neither the body around nor the size of the image decides how
+        # the lungs look.
+        outside = lung_window(np.array([recipe.outside_hu], dtype=np.float32), recipe)
+        filled = np.full(seen.shape, outside[0])
+        image = equalise(np.asarray(cv2.copyTo(frame.forward(windowed, 0), seen, filled)), recipe)
     return np.asarray(image * seen, dtype=np.uint8)
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from groundglass.errors import SettingsError
 
 #: Settings that bundles made before them do not name; they mean the default.
-_LATER = frozenset({"judge_between"})
+_LATER = frozenset({"judge_between", "outside_hu"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,11 @@ class Recipe:
     """Pixels (of `image_size`) around the lung mask that stay visible; everything further out is
     black ("segmented slices are fed to CNN blocks", Figure 3). Our choice: 4, so that the pleura
     and what lies against it can be seen."""
+    outside_hu: float | None = None
+    """HU that everything further out is given before the equalisation, which then works on the
+    square: so how the lungs look hangs neither on how much of the body an image shows nor on its
+    size. None, as where a bundle does not state it: the whole slice is equalised as it is. Ours;
+    the paper does not say."""
     lung_threshold: float = 0.5
     """Probability above which a pixel is lung."""
     min_lung_ml: float = 400.0
@@ -70,12 +75,12 @@ class Recipe:
         span = self.segmenter_high_hu - self.segmenter_low_hu
         _check(span > 0, "segmenter_high_hu", self.segmenter_high_hu, "above segmenter_low_hu")
 
-    def to_dict(self) -> dict[str, float | int]:
+    def to_dict(self) -> dict[str, float | int | None]:
         """The settings by name, for `bundle.json` and `result.json`."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, float | int]) -> Recipe:
+    def from_dict(cls, values: Mapping[str, float | int | None]) -> Recipe:
         """Settings from what `to_dict` gave.
 
         Raises
