@@ -10,6 +10,7 @@ import numpy as np
 
 from groundglass.phantom import PhantomSettings, make_patient, render_slices
 from groundglass.prepare.intensity import window_to_uint8
+from made_marked import write_marked
 
 #: Slices of each severity among MosMedData's.
 SEVERITIES = {"CT-0": 12, "CT-1": 12, "CT-2": 6, "CT-3": 6}
@@ -17,7 +18,7 @@ _COVID_CT = {"covid": 12, "noncovid": 12}
 
 
 def write_slice_sets(folder: Path, matrix: int) -> None:
-    """Write mosmed-slices, covid-ct-slices and lung-masks.
+    """Write mosmed-slices, covid-ct-slices, lung-masks, LUNA16's and marked slices.
 
     Parameters
     ----------
@@ -43,6 +44,8 @@ def write_slice_sets(folder: Path, matrix: int) -> None:
     ]
     columns = ["file", "label", "patient_id", "source_name"]
     _write_set(folder / "covid-ct-slices", columns, printed, grey)
+    _write_luna(folder, grey)
+    write_marked(folder)
     for part, count in (("train", 6), ("val", 2), ("test", 2)):
         place = folder / "lung-masks" / part
         for kind in ("images", "masks"):
@@ -50,6 +53,18 @@ def write_slice_sets(folder: Path, matrix: int) -> None:
         for k in range(count):
             cv2.imwrite(str(place / "images" / f"{part}{k}.tif"), made.hu[0])
             cv2.imwrite(str(place / "masks" / f"{part}{k}.png"), made.lung[0] * np.uint8(255))
+
+
+def _write_luna(folder: Path, grey: np.ndarray[tuple[int, int]]) -> None:
+    """Single slices of twenty patients and a volume of nine slices."""
+    slices, volume = folder / "luna-slices", folder / "luna-volumes" / "luna-volume-1"
+    (slices / "images").mkdir(parents=True)
+    volume.mkdir(parents=True)
+    rows = [[f"images/luna-{k:03d}.jpg", f"luna-{k:03d}", "no pneumonia label"] for k in range(20)]
+    with (slices / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["image", "patient", "class"], *rows])
+    for path in (*(slices / name for name, *_ in rows), *(volume / f"{k}.jpg" for k in range(9))):
+        cv2.imwrite(str(path), grey)
 
 
 def _write_set(

@@ -122,7 +122,7 @@ PAGES: Mapping[str, Page] = {
         smaller={
             "--out phantoms": f"--out phantoms {FEW}",
             # The header of best.toml, which is run with the other experiments' headers.
-            "make weights": "true",
+            "make weights-paper": "true",
         },
     ),
     "docs/explanation/real-slices.md": Page(

@@ -194,11 +194,14 @@ def test_the_commands_of_an_experiment_exist_and_have_what_they_need(page: Path)
         assert not fault_of(line), f"{line}: {fault_of(line)}"
 
 
-def test_the_weights_are_made_as_their_experiment_says() -> None:
-    """`make weights` is the header of best.toml."""
-    (block,) = blocks_of(ROOT / "experiments" / "best.toml")
+@pytest.mark.parametrize(
+    ("target", "experiment"), [("weights", "slices"), ("weights-paper", "best")]
+)
+def test_the_weights_are_made_as_their_experiment_says(target: str, experiment: str) -> None:
+    """`make weights` is the header of slices.toml, `make weights-paper` that of best.toml."""
+    (block,) = blocks_of(ROOT / "experiments" / f"{experiment}.toml")
     makefile = (ROOT / "Makefile").read_text("utf-8").replace("$(BIN)/", "")
-    recipe = re.search(r"^weights:.*\n((?:\t.*\n)+)", makefile, re.M)
+    recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", makefile, re.M)
     assert recipe
     made = commands_of(recipe[1].replace("\t", ""))
     assert [line.split() for line in made] == [line.split() for line in commands_of(block.text)]
@@ -211,6 +214,7 @@ CHAINS = (
     ("segmenter", "segmenter-last"),
     ("synthetic", "covid-ct"),
     ("best",),
+    ("slices",),
 )
 
 

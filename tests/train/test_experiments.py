@@ -13,15 +13,18 @@ torch = pytest.importorskip("torch", reason="needs groundglass[train]")
 pytest.importorskip("lightning", reason="needs groundglass[train]")
 
 from groundglass.cohort import Cohort
-from groundglass.errors import ReadError, SettingsError
-from groundglass.infer import CpuEngine, Precision
+from groundglass.errors import InputError, ReadError, SettingsError
+from groundglass.infer import Bundle, Classifier, CpuEngine, Precision
+from groundglass.infer.bundle_metadata import ShareRule
 from groundglass.infer.self_test import refuse_other_answers, run_self_test
 from groundglass.phantom import LABELS
-from groundglass.prepare import Recipe
+from groundglass.prepare import Recipe, whole_groups
 from groundglass.settings.toml import explanations
 from groundglass.train.classifier.encoder_stage import train_encoder
 from groundglass.train.classifier.sequence_stage import train_sequence
-from groundglass.train.export.bundle import make_bundle
+from groundglass.train.data.tensors import to_tensor
+from groundglass.train.export.bundle import make_bundle, make_slice_bundle
+from groundglass.train.run import SEQUENCE_FOLDER, TrainingRun
 from groundglass.train.segmenter.stage import train_segmenter
 from groundglass.train.settings import Experiment, read_experiment
 from made_training import SIZE, make_cohort, make_run, tiny
@@ -45,6 +48,14 @@ def shortened(experiment: Experiment) -> Experiment:
     )
 
 
+def _bundle_of(run: TrainingRun) -> Bundle:
+    """What `groundglass train all` does after the segmenter."""
+    encoder = train_encoder(run)
+    if run.experiment.share_rule is not None:
+        return make_slice_bundle(run, encoder)
+    return make_bundle(run, train_sequence(run, encoder.prepared), encoder.prepared)
+
+
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_two_steps_of_every_stage_end_in_a_bundle_that_runs(
     path: Path, tiny_cohort: Cohort, tmp_path: Path
@@ -54,8 +65,7 @@ def test_two_steps_of_every_stage_end_in_a_bundle_that_runs(
     cohort = tiny_cohort if labels == LABELS else make_cohort(tmp_path, labels=labels)
     run = make_run(cohort, experiment, tmp_path / "run")
     assert train_segmenter(run).path.exists()
-    prepared = train_encoder(run).prepared
-    made = make_bundle(run, train_sequence(run, prepared), prepared)
+    made = _bundle_of(run)
     assert made.labels == labels
     assert made.training["metrics"]["parity"]["f32"]["largest_difference"] <= 1e-4
     engine = CpuEngine(Precision.F32)
@@ -109,6 +119,9 @@ def test_paper_holds_every_figure_the_paper_gives() -> None:
         ({"encoder": {"lesion_layer": 9}}, "lesion_layer"),
         ({"recipe": {"image_sise": 3}}, "image_sise"),
         ({"labels": ["CP", "NCP"]}, "labels"),
+        ({"labels": ["CP", "ill", "healthy"], "ill": "ill"}, "ill"),
+        ({"share_rule": {"study_threshold": 0}}, "study_threshold"),
+        ({"share_rule": {"kind_threshold": 0.4}}, "kind_threshold"),
         ({"network": 3}, "network"),
     ],
 )
@@ -173,3 +186,51 @@ def test_a_run_with_four_classes_needs_no_code(tmp_path: Path) -> None:
     point = made.metadata.operating_point
     assert point is not None
     assert point.positive == ("CP", "viral", "bacterial")
+
+
+def test_slices_are_judged_by_the_layer_that_trained_the_encoder(tmp_path: Path) -> None:
+    rule = {
+        "slice_threshold": 0.4,
+        "study_threshold": 0.2,
+        "slope": 9.0,
+        "fitted_on": "made",
+        "n": 3,
+    }
+    few = {"epochs": 1, "batch": 2}
+    cohort = make_cohort(tmp_path, each=1, labels=(*LABELS, "ill"))
+    experiment = tiny(
+        labels=list(LABELS),
+        ill="ill",
+        share_rule=rule,
+        segmenter=few | {"bundle": "", "phantom_slices": 1},
+        encoder=few,
+    )
+    run = make_run(cohort, experiment, tmp_path / "run")
+    train_segmenter(run)
+    encoder = train_encoder(run)
+    made = make_slice_bundle(run, encoder)
+    assert not (run.out / SEQUENCE_FOLDER).exists()
+    assert made.labels == LABELS
+    assert made.metadata.share_rule == ShareRule(0.4, 0.2, 9.0, None, "made", 3)
+    assert {one["stage"] for one in made.training["data"]} == {"slice encoder"}
+    trained = [
+        one["patients"]["train"] for one in made.training["data"] if "train" in one["patients"]
+    ]
+    assert trained == [dict.fromkeys(sorted((*LABELS, "ill")), 1)]
+    case = encoder.prepared.cases[0]
+    (group, *_) = whole_groups(range(case.slices), made.recipe.group_size)
+    images = case.images()[list(group.slice_indices)]
+    found = Classifier(made, CpuEngine(Precision.F32))(group, images).prediction.of_slices
+    with torch.no_grad():
+        expected = torch.softmax(encoder.net(to_tensor(images)), dim=1).numpy()
+    assert len(found) == len(images) > 1
+    for row, right in zip(found, expected, strict=True):
+        assert [row[label] for label in LABELS] == pytest.approx(right.tolist(), abs=1e-4)
+
+
+def test_the_ill_of_unknown_kind_are_a_label_only_where_the_experiment_says_so(
+    tmp_path: Path,
+) -> None:
+    cohort = make_cohort(tmp_path, each=1, labels=(*LABELS, "ill"))
+    with pytest.raises(InputError, match="'ill'"):
+        train_encoder(make_run(cohort, tiny(labels=list(LABELS)), tmp_path / "run"))

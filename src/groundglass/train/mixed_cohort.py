@@ -37,7 +37,7 @@ from groundglass.phantom import LABELS
 from groundglass.prepare import Recipe
 from groundglass.prepare.intensity import segmenter_window
 from groundglass.train.data.annotated_slices import read_annotated_slices
-from groundglass.train.data.prepare_case import INSERTED_COLUMNS
+from groundglass.train.data.prepare_slice import INSERTED_COLUMNS
 
 HEALTHY = "healthy"
 #: Too little lung to lay lesions into: slices at the very top and bottom.
@@ -76,7 +76,7 @@ def mixed_cohort(data: Path, phantoms: Cohort | None, out: Path, settings: Mixed
     real = mosmed_cases(data / "mosmed-slices", settings)
     if settings.course == "synthetic":
         tested = [replace(case, split="test") for case in real]
-        lungs = _lung_slices(data / "lung-masks", out / "slices")
+        lungs = lung_slices(data / "lung-masks", out / "slices")
         cases = [*tested, *lungs, *with_inserted_lesions(lungs, settings)]
     else:
         kept = [case for case in real if _trains(case, settings)]
@@ -138,7 +138,7 @@ def with_inserted_lesions(cases: Sequence[Case], settings: MixedSettings) -> lis
     return rows
 
 
-def _lung_slices(folder: Path, out: Path) -> list[Case]:
+def lung_slices(folder: Path, out: Path) -> list[Case]:
     """The annotated lung slices as 8-bit images; its own test slices stay out of training."""
     out.mkdir(parents=True, exist_ok=True)
     cases = []

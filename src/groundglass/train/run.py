@@ -66,7 +66,13 @@ class TrainingRun:
         """Classes in the networks' order."""
         if self.experiment.labels:
             return self.experiment.labels
-        return tuple(sorted({case.label for case in self.cohort.cases if not has_lungs(case)}))
+        found = {case.label for case in self.cohort.cases if not has_lungs(case)}
+        return tuple(sorted(found - {self.experiment.ill}))
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What a case may be labelled: the classes, then "ill, nobody knows with which"."""
+        return (*self.labels, self.experiment.ill) if self.experiment.ill else self.labels
 
 
 def has_lungs(case: Case) -> bool:
@@ -86,7 +92,7 @@ def prepared_cohort(run: TrainingRun) -> PreparedCohort:
     """
     experiment = run.experiment
     cases = [case for case in run.cohort.cases if case.split and not has_lungs(case)]
-    _refuse_unknown(cases, run.labels)
+    _refuse_unknown(cases, run.targets)
     lungs = Lungs.of(segmenter_path(run), true_lungs=experiment.true_lungs)
     if not experiment.true_lungs:
         refuse_other_segmenter(run)
@@ -95,6 +101,12 @@ def prepared_cohort(run: TrainingRun) -> PreparedCohort:
     tell_excluded(found.excluded, len(cases), run)
     refuse_empty([case.case for case in found.cases], run.labels, experiment.healthy)
     return found
+
+
+def classifier_stages(run: TrainingRun) -> tuple[str, ...]:
+    """Folders of the stages that make this run's classifier."""
+    by_slice = run.experiment.share_rule is not None
+    return (ENCODER_FOLDER,) if by_slice else (ENCODER_FOLDER, SEQUENCE_FOLDER)
 
 
 def segmenter_path(run: TrainingRun) -> Path:
@@ -185,7 +197,7 @@ def _refuse_unknown(cases: Sequence[Case], labels: Sequence[str]) -> None:
             f"{' …' if len(unknown) > _TOLD else ''})",
             expected=f"one of {', '.join(labels)}",
             action="Correct the labels, leave the rows' split empty, or change the experiment's "
-            "`labels`.",
+            "`labels` or `ill`.",
         )
 
 

@@ -211,6 +211,27 @@ class SequenceSettings(StageSettings):
 
 
 @settings
+class ShareSettings:
+    """How the verdict is made of single slices, and on what its thresholds were set.
+
+    Set on studies that the networks have not learnt from (`groundglass.train.share_rule`).
+    """
+
+    slice_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """A slice is ill from this score (one less its probability of healthy) on."""
+    study_threshold: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Findings are called from this share of ill slices on."""
+    slope: PositiveFloat = 20.0
+    """The probability of findings is 1 / (1 + exp(−slope · (share − `study_threshold`)))."""
+    kind_threshold: Annotated[float, Field(ge=0.5, le=1)] | None = None
+    """The kind is told from this part of the findings on; left out: never."""
+    fitted_on: str = "nothing: defaults"
+    """Which studies set the thresholds."""
+    n: NonNegativeInt = 0
+    """How many."""
+
+
+@settings
 class BundleSettings:
     """What the bundle says about itself."""
 
@@ -239,6 +260,9 @@ class Experiment:
     """Classes in the networks' order; empty: those of the cohort, sorted."""
     healthy: str = "healthy"
     """The class that means no pneumonia."""
+    ill: str = ""
+    """What cases are labelled that are ill, nobody knows with which of the classes: they teach to
+    tell ill from healthy, and nothing about the kind. "": there are none."""
     seed: NonNegativeInt = 20210607
     """Of everything random."""
     deterministic: bool = True
@@ -261,6 +285,9 @@ class Experiment:
     """Stage two."""
     sequence: SequenceSettings = SequenceSettings()
     """Stage three."""
+    share_rule: ShareSettings | None = None
+    """Judge each slice by itself and a study by its share of ill slices: there is no stage three.
+    Left out: by the groups, as the paper does."""
     bundle: BundleSettings = BundleSettings()
     """What the bundle says about itself."""
 
@@ -268,6 +295,7 @@ class Experiment:
         _check(len(set(self.labels)) == len(self.labels), "labels", self.labels, "each class once")
         fine = not self.labels or (self.healthy in self.labels and len(self.labels) >= 2)
         _check(fine, "labels", self.labels, f"two or more classes, {self.healthy!r} among them")
+        _check(self.ill not in self.labels, "ill", self.ill, "none of the classes")
         layer, layers = self.encoder.lesion_layer, len(self.network.encoder_widths)
         _check(layer < layers, "lesion_layer", layer, f"a layer of the encoder, 0 to {layers - 1}")
         network, size = self.network, self.recipe.image_size

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from groundglass.infer import Bundle
 from groundglass.train.classifier.encoder_stage import train_encoder
 from groundglass.train.classifier.predictions import PREDICTIONS
 from groundglass.train.classifier.sequence_stage import train_sequence
-from groundglass.train.export.bundle import make_bundle
+from groundglass.train.export.bundle import make_bundle, make_slice_bundle
 from groundglass.train.fit.callbacks import TABLE
 from groundglass.train.fit.fitting import FitResult
 from groundglass.train.run import TrainingRun
@@ -59,17 +60,26 @@ def _all(run: TrainingRun) -> StageSummary:
         run.tell("Lung segmenter")
         train_segmenter(run)
     run.tell("Slice encoder")
-    prepared = train_encoder(run).prepared
+    encoder = train_encoder(run)
+    if run.experiment.share_rule is not None:
+        run.tell("Bundle")
+        return _bundle_summary(make_slice_bundle(run, encoder), encoder.fitted, encoder.held_out)
     run.tell("Sequence head")
-    head = train_sequence(run, prepared)
+    head = train_sequence(run, encoder.prepared)
     run.tell("Bundle")
-    bundle = make_bundle(run, head, prepared)
+    bundle = make_bundle(run, head, encoder.prepared)
+    return _bundle_summary(bundle, head.fitted, head.held_out)
+
+
+def _bundle_summary(bundle: Bundle, fitted: FitResult, held_out: Mapping[str, Any]) -> StageSummary:
     metadata, measured = bundle.metadata, bundle.training["metrics"]["parity"]
     parity = ", ".join(
         f"{precision} {measured[precision]['largest_difference']:.2g}"
         for precision in ("f32", "bf16")
     )
-    calibration, point = metadata.calibration, metadata.operating_point
+    calibration, point, rule = (
+        metadata.calibration, metadata.operating_point, metadata.share_rule,
+    )  # fmt: skip
     return StageSummary(
         "Bundle made",
         (
@@ -77,13 +87,19 @@ def _all(run: TrainingRun) -> StageSummary:
             ("parity", f"largest difference of a probability from PyTorch's: {parity}"),
             ("temperature", f"{calibration.temperature:.3f}" if calibration else "none"),
             (
+                "share of ill slices",
+                f"findings from {rule.study_threshold:.2f} on, set on {rule.n} studies"
+                if rule
+                else "not what decides",
+            ),
+            (
                 "threshold",
                 f"{point.threshold:.3f} for {' + '.join(point.positive)}: sensitivity "
                 f"{point.sensitivity:.3f}, specificity {point.specificity:.3f} on validation"
                 if point
                 else "none",
             ),
-            *_held_out_facts(head.fitted, head.held_out),
+            *_held_out_facts(fitted, held_out),
         ),
     )
 

@@ -13,7 +13,12 @@ pytest.importorskip("lightning", reason="needs groundglass[train]")
 from groundglass.cohort import Cohort
 from groundglass.errors import InputError, SettingsError
 from groundglass.train.classifier.encoder_stage import class_weights, new_encoder, train_encoder
-from groundglass.train.classifier.modules import ValidationTruth, lesion_loss, patient_metrics
+from groundglass.train.classifier.modules import (
+    ValidationTruth,
+    lesion_loss,
+    patient_metrics,
+    unknown_kind_loss,
+)
 from groundglass.train.fit.fitting import load_net
 from groundglass.train.segmenter.module import dice_per_slice, segmentation_loss
 from made_training import make_run, tiny
@@ -23,11 +28,33 @@ def test_every_patient_counts_once_however_many_slices() -> None:
     # Patient 0: three slices, called right; patient 1: one slice, called wrong.
     logits = np.log(np.array([[0.9, 0.1], [0.6, 0.4], [0.6, 0.4], [0.65, 0.35]]))
     truth = ValidationTruth(np.array([0, 0, 0, 1]), np.array([0, 1]))
-    found = patient_metrics(logits, truth)
+    found = patient_metrics(logits, truth, healthy=1)
     first = -(np.log(0.9) + 2 * np.log(0.6)) / 3
     assert found["val_loss"] == pytest.approx((first - np.log(0.35)) / 2)
     assert found["val_accuracy"] == 0.5
     assert found["val_auc"] == 1.0  # 0.7 on average against 0.65
+
+
+def test_the_ill_of_unknown_kind_count_as_not_healthy_and_as_no_class() -> None:
+    p = np.array([[0.5, 0.4, 0.1], [0.1, 0.1, 0.8], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7]])
+    truth = ValidationTruth(np.arange(4), np.array([3, 3, 1, 2]))
+    found = patient_metrics(np.log(p), truth, healthy=2)
+    assert found["val_loss"] == pytest.approx(-np.log([0.9, 0.2, 0.7, 0.7]).mean())
+    assert found["val_accuracy"] == 0.75
+    # CP: nobody is known to have it. NCP: one against the healthy. Healthy: 0.7 is not above 0.8.
+    assert found["val_auc"] == pytest.approx((0.5 + 1.0 + 2 / 3) / 3)
+
+
+def test_a_case_of_unknown_kind_is_driven_away_from_healthy_and_to_no_class() -> None:
+    logits = torch.tensor([[0.3, -0.2, 0.9]], requires_grad=True)
+    loss = unknown_kind_loss(logits, healthy=2)
+    p = torch.softmax(logits, dim=1)[0]
+    assert float(loss.detach()) == pytest.approx(-float(torch.log(p[0] + p[1]).detach()))
+    loss.sum().backward()
+    moved = logits.grad[0]
+    assert moved[2] > 0 > moved[0]
+    # What the classes gain is shared as they stood: their proportion stays.
+    assert float(moved[0] / moved[1]) == pytest.approx(float(p[0] / p[1]), rel=1e-5)
 
 
 def test_a_lesion_mark_is_judged_only_where_it_is_known() -> None:

@@ -63,20 +63,25 @@ def train_encoder(run: TrainingRun) -> EncoderResult:
     net = new_encoder(experiment, len(labels))
     if settings.init_from:
         load_net(net, Path(settings.init_from), fresh="classifier")
-    data = EncoderData(train, validation, labels, experiment.healthy, settings, experiment.seed)
+    data = EncoderData(
+        train, validation, run.targets, experiment.healthy, settings, experiment.seed
+    )
     plan = plan_validation([case.slices for case in validation], settings.validation_slices)
     module = EncoderModule(
         net,
         Schedule(settings, experiment.seed),
-        class_weights(targets_of(train, labels), len(labels), settings.balance),
-        truth_of([validation[case] for case in plan[:, 0]], labels),
+        class_weights(targets_of(train, run.targets), len(run.targets), settings.balance),
+        truth_of([validation[case] for case in plan[:, 0]], run.targets),
+        labels.index(experiment.healthy),
     )
     folder = run.out / ENCODER_FOLDER
     learnt_from = training_cases((*train, *validation), ENCODER_STAGE, settings.init_from)
     known = classifier_identity(run, (*train, *validation), settings)
     fitted = fit(module, data, run, ENCODER_FOLDER, known)
     write_training_cases(learnt_from, folder)
-    others = [case for case in prepared.cases if case.case.split != "train"]
+    others = [
+        case for case in prepared.cases if case.case.split != "train" and case.case.label in labels
+    ]
     found = predict_slices(net, others, labels, settings.validation_slices)
     return EncoderResult(net, prepared, fitted, write_predictions(found, folder))
 

@@ -22,7 +22,8 @@ from groundglass.train.settings import EncoderSettings
 class ClassifierModule(StageModule):
     """What encoder and sequence head have in common: classes, and validation per patient.
 
-    `weights` are of each class in the training loss.
+    `weights` are of each target in the training loss: of each class and, where there are such
+    cases, of "ill, nobody knows with which"; `healthy` is the class that means no pneumonia.
     """
 
     def __init__(
@@ -31,18 +32,30 @@ class ClassifierModule(StageModule):
         schedule: Schedule,
         weights: Sequence[float],
         validation: ValidationTruth,
+        healthy: int,
     ) -> None:
         super().__init__(net, schedule)
-        self.truth = validation
+        self.truth, self.healthy = validation, healthy
         # Not part of the checkpoint: it follows from the cohort.
         self.weights: Tensor
         self.register_buffer("weights", torch.tensor(weights), persistent=False)
         self._found: list[Tensor] = []
 
     def class_loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy with class weights and label smoothing."""
+        """Cross-entropy with class weights and label smoothing; of the ill, `unknown_kind_loss`."""
         smoothing = self.schedule.settings.label_smoothing
-        return F.cross_entropy(logits, target, self.weights, label_smoothing=smoothing)
+        classes = logits.shape[1]
+        unknown = target == classes
+        if not unknown.any():
+            return F.cross_entropy(
+                logits, target, self.weights[:classes], label_smoothing=smoothing
+            )
+        known = F.cross_entropy(
+            logits, target.clamp(max=classes - 1), label_smoothing=smoothing, reduction="none"
+        )
+        losses = torch.where(unknown, unknown_kind_loss(logits, self.healthy), known)
+        weights = self.weights[target]
+        return (losses * weights).sum() / weights.sum()
 
     def keep(self, index: Tensor, logits: Tensor) -> None:
         """Keep the logits of validation items until all are there."""
@@ -52,7 +65,7 @@ class ClassifierModule(StageModule):
         """Log loss, accuracy and AUC per patient."""
         logits = gathered(self, self._found)
         self._found.clear()
-        self.log_dict(dict(patient_metrics(logits, self.truth)))
+        self.log_dict(dict(patient_metrics(logits, self.truth, self.healthy)))
 
 
 class EncoderModule(ClassifierModule):
@@ -66,8 +79,9 @@ class EncoderModule(ClassifierModule):
         schedule: Schedule,
         weights: Sequence[float],
         validation: ValidationTruth,
+        healthy: int,
     ) -> None:
-        super().__init__(net, schedule, weights, validation)
+        super().__init__(net, schedule, weights, validation, healthy)
         settings = schedule.settings
         self.lesions: tuple[int, float] | None = None
         if isinstance(settings, EncoderSettings) and settings.lesion_weight > 0:
@@ -109,13 +123,18 @@ class SequenceModule(ClassifierModule):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValidationTruth:
-    """Whose each item of a validation is, by number, and each patient's class."""
+    """Whose each item of a validation is, by number, and each patient's class.
+
+    The number behind the classes is "ill, nobody knows with which".
+    """
 
     patient: NDArray[np.int64]
     target: NDArray[np.int64]
 
 
-def patient_metrics(logits: NDArray[np.float64], truth: ValidationTruth) -> Mapping[str, float]:
+def patient_metrics(
+    logits: NDArray[np.float64], truth: ValidationTruth, healthy: int
+) -> Mapping[str, float]:
     """Validation of a classifier, every patient counting once.
 
     Parameters
@@ -124,24 +143,30 @@ def patient_metrics(logits: NDArray[np.float64], truth: ValidationTruth) -> Mapp
         Of slices or groups.
     truth : ValidationTruth
         Whom they belong to.
+    healthy : int
+        The class that means no pneumonia.
 
     Returns
     -------
     mapping of str to float
         `val_loss`: cross-entropy, mean over items, then over patients. `val_accuracy` and
         `val_auc` (one against the rest, mean over classes; 0.5 where it is not defined) of the
-        mean probability per patient.
+        mean probability per patient. The ill of unknown kind count as not healthy: right in
+        whatever other class, and left out of the AUC of those.
     """
     shifted = logits - logits.max(axis=1, keepdims=True)
     logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     count = np.bincount(truth.patient, minlength=len(truth.target))
-    of_truth = logs[np.arange(len(logs)), truth.target[truth.patient]]
-    loss = -np.bincount(truth.patient, of_truth, len(truth.target)) / count
+    ill = np.log(np.delete(np.exp(logs), healthy, axis=1).sum(axis=1))
+    of_target = np.column_stack([logs, ill])[np.arange(len(logs)), truth.target[truth.patient]]
+    loss = -np.bincount(truth.patient, of_target, len(truth.target)) / count
     probability = patient_probabilities(np.exp(logs), truth.patient)
+    called, unknown = probability.argmax(axis=1), truth.target == logits.shape[1]
+    right = np.where(unknown, called != healthy, called == truth.target)
     return {
         "val_loss": float(loss.mean()),
-        "val_accuracy": float((probability.argmax(axis=1) == truth.target).mean()),
-        "val_auc": macro_auc(probability, truth.target),
+        "val_accuracy": float(right.mean()),
+        "val_auc": macro_auc(probability, truth.target, healthy),
     }
 
 
@@ -154,10 +179,20 @@ def patient_probabilities(
     return np.stack(columns, axis=1)
 
 
-def macro_auc(probability: NDArray[np.float64], target: NDArray[np.int64]) -> float:
+def macro_auc(probability: NDArray[np.float64], target: NDArray[np.int64], healthy: int) -> float:
     """Mean over the classes of one against the rest; 0.5 for a class that is all or none."""
-    areas = [auc(column, target == k) for k, column in enumerate(probability.T)]
+    known = target < probability.shape[1]
+    areas = [
+        auc(column, target == k) if k == healthy else auc(column[known], target[known] == k)
+        for k, column in enumerate(probability.T)
+    ]
     return float(np.mean([0.5 if area is None else area for area in areas]))
+
+
+def unknown_kind_loss(logits: Tensor, healthy: int) -> Tensor:
+    """−log of the probability of any class but `healthy`, for each row of logits, (N, classes)."""
+    ill = [k for k in range(logits.shape[1]) if k != healthy]
+    return torch.logsumexp(logits, dim=1) - torch.logsumexp(logits[:, ill], dim=1)
 
 
 def lesion_loss(logits: Tensor, mask: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ def train_sequence(run: TrainingRun, cohort: PreparedCohort | None = None) -> Se
     """
     experiment, labels, settings = run.experiment, run.labels, run.experiment.sequence
     encoder = trained_encoder(run)
-    prepared = _studies(cohort or prepared_cohort(run))
+    prepared = _studies(cohort or prepared_cohort(run), labels)
     refuse_empty([case.case for case in prepared.cases], labels, experiment.healthy)
     train, validation = prepared.of_split("train"), prepared.of_split("validation")
     maker = feature_maker(encoder, run)
@@ -81,6 +81,7 @@ def train_sequence(run: TrainingRun, cohort: PreparedCohort | None = None) -> Se
         Schedule(settings, experiment.seed),
         class_weights([targets[int(case)] for case in learnt.case], len(labels), settings.balance),
         truth_of([validation[int(case)] for case in held_out.case], labels),
+        labels.index(experiment.healthy),
     )
     folder = run.out / SEQUENCE_FOLDER
     learnt_from = training_cases((*train, *validation), SEQUENCE_STAGE, settings.init_from)
@@ -133,8 +134,10 @@ def predict_groups(
     return CasePredictions([case.case for case in cases], labels, np.asarray(rows))
 
 
-def _studies(prepared: PreparedCohort) -> PreparedCohort:
-    return replace(prepared, cases=tuple(case for case in prepared.cases if case.is_volume))
+def _studies(prepared: PreparedCohort, labels: tuple[str, ...]) -> PreparedCohort:
+    """The studies of a known class."""
+    kept = (case for case in prepared.cases if case.is_volume and case.case.label in labels)
+    return replace(prepared, cases=tuple(kept))
 
 
 def _features(

@@ -27,7 +27,8 @@ from groundglass.core.atomic_files import open_whole, write_whole
 from groundglass.core.result import SliceGroup
 from groundglass.errors import GroundglassError, InputError
 from groundglass.prepare import Recipe, gather, group_slices
-from groundglass.train.data.prepare_case import INSERTED_COLUMNS, LESION_COLUMN, Lungs, prepare_case
+from groundglass.train.data.prepare_case import Lungs, prepare_case
+from groundglass.train.data.prepare_slice import LESION_COLUMN, PATCHES_COLUMN, SLICE_COLUMNS
 
 Images = NDArray[np.uint8]
 #: Told (done, in all).
@@ -194,9 +195,10 @@ def _job(case: Case, lungs: Lungs, recipe: Recipe, folder: Path) -> _Job:
     if kind is StudyKind.IMAGE_STACK:
         decides["stack"] = {name: case.extra.get(name, "") for name in STACK_COLUMNS}
     if kind is StudyKind.IMAGE:
-        decides["laid"] = {name: case.extra.get(name, "") for name in INSERTED_COLUMNS}
-    if case.extra.get(LESION_COLUMN):
-        decides["lesion"] = _signature(case.study.parent / case.extra[LESION_COLUMN])
+        decides["slice"] = {name: case.extra.get(name, "") for name in SLICE_COLUMNS}
+    for column in (LESION_COLUMN, PATCHES_COLUMN):
+        if case.extra.get(column):
+            decides[column] = _signature(case.study.parent / case.extra[column])
     text = json.dumps(decides, sort_keys=True)
     return _Job(case, lungs, recipe, folder / hashlib.sha256(text.encode()).hexdigest()[:32])
 

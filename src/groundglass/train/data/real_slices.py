@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from groundglass.errors import ReadError
 from groundglass.infer import Segmenter
-from groundglass.prepare import Letterbox, Recipe, classifier_image, clean_lung_mask
+from groundglass.prepare import Letterbox, Recipe, clean_lung_mask
 from groundglass.prepare.intensity import segmenter_window
 
 Grey = NDArray[np.uint8]
@@ -38,21 +38,17 @@ class RealSlice:
     """One slice of a public set."""
 
     hu: NDArray[np.float32]
-    """Shape (rows, columns). Estimated Hounsfield units."""
+    """Shape (rows, columns). Hounsfield units, estimated where no window is known."""
     lung: Mask
     """Shape (size, size). Lung mask on the networks' square."""
     frame: Letterbox
     """Where the slice lies in it."""
 
 
-def prepare_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> Grey:
-    """One slice image as the classifier sees it, (1, size, size): `read_slice`, then prepared."""
-    found = read_slice(path, segmenter, recipe)
-    return classifier_image(found.hu, found.lung, found.frame, recipe)[None]
-
-
-def read_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> RealSlice:
-    """A slice in estimated HU with its lungs.
+def read_slice(
+    path: Path, segmenter: Segmenter, recipe: Recipe, window: tuple[float, float] | None = None
+) -> RealSlice:
+    """A slice in HU, estimated unless its window is known, with its lungs.
 
     Parameters
     ----------
@@ -62,6 +58,8 @@ def read_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> RealSlice:
         Finds its lungs.
     recipe : Recipe
         Every setting.
+    window : tuple of float, optional
+        Centre and width in HU of the window that made the image.
 
     Raises
     ------
@@ -70,8 +68,12 @@ def read_slice(path: Path, segmenter: Segmenter, recipe: Recipe) -> RealSlice:
     """
     grey = _read(path)
     frame = frame_of_image(grey.shape, recipe.image_size, _USUAL_FIELD_MM / recipe.image_size)
-    lung = _find_lung(grey_to_hu(grey, None), frame, segmenter, recipe)
-    hu = grey_to_hu(grey, _on_slice(lung, frame))
+    if window is None:
+        lung = _find_lung(grey_to_hu(grey, None), frame, segmenter, recipe)
+        hu = grey_to_hu(grey, _on_slice(lung, frame))
+    else:
+        center, width = window
+        hu = np.asarray(center - width / 2 + grey * (width / 255), dtype=np.float32)
     lung = _find_lung(hu, frame, segmenter, recipe)
     if lung.mean() < _LEAST_LUNG:
         raise ReadError(

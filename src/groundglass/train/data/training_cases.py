@@ -14,7 +14,7 @@ from pathlib import Path
 from groundglass.core.atomic_files import write_whole
 from groundglass.errors import ReadError
 from groundglass.train.data.cache import PreparedCase
-from groundglass.train.data.prepare_case import INSERTED_COLUMNS
+from groundglass.train.data.prepare_slice import INSERTED_COLUMNS
 
 TRAINING_CASES = "seen.json"
 #: Stages as data tables name them.

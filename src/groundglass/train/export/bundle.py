@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +16,7 @@ import groundglass
 from groundglass.evaluate.statistics import fit_temperature, threshold_for_sensitivity
 from groundglass.infer import Bundle, Classifier, CpuEngine, Precision, load_bundle
 from groundglass.infer.self_test import run_self_test
+from groundglass.train.classifier.encoder_stage import EncoderResult
 from groundglass.train.classifier.sequence_stage import SequenceResult
 from groundglass.train.data.cache import PreparedCase, PreparedCohort
 from groundglass.train.export.data_sources import (
@@ -34,13 +35,12 @@ from groundglass.train.export.onnx_files import Networks, export_networks, write
 from groundglass.train.export.parity import check_parity
 from groundglass.train.fit.callbacks import BEST
 from groundglass.train.fit.fitting import load_net
-from groundglass.train.networks import LungUNet
+from groundglass.train.networks import LungUNet, SliceEncoder
 from groundglass.train.run import (
     BUNDLE_FOLDER,
-    ENCODER_FOLDER,
     SEGMENTER_FOLDER,
-    SEQUENCE_FOLDER,
     TrainingRun,
+    classifier_stages,
     refuse_other_segmenter,
     segmenter_path,
 )
@@ -66,23 +66,11 @@ def make_bundle(run: TrainingRun, trained: SequenceResult, prepared: PreparedCoh
     SettingsError
         The segmenter is a bundle's that was made for other images.
     """
-    refuse_other_segmenter(run)
-    folder = run.out / BUNDLE_FOLDER
-    experiment, recipe = run.experiment, run.experiment.recipe
     networks = Networks(trained.encoder, trained.net, _segmenter(run))
-    export_networks(networks, segmenter_path(run), recipe, folder)
-    manifest: dict[str, Any] = {
-        "name": experiment.bundle.name or experiment.name,
-        "version": experiment.bundle.version,
-        "labels": list(run.labels),
-        "healthy": experiment.healthy,
-        "statement": experiment.bundle.statement,
-        "training": {},
-    }
-    write_manifest(manifest, recipe, folder)
+    manifest = _exported(run, networks)
+    folder, recipe = run.out / BUNDLE_FOLDER, run.experiment.recipe
     validation = trained.prepared.of_split("validation")
     parity = check_parity(load_bundle(folder), networks, validation)
-    manifest["training_hashes"] = training_hashes(run)
     manifest["calibration"], calibration = _calibrate(load_bundle(folder), validation)
     write_manifest(manifest, recipe, folder)
     calibrated = load_bundle(folder)
@@ -93,10 +81,60 @@ def make_bundle(run: TrainingRun, trained: SequenceResult, prepared: PreparedCoh
         if (cases := trained.prepared.of_split(split))
     }
     manifest["operating_point"] = _operating_point(classified["validation"], run)
-    manifest["self_test"] = asdict(run_self_test(calibrated, CpuEngine(Precision.F32)))
     metrics = {f"{split} patients": patient_figures(one) for split, one in classified.items()}
-    metrics |= _slice_metrics(run, trained, prepared)
+    metrics |= _slice_metrics(run, trained.encoder, prepared)
     metrics |= {"temperature": calibration, "parity": parity}
+    return _described(run, manifest, prepared, metrics)
+
+
+def make_slice_bundle(run: TrainingRun, trained: EncoderResult) -> Bundle:
+    """`make_bundle` of a run whose encoder judges each slice by itself, without a sequence head.
+
+    Raises
+    ------
+    BundleError, SettingsError
+        As for `make_bundle`.
+    """
+    networks = Networks(trained.net, None, _segmenter(run))
+    manifest = _exported(run, networks)
+    validation = trained.prepared.of_split("validation")
+    metrics = _slice_metrics(run, trained.net, trained.prepared)
+    metrics["parity"] = check_parity(load_bundle(run.out / BUNDLE_FOLDER), networks, validation)
+    return _described(run, manifest, trained.prepared, metrics)
+
+
+def _exported(run: TrainingRun, networks: Networks) -> dict[str, Any]:
+    """Write the networks and a first manifest, and return what it says beside recipe and hashes."""
+    refuse_other_segmenter(run)
+    folder = run.out / BUNDLE_FOLDER
+    experiment, recipe = run.experiment, run.experiment.recipe
+    export_networks(networks, segmenter_path(run), recipe, folder)
+    manifest: dict[str, Any] = {
+        "name": experiment.bundle.name or experiment.name,
+        "version": experiment.bundle.version,
+        "labels": list(run.labels),
+        "healthy": experiment.healthy,
+        "statement": experiment.bundle.statement,
+        "training": {},
+    }
+    if experiment.share_rule is not None:
+        manifest["share_rule"] = asdict(experiment.share_rule)
+    write_manifest(manifest, recipe, folder)
+    return manifest
+
+
+def _described(
+    run: TrainingRun,
+    manifest: dict[str, Any],
+    prepared: PreparedCohort,
+    metrics: Mapping[str, Any],
+) -> Bundle:
+    """The finished bundle: with whom it learnt from, its self-test and how it does."""
+    folder, recipe = run.out / BUNDLE_FOLDER, run.experiment.recipe
+    manifest["training_hashes"] = training_hashes(run)
+    write_manifest(manifest, recipe, folder)
+    self_test = run_self_test(load_bundle(folder), CpuEngine(Precision.F32))
+    manifest["self_test"] = asdict(self_test)
     manifest["training"] = describe(run, prepared) | {"metrics": metrics}
     write_manifest(manifest, recipe, folder)
     return load_bundle(folder)
@@ -155,11 +193,11 @@ def _operating_point(classified: CaseVerdicts, run: TrainingRun) -> dict[str, An
 
 
 def _slice_metrics(
-    run: TrainingRun, trained: SequenceResult, prepared: PreparedCohort
+    run: TrainingRun, encoder: SliceEncoder, prepared: PreparedCohort
 ) -> dict[str, Any]:
     """Figures of the encoder alone on held-out single slices, where there are any."""
     test = prepared.of_split("test")
-    found = slice_figures(trained.encoder, test, run.labels, run.experiment.healthy)
+    found = slice_figures(encoder, test, run.labels, run.experiment.healthy)
     return {f"encoder alone, single slices of {source}, test": one for source, one in found.items()}
 
 
@@ -176,7 +214,7 @@ def describe(run: TrainingRun, prepared: PreparedCohort) -> dict[str, Any]:
         + (f" --lungs {run.lung_cohort.path.name}" if run.lung_cohort else "")
         + f" --out runs/{experiment.name}",
         "hardware": _hardware(),
-        "wall_time_s": round(stage_seconds(run, [ENCODER_FOLDER, SEQUENCE_FOLDER])),
+        "wall_time_s": round(stage_seconds(run, classifier_stages(run))),
         "versions": {"groundglass": groundglass.__version__, "python": platform.python_version()}
         | {name: version(name) for name in _VERSIONS},
         "limits": list(experiment.bundle.limits),

@@ -22,7 +22,7 @@ from groundglass.train.data.training_cases import (
     training_case,
 )
 from groundglass.train.fit.callbacks import TABLE, read_table
-from groundglass.train.run import ENCODER_FOLDER, SEGMENTER_FOLDER, SEQUENCE_FOLDER, TrainingRun
+from groundglass.train.run import SEGMENTER_FOLDER, SEQUENCE_FOLDER, TrainingRun, classifier_stages
 
 
 def classifier_data(run: TrainingRun, prepared: PreparedCohort) -> list[dict[str, Any]]:
@@ -36,18 +36,18 @@ def classifier_data(run: TrainingRun, prepared: PreparedCohort) -> list[dict[str
         [
             *_learnt_from(run),
             *(training_case(case, ENCODER_STAGE) for case in tested),
-            *(training_case(case, SEQUENCE_STAGE) for case in tested if case.is_volume),
+            *(
+                training_case(case, SEQUENCE_STAGE)
+                for case in tested
+                if case.is_volume and SEQUENCE_FOLDER in classifier_stages(run)
+            ),
         ]
     )
 
 
 def _learnt_from(run: TrainingRun) -> list[TrainingCase]:
     """Whom encoder and sequence head were fitted or chosen on."""
-    return [
-        row
-        for one in (ENCODER_FOLDER, SEQUENCE_FOLDER)
-        for row in read_training_cases(run.out / one)
-    ]
+    return [row for one in classifier_stages(run) for row in read_training_cases(run.out / one)]
 
 
 def tabulate(rows: Sequence[TrainingCase]) -> list[dict[str, Any]]:

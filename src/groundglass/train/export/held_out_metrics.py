@@ -13,7 +13,7 @@ from groundglass.evaluate.statistics import Interval, auc, auc_interval, wilson
 from groundglass.infer import Bundle, Classifier
 from groundglass.train.classifier.encoder_stage import predict_slices
 from groundglass.train.data.cache import PreparedCase
-from groundglass.train.data.prepare_case import INSERTED_COLUMNS
+from groundglass.train.data.prepare_slice import INSERTED_COLUMNS
 from groundglass.train.networks import SliceEncoder
 
 #: Column of slice cases by which figures are given apart where a cohort has it.

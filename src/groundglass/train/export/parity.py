@@ -15,6 +15,7 @@ from groundglass.errors import BundleError
 from groundglass.infer import Bundle, Classifier, CpuEngine, Precision, Segmenter
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.infer.self_test import ramp_images
+from groundglass.prepare import gather, group_slices, whole_groups
 from groundglass.train.classifier.features import encode
 from groundglass.train.data.cache import Images, PreparedCase
 from groundglass.train.data.tensors import to_tensor
@@ -30,7 +31,9 @@ _GROUPS = 24
 def check_parity(
     bundle: Bundle, networks: Networks, cases: Sequence[PreparedCase]
 ) -> dict[str, dict[str, Any]]:
-    """Compare probabilities of the first groups of validation studies, before calibration.
+    """Compare probabilities of the first groups of validation cases, before calibration.
+
+    Where slices are judged by themselves, a group is one case's slices and so are the rows.
 
     Returns
     -------
@@ -42,17 +45,19 @@ def check_parity(
     BundleError
         f32 differs by more than 1e-4.
     """
+    grouping = group_slices if networks.head else whole_groups
     groups = [
-        (group, case.group_images(group))
-        for case in cases
-        for group in case.groups(bundle.recipe.group_size)
+        (group, gather(group, case.images()[list(group.slice_indices)]))
+        for case in cases[:_GROUPS]
+        for group in grouping(range(case.slices), bundle.recipe.group_size)
     ][:_GROUPS]
     images = [one for _, one in groups]
     expected = _torch_probabilities(networks, images)
 
     def by(engine: CpuEngine) -> NDArray[np.float64]:
         classifier = Classifier(bundle, engine)
-        rows = [classifier(group, one).prediction.probabilities for group, one in groups]
+        found = [classifier(group, one).prediction for group, one in groups]
+        rows = [row for one in found for row in one.of_slices or (one.probabilities,)]
         return np.array([[row[label] for label in bundle.labels] for row in rows])
 
     f32 = CpuEngine(Precision.F32)
@@ -82,10 +87,13 @@ def _engine(engine: CpuEngine) -> str:
 
 
 def _torch_probabilities(networks: Networks, groups: Sequence[Images]) -> NDArray[np.float64]:
+    features = [torch.from_numpy(encode(networks.encoder, one)) for one in groups]
     with torch.no_grad():
-        features = torch.from_numpy(np.stack([encode(networks.encoder, one) for one in groups]))
-        judge = networks.head or networks.encoder.classifier
-        return torch.softmax(judge(features).double(), dim=-1).numpy()
+        if networks.head is None:
+            logits = networks.encoder.classifier(torch.cat(features))
+        else:
+            logits = networks.head(torch.stack(features))
+        return torch.softmax(logits.double(), dim=1).numpy()
 
 
 def _differences(

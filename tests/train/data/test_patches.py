@@ -1,0 +1,82 @@
+"""Real lesions cut out and laid into other lungs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs groundglass[train]")
+
+from groundglass.train.data.patches import (
+    cut_patches,
+    lay_patches,
+    read_patches,
+    write_patches,
+)
+
+
+def _ill() -> tuple[np.ndarray, np.ndarray]:
+    """A slice with two lesions, and a speck too small to keep."""
+    lesion = np.zeros((128, 128), dtype=bool)
+    lesion[60:80, 25:40] = lesion[70:90, 85:100] = lesion[40:43, 30:33] = True
+    rng = np.random.default_rng(0)
+    hu = np.where(lesion, rng.normal(-350, 60, lesion.shape), -850).astype(np.float32)
+    return hu, lesion
+
+
+def _well() -> tuple[np.ndarray, np.ndarray]:
+    lung = np.zeros((128, 128), dtype=bool)
+    lung[30:100, 20:55] = lung[30:100, 75:110] = True
+    hu = np.where(lung, -870, 40).astype(np.float32)
+    hu[60:64, 30:34] = 60  # a vessel
+    return hu, lung
+
+
+def test_each_lesion_is_cut_for_itself_and_kept_as_it_is(tmp_path: Path) -> None:
+    hu, lesion = _ill()
+    cut = cut_patches(hu, lesion)
+    assert sorted(int(one.mask.sum()) for one in cut) == [300, 400 - 100]
+    write_patches(cut, tmp_path / "patches.npz")
+    for kept, one in zip(read_patches(tmp_path / "patches.npz"), cut, strict=True):
+        assert np.array_equal(kept.mask, one.mask)
+        assert np.abs(kept.hu - one.hu).max() < 1
+
+
+def test_lesions_lie_in_the_lung_and_are_marked_where_they_can_be_seen() -> None:
+    patches = cut_patches(*_ill())
+    hu, lung = _well()
+    for seed in range(12):
+        ill, lesion = lay_patches(hu, lung, patches, np.random.default_rng(seed))
+        assert lesion.sum() > 0.006 * lung.sum()
+        assert not (lesion & ~lung).any()
+        assert (ill[lesion] > hu[lesion] + 60).all()
+        assert -700 < np.median(ill[lesion]) < -250
+        far = ~lung
+        far[29:101, 19:56] = far[29:101, 74:111] = False
+        assert np.array_equal(ill[far], hu[far])
+
+
+def test_a_vessel_stays_in_sight_under_a_lesion() -> None:
+    patches = cut_patches(*_ill())
+    hu, lung = _well()
+    vessel = np.s_[61:63, 31:33]
+    covered = 0
+    for seed in range(60):
+        ill, lesion = lay_patches(hu, lung, patches, np.random.default_rng(seed))
+        around = lesion[58:67, 28:37]
+        if around.mean() > 0.6:
+            covered += 1
+            assert np.median(ill[vessel]) > np.median(ill[58:67, 28:37][around]) + 40
+    assert covered
+
+
+def test_most_lesions_are_at_the_back() -> None:
+    patches = cut_patches(*_ill())
+    hu, lung = _well()
+    where = [
+        np.nonzero(lay_patches(hu, lung, patches, np.random.default_rng(seed))[1])[0].mean()
+        for seed in range(40)
+    ]
+    assert np.mean(where) > 67
