@@ -117,7 +117,7 @@ def cross(data: Path, work: Path) -> None:
     for word, make, on in (("covid-ct", synthetic, "mosmed"), ("mixed", covid_ct, "covid-ct")):
         cohort = make(data, work, 1)[1]
         cases = [case for case in cohort.cases if case.source != "finding-lungs"]
-        bundle = load_bundle("demonstration")
+        bundle = load_bundle("paper")
         lungs = Lungs.of(bundle.path(SEGMENTER))
         cache = CacheSettings(work / "cache", 2)
         found = prepare_cohort(cases, lungs, bundle.recipe, cache, lambda *_: None)
@@ -129,7 +129,7 @@ def cross(data: Path, work: Path) -> None:
 
 def probe(data: Path, work: Path) -> None:
     """Every mixed encoder on its test slices as in service and with lungs or background removed."""
-    bundle = load_bundle("demonstration")
+    bundle = load_bundle("paper")
     segmenter = segmenter_of(bundle.path(SEGMENTER))
     for fold in range(1, FOLDS + 1):
         name, cohort = mixed(data, work, fold)
@@ -242,16 +242,16 @@ def floor(work: Path, data: Path) -> dict[str, Any]:
     """What image statistics reach: a linear discriminant on grey values inside the lungs."""
     cohort = synthetic(data, work, 1)[1]
     cases = [case for case in cohort.cases if case.source == "mosmed"]
-    bundle = load_bundle("demonstration")
+    bundle = load_bundle("paper")
     cache = CacheSettings(work / "cache", 2)
     lungs = Lungs.of(bundle.path(SEGMENTER))
     found = prepare_cohort(cases, lungs, bundle.recipe, cache, lambda *_: None).cases
-    values = np.array([_statistics(np.array(case.images()[0])) for case in found])
+    values = np.array([statistics_of(np.array(case.images()[0])) for case in found])
     ill = np.array([case.case.label == "CP" for case in found])
     fold = np.array([int(case.case.extra["fold"]) for case in found])
     score = np.empty(len(found))
     for k in range(1, FOLDS + 1):
-        score[fold == k] = _discriminant(values[fold != k], ill[fold != k], values[fold == k])
+        score[fold == k] = discriminant(values[fold != k], ill[fold != k], values[fold == k])
     rows = [
         {
             "patient": str(k), "label": case.case.label, "p_ill": str(value),
@@ -262,15 +262,17 @@ def floor(work: Path, data: Path) -> dict[str, Any]:
     return by_severity(rows, "p_ill")
 
 
-def _statistics(image: NDArray[np.uint8]) -> list[float]:
+def statistics_of(image: NDArray[np.uint8]) -> list[float]:
+    """Ten numbers of the grey values inside the lungs."""
     inside = image[image > 0].astype(np.float64)
     tail = [float(v) for v in np.percentile(inside, (5, 25, 50, 75, 90, 95, 99))]
     return [inside.mean(), inside.std(), float((image > 0).mean()), *tail]
 
 
-def _discriminant(
+def discriminant(
     values: NDArray[np.float64], ill: NDArray[np.bool_], others: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Scores of `others` by a linear discriminant that learnt from `values`."""
     centre, spread = values.mean(axis=0), values.std(axis=0) + 1e-9
     known, asked = (values - centre) / spread, (others - centre) / spread
     means = known[ill].mean(axis=0) - known[~ill].mean(axis=0)

@@ -44,7 +44,7 @@ _LEAST_LESION = 0.005
 #: Of the slices of a LUNA16 volume every so many-th is taken: neighbours show the same.
 _LUNA_STEP = 4
 #: The window that LUNA16's volumes were exported with: air and soft tissue lie where it has them.
-_LUNA_WINDOW = (-600.0, 1500.0)
+LUNA_WINDOW = (-600.0, 1500.0)
 #: Of ten patients, in which split each is.
 _SPLITS = ("test", "test", "validation", *["train"] * 7)
 
@@ -117,7 +117,7 @@ def _luna(data: Path) -> Iterator[Case]:
     for row in read_rows(data / "luna-slices" / "labels.csv", "image", "patient"):
         study = data / "luna-slices" / row["image"]
         yield Case(f"luna16/{row['patient']}", study, HEALTHY, "", "luna16", 2)
-    stated = dict(zip(WINDOW, map(str, _LUNA_WINDOW), strict=True))
+    stated = dict(zip(WINDOW, map(str, LUNA_WINDOW), strict=True))
     for folder in sorted((data / "luna-volumes").glob("luna-volume-*")):
         for study in sorted(folder.glob("*.jpg"))[::_LUNA_STEP]:
             yield Case(f"luna16/{folder.name}", study, HEALTHY, "", "luna-volumes", 2, stated)

@@ -64,9 +64,7 @@ def volume_slices(folder: Path) -> Iterator[MarkedSlice]:
             if "lesion" not in found:
                 continue
             grey, lung, lesion = (found[name] for name in ("image", "lung", "lesion"))
-        air = _mode(grey[grey > 5], *_AIR_GREY)
-        tissue = _mode(grey[~lung.astype(bool)], *_TISSUE_GREY)
-        window = _window((air, _AIR_HU), (tissue, _TISSUE_HU))
+        window = volume_window(grey, lung > 0)
         patient = f"medseg/{_SAME_PATIENT.get(path.stem, path.stem)}"
         whole = (lung > 0) | (lesion > 0)
         for index in range(0, len(grey), _THIN_STEP.get(path.stem, 1)):
@@ -75,6 +73,12 @@ def volume_slices(folder: Path) -> Iterator[MarkedSlice]:
                     f"{path.stem}-{index:03d}", patient, "medseg", grey[index], window,
                     whole[index], lesion[index] > 0,
                 )  # fmt: skip
+
+
+def volume_window(grey: Grey, lung: Mask) -> tuple[float, float]:
+    """The window that brings a volume's room air to −1000 HU and soft tissue to 40."""
+    air, tissue = _mode(grey[grey > 5], *_AIR_GREY), _mode(grey[~lung], *_TISSUE_GREY)
+    return _window((air, _AIR_HU), (tissue, _TISSUE_HU))
 
 
 def lesion_slices(folder: Path) -> Iterator[MarkedSlice]:

@@ -112,12 +112,37 @@ def stage_seconds(run: TrainingRun, folders: Sequence[str]) -> float:
     return sum(float(row["seconds"]) for one in tables for row in read_table(one))
 
 
+#: Sets that train single slices and have no importer: licence, citation.
+_SLICE_SETS = {
+    "luna16": (
+        "CC BY 3.0",
+        "Setio AAA, Traverso A, de Bel T, et al. Validation, comparison, and combination of "
+        "algorithms for automatic detection of pulmonary nodules in CT images: the LUNA16 "
+        "challenge. Medical Image Analysis 2017;42:1-13. One axial slice a patient",
+    ),
+    "luna-volumes": ("CC BY 3.0", "LUNA16, as above: three whole volumes"),
+    "medseg": (
+        "CC BY-NC-SA 3.0",
+        "MedSeg COVID-19 CT segmentation dataset, set 2 (cases of Radiopaedia). medicalsegmentation"
+        ".com/covid19",
+    ),
+    "covid-19-ct-seg": (
+        "masks CC BY 4.0, images CC BY-NC-SA",
+        "Ma J, Ge C, Wang Y, et al. COVID-19 CT Lung and Infection Segmentation Dataset. Zenodo "
+        "2020. doi:10.5281/zenodo.3757476",
+    ),
+}
+
+
 def _origin(source: str) -> dict[str, str]:
     if source == "phantom":
         return {
             "licence": "Apache-2.0",
             "citation": "synthetic patients drawn by groundglass; nobody's data",
         }
+    if source in _SLICE_SETS:
+        licence, citation = _SLICE_SETS[source]
+        return {"licence": licence, "citation": citation}
     known = DATASETS.get(source)
     if known is None:
         return {"licence": "as its owner states", "citation": "a cohort of the user's own"}
