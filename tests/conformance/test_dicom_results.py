@@ -22,6 +22,7 @@ from groundglass.report.dicom.results import dicom_results, refusal_results
 from groundglass.report.dicom.settings import DicomSettings
 from made_ct import as_bytes, ct_series, enhanced_ct, write
 from made_result import ANSWER, made_result, without_verdict
+from made_verdicts import by_share
 
 ALL = DicomSettings(key_objects=True)
 KINDS = ["capture", "capture", "capture", "structured-report", "segmentation", "saliency",
@@ -129,6 +130,21 @@ def test_every_kind_is_valid(made: Written) -> None:
     assert [str(m.kind) for m in made.objects] == KINDS
     for one in made.objects:
         assert dciodvfy(made.folder / one.name) == [], one.name
+
+
+@pytest.mark.parametrize(
+    ("ill", "cp"), [(12, 0.9), (12, 0.6), (1, 0.6)], ids=["kind", "kind not told", "none seen"]
+)
+def test_verdicts_by_share_are_valid_and_shown(tmp_path: Path, ill: int, cp: float) -> None:
+    volume = read(write(named("latin-1"), tmp_path / "ct"))
+    found = written(volume, by_share(made_result(volume), ill, cp), tmp_path / "out")
+    assert [str(m.kind) for m in found.objects] == KINDS
+    for one in found.objects:
+        assert dciodvfy(found.folder / one.name) == [], one.name
+    shown = dsrdump(found.path("structured-report"))
+    assert ("No findings of pneumonia seen" in shown) == (ill == 1)
+    assert ("Kind not told" in shown) == (ill > 1 and cp < 0.8)
+    assert ("COVID-19 pneumonia" in shown.split("Imaging Measurements")[1]) == (cp == 0.9)
 
 
 @pytest.mark.parametrize("name", NAMES)

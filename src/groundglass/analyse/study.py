@@ -142,6 +142,7 @@ def analyse_study(
             REPORT: end - analysed,
         },
         tuple(note.text for note in result.notes_beside_reason),
+        verdict.by_share if verdict else None,
     )
 
 

@@ -22,10 +22,10 @@ from groundglass.core.result import (
     NotJudged,
     Outcome,
     Provenance,
-    ShareOfSlices,
     TriageResult,
     Verdict,
 )
+from groundglass.core.verdict_words import caveat, share_sentences
 from groundglass.core.volume import Volume
 from groundglass.explain import (
     Explainer,
@@ -358,9 +358,9 @@ def _part_of_lungs(seen: Coverage) -> str:
 
 
 def _how(verdict: Verdict, groups: int) -> str:
-    """How the verdict came about, for the reader."""
+    """How the verdict came about, for the reader, and what it does not say."""
     if verdict.by_share is not None:
-        return _by_share(verdict.by_share)
+        return " ".join([*share_sentences(verdict.by_share), caveat(verdict)])
     won = verdict.votes[verdict.majority]
     words = f"{won} of {groups} group{'s' if groups > 1 else ''} voted {verdict.majority}"
     if verdict.tie:
@@ -371,25 +371,7 @@ def _how(verdict: Verdict, groups: int) -> str:
             f"; group {firing.group_index + 1} gave {firing.label} {firing.probability:.3f}, "
             f"above {firing.threshold:g}, which overrules a {verdict.majority} majority"
         )
-    return f"{words}."
-
-
-def _by_share(found: ShareOfSlices) -> str:
-    """The share of ill slices, and whether the kind is told."""
-    words = (
-        f"{found.ill} of {found.judged} judged slices ({found.share:.0%}) show findings as in "
-        f"pneumonia; from {found.study_threshold:.0%} on findings are called"
-    )
-    if found.share < found.study_threshold:
-        return f"{words}."
-    kind, part = found.likelier_kind, found.kinds[found.likelier_kind]
-    if found.kind_threshold is None:
-        return f"{words}. Of which kind is not told: this bundle cannot tell kinds apart."
-    told = "told" if part >= found.kind_threshold else "not told"
-    return (
-        f"{words}. {kind} has {part:.0%} of them; the kind is told from "
-        f"{found.kind_threshold:.0%} on, so it is {told}."
-    )
+    return f"{words}. {caveat(verdict)}".rstrip()
 
 
 def _provenance(bundle: Bundle, engine: Engine) -> Provenance:

@@ -12,13 +12,14 @@ from groundglass.analyse.study import StudyObserver
 from groundglass.cli.console import Terminal, progress_bar, stage_bar
 from groundglass.core.result import Outcome, TriageResult, Verdict
 from groundglass.core.study import Rejection, Series, Study
+from groundglass.core.verdict_words import Answers
 from groundglass.core.volume import Volume
 from groundglass.errors import ReadError
 from groundglass.read import read_study
 from groundglass.read.format import Progress
 from groundglass.read.image_stack.settings import UNSTATED, ImageStackSettings
 from groundglass.report import DICOM_FOLDER, PAGE
-from groundglass.report.terms import OUTCOME_TERMS, class_name
+from groundglass.report.terms import OUTCOME_TERMS
 from groundglass.report.writing import MANIFEST
 
 Bar = TypeVar("Bar")
@@ -30,7 +31,7 @@ _STAGES = {
     "segment": "Finding the lungs",
     "measure": "Measuring opacities",
     "prepare": "Preparing the slices",
-    "classify": "Judging the groups",
+    "classify": "Judging the slices",
     "explain": "Drawing the heat maps",
     "report": "Writing the report",
 }
@@ -166,14 +167,14 @@ def _tell_no_verdict(result: TriageResult, terminal: Terminal) -> None:
 
 
 def _tell_verdict(result: TriageResult, verdict: Verdict, terminal: Terminal) -> None:
-    terminal.heading(f"Verdict: {class_name(verdict.label)} ({verdict.label})")
+    terminal.heading(f"Verdict: {Answers.of(verdict)} ({verdict.label})")
     wide = max(map(len, result.labels))
     groups = len(result.groups)
     for label in result.labels:
-        terminal.print(
-            f"  {label:<{wide}}  {verdict.probabilities[label]:.3f}  "
-            f"{verdict.votes[label]} of {groups} group{'s' if groups > 1 else ''}"
-        )
+        told = f"  {label:<{wide}}  {verdict.probabilities[label]:.3f}"
+        if verdict.by_share is None:
+            told += f"  {verdict.votes[label]} of {groups} group{'s' if groups > 1 else ''}"
+        terminal.print(told)
     terminal.print(f"  {result.reason}")
     for firing in verdict.rule_firings:
         terminal.print(

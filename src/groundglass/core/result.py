@@ -72,6 +72,8 @@ class StudyEnd:
     """The same by stage, in s; empty where there is no result."""
     notes: tuple[str, ...] = ()
     """What a reader must know beside the reason."""
+    by_share: ShareOfSlices | None = None
+    """What decided a verdict by the share of ill slices; None by vote, and without a verdict."""
 
 
 class NoteKind(StrEnum):

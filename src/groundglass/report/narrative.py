@@ -1,4 +1,4 @@
-"""Sentences about a result: how the vote went, what was left out."""
+"""Sentences about a result: how its verdict came about, what was left out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from groundglass.core.result import HeatMethod, SliceRecord, SliceStatus, TriageResult
-from groundglass.report.terms import STATUS_TERMS, class_name
+from groundglass.core.result import HeatMethod, SliceRecord, SliceStatus, TriageResult, Verdict
+from groundglass.core.verdict_words import caveat, class_name, share_sentences
+from groundglass.report.terms import STATUS_TERMS
 
 #: What the methods are called for a reader.
 _METHODS = {
@@ -54,7 +55,7 @@ def range_words(values: Sequence[float]) -> str:
 
 
 def verdict_narrative(result: TriageResult) -> list[str]:
-    """How the groups' votes became the verdict, one sentence per step.
+    """How the verdict came about, one sentence per step, and what it does not say.
 
     Parameters
     ----------
@@ -64,6 +65,13 @@ def verdict_narrative(result: TriageResult) -> list[str]:
     verdict = result.verdict
     if verdict is None:
         return []
+    found = verdict.by_share
+    how = _by_vote(result, verdict) if found is None else share_sentences(found)
+    return [line for line in (*how, caveat(verdict)) if line]
+
+
+def _by_vote(result: TriageResult, verdict: Verdict) -> list[str]:
+    """How the groups' votes became the verdict."""
     votes = [
         f"{class_name(label)} {verdict.votes[label]}"
         for label in result.labels
@@ -117,8 +125,8 @@ def limits(result: TriageResult) -> list[str]:
     """What this result cannot say, whatever the weights."""
     answers = ", ".join(class_name(label) for label in result.labels)
     return [
-        f"The network knows {counted(len(result.labels), 'answer')}: {answers}. Tumour, oedema, "
-        "fibrosis, embolism and everything else is given one of these.",
+        f"The network knows {counted(len(result.labels), 'answer')}: {answers}. Whatever else "
+        "there is, it is given one of these.",
         "Slices that were left out were not judged; disease confined to them is missed.",
         "The heat map shows what moved the network, right or wrong. A lesion without heat is "
         "still a lesion.",

@@ -113,6 +113,11 @@ def heat_steps(heat: NDArray[np.floating]) -> NDArray[np.uint8]:
     return steps
 
 
+def heat_is_drawn(heat: NDArray[np.floating]) -> bool:
+    """Whether anything of a map is seen: some of it reaches the first step above the threshold."""
+    return bool(heat_steps(heat).any())
+
+
 @cache
 def heat_table() -> Colour:
     """The colours of `heat_steps`, shape (256, 4)."""

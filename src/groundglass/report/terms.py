@@ -1,4 +1,4 @@
-"""The report's words: what classes, outcomes and fates are called for a reader."""
+"""The report's words: how classes are coloured, what outcomes and fates are called for a reader."""
 
 from __future__ import annotations
 
@@ -6,28 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from groundglass.core.result import KIND_NOT_TOLD, Outcome, SliceStatus
-
-#: Class labels of the paper (section 2.1) in full; a bundle's other labels are shown as they are.
-_CLASS_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "CP": "COVID-19 pneumonia",
-        "NCP": "Other pneumonia",
-        "healthy": "Healthy",
-        KIND_NOT_TOLD: "Findings as in pneumonia, kind not told",
-    }
-)
-
+from groundglass.core.result import KIND_NOT_TOLD, Outcome, SliceStatus, Verdict
 
 #: CSS classes that colour the paper's classes; other labels get the next free colour.
 _CLASS_COLOURS: Mapping[str, str] = MappingProxyType(
     {"CP": "cp", "NCP": "ncp", "healthy": "ok", KIND_NOT_TOLD: "ill"}
 )
-
-
-def class_name(label: str) -> str:
-    """Name of a class for a reader."""
-    return _CLASS_NAMES.get(label, label)
 
 
 def class_colour(label: str, labels: tuple[str, ...]) -> str:
@@ -113,15 +97,9 @@ STATUS_TERMS: Mapping[SliceStatus, StatusTerms] = MappingProxyType(
     }
 )
 
-GLOSSARY: tuple[tuple[str, str], ...] = (
+_ALWAYS: tuple[tuple[str, str], ...] = (
     ("HU", "Hounsfield units: water 0, air −1000."),
     ("Lung window", "the HU range spread over the grey scale, given as width (W) and level (L)."),
-    ("Group", "the run of slices the sequence network judges at once."),
-    ("Vote", "each group names its most probable class; the majority names the patient's."),
-    (
-        "0.9 rule",
-        "a healthy majority gives way to a group that names a pneumonia with more than 0.9.",
-    ),
     (
         "Heat map",
         "where the image argued for the class, less where it argued against it. It shows what "
@@ -139,3 +117,30 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     ("z", "position along the body in mm in the scanner's coordinates, growing towards the head."),
 )
+_BY_VOTE: tuple[tuple[str, str], ...] = (
+    ("Group", "the run of slices the sequence network judges at once."),
+    ("Vote", "each group names its most probable class; the majority names the patient's."),
+    (
+        "0.9 rule",
+        "a healthy majority gives way to a group that names a pneumonia with more than 0.9.",
+    ),
+)
+_BY_SHARE: tuple[tuple[str, str], ...] = (
+    (
+        "Score",
+        "how surely the network sees findings as in pneumonia on a slice by itself, 0 to 1.",
+    ),
+    ("Ill slice", "one whose score reaches the weights' threshold for slices."),
+    (
+        "Kind not told",
+        "there are findings, and they do not look enough like one kind of pneumonia to name it.",
+    ),
+    ("Group", "slices that went through the network together; it decides nothing."),
+)
+
+
+def glossary(verdict: Verdict | None) -> tuple[tuple[str, str], ...]:
+    """Words of a report that need explaining: those that its verdict uses."""
+    if verdict is None:
+        return _ALWAYS
+    return (*_ALWAYS, *(_BY_VOTE if verdict.by_share is None else _BY_SHARE))

@@ -6,6 +6,7 @@ Radiological convention: seen from the feet, the patient's right on the image's 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import cv2
@@ -13,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.geometry import Geometry
-from groundglass.core.result import OpacityCells, SliceRecord, TriageResult
+from groundglass.core.result import Heatmap, OpacityCells, SliceRecord, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.prepare.regions import Regions
 from groundglass.report.narrative import millimetres
-from groundglass.report.overlay import Hu
+from groundglass.report.overlay import Hu, heat_is_drawn
 from groundglass.report.resampling import fitted, fitted_shape, sampled
 
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -30,6 +31,9 @@ _COARSE_MM = 4.0
 
 #: Air kept around the body, in mm.
 _MARGIN_MM = 8.0
+
+#: Longer side of a key slice's heat as it is shown, in pixels.
+KEY_HEAT_EDGE = 224
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,19 @@ class ViewModel:
         self.frames: tuple[Frame, ...] = self._frames()
         self._heat = self.result.finest_heat
 
+    @cached_property
+    def key_heatmaps(self) -> tuple[Heatmap, ...]:
+        """The result's key slices whose heat is seen, in its order.
+
+        A slice whose heat lies below the threshold of drawing, or outside the body, is no evidence
+        that could be shown.
+        """
+        return tuple(
+            heatmap
+            for heatmap in self.result.heatmaps
+            if heat_is_drawn(fitted(self.crop.of(heatmap.heat), KEY_HEAT_EDGE))
+        )
+
     @property
     def size_mm(self) -> tuple[float, float]:
         """(width, height) of a frame in mm."""
@@ -101,6 +118,19 @@ class ViewModel:
         """Which frame it is, for a reader."""
         position = millimetres(frame.position_mm)
         return f"Slice {frame.number} of {len(self.frames)} · z {position} mm"
+
+    def score_words(self, frame: Frame) -> str:
+        """How surely the network sees findings on a frame by itself; empty where it was not asked.
+
+        With the threshold of a verdict by share of slices, which says what the number means.
+        """
+        score = frame.record.score if frame.record else None
+        if score is None:
+            return ""
+        found = self.result.verdict.by_share if self.result.verdict else None
+        if found is None:
+            return f"score {score:.3f}"
+        return f"score {score:.3f} (ill from {found.slice_threshold:g} on)"
 
     def frame_hu(self, frame: Frame) -> Hu:
         """HU of a frame."""

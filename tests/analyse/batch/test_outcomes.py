@@ -12,7 +12,7 @@ import pytest
 import groundglass
 from groundglass.analyse.batch.analysing import Analysed
 from groundglass.analyse.batch.outcomes import TABLE, Conditions, Outcomes
-from groundglass.core.result import Outcome
+from groundglass.core.result import KIND_NOT_TOLD, Outcome, ShareOfSlices
 from groundglass.errors import ReportError
 from groundglass.infer import Precision, load_bundle
 from groundglass.read.sources import Entry
@@ -75,6 +75,20 @@ def test_a_line_a_study_in_the_order_they_were_found(
     assert (second["outcome"], second["verdict"], second["p_CP"]) == ("broke-down", "", "")
     assert second["file"] == "b.nii"
     assert "DOE" not in (tmp_path / "out" / TABLE).read_text("utf-8")
+
+
+def test_a_verdict_by_share_has_its_numbers_and_others_have_none(
+    tmp_path: Path, conditions: Conditions
+) -> None:
+    found = ShareOfSlices(23, 100, 0.5, 0.1, {"CP": 0.6, "NCP": 0.4}, None)
+    with Outcomes.opened(tmp_path / "out", conditions) as outcomes:
+        outcomes.write([STUDY, NIFTI])
+        outcomes.add(replace(judged(label=KIND_NOT_TOLD), by_share=found))
+        outcomes.add(judged(NIFTI))
+    told, by_vote = rows(tmp_path / "out")
+    columns = ("verdict", "ill_slices", "judged_slices", "share")
+    assert [told[name] for name in columns] == ["kind-not-told", "23", "100", "0.23"]
+    assert [by_vote[name] for name in columns] == ["CP", "", "", ""]
 
 
 def test_what_is_done_is_known_to_the_next_run(tmp_path: Path, conditions: Conditions) -> None:

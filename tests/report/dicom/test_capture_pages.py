@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from groundglass.core.result import RESULT_OUTCOMES, Note, NoteKind, Outcome, TriageResult
+from groundglass.core.verdict_words import NOT_EXCLUDED
 from groundglass.core.volume import Volume
 from groundglass.report.dicom import capture_pages
 from groundglass.report.dicom.capture_pages import (
@@ -18,8 +19,10 @@ from groundglass.report.dicom.capture_pages import (
     width_of,
     wrapped,
 )
+from groundglass.report.overlay import DRAWING
 from groundglass.report.view_model import ViewModel
 from made_result import made_result, without_verdict
+from made_verdicts import by_share
 
 
 class Recorder:
@@ -202,3 +205,37 @@ def test_a_paragraph_stays_in_its_room() -> None:
         assert changed[:, 1].min() >= 30
         assert changed[:, 1].max() <= EDGE - 30
         assert page.y <= top + 120
+
+
+@pytest.mark.parametrize(
+    ("ill", "cp", "kind"),
+    [(12, 0.9, "Kind: COVID-19 pneumonia"), (12, 0.6, "Kind not told"), (1, 0.6, "")],
+)
+def test_a_verdict_by_share_gives_both_answers(
+    volume: Volume, drawn: Recorder, ill: int, cp: float, kind: str
+) -> None:
+    found = by_share(made_result(volume), ill, cp)
+    pages(found, volume)
+    words = drawn.words
+    title = "Findings as in pneumonia" if kind else "No findings of pneumonia seen"
+    assert drawn.lines[2] == title  # after the banner and the footer
+    assert [line for line in drawn.lines if line.startswith("Kind")] == ([kind] if kind else [])
+    assert f"{ill} of {sum(r.score is not None for r in found.slices)} judged slices" in words
+    assert words.count(NOT_EXCLUDED) == bool(kind)
+    assert "Votes" not in words
+    assert "Healthy" not in words
+    assert words.count("its verdict means nothing") == 1
+    assert f"score {'0.900' if kind else '0.200'} (ill from 0.5 on)" in words
+
+
+def test_no_caption_speaks_of_heat_that_is_not_drawn(volume: Volume, drawn: Recorder) -> None:
+    result = made_result(volume)
+    first, *others = result.heatmaps
+    faint = np.float32(0.9 * DRAWING.heat_threshold)
+    hidden = [replace(one, heat=one.heat / one.heat.max() * faint) for one in others]
+    assert len(pages(replace(result, heatmaps=(first, *hidden)), volume)) == 2
+    assert drawn.words.count("of the heat in the lung") == 1
+    drawn.lines.clear()
+    assert len(pages(replace(result, heatmaps=tuple(hidden)), volume)) == 1
+    assert "argued" not in drawn.words
+    assert "heat" not in drawn.words.lower()

@@ -15,15 +15,24 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 import groundglass as gg
-from groundglass.core.result import RESEARCH_USE_ONLY, Note, NoteKind, TriageResult
+from groundglass.core.result import (
+    KIND_NOT_TOLD,
+    RESEARCH_USE_ONLY,
+    Note,
+    NoteKind,
+    TriageResult,
+)
+from groundglass.core.verdict_words import NOT_EXCLUDED
 from groundglass.core.volume import Volume
 from groundglass.errors import ReportError
 from groundglass.report import write_refusal, write_report
 from groundglass.report.dicom.result_builder import DicomObject
 from groundglass.report.dicom.results import dicom_results
 from groundglass.report.dicom.settings import DicomSettings
+from groundglass.report.overlay import DRAWING
 from made_ct import ct_series, thorax, write
 from made_result import made_result, without_verdict
+from made_verdicts import by_share
 
 KEYS = (5,)
 
@@ -277,3 +286,109 @@ def test_a_refusal_needs_a_dicom_image(ct: Volume, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="without DICOM images"):
         write_refusal(nifti, error, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def report_of(result: TriageResult, volume: Volume) -> Dataset:
+    objects = dicom_results(result, volume)
+    return data(next(made for made in objects if made.kind == "structured-report"))
+
+
+def groups(report: Dataset) -> list[Dataset]:
+    """The measurement groups, in the report's order."""
+    measured = next(
+        item
+        for item in report.ContentSequence
+        if item.ValueType == "CONTAINER"
+        and item.ConceptNameCodeSequence[0].CodeMeaning == "Imaging Measurements"
+    )
+    return list(measured.ContentSequence)
+
+
+def told(group: Dataset) -> dict[str, str | float]:
+    """Codes and numbers of a group by the meaning of what they are about."""
+    found: dict[str, str | float] = {}
+    for item in group.ContentSequence:
+        name = item.ConceptNameCodeSequence[0].CodeMeaning
+        if item.ValueType == "CODE":
+            found[name] = item.ConceptCodeSequence[0].CodeMeaning
+        elif item.ValueType == "NUM":
+            found[name] = float(item.MeasuredValueSequence[0].NumericValue)
+    return found
+
+
+def classes(report: Dataset) -> list[str | float]:
+    """What the groups are about, but for what is measured by HU and the lungs."""
+    kinds = (told(group).get("Finding", "") for group in groups(report)[1:])
+    return [kind for kind in kinds if "pneumonia" in str(kind).lower()]
+
+
+@pytest.mark.parametrize(
+    ("study", "kind", "listed"),
+    [
+        ((12, 0.9), "COVID-19 pneumonia",
+         ["Findings as in pneumonia", "COVID-19 pneumonia", "Pneumonia other than COVID-19"]),
+        ((12, 0.6), "Kind not told", ["Findings as in pneumonia"]),
+        ((1, 0.6), None, ["No findings of pneumonia seen"]),
+    ],
+)  # fmt: skip
+def test_the_structured_report_codes_both_answers(
+    ct: Volume, study: tuple[int, float], kind: str | None, listed: list[str]
+) -> None:
+    """A kind that is not told has no group that a reader could list as a finding."""
+    found = by_share(small(ct), *study)
+    assert found.verdict is not None
+    assert found.verdict.by_share is not None
+    report = report_of(found, ct)
+    verdict = told(groups(report)[0])
+    assert verdict["Patient-level verdict, research use only"] == listed[0]
+    assert verdict.get("Kind of pneumonia, research use only") == kind
+    share = pytest.approx(100 * found.verdict.by_share.share)
+    assert verdict["Share of judged slices with findings"] == share
+    assert verdict["Share of slices that calls findings"] == pytest.approx(10)
+    assert verdict["Score that counts a slice as ill"] == pytest.approx(0.5)
+    assert classes(report) == listed
+    healthy = found.verdict.probabilities["healthy"]
+    probability = told(groups(report)[1])["Probability"]
+    assert probability == pytest.approx(1 - healthy if kind else healthy, abs=1e-6)
+    texts = " ".join(i.TextValue for i in report.ContentSequence if i.ValueType == "TEXT")
+    assert texts.count(NOT_EXCLUDED) == bool(kind)
+    answered = groups(report)[: 1 + len(listed)]
+    evidence = [any(i.ValueType == "IMAGE" for i in g.ContentSequence) for g in answered]
+    assert sum(evidence) == 1  # in the group of the class that the heat explains
+
+
+def test_a_class_asked_for_is_listed_with_its_slices(ct: Volume) -> None:
+    found = by_share(small(ct), 12, 0.6)
+    asked = replace(found, heatmaps=tuple(replace(one, label="NCP") for one in found.heatmaps))
+    assert asked.explained_label == KIND_NOT_TOLD  # without coarse heat, of the verdict
+    asked = replace(asked, coarse_heat=replace(made_result(ct).coarse_heat, label="NCP"))  # type: ignore[type-var]
+    report = report_of(asked, ct)
+    assert classes(report) == ["Findings as in pneumonia", "Pneumonia other than COVID-19"]
+    assert [any(i.ValueType == "IMAGE" for i in g.ContentSequence) for g in groups(report)[:3]] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_slices_without_drawn_heat_are_no_evidence(ct: Volume) -> None:
+    result = replace(made_result(ct, (5, 7)), coarse_heat=None)
+    first, second = result.heatmaps
+    faint = np.float32(0.9 * DRAWING.heat_threshold)
+    second = replace(second, heat=second.heat / second.heat.max() * faint)
+    objects = dicom_results(
+        replace(result, heatmaps=(first, second)), ct, DicomSettings(key_objects=True)
+    )
+    assert ct.series is not None
+    unseen = data(objects[-1])
+    assert unseen.Modality == "KO"
+    for made in objects:
+        if made.kind in ("structured-report", "key-objects"):
+            evidence = data(made).CurrentRequestedProcedureEvidenceSequence[0]
+            images = [
+                one.ReferencedSOPInstanceUID
+                for series in evidence.ReferencedSeriesSequence
+                if series.SeriesInstanceUID == ct.series.series_instance_uid
+                for one in series.ReferencedSOPSequence
+            ]
+            assert len(images) == 1

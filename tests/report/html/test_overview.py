@@ -10,6 +10,7 @@ from groundglass.core.volume import Volume
 from groundglass.report.html.overview import coronal_grey, coronal_heat, overview
 from groundglass.report.html.slice_images import FIGURES, browse_slices, key_slices
 from groundglass.report.view_model import ViewModel
+from made_verdicts import by_share
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +130,28 @@ def test_heat_is_projected_where_the_lesion_is(volume: Volume, result: TriageRes
     assert row == len(volume.hu) - 1 - result.heatmaps[0].slice_index
     assert abs(column + view.crop.left - 28) <= 1
     assert overview(view).heat.startswith("data:image/png")
+
+
+def test_scores_stand_in_the_place_of_contributions_with_their_threshold(
+    volume: Volume, result: TriageResult
+) -> None:
+    found = by_share(result, 7)
+    layout = overview(ViewModel(found, volume))
+    scored = [row for row in layout.rows if row.score is not None]
+    assert len(scored) == sum(record.score is not None for record in found.slices) > 7
+    assert len(layout.bars) == len(scored)
+    assert layout.threshold_x is not None
+    for row, bar in zip(scored, layout.bars, strict=True):
+        x, width = bar["x"], bar["width"]
+        assert isinstance(x, float)
+        assert isinstance(width, float)
+        assert x == layout.said_zero
+        assert (bar["side"] == "for") == (x + width >= layout.threshold_x) == (row.score == 0.9)
+        assert x + width <= layout.said_end
+
+
+def test_without_scores_there_is_no_threshold(view: ViewModel) -> None:
+    layout = overview(view)
+    assert not layout.scored
+    assert layout.threshold_x is None
+    assert {bar["side"] for bar in layout.bars} == {"for", "against"}

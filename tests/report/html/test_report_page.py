@@ -26,9 +26,11 @@ from groundglass.core.result import (
     TriageResult,
 )
 from groundglass.core.study import Rejection
+from groundglass.core.verdict_words import NOT_EXCLUDED, NOT_LOOKED_FOR
 from groundglass.core.volume import Volume
 from groundglass.report.html.report_page import render_page
 from groundglass.report.overlay import DRAWING
+from made_verdicts import RULE, by_share
 
 ENDS = [outcome for outcome in RESULT_OUTCOMES if outcome is not Outcome.VERDICT]
 Ending = Callable[[TriageResult, Outcome], TriageResult]
@@ -145,7 +147,7 @@ def test_the_verdict_comes_with_its_warning_and_its_figures(
     assert result.verdict is not None
     assert "COVID-19 pneumonia" in page.text
     assert RESEARCH_USE_ONLY in page.text
-    assert page.text.count(result.provenance.bundle_statement) >= 2
+    assert page.text.count(result.provenance.bundle_statement) == 1
     for value in result.verdict.probabilities.values():
         assert f"{value:.3f}" in page.text
     for group in result.groups:
@@ -350,3 +352,85 @@ def test_another_class_explained_is_named(volume: Volume, result: TriageResult) 
     text = render_page(asked, volume).decode()
     assert "Argues for NCP" in text
     assert "heat map for Other pneumonia" in text
+
+
+@pytest.mark.parametrize(
+    ("ill", "cp", "kind"),
+    [(12, 0.9, "Kind: COVID-19 pneumonia"), (12, 0.6, "Kind not told"), (1, 0.6, "")],
+)
+def test_a_verdict_by_share_gives_both_answers_once(
+    study: tuple[Volume, TriageResult], ill: int, cp: float, kind: str
+) -> None:
+    volume, result = study
+    found = by_share(result, ill, cp)
+    page = Page(render_page(found, volume))
+    title = "Findings as in pneumonia" if kind else "No findings of pneumonia seen"
+    assert f"Verdict of the network {title} {kind}" in page.text
+    answers = page.text.split("Verdict of the network")[1].split("Slices")[0]
+    assert answers.count("Kind") == bool(kind)
+    assert page.text.count(NOT_EXCLUDED if kind else NOT_LOOKED_FOR) == 1
+    assert (NOT_EXCLUDED in page.text) == bool(kind)
+    judged = sum(record.score is not None for record in found.slices)
+    assert f"{ill} of {judged} judged slices" in page.text
+    assert page.text.count(result.provenance.bundle_statement) == 1
+
+
+def test_a_verdict_by_share_speaks_of_no_vote_and_calls_nobody_healthy(
+    volume: Volume, result: TriageResult
+) -> None:
+    text = Page(render_page(by_share(result, 1), volume)).text
+    assert not re.search(r"\bvotes?\b|0\.9 rule", text, re.IGNORECASE)
+    verdict = text.split("Verdict of the network")[1].split("Slices")[0]
+    assert "ealthy" not in verdict
+    assert "Ill slice" in text.split("Words")[1]
+
+
+def test_a_verdict_by_vote_explains_no_words_of_the_other_rule(page: Page) -> None:
+    words = page.text.split("Words")[1]
+    assert "0.9 rule" in words
+    assert "Ill slice" not in words
+    assert page.text.count(NOT_EXCLUDED) == 1
+
+
+def test_groups_of_a_verdict_by_share_tell_their_ill_slices(
+    volume: Volume, result: TriageResult
+) -> None:
+    found = by_share(result, 7)
+    html = render_page(found, volume).decode()
+    sizes = [len(group.of_slices) for group in found.groups]
+    ill = [min(size, max(0, 7 - sum(sizes[:k]))) for k, size in enumerate(sizes)]
+    assert len(set(ill)) == 3
+    for number, count in enumerate(ill, 1):
+        assert re.search(rf"<title>Group {number}: {count} ill slices?, mean score 0\.\d+", html)
+    assert html.count('<td class="num win">') == len(sizes)
+
+
+def test_every_slice_shows_its_score_and_what_it_means(
+    volume: Volume, result: TriageResult
+) -> None:
+    found = by_share(result, 7)
+    page = Page(render_page(found, volume))
+    judged = {len(found.slices) - r.index: r.score for r in found.slices if r.score is not None}
+    for one in page.study["slices"]:
+        score = judged.get(one["number"])
+        said = "" if score is None else f"score {score:.3f} (ill from 0.5 on)"
+        assert ("score" in one["text"]) == bool(said)
+        assert said in one["text"]
+    assert "ill from 0.5" in page.text.split("The whole study")[1]
+    never = Page(render_page(by_share(result, 7, rule=replace(RULE, kind_threshold=None)), volume))
+    assert "cannot tell kinds apart" in never.text
+
+
+def test_no_slice_is_evidence_whose_heat_is_not_drawn(volume: Volume, result: TriageResult) -> None:
+    faint = np.float32(0.9 * DRAWING.heat_threshold)
+    first, *others = result.heatmaps
+    hidden = [replace(one, heat=one.heat / one.heat.max() * faint) for one in others]
+    text = Page(render_page(replace(result, heatmaps=(first, *hidden)), volume)).text
+    assert text.count("of the heat inside the lung") == 1
+    none = replace(first, heat=first.heat * faint)
+    text = Page(render_page(replace(result, heatmaps=(none, *hidden)), volume)).text
+    assert "of the heat inside the lung" not in text
+    assert "reaches the threshold of drawing nowhere" in text
+    assert "Slices for orientation" in text
+    assert "heat lies outside" not in text
+    assert "0.25 threshold" not in text

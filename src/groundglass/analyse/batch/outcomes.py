@@ -26,6 +26,7 @@ from groundglass.report.writing import MANIFEST, exclusive_lock, refusing_unwrit
 TABLE = "outcomes.csv"
 _STUDIES = "study-*"
 _WHICH = ("study", "study_instance_uid", "file", "files", "bytes")
+_BY_SHARE = ("ill_slices", "judged_slices", "share")
 _ENDED = ("reason", "notes", "slices", "seconds", "bundle")
 
 Row = dict[str, str]
@@ -105,7 +106,7 @@ class Outcomes:
     def header(self) -> tuple[str, ...]:
         """Names of the columns."""
         labels = (f"p_{label}" for label in self.conditions.bundle.labels)
-        return (*_WHICH, "outcome", "verdict", *labels, *_ENDED)
+        return (*_WHICH, "outcome", "verdict", *labels, *_BY_SHARE, *_ENDED)
 
     def has(self, study: StudyFiles) -> bool:
         """Whether the study's report is there: of these files, made under these conditions."""
@@ -147,7 +148,7 @@ class Outcomes:
 
     def _row(self, analysed: Analysed) -> Row:
         study, bundle = analysed.study, self.conditions.bundle
-        given = analysed.probabilities
+        given, found = analysed.probabilities, analysed.by_share
         values: dict[str, object] = {
             "study": study.name,
             "study_instance_uid": study.study_instance_uid,
@@ -158,6 +159,9 @@ class Outcomes:
             "outcome": analysed.outcome,
             "verdict": analysed.label,
             **{f"p_{label}": repr(given[label]) if given else "" for label in bundle.labels},
+            "ill_slices": found.ill if found else "",
+            "judged_slices": found.judged if found else "",
+            "share": repr(found.share) if found else "",
             "reason": analysed.reason,
             "notes": " ".join(analysed.notes),
             "slices": analysed.slices or "",
@@ -186,8 +190,8 @@ class Outcomes:
             raise ReportError(
                 f"a {TABLE} with other columns in {self.folder}",
                 expected=", ".join(self.header),
-                action="Give another directory: this bundle has other classes, or the table was "
-                "changed.",
+                action="Give another directory: this bundle has other classes, or the table is of "
+                "another version or was changed.",
             )
         for record in records[1:]:
             if len(record) == len(self.header):

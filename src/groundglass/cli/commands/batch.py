@@ -113,11 +113,18 @@ def batch(
 def _line(analysed: Analysed) -> str:
     """How one study ended, on one line."""
     if analysed.label:
-        words = (f"{analysed.label} {analysed.probabilities[analysed.label]:.3f}", *analysed.notes)
-        ended = "; ".join(words)
+        ended = "; ".join((_verdict(analysed), *analysed.notes))
     else:
         ended = f"{analysed.outcome}: {analysed.reason}"
     return f"{analysed.study.name}  {analysed.seconds:5.1f} s  {ended}"
+
+
+def _verdict(analysed: Analysed) -> str:
+    """A verdict with the number that speaks for it."""
+    found = analysed.by_share
+    if found is None:
+        return f"{analysed.label} {analysed.probabilities[analysed.label]:.3f}"
+    return f"{analysed.label}, {found.ill} of {found.judged} slices ill"
 
 
 def _tell_all(outcomes: Outcomes, studies: Sequence[StudyFiles], terminal: Terminal) -> ExitCode:
@@ -131,8 +138,9 @@ def _tell_all(outcomes: Outcomes, studies: Sequence[StudyFiles], terminal: Termi
     bundle = outcomes.conditions.bundle
     terminal.heading("Verdicts")
     counts = Counter(row["verdict"] for row in rows)
-    for label in bundle.labels:
-        terminal.print(f"  {label:<{max(map(len, bundle.labels))}}  {counts[label]}")
+    wide = max(map(len, bundle.explainable))
+    for label in bundle.explainable:
+        terminal.print(f"  {label:<{wide}}  {counts[label]}")
     lines = [f"{row['study']}  {row['outcome']}: {row['reason']}" for row in without]
     terminal.some("Without a verdict", lines, "in the table")
     terminal.heading("Reports")

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from groundglass.cohort import SPLITS
 from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.core.verdict_words import class_name
 from groundglass.infer import Bundle
-from groundglass.report.terms import class_name
 
 Lines = list[str]
 Kind = TypeVar("Kind", dict[str, Any], list[Any])

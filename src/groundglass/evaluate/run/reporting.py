@@ -12,11 +12,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from groundglass.core.verdict_words import class_name
 from groundglass.evaluate.run.document import Json, encode, evaluation_document
 from groundglass.evaluate.run.evaluation import Evaluation
 from groundglass.evaluate.run.pictures import draw_all
 from groundglass.report.html.environment import page_environment
-from groundglass.report.terms import class_name
 from groundglass.report.writing import write_all
 
 MANIFEST, PAGE = "evaluation.json", "report.html"

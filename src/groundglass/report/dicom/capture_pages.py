@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from groundglass.core.result import RESEARCH_USE_ONLY, Heatmap, TriageResult, Verdict
+from groundglass.core.verdict_words import Answers, class_name, in_a_sentence
 from groundglass.report.narrative import counted, millimetres, plain
 from groundglass.report.overlay import (
     DRAWING,
@@ -20,7 +21,7 @@ from groundglass.report.overlay import (
     lung_outlines,
     window_grey,
 )
-from groundglass.report.terms import OUTCOME_TERMS, class_colour, class_name
+from groundglass.report.terms import OUTCOME_TERMS, class_colour
 from groundglass.report.view_model import Frame, ViewModel
 
 Rgb = tuple[int, int, int]
@@ -50,6 +51,7 @@ _COLOURS: dict[str, Rgb] = {
     "cp": (240, 110, 85),
     "ncp": (240, 180, 70),
     "ok": (95, 200, 135),
+    "ill": (245, 145, 100),
     "x0": (110, 170, 245),
     "x1": (190, 140, 240),
     "x2": (120, 210, 220),
@@ -117,19 +119,19 @@ class Page:
         """One line whose upper left corner is `at`."""
         write_line(self._draw, at, words, kind)
 
-    def say(self, words: str, kind: Type, height: int = EDGE) -> None:
+    def say(self, words: str, kind: Type, height: int = EDGE, margin: int = _MARGIN) -> None:
         """A paragraph of at most so many pixels: smaller letters first, then cut off."""
         height = min(height, self.left)
         for size in range(kind.size, _SMALLEST - 1, -1):
             fitting = Type(size, kind.colour, kind.bold)
-            lines = wrapped(words, size, EDGE - 2 * _MARGIN)
+            lines = wrapped(words, size, EDGE - 2 * margin)
             if len(lines) * fitting.line <= height:
                 break
         fits = max(1, height // fitting.line)
         if len(lines) > fits:
             lines = [*lines[: fits - 1], f"{lines[fits - 1]} ..."]
         for line in lines:
-            self.row([(_MARGIN, line)], fitting)
+            self.row([(margin, line)], fitting)
 
     def row(self, cells: Sequence[tuple[int, str]], kind: Type) -> None:
         """Words beside each other, each from its x on."""
@@ -183,7 +185,7 @@ def verdict_pages(view: ViewModel, naming: Naming, key_slices: int = KEY_SLICES)
     """
     if view.result.verdict is None:
         return [_no_verdict_page(view)]
-    shown = view.result.heatmaps[:key_slices]
+    shown = view.key_heatmaps[:key_slices]
     pairs = [shown[k : k + 2] for k in range(0, len(shown), 2)]
     return [
         _verdict_page(view, view.result.verdict, naming),
@@ -216,28 +218,40 @@ def _verdict_page(view: ViewModel, verdict: Verdict, naming: Naming) -> Picture:
     """Verdict, what to think of it, how it came about, and its strongest slice."""
     result = view.result
     page = Page(_footer(view))
-    page.say(class_name(verdict.label), Type(44, _colour(verdict.label, result), bold=True), 112)
+    answers, colour = Answers.of(verdict), _colour(verdict.label, result)
+    page.say(answers.findings, Type(44, colour, bold=True), 112)
+    if answers.kind:
+        page.say(answers.kind[0].upper() + answers.kind[1:], Type(30, colour, bold=True), 42)
     page.say(result.provenance.bundle_statement, _STATEMENT, 112)
     page.y += 12
     page.say(result.reason, _BODY, 150)
     _say_notes(page, result)
     page.y += 12
+    _say_probabilities(page, result, verdict)
+    if view.key_heatmaps:
+        heatmap = view.key_heatmaps[0]
+        frame = view.frame_of(heatmap.slice_index)
+        name = class_name(heatmap.label, verdict.by_share)
+        words = f"{naming(heatmap.slice_index)} argued most for {in_a_sentence(name)}"
+        page.y += 12
+        page.say("; ".join(filter(None, [words, view.score_words(frame)])), _QUIET)
+        _show_slice(page, view, frame, with_heat=True)
+    return page.pixels
+
+
+def _say_probabilities(page: Page, result: TriageResult, verdict: Verdict) -> None:
+    """A row for each class: its probability and, by vote, its groups."""
     columns = (_MARGIN, EDGE // 2, EDGE * 3 // 4)
     votes = f"Votes of {counted(len(result.groups), 'group')}"
-    page.row(list(zip(columns, ("", "Mean probability", votes), strict=True)), _QUIET)
+    by_vote = verdict.by_share is None
+    heads = ("", "Mean probability", votes) if by_vote else ("", "Probability, derived")
+    page.row(list(zip(columns, heads, strict=False)), _QUIET)
     for label in result.labels:
-        told = (class_name(label), f"{verdict.probabilities[label]:.3f}",
-                str(verdict.votes.get(label, 0)))  # fmt: skip
+        told = [class_name(label, verdict.by_share), f"{verdict.probabilities[label]:.3f}"]
+        if by_vote:
+            told.append(str(verdict.votes.get(label, 0)))
         kind = Type(_BODY.size, _colour(label, result), bold=label == verdict.label)
-        page.row(list(zip(columns, told, strict=True)), kind)
-    if result.heatmaps:
-        heatmap = result.heatmaps[0]
-        page.y += 12
-        page.say(
-            f"{naming(heatmap.slice_index)} argued most for {class_name(heatmap.label)}", _QUIET
-        )
-        _show_slice(page, view, view.frame_of(heatmap.slice_index), with_heat=True)
-    return page.pixels
+        page.row(list(zip(columns, told, strict=False)), kind)
 
 
 def _no_verdict_page(view: ViewModel) -> Picture:
@@ -279,18 +293,21 @@ def _key_page(view: ViewModel, heatmaps: Sequence[Heatmap], naming: Naming) -> P
     room = (EDGE - 3 * margin) // 2, (page.left - 3 * _QUIET.line) // 2 - 16
     for heatmap in heatmaps:
         frame = view.frame_of(heatmap.slice_index)
-        words = (
+        said = (
             f"{naming(heatmap.slice_index)}: slice {frame.number} of {len(view.frames)} from the "
-            f"head, z {millimetres(frame.position_mm)} mm; "
-            f"{heatmap.share_in_lung:.0%} of the heat in the lung"
+            f"head, z {millimetres(frame.position_mm)} mm",
+            view.score_words(frame),
+            f"{heatmap.share_in_lung:.0%} of the heat in the lung",
         )
-        page.row([(margin, words)], Type(20))
+        page.say("; ".join(filter(None, said)), Type(20), _QUIET.line, margin)
         page.show(
             [_slice_picture(view, frame, room, with_heat=heat) for heat in (False, True)], margin
         )
         page.y += 16
     page.y = EDGE - _FOOTER - _QUIET.line
-    words = f"Heat: what argued for {class_name(heatmaps[0].label)}; no lesion's outline"
+    found = view.result.verdict.by_share if view.result.verdict else None
+    name = in_a_sentence(class_name(heatmaps[0].label, found))
+    words = f"Heat: what argued for {name}; no lesion's outline"
     scale = EDGE - 250
     cells = [
         (margin, words),

@@ -37,6 +37,14 @@ NO_UNIT = Code("1", "UCUM", "no units")
 PERCENT = Code("%", "UCUM", "percent")
 
 VERDICT = Code("verdict", _OWN, "Patient-level verdict, research use only")
+#: By share of slices the verdict is whether there are findings; of which kind is another question.
+FINDINGS = Code("findings", _OWN, "Findings as in pneumonia")
+NONE_SEEN = Code("none-seen", _OWN, "No findings of pneumonia seen")
+KIND = Code("kind", _OWN, "Kind of pneumonia, research use only")
+KIND_NOT_TOLD = Code("kind-not-told", _OWN, "Kind not told")
+SHARE_OF_SLICES = Code("share-of-slices", _OWN, "Share of judged slices with findings")
+STUDY_THRESHOLD = Code("study-threshold", _OWN, "Share of slices that calls findings")
+SLICE_THRESHOLD = Code("slice-threshold", _OWN, "Score that counts a slice as ill")
 SHARE_OF_LUNG = Code("share-of-lung", _OWN, "Share of the lung mask's volume")
 
 #: The paper's classes (section 2.1). "Other pneumonia" has a code of our own: SNOMED's Pneumonia

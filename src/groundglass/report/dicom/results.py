@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import groundglass
 from groundglass.core.result import Outcome, TriageResult
@@ -70,12 +71,19 @@ def dicom_results(
     if result.verdict is None or not source.identified:
         return tuple(objects)
     segmentation = lung_segmentation(result.mask, source, builder)
-    objects += [structured_report(result, source, segmentation, builder), segmentation]
+    shown = _with_shown_slices(result, view)
+    objects += [structured_report(shown, source, segmentation, builder), segmentation]
     if result.heatmaps:
         objects.append(saliency_map(result, source, builder))
-        if settings.key_objects:
-            objects.append(key_objects(result, source, builder))
+    if shown.heatmaps and settings.key_objects:
+        objects.append(key_objects(shown, source, builder))
     return tuple(objects)
+
+
+def _with_shown_slices(result: TriageResult, view: ViewModel) -> TriageResult:
+    """The result with those key slices alone whose heat a reader sees in the pictures."""
+    seen = {view.index_as_read(heatmap.slice_index) for heatmap in view.key_heatmaps}
+    return replace(result, heatmaps=tuple(h for h in result.heatmaps if h.slice_index in seen))
 
 
 def refusal_results(

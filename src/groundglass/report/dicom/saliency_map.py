@@ -12,13 +12,13 @@ from pydicom.sr.coding import Code
 from pydicom.uid import JPEGLSLossless
 
 from groundglass.core.result import TriageResult
+from groundglass.core.verdict_words import class_name, in_a_sentence
 from groundglass.prepare.threads import for_each
 from groundglass.report.dicom import codes
 from groundglass.report.dicom.multiframe import FrameContent, put_frames
 from groundglass.report.dicom.result_builder import DicomObject, ResultBuilder
 from groundglass.report.dicom.result_uids import ResultKind
 from groundglass.report.dicom.source_images import SourceImages
-from groundglass.report.terms import class_name
 
 _KIND = ResultKind.SALIENCY
 #: The stored value of the study's hottest pixel: heat in thousandths. Finer than anyone sees, and
@@ -41,7 +41,8 @@ def saliency_map(result: TriageResult, source: SourceImages, builder: ResultBuil
     """
     heat = result.finest_heat
     indices = sorted(heat)
-    label = class_name(result.heatmaps[0].label)
+    found = result.verdict.by_share if result.verdict else None
+    label = in_a_sentence(class_name(result.heatmaps[0].label, found))
     size = result.mask.shape[1:]
     dataset = builder.create(_KIND)
     dataset.file_meta.TransferSyntaxUID = JPEGLSLossless

@@ -28,20 +28,22 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from groundglass.core.result import (
+    KIND_NOT_TOLD,
     MEASURED_BY_HU,
     RESEARCH_USE_ONLY,
     LungSide,
     OpacityBurden,
+    ShareOfSlices,
     TriageResult,
     Verdict,
 )
+from groundglass.core.verdict_words import calls_findings, class_name
 from groundglass.read.dicom.result_series_descriptions import MODEL
 from groundglass.report.dicom import codes
 from groundglass.report.dicom.result_builder import DicomObject, ResultBuilder
 from groundglass.report.dicom.result_uids import ResultKind
 from groundglass.report.dicom.segmentation import LUNGS_SEGMENT
 from groundglass.report.dicom.source_images import SourceImages, empty_header
-from groundglass.report.terms import class_name
 
 _KIND = ResultKind.REPORT
 _SIDES: Mapping[LungSide | None, tuple[str, Code | None]] = {
@@ -125,20 +127,68 @@ class _Writer:
 
     def _classes(self, verdict: Verdict) -> list[MeasurementsAndQualitativeEvaluations]:
         """The verdict, and a group for each class with its probability and what speaks for it."""
+        found = verdict.by_share
+        if found is not None:
+            return self._answers(verdict, found)
         answer = QualitativeEvaluation(codes.VERDICT, self._class(verdict.label))
-        first = MeasurementsAndQualitativeEvaluations(
+        return [
+            self._verdict([answer]),
+            *(self._of_class(label, verdict) for label in self.result.labels),
+        ]
+
+    def _answers(
+        self, verdict: Verdict, found: ShareOfSlices
+    ) -> list[MeasurementsAndQualitativeEvaluations]:
+        """Whether there are findings, of which kind, and what decided it; then what was answered.
+
+        Readers list the types of the groups as findings: a kind that is not told has none, nor
+        have findings that were not called, unless their evidence was asked for.
+        """
+        called, told = calls_findings(verdict), verdict.label in found.kinds
+        evaluations = [QualitativeEvaluation(codes.VERDICT, codes.FINDINGS)]
+        if not called:
+            evaluations = [QualitativeEvaluation(codes.VERDICT, codes.NONE_SEEN)]
+        elif told:
+            evaluations.append(QualitativeEvaluation(codes.KIND, self._class(verdict.label)))
+        else:
+            evaluations.append(QualitativeEvaluation(codes.KIND, codes.KIND_NOT_TOLD))
+        measured = [
+            Measurement(codes.SHARE_OF_SLICES, 100 * found.share, codes.PERCENT),
+            Measurement(codes.STUDY_THRESHOLD, 100 * found.study_threshold, codes.PERCENT),
+            Measurement(codes.SLICE_THRESHOLD, found.slice_threshold, codes.NO_UNIT),
+        ]
+        answered = [KIND_NOT_TOLD if called else verdict.label, *(found.kinds if told else ())]
+        explained = self.result.explained_label or verdict.label
+        return [
+            self._verdict(evaluations, measured),
+            *(self._of_class(label, verdict) for label in dict.fromkeys([*answered, explained])),
+        ]
+
+    def _verdict(
+        self,
+        evaluations: list[QualitativeEvaluation],
+        measurements: list[Measurement] | None = None,
+    ) -> MeasurementsAndQualitativeEvaluations:
+        return MeasurementsAndQualitativeEvaluations(
             tracking_identifier=self._tracking("verdict", "Verdict"),
             algorithm_id=self._algorithm(self._recipe()),
             finding_sites=[FindingSite(codes.LUNG)],
-            qualitative_evaluations=[answer],
+            measurements=measurements,
+            qualitative_evaluations=evaluations,
         )
-        return [first, *(self._of_class(label, verdict) for label in self.result.labels)]
 
     def _of_class(self, label: str, verdict: Verdict) -> MeasurementsAndQualitativeEvaluations:
-        probability = float(verdict.probabilities[label])
+        """A class, or findings as such, with its probability and what speaks for it."""
+        found, kinds = verdict.by_share, (label,)
+        finding = self._class(label)
+        if found is not None and label == KIND_NOT_TOLD:
+            finding, kinds = codes.FINDINGS, tuple(found.kinds)
+        elif found is not None and label not in found.kinds:
+            finding = codes.NONE_SEEN
+        probability = float(sum(verdict.probabilities[kind] for kind in kinds))
         return MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=self._tracking(f"class {label}", class_name(label)),
-            finding_type=self._class(label),
+            tracking_identifier=self._tracking(f"class {label}", class_name(label, found)),
+            finding_type=finding,
             algorithm_id=self._algorithm(),
             finding_sites=[FindingSite(codes.LUNG)],
             measurements=[Measurement(codes.PROBABILITY, probability, codes.NO_UNIT)],

@@ -1,4 +1,4 @@
-"""The study along the body axis: coronal overview, groups, lung area and contributions."""
+"""The study along the body axis: coronal overview, groups, lung area, scores or contributions."""
 
 from __future__ import annotations
 
@@ -62,13 +62,16 @@ class Row:
     contribution: float
     """What speaks for the class, as a share of the study's strongest evidence; negative against it,
     0 when it was not classified."""
+    score: float | None
+    """How surely the network sees findings on it by itself, 0 to 1; None where it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     """Everything the figure draws; positions and sizes in its units, y down from the head.
 
-    From left to right: the coronal image, the groups, the lung area, the contributions.
+    From left to right: the coronal image, the groups, the lung area, and what was said of each
+    slice: its own score where the network judged slices by themselves, else its contribution.
     """
 
     image: str
@@ -92,6 +95,8 @@ class Overview:
     """y and z in mm, every 50 mm."""
     ratios: tuple[object, object]
     """The limits on lung area towards the head and the feet of the largest, if they are known."""
+    slice_threshold: float | None
+    """The score from which a slice is ill; None where the verdict does not rest on scores."""
 
     left, top, band_width, curve_width = _LEFT, _TOP, _BAND_WIDTH, _CURVE_WIDTH
 
@@ -163,8 +168,13 @@ class Overview:
         return min(0.0, *values), max(0.0, *values)
 
     @property
+    def scored(self) -> bool:
+        """Whether scores are shown, and not contributions."""
+        return any(row.score is not None for row in self.rows)
+
+    @property
     def said_x(self) -> float:
-        """Where the contributions begin."""
+        """Where scores or contributions begin."""
         return self.area_x + _CURVE_WIDTH + _GAP
 
     @property
@@ -179,11 +189,39 @@ class Overview:
 
     @property
     def said_zero(self) -> float:
-        """Where a contribution is 0."""
-        return self.said_x - self.contribution_range[0] * self._said_unit
+        """Where a score or a contribution is 0."""
+        return self.said_x - (0 if self.scored else self.contribution_range[0] * self._said_unit)
+
+    @property
+    def threshold_x(self) -> float | None:
+        """Where the score lies from which a slice is ill."""
+        if self.slice_threshold is None or not self.scored:
+            return None
+        return self.said_x + self.slice_threshold * _SAID_WIDTH
 
     @property
     def bars(self) -> list[dict[str, float | str]]:
+        """What was said of each slice, to be drawn as a bar from `said_zero`."""
+        return self._score_bars if self.scored else self._contribution_bars
+
+    @property
+    def _score_bars(self) -> list[dict[str, float | str]]:
+        """Scores, apart by the threshold where there is one."""
+        least = self.slice_threshold or 0.0
+        return [
+            {
+                "x": self.said_x,
+                "y": row.y,
+                "width": row.score * _SAID_WIDTH,
+                "height": row.height * 0.85,
+                "side": "for" if row.score >= least else "against",
+            }
+            for row in self.rows
+            if row.score is not None
+        ]
+
+    @property
+    def _contribution_bars(self) -> list[dict[str, float | str]]:
         """Contributions: for the class to the right, against it to the left."""
         zero, unit = self.said_zero, self._said_unit
         return [
@@ -207,7 +245,8 @@ def overview(view: ViewModel) -> Overview:
     step = slice_mm * scale
     top_mm = view.frames[0].position_mm + slice_mm / 2
     rows = _rows(view, step)
-    recipe = view.result.provenance.recipe
+    recipe, verdict = view.result.provenance.recipe, view.result.verdict
+    found = verdict.by_share if verdict else None
     bands = _bands(view, rows)
     shadow = np.flip(np.any(view.crop.of(view.result.mask), axis=1), axis=0)
     return Overview(
@@ -223,6 +262,7 @@ def overview(view: ViewModel) -> Overview:
         zones=_zones(rows),
         ticks=_ticks(top_mm, height_mm, scale),
         ratios=(recipe.get("headward_ratio"), recipe.get("feetward_ratio")),
+        slice_threshold=found.slice_threshold if found else None,
     )
 
 
@@ -271,7 +311,14 @@ def _rows(view: ViewModel, step: float) -> tuple[Row, ...]:
     strongest = np.abs(said).max()
     said = said / strongest if strongest > 0 else said
     return tuple(
-        Row(i * step, step, frame, area=float(areas[i]), contribution=float(said[i]))
+        Row(
+            i * step,
+            step,
+            frame,
+            area=float(areas[i]),
+            contribution=float(said[i]),
+            score=frame.record.score if frame.record else None,
+        )
         for i, frame in enumerate(view.frames)
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -17,11 +17,13 @@ from markupsafe import Markup
 from groundglass.core.result import (
     MEASURED_BY_HU,
     RESEARCH_USE_ONLY,
+    GroupPrediction,
     LungSide,
     LungThird,
     SliceGroup,
     TriageResult,
 )
+from groundglass.core.verdict_words import Answers, class_name, ill_slices, in_a_sentence, percent
 from groundglass.core.volume import Volume
 from groundglass.report.html.environment import page_environment
 from groundglass.report.html.overview import Overview, overview
@@ -38,13 +40,7 @@ from groundglass.report.narrative import (
     verdict_narrative,
 )
 from groundglass.report.overlay import CONSOLIDATION_RGB, DRAWING, GROUND_GLASS_RGB, heat_colours
-from groundglass.report.terms import (
-    GLOSSARY,
-    OUTCOME_TERMS,
-    STATUS_TERMS,
-    class_colour,
-    class_name,
-)
+from groundglass.report.terms import OUTCOME_TERMS, STATUS_TERMS, class_colour, glossary
 from groundglass.report.view_model import ViewModel
 
 _Context = dict[str, Any]
@@ -69,6 +65,8 @@ def render_page(result: TriageResult, volume: Volume) -> bytes:
         "view": view,
         "series": volume.series,
         "terms": None if result.verdict else OUTCOME_TERMS[result.outcome],
+        "answers": Answers.of(result.verdict) if result.verdict else None,
+        "glossary": glossary(result.verdict),
         "colour": lambda label: class_colour(label, result.labels),
         **_narrative_context(view),
         **_picture_context(view),
@@ -85,6 +83,8 @@ def _template() -> jinja2.Template:
     environment.filters |= {
         "spec": format,
         "class_name": class_name,
+        "percent": percent,
+        "in_a_sentence": in_a_sentence,
         "millimetres": millimetres,
         "range_words": range_words,
         "hu_range": _hu_range,
@@ -93,7 +93,7 @@ def _template() -> jinja2.Template:
     }
     environment.globals |= {
         "counted": counted,
-        "glossary": GLOSSARY,
+        "ill_slices": ill_slices,
         "research_use_only": RESEARCH_USE_ONLY,
         "measured_by_hu": MEASURED_BY_HU,
         "status_terms": STATUS_TERMS,
@@ -133,8 +133,31 @@ def _narrative_context(view: ViewModel) -> _Context:
         "limits": limits(result),
         "heat_facts": heat_facts(result),
         "left_out": left_out(records, result.provenance.recipe),
+        "band_words": partial(_band_words, result),
         "records": records,
         "positions": positions,
+    }
+
+
+def _band_words(result: TriageResult, prediction: GroupPrediction) -> _Context:
+    """A group's band: its colour, a word beside its number, a line below, and all in one."""
+    found = result.verdict.by_share if result.verdict else None
+    if found is None:
+        label = prediction.label
+        probability = f"{prediction.probabilities[label]:.3f}"
+        return {
+            "colour": class_colour(label, result.labels),
+            "short": label,
+            "below": probability,
+            "whole": f"{class_name(label)} {probability}",
+        }
+    ill = ill_slices(prediction, found)
+    mean = sum(prediction.probabilities[kind] for kind in found.kinds)
+    return {
+        "colour": "ill" if ill else "ok",
+        "short": f"{ill} ill",
+        "below": f"mean {mean:.3f}",
+        "whole": f"{counted(ill, 'ill slice')}, mean score {mean:.3f}",
     }
 
 
@@ -180,6 +203,8 @@ def _slice_json(view: ViewModel, figure: SliceFigure, layout: Overview) -> Marku
     if record is not None:
         where = f" in group {group_numbers(record.groups)}" if record.groups else ""
         text += f" · {STATUS_TERMS[record.fate].short}{where}: {record.reason}"
+        said = view.score_words(frame)
+        text += f" · {said}" if said else ""
     facts: _Context = {
         "number": frame.number,
         "text": text,

@@ -25,7 +25,7 @@ from groundglass.report.overlay import (
     window_grey,
 )
 from groundglass.report.resampling import fitted
-from groundglass.report.view_model import Frame, ViewModel
+from groundglass.report.view_model import KEY_HEAT_EDGE, Frame, ViewModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class FigureSettings:
     browse_edges: tuple[int, ...] = (512, 448, 384, 352, 320, 288, 256, 192)
     """Sizes tried for the longer side, in pixels, largest first; the last is taken whatever it
     costs."""
-    heat_edge: int = 224
+    heat_edge: int = KEY_HEAT_EDGE
     coarse_edge: int = 96
     """`heat_edge`, `coarse_edge`: longer side of a heat layer in pixels: of a key slice, and of the
     others, whose maps have 32 cells."""
@@ -87,7 +87,7 @@ class KeySlice:
 
     figure: SliceFigure
     heatmap: Heatmap | None
-    """None where no heat map was computed and the slice is shown for orientation."""
+    """None where no heat is drawn and the slice is shown for orientation."""
 
     @property
     def evidence(self) -> bool:
@@ -96,11 +96,11 @@ class KeySlice:
 
 
 def key_slices(view: ViewModel, settings: FigureSettings = FIGURES) -> tuple[KeySlice, ...]:
-    """The slices that carried the verdict, as the result orders them; without any, three others."""
-    if not view.result.heatmaps:
+    """The slices whose heat is evidence, as the result orders them; without any, three others."""
+    if not view.key_heatmaps:
         frames = _orientation_frames(view)
         return tuple(KeySlice(_figure(view, f, None, settings.key_quality), None) for f in frames)
-    chosen = view.result.heatmaps[: settings.key_slices]
+    chosen = view.key_heatmaps[: settings.key_slices]
     return tuple(
         KeySlice(
             _figure(view, view.frame_of(heatmap.slice_index), None, settings.key_quality), heatmap
