@@ -11,8 +11,8 @@ from groundglass.core.verdict_words import caveat, share_sentences
 from groundglass.infer.bundle_metadata import ShareRule
 from groundglass.infer.share import verdict_by_share
 
-#: A slice is ill from a half on, a study from a tenth of its slices on.
-RULE = ShareRule(0.5, 0.1, 20.0, 0.8, "made studies", 1)
+#: A slice is ill from a half on, a study from a fifth of its slices on.
+RULE = ShareRule(0.5, 0.2, 20.0, 0.8, "made studies", 1)
 _ILL, _WELL = 0.9, 0.2
 
 

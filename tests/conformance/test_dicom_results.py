@@ -136,7 +136,7 @@ def test_every_kind_is_valid(made: Written) -> None:
     ("ill", "cp"), [(12, 0.9), (12, 0.6), (1, 0.6)], ids=["kind", "kind not told", "none seen"]
 )
 def test_verdicts_by_share_are_valid_and_shown(tmp_path: Path, ill: int, cp: float) -> None:
-    volume = read(write(named("latin-1"), tmp_path / "ct"))
+    volume = read(write(named("utf-8"), tmp_path / "ct"))
     found = written(volume, by_share(made_result(volume), ill, cp), tmp_path / "out")
     assert [str(m.kind) for m in found.objects] == KINDS
     for one in found.objects:

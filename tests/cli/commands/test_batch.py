@@ -8,13 +8,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
 from child_environment import child_environment
+from groundglass.analyse.batch.analysing import Analysed
+from groundglass.cli.commands.batch import _line
+from groundglass.core.result import KIND_NOT_TOLD, Outcome, ShareOfSlices
 from groundglass.phantom import PhantomSettings, make_phantom, write_dicom_series
+from groundglass.read.studies import StudyFiles
 from groundglass.report.writing import exclusive_lock
 from made_ct import ct_series, write
 from made_work import alive, eventually
@@ -223,3 +228,14 @@ def test_a_class_the_bundle_does_not_have_is_wrong_use(
     assert ended.exit_code == 2
     assert "the class 'flu' to explain" in ended.stderr
     assert not out.exists()
+
+
+def test_a_verdict_by_share_is_told_by_its_slices() -> None:
+    """Its label need not be a class that has a probability."""
+    study = StudyFiles("study-0001", "1.2.3", ())
+    given = {"CP": 0.7, "NCP": 0.2, "healthy": 0.1}
+    found = ShareOfSlices(23, 100, 0.5, 0.1, {"CP": 0.6, "NCP": 0.4}, None)
+    by_vote = Analysed(Outcome.VERDICT, "so", "CP", given, 24, seconds=1.2, study=study)
+    told = replace(by_vote, label=KIND_NOT_TOLD, by_share=found, notes=("Coarse.",))
+    assert _line(by_vote) == "study-0001    1.2 s  CP 0.700"
+    assert _line(told) == "study-0001    1.2 s  kind-not-told, 23 of 100 slices ill; Coarse."

@@ -344,7 +344,7 @@ def test_the_structured_report_codes_both_answers(
     assert verdict.get("Kind of pneumonia, research use only") == kind
     share = pytest.approx(100 * found.verdict.by_share.share)
     assert verdict["Share of judged slices with findings"] == share
-    assert verdict["Share of slices that calls findings"] == pytest.approx(10)
+    assert verdict["Share of slices that calls findings"] == pytest.approx(20)
     assert verdict["Score that counts a slice as ill"] == pytest.approx(0.5)
     assert classes(report) == listed
     healthy = found.verdict.probabilities["healthy"]
