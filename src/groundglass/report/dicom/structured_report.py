@@ -179,8 +179,8 @@ class _Writer:
 
     def _of_class(self, label: str, verdict: Verdict) -> MeasurementsAndQualitativeEvaluations:
         """A class, or findings as such, with its probability and what speaks for it."""
-        found, kinds = verdict.by_share, (label,)
-        finding = self._class(label)
+        found, finding = verdict.by_share, self._class(label)
+        kinds: tuple[str, ...] = (label,)
         if found is not None and label == KIND_NOT_TOLD:
             finding, kinds = codes.FINDINGS, tuple(found.kinds)
         elif found is not None and label not in found.kinds:
