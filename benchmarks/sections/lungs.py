@@ -5,7 +5,7 @@ Quality is told of one number format; the section `precision` tells what bf16 ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,7 @@ def disease_kept(bundle: Bundle, folder: Path, patients: int = 12) -> dict[str, 
         hu = add_consolidation(one.hu.astype(np.float32), one.lung.astype(np.uint8), rng)
         dense = one.lung & (hu - one.hu > _DISEASE_HU)
         if dense.sum() >= _FEWEST_PIXELS:
-            ill.append(AnnotatedSlice(one.name, np.rint(hu).astype(np.int16), one.lung))
+            ill.append(replace(one, hu=np.rint(hu).astype(np.int16)))
             changed.append(dense)
     masks = found_masks(ill, bundle, cleaned=True)
     made = [(m & c).sum() / c.sum() for m, c in zip(masks, changed, strict=True)]

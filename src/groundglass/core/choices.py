@@ -24,6 +24,8 @@ DatasetName = Literal[
     "cov19-ct-db",
     "ucsd-covid-ct",
     "finding-lungs",
+    "lung-volumes",
+    "lesion-slices",
     "folders",
 ]
 

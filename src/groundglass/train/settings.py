@@ -132,11 +132,39 @@ class StageSettings:
     class in every epoch)."""
     label_smoothing: PartShare = 0.0
     """Probability given to the other classes."""
+    gradient_clip: NonNegativeFloat = 0.0
+    """Largest norm of a step's gradient, longer ones are shortened to it; 0: none."""
     init_from: str = ""
     """Checkpoint of the same stage whose weights begin; "" for random ones. Trained for another
     number of classes, its classifier is made anew."""
     loader_processes: NonNegativeInt = 0
     """Processes that read and augment beside each device; 0 does it in the training process."""
+
+
+@settings
+class DrawSettings:
+    """How slices are drawn for an epoch of the lung U-Net.
+
+    Shares of forms that are not there fall to the others.
+    """
+
+    slices: NonNegativeInt = 0
+    """How many; 0 takes every real slice once, and of phantoms `phantom_share`."""
+    volumes: PositiveFloat = 0.55
+    """Share of whole volumes that are marked on every slice, each as often as another."""
+    equalised: PositiveFloat = 0.17
+    """Share of equalised single slices with lesions."""
+    singles: PositiveFloat = 0.18
+    """Share of other single slices."""
+    phantoms: PositiveFloat = 0.10
+    """Share of phantoms."""
+    apex_weight: PositiveFloat = 1.6
+    """How often a slice near the apex is drawn of a volume, where one of the middle is drawn
+    once."""
+    base_weight: PositiveFloat = 2.2
+    """Likewise near the base: diaphragm, liver and stomach are what is mistaken for lung."""
+    outside_weight: PositiveFloat = 0.35
+    """Likewise far from lung."""
 
 
 @settings
@@ -163,13 +191,33 @@ class SegmenterSettings(StageSettings):
     """Augment in HU: made consolidations, field of view, noise and scale of the scanner. Else as
     `augment` says, on what the U-Net sees."""
     ill_share: Share = 0.5
-    """Share of the slices that are given made disease, where `in_hu`: enough to keep consolidation
-    in the lung, not so much that the dome of the liver and a full stomach look like it."""
+    """Share of the slices that are given made disease, where `in_hu` and no real lesion was laid
+    in: enough to keep consolidation in the lung, not so much that the dome of the liver and a full
+    stomach look like it."""
+    lesion_share: Share = 0.0
+    """Share of the slices into which lesions of other slices are laid at the pleura, where `in_hu`:
+    mostly dense ones, mostly towards the back. Needs slices with a `lesion_mask`."""
+    dome_share: Share = 0.0
+    """Share of the real slices into which a dome of soft tissue or fat rises that is not lung,
+    where `in_hu`."""
+    upside_down_share: Share = 0.0
+    """Share of the slices that are turned upside down, where `in_hu`."""
+    bent_share: Share = 0.0
+    """Share of the slices whose grey scale is bent, as by another window, where `in_hu`."""
+    equalised_share: Share = 0.0
+    """Share of the slices that are equalised tile by tile, where `in_hu`."""
+    init_bundle: str = ""
+    """Begin with the segmenter of this bundle (a name or a folder), whose batch normalisation was
+    folded into its weights at export: it stays folded. "" begins with `init_from`, or at random."""
+    draw: DrawSettings = DrawSettings()
+    """How slices are drawn."""
     augment: AugmentSettings = AugmentSettings()
     """Random changes."""
 
     def __post_init__(self) -> None:
         _check(self.monitor == "loss", "monitor", self.monitor, "'loss' for the segmenter")
+        one_start = not (self.init_from and self.init_bundle)
+        _check(one_start, "init_bundle", self.init_bundle, "'' where `init_from` is given")
         _check(self.balance == "none", "balance", self.balance, "'none' for the segmenter")
 
 

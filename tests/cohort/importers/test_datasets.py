@@ -309,6 +309,48 @@ def test_finding_lungs_in_splits(root: Path) -> None:
     }  # fmt: skip
 
 
+def test_lung_volumes(root: Path) -> None:
+    (root / "labels.csv").write_text(
+        "file,patient,class,source,values,slices,lung mask,lesion mask\n"
+        'medseg-3.npz,medseg-2,CP,MedSeg,"grey, not HU",209,yes,yes\n'
+        "lung1-002.npz,lung1-002,lung cancer,NSCLC-Radiomics,HU,111,yes,no\n"
+        "gone.npz,gone,CP,MedSeg,HU,1,yes,no\n"
+    )
+    _touch(root, "medseg-3.npz", "lung1-002.npz")
+    imported = _import("lung-volumes", root)
+    cancer, covid = imported.cohort.cases
+    assert _facts(imported.cohort.cases, root) == [
+        ("lung-volumes/lung1-002", "lung1-002.npz", "lung cancer", "", "lung-volumes"),
+        ("lung-volumes/medseg-2", "medseg-3.npz", "CP", "", "lung-volumes"),
+    ]
+    assert cancer.extra == {
+        "mask": str(root / "lung1-002.npz"), "lesion_mask": "", "faulty_slices": "66 67 73 80 81",
+    }  # fmt: skip
+    assert covid.extra["lesion_mask"] == str(root / "medseg-3.npz")
+    assert covid.extra["faulty_slices"] == ""
+    assert imported.notes == ("1 volumes of labels.csv are not in the folder.",)
+
+
+def test_lesion_slices_bear_the_name_their_patient_has_among_volumes(root: Path) -> None:
+    (root / "labels.csv").write_text(
+        "image,lungs,lesions,patient_guess,class\n"
+        "ct/1.jpg,lungs/1.png,lesions/1.png,cs-01,CP\n"
+        "ct/2.jpg,lungs/2.png,lesions/2.png,cs-14,CP\n"
+        "ct/3.jpg,lungs/3.png,lesions/3.png,cs-14,CP\n"
+    )
+    _touch(root, *(f"{folder}/{k}.{end}" for k in (1, 2) for folder, end in
+                   (("ct", "jpg"), ("lungs", "png"), ("lesions", "png"))), "ct/3.jpg")  # fmt: skip
+    imported = _import("lesion-slices", root)
+    assert _facts(imported.cohort.cases, root) == [
+        ("lesion-slices/cs-01", "ct/1.jpg", "CP", "", "lesion-slices"),
+        ("lung-volumes/medseg-5", "ct/2.jpg", "CP", "", "lesion-slices"),
+    ]
+    assert imported.cohort.cases[1].extra == {
+        "mask": str(root / "lungs/2.png"), "lesion_mask": str(root / "lesions/2.png"),
+    }  # fmt: skip
+    assert imported.notes[0] == "1 slices of labels.csv are not in the folder."
+
+
 def test_a_folder_for_each_class(root: Path) -> None:
     _touch(root, "viral/ann/a.dcm", "viral/ann/b/c.dcm", "bacterial/bob.nii.gz", "viral/.DS_Store")
     imported = _import("folders", root, ImportSettings(source="St Mary"))
@@ -377,6 +419,8 @@ def test_each_data_set_says_whose_it_is_and_its_page_says_it_too() -> None:
         ("mosmed", "mosmed-slices", {"CP": 856, "healthy": 254}),
         ("ucsd-covid-ct", "covid-ct-slices", {"CP": 348, "non-COVID": 374}),
         ("finding-lungs", "lung-masks", {"unlabelled": 267}),
+        ("lung-volumes", "lung-volumes", {"CP": 6, "lung cancer": 2}),
+        ("lesion-slices", "lesion-slices", {"CP": 504}),
     ],
 )
 def test_the_development_data_are_imported_whole(

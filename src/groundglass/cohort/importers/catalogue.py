@@ -15,6 +15,8 @@ from groundglass.cohort.importers.covidx_ct import COVIDX_CT
 from groundglass.cohort.importers.dataset import Dataset, Entry
 from groundglass.cohort.importers.finding_lungs import FINDING_LUNGS
 from groundglass.cohort.importers.folders import FOLDERS
+from groundglass.cohort.importers.lesion_slices import LESION_SLICES
+from groundglass.cohort.importers.lung_volumes import LUNG_VOLUMES
 from groundglass.cohort.importers.mosmed import MOSMED
 from groundglass.cohort.importers.stoic2021 import STOIC2021
 from groundglass.cohort.importers.ucsd_covid_ct import UCSD_COVID_CT
@@ -32,6 +34,8 @@ DATASETS: Mapping[str, Dataset] = {
         COV19_CT_DB,
         UCSD_COVID_CT,
         FINDING_LUNGS,
+        LUNG_VOLUMES,
+        LESION_SLICES,
         FOLDERS,
     )
 }
@@ -75,7 +79,8 @@ def import_dataset(
 ) -> Imported:
     """List a downloaded data set as a cohort; opens no study.
 
-    Patients get the source before their name (`cc-ccii/NCP_16`), so that tables can be joined.
+    Patients get the source before their name (`cc-ccii/NCP_16`), so that tables can be joined;
+    whom another data set has too bears its name.
 
     Parameters
     ----------
@@ -117,7 +122,7 @@ def import_dataset(
 
 def _case(entry: Entry, source: str, stated: Mapping[str, str], row: int) -> Case:
     return Case(
-        patient=f"{source}/{entry.patient}",
+        patient=entry.person or f"{source}/{entry.patient}",
         study=entry.study,
         label=entry.label,
         split=entry.split,

@@ -28,6 +28,9 @@ class Entry:
     """Where the data set itself has it from, if it is a collection; "" if not."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """What else it says."""
+    person: str = ""
+    """The word of another data set's cohort for the same person (`lung-volumes/medseg-2`); "" where
+    none has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,11 +37,14 @@ class AnnotatedSlice:
         Hounsfield units after calibration.
     lung : ndarray of bool, same shape
         Both lungs, without trachea.
+    lesion : ndarray of bool, same shape
+        Disease; nothing where none is marked.
     """
 
     name: str
     hu: NDArray[np.int16]
     lung: NDArray[np.bool_]
+    lesion: NDArray[np.bool_]
 
 
 def read_annotated_slices(folder: Path) -> list[AnnotatedSlice]:
@@ -78,7 +81,9 @@ def read_annotated_slice(image_path: Path, mask_path: Path) -> AnnotatedSlice:
             expected="a TIFF image and its mask as TIFF or PNG",
             action="Restore the missing file.",
         )
-    return AnnotatedSlice(image_path.stem, calibrate(values.astype(np.float32)), mask > 0)
+    lung = mask > 0
+    hu = calibrate(values.astype(np.float32))
+    return AnnotatedSlice(image_path.stem, hu, lung, np.zeros_like(lung))
 
 
 def calibrate(values: NDArray[np.float32]) -> NDArray[np.int16]:

@@ -117,6 +117,7 @@ def _train(
         trainer = Trainer(
             **_hardware(experiment),
             max_epochs=settings.epochs,
+            gradient_clip_val=settings.gradient_clip or None,
             deterministic=experiment.deterministic,
             callbacks=callbacks,
             logger=TensorBoardLogger(

@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from groundglass.train.networks.unet import LungUNet
 
 #: Which taps of a 3×3 convolution meet at each tap of the 4×4 transposed one, along one axis.
-_MEETING = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.float32)
+MEETING = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.float32)
 
 
 class LeanUNet(nn.Module):
@@ -48,7 +48,7 @@ class _Join(nn.Module):
         # A skip has as many channels as its level, and so as the block gives.
         channels = len(weight)
         enlarged, beside = weight[:, :-channels], weight[:, -channels:]
-        met = torch.einsum("ka,lb,oiab->iokl", _MEETING, _MEETING, enlarged)
+        met = torch.einsum("ka,lb,oiab->iokl", MEETING, MEETING, enlarged)
         self.low = nn.ConvTranspose2d(len(met), channels, 4, stride=2, padding=1, bias=False)
         self.low.weight = nn.Parameter(met.contiguous())
         self.skip = nn.Conv2d(channels, channels, 3, padding=1)

@@ -6,37 +6,65 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.train.segmenter.domes import raise_dome
+from groundglass.train.segmenter.lesion_textures import LesionTextures
+from groundglass.train.segmenter.slices import LungSlice
+from groundglass.train.settings import SegmenterSettings
+
 Slice = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
+#: How often a slice is looked at closely, and how far from the middle, as a share of the side.
+_CLOSE_SHARE, _ASIDE = 0.18, 40 / 256
+
 
 def augment_lung_slice(
-    hu: NDArray[np.int16], lung: NDArray[np.bool_], ill_share: float, rng: np.random.Generator
+    one: LungSlice, settings: SegmenterSettings, textures: LesionTextures, rng: np.random.Generator
 ) -> tuple[Slice, Mask]:
     """One annotated slice, changed at random: disease, place, and how the scanner shows it.
 
     Parameters
     ----------
-    hu : ndarray of int16, shape (rows, columns)
-        Hounsfield units.
-    lung : ndarray of bool, same shape
-        Lung truth.
-    ill_share : float
-        How often disease is made into it.
+    one : LungSlice
+        The slice with its truth.
+    settings : SegmenterSettings
+        How often each change is made.
+    textures : LesionTextures
+        Real lesions to lay in.
     rng : Generator
         Source of chance.
 
     Returns
     -------
-    hu : ndarray of float32, same shape
+    hu : ndarray of float32, shape (size, size)
     lung : ndarray of uint8, same shape
-        0 or 1; disease stays inside the truth.
+        0 or 1; disease stays inside the truth, a dome does not.
     """
-    image, mask = hu.astype(np.float32), lung.astype(np.uint8)
-    if rng.random() < ill_share:
+    image, mask = one.hu.astype(np.float32), one.lung.astype(np.uint8)
+    # A phantom has its own domes, and their truth is better.
+    if not one.synthetic and rng.random() < settings.dome_share:
+        image, mask = raise_dome(image, mask, rng)
+    if rng.random() < settings.lesion_share:
+        image = textures.lay(image, mask, rng)
+    elif rng.random() < settings.ill_share:
         image = add_consolidation(image, mask, rng)
-    image, mask = _move(image, mask, rng)
+    image, mask = _move(image, mask, settings.upside_down_share, rng)
     return _show(image, rng), mask
+
+
+def change_greys(image: Mask, settings: SegmenterSettings, rng: np.random.Generator) -> Mask:
+    """Another window's or a viewer's greys: a bent scale, local equalisation.
+
+    `image` is what the U-Net sees, uint8 of shape (size, size).
+    """
+    if rng.random() < settings.bent_share:
+        exponent = np.exp(rng.uniform(-0.35, 0.35))
+        table = 255 * np.linspace(0.0, 1.0, 256) ** exponent
+        image = np.asarray(cv2.LUT(image, np.rint(table).astype(np.uint8)), dtype=np.uint8)
+    if rng.random() < settings.equalised_share:
+        clahe = cv2.createCLAHE(rng.uniform(1.0, 3.0), (8, 8))
+        image = np.asarray(clahe.apply(image), dtype=np.uint8)
+    return image
 
 
 def add_consolidation(image: Slice, mask: Mask, rng: np.random.Generator) -> Slice:
@@ -68,18 +96,16 @@ def add_consolidation(image: Slice, mask: Mask, rng: np.random.Generator) -> Sli
     return np.asarray(image * (1 - share) + disease * share, dtype=np.float32)
 
 
-def _move(image: Slice, mask: Mask, rng: np.random.Generator) -> tuple[Slice, Mask]:
+def _move(
+    image: Slice, mask: Mask, upside_down_share: float, rng: np.random.Generator
+) -> tuple[Slice, Mask]:
     """Mirror, rotate, scale and shift, so that position and field of view say nothing."""
     size = image.shape[0]
     if rng.random() < 0.5:
         image, mask = image[:, ::-1], mask[:, ::-1]
-    angle = rng.normal(0.0, 7.0)
-    close = rng.random() < 0.15
-    # A close look at some part of the body shows fat, muscle and bone that are not lung.
-    scale, shift = (rng.uniform(1.5, 3.5), 1.0) if close else (rng.uniform(0.75, 1.25), 0.1)
-    matrix = cv2.getRotationMatrix2D((size / 2, size / 2), angle, scale)
-    matrix[0, 1] += rng.uniform(-0.05, 0.05)
-    matrix[:, 2] += rng.uniform(-shift, shift, 2) * size
+    if rng.random() < upside_down_share:
+        image, mask = image[::-1], mask[::-1]
+    matrix = _placing(mask, rng)
     square = (size, size)
     moved = cv2.warpAffine(
         np.ascontiguousarray(image),
@@ -91,6 +117,28 @@ def _move(image: Slice, mask: Mask, rng: np.random.Generator) -> tuple[Slice, Ma
     # The mask is moved as grey and cut at half, so that its edge stays true below a pixel.
     soft = cv2.warpAffine(np.ascontiguousarray(mask).astype(np.float32), matrix, square)
     return np.asarray(moved, dtype=np.float32), (soft > 0.5).astype(np.uint8)
+
+
+def _placing(mask: Mask, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The affine map of a change of place, shape (2, 3): the whole chest, or a close look.
+
+    A close look at a part of a lung and what lies around it shows fat, muscle, bone, diaphragm and
+    stomach that are not lung.
+    """
+    size = mask.shape[0]
+    close = rng.random() < _CLOSE_SHARE
+    scale = rng.uniform(1.3, 2.8) if close else rng.uniform(0.7, 1.3)
+    matrix = cv2.getRotationMatrix2D((size / 2, size / 2), rng.normal(0.0, 8.0), scale)
+    matrix[0, 1] += rng.uniform(-0.05, 0.05)
+    rows, columns = np.nonzero(mask)
+    if close and len(rows):
+        middle = int(rng.integers(len(rows)))
+        aside = rng.uniform(-_ASIDE, _ASIDE, 2) * size
+        matrix[:, 2] = size / 2 - matrix[:, :2] @ [columns[middle], rows[middle]] + aside
+    else:
+        shift = 0.6 if close else 0.1
+        matrix[:, 2] += rng.uniform(-shift, shift, 2) * size
+    return np.asarray(matrix, dtype=np.float64)
 
 
 def _show(image: Slice, rng: np.random.Generator) -> Slice:

@@ -14,9 +14,20 @@ from groundglass.prepare import Recipe
 from groundglass.prepare.intensity import segmenter_window
 from groundglass.train.data.augment import draw
 from groundglass.train.fit.datamodule import Item, RandomStream
-from groundglass.train.segmenter.augment import augment_lung_slice
+from groundglass.train.segmenter.augment import augment_lung_slice, change_greys
+from groundglass.train.segmenter.drawing import draw_probabilities
+from groundglass.train.segmenter.lesion_textures import LesionTextures
 from groundglass.train.segmenter.slices import LungSlice
 from groundglass.train.settings import SegmenterSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RandomChange:
+    """How slices are changed: by which settings, with whose lesions, from which chance."""
+
+    settings: SegmenterSettings
+    textures: LesionTextures
+    stream: RandomStream
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +36,7 @@ class LungItems(Dataset[Item]):
 
     slices: Sequence[LungSlice]
     recipe: Recipe
-    change: tuple[SegmenterSettings, RandomStream] | None = None
+    change: RandomChange | None = None
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -42,11 +53,10 @@ class LungItems(Dataset[Item]):
         lung = one.lung.astype(np.uint8)
         if self.change is None:
             return segmenter_window(one.hu, self.recipe), lung
-        settings, stream = self.change
-        rng = stream.of(index)
+        settings, rng = self.change.settings, self.change.stream.of(index)
         if settings.in_hu:
-            hu, mask = augment_lung_slice(one.hu, one.lung, settings.ill_share, rng)
-            return segmenter_window(hu, self.recipe), mask
+            hu, mask = augment_lung_slice(one, settings, self.change.textures, rng)
+            return change_greys(segmenter_window(hu, self.recipe), settings, rng), mask
         drawn = draw(settings.augment, rng)
         image = segmenter_window(one.hu, self.recipe)[None]
         return drawn.images(image)[0], drawn.masks(lung[None])[0]
@@ -54,7 +64,7 @@ class LungItems(Dataset[Item]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmenterData:
-    """The U-Net's epochs: every real slice once, and a share of phantom slices."""
+    """The U-Net's epochs: slices drawn by their shares, or every real one and some of phantoms."""
 
     real: tuple[LungSlice, ...]
     phantom: tuple[LungSlice, ...]
@@ -62,10 +72,11 @@ class SegmenterData:
     recipe: Recipe
     settings: SegmenterSettings
     seed: int
+    textures: LesionTextures
 
     def train(self, epoch: int) -> Dataset[Item]:
         """The slices of one epoch, drawn, ordered and changed by (seed, epoch)."""
-        change = (self.settings, RandomStream(self.seed, epoch))
+        change = RandomChange(self.settings, self.textures, RandomStream(self.seed, epoch))
         return LungItems(self._chosen(epoch), self.recipe, change)
 
     def validation(self) -> Dataset[Item]:
@@ -74,10 +85,16 @@ class SegmenterData:
 
     def _chosen(self, epoch: int) -> list[LungSlice]:
         rng = RandomStream(self.seed, epoch).of()
-        share, real, phantom = self.settings.phantom_share, self.real, self.phantom
+        settings = self.settings
+        if settings.draw.slices:
+            together = [*self.real, *self.phantom]
+            wanted = settings.draw.slices // settings.batch * settings.batch
+            drawn = rng.choice(len(together), wanted, p=draw_probabilities(together, settings.draw))
+            return [together[int(k)] for k in drawn]
+        share, real, phantom = settings.phantom_share, self.real, self.phantom
         wanted = round(len(real) * share / (1 - share)) if real else len(phantom)
         picked = rng.permutation(len(phantom))[:wanted]
         together = [*real, *(phantom[int(k)] for k in picked)]
         order = [together[int(k)] for k in rng.permutation(len(together))]
-        whole = len(order) // self.settings.batch * self.settings.batch
+        whole = len(order) // settings.batch * settings.batch
         return order[: whole or len(order)]

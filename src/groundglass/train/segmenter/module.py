@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groundglass.train.data.tensors import as_float
@@ -11,13 +13,36 @@ from groundglass.train.fit.datamodule import Item
 from groundglass.train.fit.module import Schedule, StageModule, gathered
 from groundglass.train.networks import LungUNet
 
+#: Pixels added to both sides of the Dice.
+_SMOOTH_PX = 50
+
 
 class SegmenterModule(StageModule):
-    """Trains the lung U-Net on annotated slices."""
+    """Trains the lung U-Net on annotated slices.
 
-    def __init__(self, net: LungUNet, schedule: Schedule) -> None:
+    Parameters
+    ----------
+    net : LungUNet
+        What is trained.
+    schedule : Schedule
+        Its settings and the run's seed.
+    folded : bool
+        Whether its batch normalisation keeps the statistics it begins with.
+    """
+
+    def __init__(self, net: LungUNet, schedule: Schedule, *, folded: bool = False) -> None:
         super().__init__(net, schedule)
+        self._folded = folded
         self._found: list[Tensor] = []
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002  (PyTorch's signature)
+        """Switch between training and evaluation; what is folded stays in evaluation."""
+        super().train(mode)
+        if self._folded:
+            for part in self.modules():
+                if isinstance(part, nn.BatchNorm2d):
+                    part.eval()
+        return self
 
     def training_step(self, batch: Item, _index: int) -> Tensor:
         """Dice plus cross-entropy."""
@@ -42,7 +67,11 @@ class SegmenterModule(StageModule):
 
 
 def segmentation_loss(logits: Tensor, lung: Tensor) -> Tensor:
-    """Dice of the whole batch plus cross-entropy per pixel.
+    """Twice the cross-entropy per pixel, plus one minus the mean Dice of the slices.
+
+    The Dice is that of probabilities, and of each slice by itself: at the lungs' ends a few pixels
+    of stomach or trachea weigh as much as a dome in the middle. Both sides are some pixels larger
+    than they are, so that a slice without lung has a Dice that falls smoothly.
 
     Parameters
     ----------
@@ -50,9 +79,10 @@ def segmentation_loss(logits: Tensor, lung: Tensor) -> Tensor:
         Network output; truth, 0 or 1.
     """
     probability = torch.sigmoid(logits)
-    overlap = (probability * lung).sum()
-    dice = (2 * overlap + 1) / (probability.sum() + lung.sum() + 1)
-    return F.binary_cross_entropy_with_logits(logits, lung) + (1 - dice)
+    overlap = (probability * lung).sum(dim=(1, 2, 3))
+    total = probability.sum(dim=(1, 2, 3)) + lung.sum(dim=(1, 2, 3))
+    dice = (2 * overlap + _SMOOTH_PX) / (total + _SMOOTH_PX)
+    return 2 * F.binary_cross_entropy_with_logits(logits, lung) + 1 - dice.mean()
 
 
 def dice_per_slice(logits: Tensor, lung: Tensor) -> Tensor:

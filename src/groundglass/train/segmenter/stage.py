@@ -12,6 +12,7 @@ import torch
 
 from groundglass.cohort import Case, StudyKind, study_kind
 from groundglass.errors import InputError, ReadError
+from groundglass.infer import load_bundle
 from groundglass.infer.bundle import SEGMENTER
 from groundglass.prepare import Recipe
 from groundglass.train.classifier.predictions import HELD_OUT
@@ -25,11 +26,14 @@ from groundglass.train.data.training_cases import (
 from groundglass.train.export.onnx_files import export_segmenter
 from groundglass.train.fit.fitting import FitResult, fit, load_net
 from groundglass.train.fit.module import Schedule
-from groundglass.train.networks import LungUNet
+from groundglass.train.networks import LungUNet, load_folded
 from groundglass.train.run import SEGMENTER_FOLDER, TrainingRun, has_lungs, identity, tell_excluded
 from groundglass.train.segmenter.epochs import LungItems, SegmenterData
+from groundglass.train.segmenter.lesion_textures import LesionTextures
 from groundglass.train.segmenter.module import SegmenterModule, dice_per_slice
-from groundglass.train.segmenter.slices import LungSlice, read_lung_slices
+from groundglass.train.segmenter.reading import read_lung_slices
+from groundglass.train.segmenter.slices import LungSlice
+from groundglass.train.settings import Experiment
 
 #: Where the cases that cannot be used are listed.
 EXCLUDED = "set-aside-lungs.json"
@@ -65,30 +69,48 @@ def train_segmenter(run: TrainingRun) -> SegmenterResult:
         )
     tell_excluded(excluded, len(cases), run, EXCLUDED)
     data = split_slices(slices, run)
-    torch.manual_seed(experiment.seed)
-    network = experiment.network
-    net = LungUNet(network.segmenter_widths, network.segmenter_fold)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if settings.init_from:
-        load_net(net, Path(settings.init_from))
+    net = _beginning(experiment)
     folder = run.out / SEGMENTER_FOLDER
     learnt_from = with_earlier(_training_cases(cases), settings.init_from)
     rows = [(case.row, case.split, case.label) for case in cases]
-    module = SegmenterModule(net, Schedule(settings, experiment.seed))
+    folded = bool(settings.init_bundle)
+    module = SegmenterModule(net, Schedule(settings, experiment.seed), folded=folded)
     known = identity(run, rows, settings)
     fitted = fit(module, data, run, SEGMENTER_FOLDER, known)
     write_training_cases(learnt_from, folder)
     path = folder / SEGMENTER
     export_segmenter(net, experiment.recipe.image_size, path)
-    held_out = {"validation": data.held_out}
-    test = tuple(one for one in slices if one.split == "test" and not one.synthetic)
-    if test:
-        held_out["test"] = test
+    held_out = {"validation": data.held_out, **_tested(slices)}
     dice = {name: mean_dice(net, one, experiment.recipe) for name, one in held_out.items()}
     (folder / HELD_OUT).write_text(json.dumps(dice, indent=1) + "\n", encoding="utf-8")
     counts = {"real": len(data.real), "phantom": len(data.phantom)}
     counts |= {name: len(one) for name, one in held_out.items()}
     return SegmenterResult(net, path, fitted, counts, dice)
+
+
+def _beginning(experiment: Experiment) -> LungUNet:
+    """The network as the training begins."""
+    torch.manual_seed(experiment.seed)
+    network, settings = experiment.network, experiment.segmenter
+    net = LungUNet(network.segmenter_widths, network.segmenter_fold)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if settings.init_from:
+        load_net(net, Path(settings.init_from))
+    if settings.init_bundle:
+        load_folded(net, load_bundle(settings.init_bundle).path(SEGMENTER))
+    return net
+
+
+def _tested(slices: Sequence[LungSlice]) -> dict[str, tuple[LungSlice, ...]]:
+    """Real slices of the test split; of several sources, each by itself."""
+    test = [one for one in slices if one.case.split == "test" and not one.synthetic]
+    sources = sorted({one.case.source for one in test})
+    return {
+        "test" if len(sources) == 1 else f"test, {source}": tuple(
+            one for one in test if one.case.source == source
+        )
+        for source in sources
+    }
 
 
 def lung_cases(run: TrainingRun) -> list[Case]:
@@ -140,14 +162,14 @@ def split_slices(slices: Sequence[LungSlice], run: TrainingRun) -> SegmenterData
     settings, seed = run.experiment.segmenter, run.experiment.seed
     real = [one for one in slices if not one.synthetic]
     watched = real or list(slices)
-    chosen = {one.patient for one in watched if one.split == "validation"}
+    chosen = {one.case.patient for one in watched if one.case.split == "validation"}
     if not chosen:
-        free = sorted({one.patient for one in watched if one.split in ("", "train")})
+        free = sorted({one.case.patient for one in watched if one.case.split in ("", "train")})
         count = max(1, round(settings.validation_share * len(free)))
         picked = np.random.default_rng(seed).permutation(len(free))[:count]
         chosen = {free[int(k)] for k in picked}
-    held_out = tuple(one for one in watched if one.patient in chosen)
-    learnt = [one for one in slices if one.patient not in chosen and one.split != "test"]
+    held_out = tuple(one for one in watched if one.case.patient in chosen)
+    learnt = [one for one in slices if one.case.patient not in chosen and one.case.split != "test"]
     if not held_out or not learnt:
         raise InputError(
             f"{len(learnt)} slices to learn from and {len(held_out)} to validate on",
@@ -161,6 +183,7 @@ def split_slices(slices: Sequence[LungSlice], run: TrainingRun) -> SegmenterData
         run.experiment.recipe,
         settings,
         seed,
+        LesionTextures.of([one for one in learnt if not one.synthetic]),
     )
 
 

@@ -47,7 +47,7 @@ def import_dataset(
             metavar="NAME",
             show_default=False,
             help="covid-ct-md, cc-ccii, covidx-ct, mosmed, stoic2021, cov19-ct-db, ucsd-covid-ct, "
-            "finding-lungs, or folders for your own data.",
+            "finding-lungs, lung-volumes, lesion-slices, or folders for your own data.",
         ),
     ],
     folder: Annotated[
