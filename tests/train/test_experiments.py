@@ -37,12 +37,13 @@ def shortened(experiment: Experiment) -> Experiment:
     """The experiment with everything it says, but for how much: two steps on small images."""
     recipe = replace(experiment.recipe, image_size=SIZE, group_size=6, min_lung_ml=1.0)
     few = {"epochs": 1, "batch": 2, "init_from": ""}
+    drawn = replace(experiment.segmenter.draw, slices=min(4, experiment.segmenter.draw.slices))
     return replace(
         experiment,
         true_lungs=True,
         recipe=recipe,
         # The shipped segmenter takes images of one size, so a small one is trained.
-        segmenter=replace(experiment.segmenter, **few, bundle="", phantom_slices=1),
+        segmenter=replace(experiment.segmenter, **few, bundle="", phantom_slices=1, draw=drawn),
         encoder=replace(experiment.encoder, **few, slices_per_patient=1, validation_slices=1),
         sequence=replace(experiment.sequence, **few, variants=min(1, experiment.sequence.variants)),
     )

@@ -100,6 +100,12 @@ def segmenter_facts(run: TrainingRun) -> dict[str, Any]:
         "settings": asdict(run.experiment.segmenter),
         "wall_time_s": round(stage_seconds(run, [SEGMENTER_FOLDER])),
     }
+    began_with = run.experiment.segmenter.init_bundle
+    if began_with:
+        bundle = load_bundle(began_with)
+        facts["began_with"] = {"bundle": f"{bundle.name} {bundle.version}"} | dict(
+            bundle.training.get("segmenter") or {}
+        )
     if (folder / HELD_OUT).exists():
         dice = json.loads((folder / HELD_OUT).read_text(encoding="utf-8"))
         facts["metrics"] = {"lung masks, mean Dice per slice": dice}
