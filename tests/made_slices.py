@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from groundglass.phantom import PhantomSettings, make_patient, render_slices
+from groundglass.phantom import PhantomSettings, Slices, make_patient, render_slices
 from groundglass.prepare.intensity import window_to_uint8
 from made_marked import write_marked
 
@@ -53,6 +53,21 @@ def write_slice_sets(folder: Path, matrix: int) -> None:
         for k in range(count):
             cv2.imwrite(str(place / "images" / f"{part}{k}.tif"), made.hu[0])
             cv2.imwrite(str(place / "masks" / f"{part}{k}.png"), made.lung[0] * np.uint8(255))
+    _write_volumes(folder / "lung-volumes", made)
+
+
+def _write_volumes(folder: Path, made: Slices) -> None:
+    """Four patients' volumes, two of each class, all of the same slice between empty ones."""
+    empty = np.full_like(made.hu[0], -1000)
+    hu, lung = np.stack([empty, *[made.hu[0]] * 4, empty]), np.zeros((6, *empty.shape), bool)
+    lung[1:5] = made.lung[0]
+    rows = [["file", "patient", "class", "lesion mask"]]
+    for k in range(4):
+        name = f"made-{k}.npz"
+        np.savez(folder / name, hu=hu, lung=lung, spacing_mm=np.array([6.0, 1.5, 1.5]))
+        rows.append([name, f"made-{k}", ("CP", "lung cancer")[k % 2], "no"])
+    with (folder / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
 
 
 def _write_luna(folder: Path, grey: np.ndarray[tuple[int, int]]) -> None:

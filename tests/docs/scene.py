@@ -31,7 +31,7 @@ _STARTED = "groundglass.toml"
 #: A node of a trial, which stops waiting sooner and listens where nobody else does.
 _SOONER = "\n[listener]\nport = {port}\n\n[http]\nport = 0\n\n[jobs]\nquiet_s = 1\n"
 _DOCUMENTED_PORT = "127.0.0.1:11112"
-_SHORT = {"epochs": 1, "patience": 0, "variants": 1, "slices_per_patient": 1}
+_SHORT = {"epochs": 1, "slices": 8, "patience": 0, "variants": 1, "slices_per_patient": 1}
 #: `groundglass serve` would not end: it goes on behind, as in a terminal of its own.
 _GROUNDGLASS = """#!/bin/sh
 case " $* " in

@@ -212,6 +212,7 @@ CHAINS = (
     ("paper",),
     ("paper-reduced",),
     ("segmenter", "segmenter-last"),
+    ("segmenter-volumes",),
     ("synthetic", "covid-ct"),
     ("best",),
     ("slices",),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -35,14 +33,13 @@ class SegmenterModule(StageModule):
         self._folded = folded
         self._found: list[Tensor] = []
 
-    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002  (PyTorch's signature)
-        """Switch between training and evaluation; what is folded stays in evaluation."""
-        super().train(mode)
+    def on_train_epoch_start(self) -> None:
+        """Leave what is folded in evaluation; Lightning keeps the mode that each part is in."""
+        super().on_train_epoch_start()
         if self._folded:
             for part in self.modules():
                 if isinstance(part, nn.BatchNorm2d):
                     part.eval()
-        return self
 
     def training_step(self, batch: Item, _index: int) -> Tensor:
         """Dice plus cross-entropy."""
