@@ -18,7 +18,13 @@ from groundglass.analyse.batch.analysing import BatchSettings
 from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
 from groundglass.node.settings import example_settings
 from groundglass.phantom import PhantomSettings
-from groundglass.prepare import CoverageSettings, MaskCleanupSettings, NotJudgedSettings, Recipe
+from groundglass.prepare import (
+    CoverageSettings,
+    InputRanges,
+    MaskCleanupSettings,
+    NotJudgedSettings,
+    Recipe,
+)
 from groundglass.prepare.mask_interpolation import MaskInterpolationSettings
 from groundglass.read.candidates import SelectionSettings
 from groundglass.read.dicom.stacks.grid import AssemblySettings
@@ -51,6 +57,7 @@ _SETTINGS: tuple[tuple[type, str], ...] = (
     (MaskCleanupSettings, "`clean_lung_mask(…, settings=…)`"),
     (CoverageSettings, "fixed"),
     (NotJudgedSettings, "fixed"),
+    (InputRanges, "fixed"),
     (ExplainSettings, "`Triage.load(explaining=…)`"),
     (KeySlices, "`ExplainSettings(key=…)`"),
     (OpacitySettings, "`opacity_by_slice(…, settings=…)`"),

@@ -12,6 +12,7 @@ import pytest
 from groundglass.analyse.triage import Triage
 from groundglass.core.geometry import Geometry, Reorientation
 from groundglass.core.result import (
+    CheckName,
     HeatMethod,
     NoteKind,
     Outcome,
@@ -123,6 +124,7 @@ def test_the_way_it_is_stored_changes_nothing(
     assert found.consistency.similarity == result.consistency.similarity
     assert found.opacity_burden == result.opacity_burden
     assert found.not_judged == result.not_judged
+    assert found.checks == result.checks
     assert found.coarse_heat is not None
     assert result.coarse_heat is not None
     cells = dict(zip(result.coarse_heat.slice_indices, result.coarse_heat.heat, strict=True))
@@ -215,6 +217,47 @@ def test_part_of_the_lungs_is_never_called_healthy(triage: Triage, healthy: Phan
                 assert found.outcome is Outcome.PART_OF_LUNGS or found.verdict is not None
 
 
+def said(label: str, by_share: ShareOfSlices | None = None) -> Verdict:
+    """A verdict, whatever was judged."""
+    votes = {one: int(one == label) for one in ("CP", "NCP", "healthy")}
+    probabilities = {one: 0.8 if one == label else 0.1 for one in votes}
+    return Verdict(label, probabilities, votes, label, tie=False, by_share=by_share)
+
+
+@pytest.mark.parametrize("label", ["CP", "healthy"])
+def test_images_unlike_any_known_get_no_verdict(
+    triage: Triage, volume: Volume, monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    monkeypatch.setattr(Classifier, "verdict", lambda _self, _groups: said(label))
+    hu = volume.hu + np.random.default_rng(0).normal(0, 200, volume.hu.shape)
+    found = triage(replace(volume, hu=np.rint(hu).astype(np.int16)))
+    assert (found.outcome, found.verdict) == (Outcome.FOR_A_READER, None)
+    assert "Noise: HU of noise in soft tissue" in found.reason
+    assert (found.groups, found.heatmaps, found.opacity_burden) == ((), (), None)
+    assert found.not_judged is not None
+
+
+@pytest.mark.parametrize("label", ["CP", "healthy"])
+def test_a_missing_lung_is_not_called_clear_and_hides_no_finding(
+    triage: Triage, healthy: Phantom, monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    monkeypatch.setattr(Classifier, "verdict", lambda _self, _groups: said(label))
+    volume, gone = healthy.volume, healthy.lung.copy()
+    gone[:, :, gone.shape[2] // 2 :] = False
+    found = triage(replace(volume, hu=np.where(gone, 35, volume.hu).astype(np.int16)))
+    if label == "healthy":
+        assert found.outcome is Outcome.FOR_A_READER
+        assert "Smaller-lung" in found.reason
+    else:
+        assert found.outcome is Outcome.VERDICT
+    assert [check.name for check in found.checks if not check.ok] == [CheckName.SMALLER_LUNG]
+
+
+def test_images_are_measured_beside_every_verdict(result: TriageResult) -> None:
+    assert {check.name for check in result.checks} == set(CheckName)
+    assert all(check.ok for check in result.checks if check.refuses_findings)
+
+
 @pytest.mark.parametrize("by_share", [True, False], ids=["by share", "by vote"])
 def test_none_seen_is_not_given_where_much_was_not_judged(
     healthy: Phantom, monkeypatch: pytest.MonkeyPatch, *, by_share: bool
@@ -223,14 +266,7 @@ def test_none_seen_is_not_given_where_much_was_not_judged(
     few = load_bundle("paper")
     few = replace(few, recipe=replace(few.recipe, headward_ratio=0.9))
     judged = ShareOfSlices(0, 10, 0.5, 0.25, {"CP": 0.5, "NCP": 0.5}, None) if by_share else None
-    verdict = Verdict(
-        "healthy",
-        {"CP": 0.1, "NCP": 0.1, "healthy": 0.8},
-        {"CP": 0, "NCP": 0, "healthy": 1},
-        "healthy",
-        tie=False,
-        by_share=judged,
-    )
+    verdict = said("healthy", judged)
     monkeypatch.setattr(Classifier, "verdict", lambda _self, _groups: verdict)
     found = Triage(few, CpuEngine(Precision.F32))(healthy.volume)
     assert found.not_judged is not None

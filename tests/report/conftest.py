@@ -12,10 +12,12 @@ import pytest
 
 from groundglass.core.geometry import Geometry, Reorientation
 from groundglass.core.result import (
+    CheckName,
     CoarseHeat,
     GroupPrediction,
     HeatConsistency,
     Heatmap,
+    InputCheck,
     LeftOut,
     LungSide,
     LungThird,
@@ -155,6 +157,13 @@ BURDEN = OpacityBurden(
 )
 
 
+CHECKS = (
+    InputCheck(CheckName.NOISE, "HU of noise in soft tissue", 12.5, None, 100.0, True),
+    InputCheck(CheckName.CONTRAST_PHASE, "median HU of heart and vessels", None, 0.0, 350.0, True),
+    InputCheck(CheckName.SMALLER_LUNG, "share of the air", 0.3, 0.35, None, False),
+)
+
+
 NOT_JUDGED = NotJudged(
     {
         third: LeftOut(100.0 * k, 2.0 * k, 1000.0, 8.0 + k)
@@ -196,6 +205,7 @@ def result(volume: Volume, lungs: np.ndarray) -> TriageResult:
         consistency=HeatConsistency({"a turn": 0.97, "a shift": 0.99}, (9, 8)),
         opacity_burden=replace(BURDEN, cells=find_opacity(volume, lungs).cells),
         not_judged=NOT_JUDGED,
+        checks=CHECKS,
         notes=NOTES,
     )
 

@@ -19,6 +19,7 @@ from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.core.geometry import Geometry
 from groundglass.core.result import (
     GroupPrediction,
+    InputCheck,
     NotJudged,
     Outcome,
     Provenance,
@@ -53,11 +54,13 @@ from groundglass.prepare import (
     Letterbox,
     PreparedStudy,
     Recipe,
+    check_input,
     clean_lung_mask,
     gather,
     group_slices,
     interpolate_masks,
     lungs_on_volume,
+    out_of_range,
     prepare,
     segmenter_images,
     slice_positions_mm,
@@ -215,47 +218,48 @@ class Triage:
             return replace(ended, mask=lungs.volume, notes=seen.notes)
         with clock.stage("measure"):
             opacity = opacity_by_slice(axial, lungs.volume)
+            checks = check_input(axial, lungs.square, lungs.volume, seen)
         with clock.stage("prepare"):
             prepared = self.prepare(axial, lungs.square)
         with clock.stage("classify"):
             groups, heats = self._classify(prepared)
         verdict = self._classifier.verdict(groups)
         left_out = opacity.not_judged(prepared.judged)
-        untold = self._not_called(verdict, seen, left_out)
+        untold = self._not_called(verdict, checks, seen, left_out)
+        ended = replace(
+            self._result(axial, *(untold or (Outcome.VERDICT, _how(verdict, len(groups))))),
+            mask=lungs.volume,
+            notes=seen.notes,
+            checks=checks,
+            not_judged=left_out,
+        )
         if untold is not None:
             slices = tuple(replace(record, groups=()) for record in prepared.slices)
-            return replace(
-                self._result(axial, *untold),
-                mask=lungs.volume,
-                notes=seen.notes,
-                slices=slices,
-                not_judged=left_out,
-            )
-        found = replace(
-            self._result(axial, Outcome.VERDICT, _how(verdict, len(groups))),
-            verdict=verdict,
-            groups=groups,
-            mask=lungs.volume,
-            opacity_burden=opacity.burden,
-            not_judged=left_out,
-            notes=seen.notes,
-        )
+            return replace(ended, slices=slices)
+        found = replace(ended, verdict=verdict, groups=groups, opacity_burden=opacity.burden)
         with clock.stage("explain"):
             return self._explained(found, explain or verdict.label, heats, prepared, axial.geometry)
 
     def _not_called(
-        self, verdict: Verdict, seen: Coverage, left_out: NotJudged
+        self,
+        verdict: Verdict,
+        checks: tuple[InputCheck, ...],
+        seen: Coverage,
+        left_out: NotJudged,
     ) -> tuple[Outcome, str] | None:
-        """Why lungs in which nothing was found are not called so, or None.
+        """Why what was found, or that nothing was, is not called so; or None.
 
         What the paper's elimination leaves out is part of the paper's verdict: by vote it is said,
         and changes nothing.
         """
-        if verdict.label != self.bundle.healthy:
-            return None
+        misleading = out_of_range([check for check in checks if check.refuses_findings])
+        if misleading or verdict.label != self.bundle.healthy:
+            return (Outcome.FOR_A_READER, misleading) if misleading else None
         if seen.partial:
             return Outcome.PART_OF_LUNGS, _part_of_lungs(seen)
-        reason = why_for_a_reader(left_out) if verdict.by_share is not None else None
+        reason = out_of_range(checks)
+        if reason is None and verdict.by_share is not None:
+            reason = why_for_a_reader(left_out)
         return (Outcome.FOR_A_READER, reason) if reason else None
 
     def _result(self, axial: Volume, outcome: Outcome, reason: str) -> TriageResult:

@@ -10,6 +10,7 @@ from groundglass.prepare.grouping import (
     sample_positions,
     whole_groups,
 )
+from groundglass.prepare.input_checks import InputRanges, check_input, out_of_range
 from groundglass.prepare.letterbox import Letterbox
 from groundglass.prepare.lungs import MaskCleanupSettings, clean_lung_mask, lungs_on_volume
 from groundglass.prepare.mask_interpolation import interpolate_masks, slices_to_segment
@@ -29,18 +30,21 @@ __all__ = [
     "Coverage",
     "CoverageSettings",
     "Grouping",
+    "InputRanges",
     "Letterbox",
     "MaskCleanupSettings",
     "NotJudgedSettings",
     "PreparedStudy",
     "Recipe",
     "Regions",
+    "check_input",
     "classifier_image",
     "clean_lung_mask",
     "gather",
     "group_slices",
     "interpolate_masks",
     "lungs_on_volume",
+    "out_of_range",
     "prepare",
     "sample_positions",
     "segmenter_images",

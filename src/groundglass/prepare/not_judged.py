@@ -11,7 +11,7 @@ from groundglass.core.result import NotJudged
 class NotJudgedSettings:
     """From where on lungs in whose judged slices nothing was found are left to a reader.
 
-    Measured at a feetward ratio of 0.5 on 15 whole real lungs of 13 patients and 17 whole phantoms
+    Measured at a feetward ratio of 0.5 on 15 real volumes of 12 patients and 17 whole phantoms
     (docs/explanation/what-a-verdict-means.md).
     """
 

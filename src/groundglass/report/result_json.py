@@ -55,6 +55,7 @@ def result_document(result: TriageResult, volume: Volume) -> JsonObject:
         "outcome": result.outcome,
         "reason": result.reason,
         "notes": result.notes,
+        "checks": [{**_plain(check), "ok": check.ok} for check in result.checks],
         "labels": result.labels,
         "verdict": _verdict(result.verdict),
         "groups": [

@@ -30,7 +30,7 @@ Invoke = Callable[..., Result]
 
 pytest.importorskip("matplotlib")
 #: Thick and few slices: the whole way in a fraction of a second.
-BODY = PhantomSettings(matrix=96, slice_count=16, slice_spacing_mm=14.0, severity=0.9)
+BODY = PhantomSettings(matrix=96, slice_count=23, slice_spacing_mm=10.0, severity=0.9)
 LABELS = ("CP", "NCP", "healthy")
 
 
