@@ -10,7 +10,7 @@ import pytest
 from groundglass.cli.console import Terminal
 from groundglass.cli.observer import TerminalObserver
 from groundglass.core.result import RESEARCH_USE_ONLY, Outcome, TriageResult
-from groundglass.core.verdict_words import NOT_EXCLUDED, NOT_LOOKED_FOR
+from groundglass.core.verdict_words import NOT_EXCLUDED, NOT_LOOKED_FOR, not_judged_sentence
 from groundglass.read import read_study, read_volume, select_chest_ct
 from made_ct import ct_series, write
 from made_result import made_result
@@ -72,4 +72,6 @@ def test_what_is_for_a_reader_has_no_verdict_and_says_why(
     words = said(ended, capsys)
     assert "No verdict: for a reader" in words
     assert "Made so." in words
+    assert ended.not_judged is not None
+    assert words.count(not_judged_sentence(ended.not_judged)) == 1
     assert "Outcome: for-a-reader" in words

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from groundglass.core.result import KIND_NOT_TOLD, ShareOfSlices, Verdict
+from groundglass.core.result import (
+    KIND_NOT_TOLD,
+    LeftOut,
+    LungThird,
+    NotJudged,
+    ShareOfSlices,
+    Verdict,
+)
 from groundglass.core.verdict_words import (
     NONE_SEEN,
     NOT_EXCLUDED,
@@ -14,6 +21,7 @@ from groundglass.core.verdict_words import (
     caveat,
     class_name,
     in_a_sentence,
+    not_judged_sentence,
     percent,
     share_sentences,
 )
@@ -104,3 +112,15 @@ def test_names_within_a_sentence(name: str, within: str) -> None:
 )
 def test_percentages_keep_three_digits(share: float, words: str) -> None:
     assert percent(share) == words
+
+
+def test_what_was_not_judged_is_said_in_all_and_by_third() -> None:
+    upper, middle, lower = LungThird
+    parts = {
+        upper: LeftOut(100.0, 1.0, 1000.0, 4.0),
+        middle: LeftOut(0.0, 0.0, 1000.0, 0.0),
+        lower: LeftOut(500.0, 15.0, 1000.0, 16.0),
+    }
+    words = not_judged_sentence(NotJudged(parts))
+    assert words.startswith("Not judged: 20% of the lung and 80% of the opacity")
+    assert "(upper third 10% and 25%, middle third 0% and 0%, lower third 50% and 94%)" in words

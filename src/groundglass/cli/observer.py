@@ -12,7 +12,7 @@ from groundglass.analyse.study import StudyObserver
 from groundglass.cli.console import Terminal, progress_bar, stage_bar
 from groundglass.core.result import Outcome, TriageResult, Verdict
 from groundglass.core.study import Rejection, Series, Study
-from groundglass.core.verdict_words import Answers
+from groundglass.core.verdict_words import Answers, not_judged_sentence
 from groundglass.core.volume import Volume
 from groundglass.errors import ReadError
 from groundglass.read import read_study
@@ -146,6 +146,8 @@ def _tell_result(result: TriageResult, directory: Path, terminal: Terminal) -> N
         _tell_no_verdict(result, terminal)
     else:
         _tell_verdict(result, result.verdict, terminal)
+    if result.not_judged is not None:
+        terminal.print(f"  {not_judged_sentence(result.not_judged)}")
     if result.notes_beside_reason:
         terminal.heading("Note")
         for note in result.notes_beside_reason:

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from groundglass.core.result import KIND_NOT_TOLD, GroupPrediction, ShareOfSlices, Verdict
+from groundglass.core.result import (
+    KIND_NOT_TOLD,
+    GroupPrediction,
+    NotJudged,
+    ShareOfSlices,
+    Verdict,
+)
 
 #: The two answers to whether there is something, and the one to what where nobody knows.
 FINDINGS = "Findings as in pneumonia"
@@ -98,6 +104,19 @@ def share_sentences(found: ShareOfSlices) -> list[str]:
         f"By kind: {parts}. A kind is told from {percent(found.kind_threshold)} on; here it is"
         f"{'' if told else ' not'}.",
     ]
+
+
+def not_judged_sentence(found: NotJudged) -> str:
+    """How much of the lungs, and of the opacity measured in them, the classifier was not shown."""
+    total = found.total
+    thirds = ", ".join(
+        f"{third} third {part.lung_share:.0%} and {part.opacity_share:.0%}"
+        for third, part in found.thirds.items()
+    )
+    return (
+        f"Not judged: {total.lung_share:.0%} of the lung and {total.opacity_share:.0%} of the "
+        f"opacity measured by HU lie in slices that were left out ({thirds})."
+    )
 
 
 def ill_slices(group: GroupPrediction, found: ShareOfSlices) -> int:

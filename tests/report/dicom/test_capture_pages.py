@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from groundglass.core.result import RESULT_OUTCOMES, Note, NoteKind, Outcome, TriageResult
-from groundglass.core.verdict_words import NOT_EXCLUDED
+from groundglass.core.verdict_words import NOT_EXCLUDED, not_judged_sentence
 from groundglass.core.volume import Volume
 from groundglass.report.dicom import capture_pages
 from groundglass.report.dicom.capture_pages import (
@@ -239,3 +239,13 @@ def test_no_caption_speaks_of_heat_that_is_not_drawn(volume: Volume, drawn: Reco
     assert len(pages(replace(result, heatmaps=tuple(hidden)), volume)) == 1
     assert "argued" not in drawn.words
     assert "heat" not in drawn.words.lower()
+
+
+@pytest.mark.parametrize("outcome", [Outcome.VERDICT, Outcome.FOR_A_READER])
+def test_what_was_not_judged_is_told_once(
+    volume: Volume, result: TriageResult, drawn: Recorder, outcome: Outcome
+) -> None:
+    ended = result if outcome is Outcome.VERDICT else replace(result, outcome=outcome, verdict=None)
+    assert ended.not_judged is not None
+    pages(ended, volume)
+    assert drawn.words.count(not_judged_sentence(ended.not_judged)) == 1

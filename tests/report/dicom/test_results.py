@@ -22,7 +22,7 @@ from groundglass.core.result import (
     NoteKind,
     TriageResult,
 )
-from groundglass.core.verdict_words import NOT_EXCLUDED
+from groundglass.core.verdict_words import NOT_EXCLUDED, not_judged_sentence
 from groundglass.core.volume import Volume
 from groundglass.errors import ReportError
 from groundglass.report import write_refusal, write_report
@@ -392,3 +392,23 @@ def test_slices_without_drawn_heat_are_no_evidence(ct: Volume) -> None:
                 for one in series.ReferencedSOPSequence
             ]
             assert len(images) == 1
+
+
+def test_what_was_not_judged_is_measured_in_all_and_by_third(ct: Volume) -> None:
+    found = small(ct).not_judged
+    assert found is not None
+    report = report_of(small(ct), ct)
+    measured = [told(group) for group in groups(report)]
+    shares = [
+        (
+            one["Share of the lung that was not judged"],
+            one["Share of the opacity that was not judged"],
+        )
+        for one in measured
+        if one.get("Finding") == "Lung in slices that were not judged"
+    ]
+    expected = [(100 * one.lung_share, 100 * one.opacity_share) for one in
+                (found.total, *found.thirds.values())]  # fmt: skip
+    assert np.allclose(np.array(shares, float), expected)
+    texts = [i.TextValue for i in report.ContentSequence if i.ValueType == "TEXT"]
+    assert texts.count(not_judged_sentence(found)) == 1

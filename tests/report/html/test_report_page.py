@@ -26,7 +26,7 @@ from groundglass.core.result import (
     TriageResult,
 )
 from groundglass.core.study import Rejection
-from groundglass.core.verdict_words import NOT_EXCLUDED, NOT_LOOKED_FOR
+from groundglass.core.verdict_words import NOT_EXCLUDED, NOT_LOOKED_FOR, not_judged_sentence
 from groundglass.core.volume import Volume
 from groundglass.report.html.report_page import render_page
 from groundglass.report.overlay import DRAWING
@@ -434,3 +434,17 @@ def test_no_slice_is_evidence_whose_heat_is_not_drawn(volume: Volume, result: Tr
     assert "Slices for orientation" in text
     assert "heat lies outside" not in text
     assert "0.25 threshold" not in text
+
+
+@pytest.mark.parametrize("outcome", [Outcome.VERDICT, Outcome.FOR_A_READER])
+def test_what_was_not_judged_is_told_beside_the_verdict_and_by_third(
+    volume: Volume, result: TriageResult, without_verdict: Ending, outcome: Outcome
+) -> None:
+    ended = result if outcome is Outcome.VERDICT else without_verdict(result, outcome)
+    text = Page(render_page(ended, volume)).text
+    assert ended.not_judged is not None
+    assert text.count(not_judged_sentence(ended.not_judged)) == 1
+    assert text.index("Not judged: 20%") < text.index("The whole study")
+    assert re.search(r"Not judged Lung, ml.*Both lungs 600 20% 12 40%.*Lower third 300 30%", text)
+    none = Page(render_page(replace(ended, not_judged=None), volume)).text
+    assert "Not judged" not in none

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from groundglass.core.result import RESEARCH_USE_ONLY, Heatmap, TriageResult, Verdict
-from groundglass.core.verdict_words import Answers, class_name, in_a_sentence
+from groundglass.core.verdict_words import Answers, class_name, in_a_sentence, not_judged_sentence
 from groundglass.report.narrative import counted, millimetres, plain
 from groundglass.report.overlay import (
     DRAWING,
@@ -280,6 +280,9 @@ def _show_slice(page: Page, view: ViewModel, frame: Frame, *, with_heat: bool) -
 
 def _say_notes(page: Page, result: TriageResult) -> None:
     """What must be known beside the reason, in as small letters as it takes."""
+    if result.not_judged is not None:
+        page.y += 8
+        page.say(not_judged_sentence(result.not_judged), _QUIET, 56)
     words = " ".join(note.text for note in result.notes_beside_reason)
     if words:
         page.y += 8

@@ -45,6 +45,9 @@ KIND_NOT_TOLD = Code("kind-not-told", _OWN, "Kind not told")
 SHARE_OF_SLICES = Code("share-of-slices", _OWN, "Share of judged slices with findings")
 STUDY_THRESHOLD = Code("study-threshold", _OWN, "Share of slices that calls findings")
 SLICE_THRESHOLD = Code("slice-threshold", _OWN, "Score that counts a slice as ill")
+NOT_JUDGED = Code("not-judged", _OWN, "Lung in slices that were not judged")
+LUNG_NOT_JUDGED = Code("lung-not-judged", _OWN, "Share of the lung that was not judged")
+OPACITY_NOT_JUDGED = Code("opac-not-judged", _OWN, "Share of the opacity that was not judged")
 SHARE_OF_LUNG = Code("share-of-lung", _OWN, "Share of the lung mask's volume")
 
 #: The paper's classes (section 2.1). "Other pneumonia" has a code of our own: SNOMED's Pneumonia

@@ -37,7 +37,7 @@ from groundglass.core.result import (
     TriageResult,
     Verdict,
 )
-from groundglass.core.verdict_words import calls_findings, class_name
+from groundglass.core.verdict_words import calls_findings, class_name, not_judged_sentence
 from groundglass.read.dicom.result_series_descriptions import MODEL
 from groundglass.report.dicom import codes
 from groundglass.report.dicom.result_builder import DicomObject, ResultBuilder
@@ -86,7 +86,7 @@ class _Writer:
         report = MeasurementReport(
             observation_context=ObservationContext(observer_device_context=self.builder.observer),
             procedure_reported=codes.CT_CHEST,
-            imaging_measurements=[*classes, self._lungs(), *opacities],
+            imaging_measurements=[*classes, self._lungs(), *opacities, *self._not_judged()],
             title=codes.MEASUREMENT_REPORT,
             language_of_content_item_and_descendants=LanguageOfContentItemAndDescendants(
                 CodedConcept("en", "RFC5646", "English")
@@ -111,7 +111,9 @@ class _Writer:
         statement = self.result.provenance.bundle_statement
         measured = MEASURED_BY_HU if self.result.opacity_burden else ""
         notes = (note.text for note in self.result.notes_beside_reason)
-        texts = (RESEARCH_USE_ONLY, statement, self.result.reason, *notes, measured)
+        left_out = self.result.not_judged
+        unseen = "" if left_out is None else not_judged_sentence(left_out)
+        texts = (RESEARCH_USE_ONLY, statement, self.result.reason, unseen, *notes, measured)
         comments = [
             TextContentItem(
                 name=codes.COMMENT,
@@ -237,6 +239,27 @@ class _Writer:
                     )
                 )
         return found
+
+    def _not_judged(self) -> list[MeasurementsAndQualitativeEvaluations]:
+        """What of the lungs, and of the opacity, the classifier was not shown: all, by third."""
+        found = self.result.not_judged
+        if found is None:
+            return []
+        parts = {"both lungs": found.total}
+        parts |= {f"{third} third of both lungs": part for third, part in found.thirds.items()}
+        return [
+            MeasurementsAndQualitativeEvaluations(
+                tracking_identifier=self._tracking(f"not judged, {where}", f"Not judged, {where}"),
+                finding_type=codes.NOT_JUDGED,
+                algorithm_id=self._algorithm(),
+                finding_sites=[FindingSite(codes.LUNG)],
+                measurements=[
+                    Measurement(codes.LUNG_NOT_JUDGED, 100 * part.lung_share, codes.PERCENT),
+                    Measurement(codes.OPACITY_NOT_JUDGED, 100 * part.opacity_share, codes.PERCENT),
+                ],
+            )
+            for where, part in parts.items()
+        ]
 
     def _key_slices(self, label: str) -> list[SourceImageForMeasurementGroup]:
         """The slices that speak for a class, the strongest first."""

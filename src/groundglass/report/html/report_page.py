@@ -23,7 +23,14 @@ from groundglass.core.result import (
     SliceGroup,
     TriageResult,
 )
-from groundglass.core.verdict_words import Answers, class_name, ill_slices, in_a_sentence, percent
+from groundglass.core.verdict_words import (
+    Answers,
+    class_name,
+    ill_slices,
+    in_a_sentence,
+    not_judged_sentence,
+    percent,
+)
 from groundglass.core.volume import Volume
 from groundglass.report.html.environment import page_environment
 from groundglass.report.html.overview import Overview, overview
@@ -130,6 +137,7 @@ def _narrative_context(view: ViewModel) -> _Context:
 
     return {
         "story": verdict_narrative(result),
+        "unseen": not_judged_sentence(result.not_judged) if result.not_judged else "",
         "limits": limits(result),
         "heat_facts": heat_facts(result),
         "left_out": left_out(records, result.provenance.recipe),
