@@ -186,18 +186,21 @@ class Explainer:
             for heat in target.heats
             if (place := _places(heat.group, features.keys())).keys() & set(wanted)
         ]
-        if not places:
-            return {}
-        sequences = [
-            _with_others(heat.features, {at: features[index] for index, at in place.items()})
-            for heat, place in places
-        ]
-        gradient = self.scores.gradient(np.stack(sequences), [target.class_index])[:, :, 0]
-        return {
-            index: of_group[:, at]
-            for of_group, (_, place) in zip(gradient, places, strict=True)
-            for index, at in place.items()
-        }
+        found: dict[int, Float] = {}
+        # Together where they are of one size: a last group of single slices may be shorter.
+        for size in sorted({len(heat.features) for heat, _ in places}):
+            alike = [(heat, place) for heat, place in places if len(heat.features) == size]
+            sequences = [
+                _with_others(heat.features, {at: features[index] for index, at in place.items()})
+                for heat, place in alike
+            ]
+            gradient = self.scores.gradient(np.stack(sequences), [target.class_index])[:, :, 0]
+            found |= {
+                index: of_group[:, at]
+                for of_group, (_, place) in zip(gradient, alike, strict=True)
+                for index, at in place.items()
+            }
+        return found
 
 
 def attribution_method(settings: ExplainSettings) -> AttributionMethod:
