@@ -25,6 +25,7 @@ from groundglass.core.volume import Volume
 from groundglass.errors import SettingsError
 from groundglass.explain import ExplainSettings
 from groundglass.infer import Classifier, CpuEngine, Precision, load_bundle
+from groundglass.infer.bundle_metadata import Conformal
 from groundglass.phantom import Phantom, PhantomSettings, make_phantom
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -86,6 +87,40 @@ def test_a_chest_ct_gets_a_verdict_with_its_evidence(result: TriageResult, volum
     assert all((r.contribution is not None) == (r.index in kept) for r in result.slices)
     assert {heatmap.slice_index for heatmap in result.heatmaps} <= kept
     assert all(0 <= h.heat.min() <= h.heat.max() <= 1 for h in result.heatmaps)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "outcome"),
+    [(0.0, 1.0, Outcome.FOR_A_READER), (2.0, 0.0, Outcome.FOR_A_READER), (0.0, 0.0, None)],
+    ids=["both fit", "neither fits", "the verdict alone fits"],
+)
+def test_a_bundle_calibrated_to_say_so_leaves_a_study_for_a_reader(
+    triage: Triage,
+    volume: Volume,
+    result: TriageResult,
+    *,
+    lowest: float,
+    highest: float,
+    outcome: Outcome | None,
+) -> None:
+    bundle, metadata = triage.bundle, triage.bundle.metadata
+    allowed = Conformal(0.1, lowest, highest, "a test", 20, 20)
+    try:
+        triage.bundle = replace(bundle, metadata=replace(metadata, conformal=allowed))
+        found = triage(volume)
+    finally:
+        triage.bundle = bundle
+    assert result.verdict is not None
+    assert result.verdict.label != "healthy"
+    if outcome is None:
+        assert found.verdict == result.verdict
+        return
+    assert found.outcome is outcome
+    assert found.verdict is None
+    assert found.reason.startswith("For a reader: ")
+    assert found.groups == found.heatmaps == ()
+    assert all(record.groups == () for record in found.slices)
+    assert np.array_equal(found.mask, result.mask)
 
 
 def test_predicting_twice_gives_the_same_bytes(

@@ -13,6 +13,7 @@ from groundglass.infer import load_bundle
 from groundglass.infer.bundle_metadata import (
     BundleMetadata,
     Calibration,
+    Conformal,
     ShareRule,
     parse_metadata,
 )
@@ -37,6 +38,24 @@ SHARE_RULE = {
     "n": 12,
 }
 HASHES = {"salt": "ab", "patients": ["p1", "p2"], "studies": ["s1"]}
+CONFORMAL = {
+    "alpha": 0.1,
+    "findings_quantile": 0.3,
+    "none_quantile": 0.2,
+    "fitted_on": "a site",
+    "n_ill": 20,
+    "n_not_ill": 30,
+}
+SITE = {
+    "bundle": "demonstration 1",
+    "cohort_sha256": "0" * 64,
+    "split": "validation",
+    "refitted": ["conformal"],
+    "criterion": "",
+    "cross_fitted": {"ill covered": {"value": 0.9, "low": 0.7, "high": 1.0, "n": 20}},
+    "salt": "ab",
+    "patients": ["p1"],
+}
 SELF_TEST = {"probabilities": {"CP": 0.2, "NCP": 0.3, "healthy": 0.5}, "lung_share": 0.1}
 
 
@@ -51,6 +70,8 @@ def test_a_bundle_with_them_is_loaded_with_them(bundle: Path, tmp_path: Path) ->
         "calibration": CALIBRATION,
         "share_rule": SHARE_RULE,
         "operating_point": POINT,
+        "conformal": CONFORMAL,
+        "calibrated_on": SITE,
         "training_hashes": HASHES,
         "self_test": SELF_TEST,
     }
@@ -61,6 +82,10 @@ def test_a_bundle_with_them_is_loaded_with_them(bundle: Path, tmp_path: Path) ->
     assert metadata.operating_point is not None
     assert metadata.operating_point.positive == ("CP", "NCP")
     assert metadata.operating_point.score({"CP": 0.25, "NCP": 0.5, "healthy": 0.25}) == 0.75
+    assert metadata.conformal == Conformal(0.1, 0.3, 0.2, "a site", 20, 30)
+    assert metadata.calibrated_on is not None
+    assert metadata.calibrated_on.patients == {"p1"}
+    assert metadata.calibrated_on.cross_fitted == SITE["cross_fitted"]
     assert metadata.training_hashes is not None
     assert metadata.training_hashes.patients == {"p1", "p2"}
     assert metadata.self_test is not None
@@ -85,6 +110,14 @@ def test_a_bundle_with_them_is_loaded_with_them(bundle: Path, tmp_path: Path) ->
         ("share_rule", {**SHARE_RULE, "slice_threshold": 1.1}),
         ("share_rule", {**SHARE_RULE, "kind_threshold": 0.4}),
         ("share_rule", {**SHARE_RULE, "n": None}),
+        ("conformal", {**CONFORMAL, "alpha": 0}),
+        ("conformal", {**CONFORMAL, "alpha": 1}),
+        ("conformal", {**CONFORMAL, "findings_quantile": 1.5}),
+        ("conformal", {**CONFORMAL, "none_quantile": float("-inf")}),
+        ("conformal", {**CONFORMAL, "n_ill": None}),
+        ("calibrated_on", {**SITE, "patients": "p1"}),
+        ("calibrated_on", {**SITE, "cross_fitted": None}),
+        ("calibrated_on", {"bundle": "x"}),
         ("training_hashes", {**HASHES, "patients": "p1"}),
         ("training_hashes", {**HASHES, "studies": [1]}),
         ("training_hashes", {"patients": [], "studies": []}),

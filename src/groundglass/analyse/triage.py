@@ -48,6 +48,7 @@ from groundglass.infer import (
     load_bundle,
 )
 from groundglass.infer.bundle import HEAD, SEGMENTER
+from groundglass.infer.conformal import why_not_given
 from groundglass.prepare import (
     Coverage,
     Grouping,
@@ -252,14 +253,16 @@ class Triage:
         What the paper's elimination leaves out is part of the paper's verdict: by vote it is said,
         and changes nothing.
         """
-        misleading = out_of_range([check for check in checks if check.refuses_findings])
-        if misleading or verdict.label != self.bundle.healthy:
-            return (Outcome.FOR_A_READER, misleading) if misleading else None
-        if seen.partial:
-            return Outcome.PART_OF_LUNGS, _part_of_lungs(seen)
-        reason = out_of_range(checks)
-        if reason is None and verdict.by_share is not None:
-            reason = why_for_a_reader(left_out)
+        healthy, allowed = self.bundle.healthy, self.bundle.metadata.conformal
+        reason = out_of_range([check for check in checks if check.refuses_findings])
+        if reason is None and verdict.label == healthy:
+            if seen.partial:
+                return Outcome.PART_OF_LUNGS, _part_of_lungs(seen)
+            reason = out_of_range(checks)
+            if reason is None and verdict.by_share is not None:
+                reason = why_for_a_reader(left_out)
+        if reason is None and allowed is not None:
+            reason = why_not_given(verdict, healthy, allowed)
         return (Outcome.FOR_A_READER, reason) if reason else None
 
     def _result(self, axial: Volume, outcome: Outcome, reason: str) -> TriageResult:

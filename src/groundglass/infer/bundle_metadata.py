@@ -73,6 +73,57 @@ class ShareRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Conformal:
+    """Which of the answers findings and none a study's score allows.
+
+    Class-conditional split-conformal thresholds (Sadinle, Lei and Wasserman, JASA 2019;114:223). Of
+    new ill studies like those it was fitted on, at most `alpha` fall below `findings_quantile`,
+    of not ill ones at most `alpha` lie above `none_quantile`, whatever the scores' distribution.
+    """
+
+    alpha: float
+    """How often the true answer may be missing, for the ill and for the others apart; 0 to 1."""
+    findings_quantile: float
+    """Findings are possible from this score on, 0 to 1."""
+    none_quantile: float
+    """None seen is possible up to this score, 0 to 1."""
+    fitted_on: str
+    """On what."""
+    n_ill: int
+    n_not_ill: int
+    """`n_ill`, `n_not_ill`: how many patients of either kind that had."""
+
+    def findings_fit(self, score: float) -> bool:
+        """Whether findings are in the conformal set of a study with this score."""
+        return score >= self.findings_quantile
+
+    def none_fits(self, score: float) -> bool:
+        """Whether none seen is."""
+        return score <= self.none_quantile
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedOn:
+    """What a bundle was calibrated on after training, and how that came out."""
+
+    bundle: str
+    """Name and version of the bundle it was made from."""
+    cohort_sha256: str
+    """SHA-256 of the table."""
+    split: str
+    """Which cases of it."""
+    refitted: tuple[str, ...]
+    """What was fitted anew."""
+    criterion: str
+    """By what the study threshold was chosen, in words; empty where it was not."""
+    cross_fitted: Mapping[str, Any]
+    """Figures of patients who had no part in the thresholds they were judged with, by name."""
+    salt: str
+    patients: frozenset[str]
+    """`salt`, `patients`: salted hashes of its patients, so that an evaluation can refuse them."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingHashes:
     """Whom the networks have seen, unnamed: salted hashes of patients, of studies' pixels."""
 
@@ -100,6 +151,9 @@ class BundleMetadata:
     share_rule: ShareRule | None = None
     """How the verdict is made of single slices; None: by the groups' vote (paper section 2.4)."""
     operating_point: DecisionThreshold | None = None
+    conformal: Conformal | None = None
+    """Which verdicts are left for a reader; None: none for this reason."""
+    calibrated_on: CalibratedOn | None = None
     training_hashes: TrainingHashes | None = None
     self_test: SelfTest | None = None
 
@@ -116,6 +170,8 @@ def parse_metadata(manifest: Mapping[str, Any], labels: tuple[str, ...]) -> Bund
         "calibration": _calibration,
         "share_rule": _share_rule,
         "operating_point": partial(_threshold, labels=labels),
+        "conformal": _conformal,
+        "calibrated_on": _calibrated_on,
         "training_hashes": _hashes,
         "self_test": partial(_self_test, labels=labels),
     }
@@ -141,6 +197,10 @@ _EXPECTED = {
     "0.5 to 1 or null, fitted_on and n",
     "operating_point": "classes of the bundle as positive, a threshold from 0 to 1, sensitivity, "
     "specificity, fitted_on and n",
+    "conformal": "alpha between 0 and 1, findings_quantile and none_quantile from 0 to 1, "
+    "fitted_on, n_ill and n_not_ill",
+    "calibrated_on": "bundle, cohort_sha256, split, refitted, criterion, cross_fitted, a salt and "
+    "a list of patients' hashes",
     "training_hashes": "a salt and lists of patients' and studies' hashes",
     "self_test": "a probability for each class and lung_share",
 }
@@ -187,13 +247,41 @@ def _threshold(part: Mapping[str, Any], labels: tuple[str, ...]) -> DecisionThre
     )
 
 
-def _hashes(part: Mapping[str, Any]) -> TrainingHashes:
-    for name in ("patients", "studies"):
-        if not isinstance(part[name], list) or not all(isinstance(x, str) for x in part[name]):
-            raise TypeError(f"{name} are no list of hashes")
-    return TrainingHashes(
-        str(part["salt"]), frozenset(part["patients"]), frozenset(part["studies"])
+def _conformal(part: Mapping[str, Any]) -> Conformal:
+    alpha = _share(part, "alpha")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha {alpha}")
+    return Conformal(
+        alpha,
+        _share(part, "findings_quantile"),
+        _share(part, "none_quantile"),
+        str(part["fitted_on"]),
+        int(part["n_ill"]),
+        int(part["n_not_ill"]),
     )
+
+
+def _calibrated_on(part: Mapping[str, Any]) -> CalibratedOn:
+    return CalibratedOn(
+        str(part["bundle"]),
+        str(part["cohort_sha256"]),
+        str(part["split"]),
+        tuple(map(str, part["refitted"])),
+        str(part["criterion"]),
+        dict(part["cross_fitted"]),
+        str(part["salt"]),
+        _words(part, "patients"),
+    )
+
+
+def _hashes(part: Mapping[str, Any]) -> TrainingHashes:
+    return TrainingHashes(str(part["salt"]), _words(part, "patients"), _words(part, "studies"))
+
+
+def _words(part: Mapping[str, Any], name: str) -> frozenset[str]:
+    if not isinstance(part[name], list) or not all(isinstance(x, str) for x in part[name]):
+        raise TypeError(f"{name} are no list of hashes")
+    return frozenset(part[name])
 
 
 def _self_test(part: Mapping[str, Any], labels: tuple[str, ...]) -> SelfTest:

@@ -10,10 +10,12 @@ from groundglass.errors import InputError, SettingsError
 from groundglass.evaluate.statistics import (
     brier_score,
     expected_calibration_error,
+    fit_slope,
     fit_temperature,
     judge_threshold,
     reliability,
     threshold_for_sensitivity,
+    threshold_of_youden,
 )
 
 
@@ -194,3 +196,66 @@ class TestOperatingPoint:
     def test_impossible_wishes(self, wanted):
         with pytest.raises(SettingsError, match="wanted sensitivity"):
             threshold_for_sensitivity(self.scores, self.positive, wanted)
+
+
+class TestSlope:
+    @given(st.integers(0, 10**6), st.floats(0.1, 0.9))
+    def test_no_other_slope_makes_the_softened_truth_likelier(
+        self, seed: int, threshold: float
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        positive = np.arange(24) < 12
+        scores = np.clip(rng.normal(np.where(positive, 0.7, 0.3), 0.25), 0, 1)
+        yes, no = 13 / 14, 1 / 14
+        wanted = np.where(positive, yes, no)
+
+        def loss(slope: float) -> float:
+            given = 1 / (1 + np.exp(-slope * (scores - threshold)))
+            return float(-(wanted * np.log(given) + (1 - wanted) * np.log1p(-given)).sum())
+
+        try:
+            best = fit_slope(scores, positive, threshold)
+        except InputError:
+            assert loss(1e-6) >= loss(0.0) - 1e-12
+            return
+        assert best > 0
+        assert loss(best) <= min(loss(best * 1.01), loss(best / 1.01))
+
+    def test_patients_told_apart_give_a_slope_all_the_same(self) -> None:
+        scores = np.array([0.1, 0.2, 0.8, 0.9])
+        assert 0 < fit_slope(scores, scores > 0.5, 0.5) < 20
+
+    def test_the_wrong_way_round_there_is_none(self) -> None:
+        scores = np.array([0.1, 0.2, 0.8, 0.9])
+        with pytest.raises(InputError, match="no higher in the ill"):
+            fit_slope(scores, scores < 0.5, 0.5)
+
+
+class TestYouden:
+    @given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=2, max_size=30))
+    def test_no_threshold_has_a_larger_sum_and_none_lower_has_as_large_a_one(
+        self, rows: list[tuple[int, bool]]
+    ) -> None:
+        scores = np.array([score / 12 for score, _ in rows])
+        positive = np.array([truth for _, truth in rows])
+        if positive.all() or not positive.any():
+            with pytest.raises(InputError, match="positive and"):
+                threshold_of_youden(scores, positive)
+            return
+
+        def total(threshold: float) -> float:
+            called = scores >= threshold
+            return float(called[positive].mean() + (~called[~positive]).mean())
+
+        found = threshold_of_youden(scores, positive)
+        grid = np.linspace(0, 1.05, 22 * 12)
+        assert total(found.threshold) >= max(map(total, grid[grid > scores.min()]), default=0)
+        # Thresholds between the same two scores call the same patients.
+        below = scores[scores < found.threshold].max()
+        lower = [one for one in grid if scores.min() < one <= below]
+        assert all(total(one) < total(found.threshold) for one in lower)
+        assert found.sensitivity == (scores[positive] >= found.threshold).mean()
+
+    def test_it_lies_between_the_two_kinds(self) -> None:
+        scores = np.array([0.1, 0.2, 0.6, 0.7])
+        assert threshold_of_youden(scores, scores > 0.5).threshold == pytest.approx(0.4)

@@ -7,6 +7,7 @@ from groundglass.evaluate.statistics.calibration import (
     ReliabilityBin,
     brier_score,
     expected_calibration_error,
+    fit_slope,
     fit_temperature,
     reliability,
 )
@@ -18,6 +19,7 @@ from groundglass.evaluate.statistics.operating_point import (
     OperatingPoint,
     judge_threshold,
     threshold_for_sensitivity,
+    threshold_of_youden,
 )
 from groundglass.evaluate.statistics.paired import Comparison, compare, delong_test, mcnemar
 from groundglass.evaluate.statistics.predictions import Predictions
@@ -41,6 +43,7 @@ __all__ = [
     "compare",
     "delong_test",
     "expected_calibration_error",
+    "fit_slope",
     "fit_temperature",
     "judge_threshold",
     "mcnemar",
@@ -51,5 +54,6 @@ __all__ = [
     "share_interval",
     "table2",
     "threshold_for_sensitivity",
+    "threshold_of_youden",
     "wilson",
 ]

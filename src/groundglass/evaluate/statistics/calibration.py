@@ -226,3 +226,45 @@ def _no_best_temperature(
 
 def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
+
+
+def fit_slope(scores: NDArray[np.float64], positive: NDArray[np.bool_], threshold: float) -> float:
+    """The slope b of p = 1 / (1 + exp(-b (score - threshold))) that makes the truth most likely.
+
+    The truth is softened as Platt does it, (N⁺ + 1) / (N⁺ + 2) and 1 / (N⁻ + 2), so that a slope
+    exists where the threshold tells all patients apart. The probability holds for cohorts with this
+    share of positives. Source: Platt, Advances in Large Margin Classifiers, 2000, chapter 5,
+    section 2.2.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (patients,)
+        Higher for the positive class.
+    positive : ndarray of bool, shape (patients,)
+        The truth.
+    threshold : float
+        Where the probability is one half.
+
+    Raises
+    ------
+    InputError
+        The score is no higher in positives: no slope above 0 is the best one.
+    """
+    above = scores - threshold
+    yes, no = int(positive.sum()), int((~positive).sum())
+    wanted = np.where(positive, (yes + 1) / (yes + 2), 1 / (no + 2))
+
+    def excess(slope: float) -> float:
+        """Derivative of the negative log-likelihood, which is convex."""
+        return float(((special.expit(slope * above) - wanted) * above).sum())
+
+    if not excess(0.0) < 0:
+        raise InputError(
+            "scores around the threshold that are no higher in the ill",
+            expected="higher scores in the ill than in the others",
+            action="Check the labels; this bundle may tell nothing on these cases.",
+        )
+    high = 1.0
+    while excess(high) < 0:
+        high *= 2
+    return float(optimize.brentq(excess, 0.0, high))

@@ -106,3 +106,35 @@ def threshold_for_sensitivity(
     # 0.55 · 100 is 55.00000000000001 in binary: a hair is taken off before rounding up.
     needed = max(1, math.ceil(wanted * len(of_positives) - 1e-9))
     return judge_threshold(scores, positive, float(of_positives[needed - 1]), level)
+
+
+def threshold_of_youden(
+    scores: NDArray[np.float64], positive: NDArray[np.bool_], level: float = DEFAULT_LEVEL
+) -> OperatingPoint:
+    """The threshold with the largest sum of sensitivity and specificity (Youden's index).
+
+    It lies half way between two scores; of several equal ones the lowest is taken, since missing a
+    positive is the worse error. Source: Youden, Cancer 1950;3:32.
+
+    Parameters
+    ----------
+    scores, positive, level
+        As for `judge_threshold`.
+
+    Raises
+    ------
+    InputError
+        No positives, or no negatives.
+    """
+    if positive.all() or not positive.any():
+        raise InputError(
+            f"{int(positive.sum())} positive and {int((~positive).sum())} negative patients",
+            expected="some of either kind",
+            action="Choose the operating point on cases of both kinds, or give a sensitivity.",
+        )
+    distinct = np.unique(scores)
+    between = np.append((distinct[:-1] + distinct[1:]) / 2, np.nextafter(distinct[-1], np.inf))
+    hits = (scores[positive] >= between[:, None]).mean(axis=1)
+    rejections = (scores[~positive] < between[:, None]).mean(axis=1)
+    best = int(np.argmax(hits + rejections))
+    return judge_threshold(scores, positive, float(between[best]), level)
