@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundglass.cohort.case import SPLITS, Case, Cohort, patient_hash
+from groundglass.cohort.case import PNEUMONIA, SPLITS, Case, Cohort, patient_hash
 from groundglass.cohort.checks.check import CheckSettings, check_cohort
 from groundglass.cohort.checks.cohort_report import CohortReport, Finding, FindingKind, Severity
 from groundglass.cohort.fingerprint import study_fingerprint
@@ -13,6 +13,7 @@ from groundglass.cohort.splitting import SplitSettings, hold_out_fold, split_coh
 from groundglass.cohort.table import read_cohort, write_cohort
 
 __all__ = [
+    "PNEUMONIA",
     "SPLITS",
     "Case",
     "CheckSettings",

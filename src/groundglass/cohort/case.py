@@ -13,6 +13,9 @@ from groundglass.errors import InputError, SettingsError
 
 #: Words of the column `split`, in the order in which they are shown.
 SPLITS = ("train", "validation", "test")
+#: Label of a case known to have pneumonia, but not of which kind. It counts as ill, and is left out
+#: wherever kinds are told apart. A bundle with a class of this name means that class.
+PNEUMONIA = "pneumonia"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Case:
     study: Path
     """Absolute. What `study_kind` knows: DICOM, NIfTI, an image, images, a phantom."""
     label: str
-    """Class."""
+    """Class, or `PNEUMONIA`."""
     split: str
     """"train", "validation", "test", or "" for a case that is in none."""
     source: str

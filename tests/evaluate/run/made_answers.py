@@ -48,7 +48,8 @@ def made_bundle(metadata: BundleMetadata | None = None, **values: object) -> Bun
 def verdict(probabilities: Sequence[float], labels: Sequence[str] = LABELS) -> Answer:
     """A verdict for the most probable class."""
     named = dict(zip(labels, map(float, probabilities), strict=True))
-    return Answer(Outcome.VERDICT, "", max(named, key=lambda label: named[label]), named)
+    label = max(named, key=lambda label: named[label])
+    return Answer(Outcome.VERDICT, "", label, named, label)
 
 
 def no_verdict(

@@ -10,31 +10,42 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_answers import LABELS, made_cases, no_verdict, verdict
 
-from groundglass.core.result import Outcome
+from groundglass.cohort import PNEUMONIA
+from groundglass.core.result import KIND_NOT_TOLD, Outcome
 from groundglass.errors import InputError, ReportError
 from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction, Strata
 from groundglass.evaluate.run.checkpoint import Checkpoint, Table
+from groundglass.evaluate.run.trivial import TrivialStatistics
 
 TABLE = Table(LABELS)
 PROBED = Table(LABELS, (AS_IN_SERVICE, "lungs-black"))
 IDENTITY = {"cohort": "a", "bundle": "b"}
 
 text = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12)
+mm = st.floats(-1024, 1024)
 number = st.none() | st.floats(0.1, 120)
 
 
 @st.composite
 def any_case(draw: st.DrawFn) -> CasePrediction:
     odds = draw(st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(any))
+    judged = draw(st.none() | st.integers(1, 400))
+    by_share = {
+        "label": KIND_NOT_TOLD,
+        "ill": None if judged is None else draw(st.integers(0, judged)),
+        "judged": judged,
+    }
     answers = {
-        images: verdict([x / sum(odds) for x in odds])
+        images: replace(verdict([x / sum(odds) for x in odds]), **(by_share if judged else {}))
         if draw(st.booleans())
         else no_verdict(Outcome.NO_LUNG, draw(text))
         for images in PROBED.images
     }
+    trivial = draw(st.none() | st.builds(TrivialStatistics, st.integers(1, 900), *[mm] * 4))
     strata = Strata(draw(text), draw(text), draw(number), draw(text), draw(number))
     row, patient = draw(st.integers(2, 9999)), draw(st.integers(1, 9999))
-    return CasePrediction(row, patient, draw(st.sampled_from(LABELS)), strata, answers, 1.25)
+    truth = draw(st.sampled_from([*LABELS, PNEUMONIA]))
+    return CasePrediction(row, patient, truth, strata, answers, 1.25, trivial)
 
 
 @given(st.lists(any_case(), max_size=4))

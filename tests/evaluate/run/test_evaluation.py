@@ -79,7 +79,7 @@ class TestGroups:
 
     def test_a_group_is_measured_as_a_cohort_of_its_own(self, one: Evaluation) -> None:
         here = [x for x in one.cases if x.strata.source == "here"]
-        group = one.groups["source"][0]
+        (group,) = (group for group in one.groups["source"] if group.name == "here")
         alone = predictions_of(here, LABELS)
         assert group.accuracy.value == measure(alone).accuracy
         assert group.auc.value == pytest.approx(measure(alone).classes[2].measures.auc)
@@ -113,7 +113,7 @@ class TestGroups:
             replace(x, strata=replace(x.strata, source="nowhere")) if x.row > 35 else x
             for x in cases
         )
-        group = evaluated(last).groups["source"][1]
+        group = evaluated(last).groups["source"][-1]
         assert (group.name, group.cases, group.without_verdict) == ("nowhere", 2, 2)
         assert group.accuracy.value is group.auc.value is group.accuracy.interval is None
 

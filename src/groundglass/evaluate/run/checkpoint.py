@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from groundglass.core.csv_text import csv_text, whole_rows
 from groundglass.core.result import Outcome
 from groundglass.errors import InputError, ReportError
 from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, Answer, CasePrediction, Strata
+from groundglass.evaluate.run.trivial import NAMES, TrivialStatistics
 from groundglass.report.writing import refusing_unwritable
 
 _RUN, _ANSWERS = "run.json", "predictions.csv"
-_ABOUT = ("row", "patient", "truth", "source", "scanner", "thickness_mm", "sex", "age_years")
-_SAID = ("images", "outcome", "verdict")
+_STRATA = ("source", "scanner", "thickness_mm", "sex", "age_years")
+_ABOUT = ("row", "patient", "truth", *_STRATA, *NAMES)
+_SAID = ("images", "outcome", "verdict", "forced", "share", "ill", "judged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,14 @@ class Table:
         strata = case.strata
         rows: list[tuple[object, ...]] = []
         about = (case.row, case.patient, case.truth, strata.source, strata.scanner,
-                 _text(strata.thickness_mm), strata.sex, _text(strata.age_years))  # fmt: skip
+                 _text(strata.thickness_mm), strata.sex, _text(strata.age_years),
+                 *(astuple(case.trivial) if case.trivial else [""] * len(NAMES)))  # fmt: skip
         for images in self.images:
             answer = case.answers[images]
             given = answer.probabilities or {}
             rows.append((
-                *about, images, answer.outcome, answer.label,
+                *about, images, answer.outcome, answer.label, answer.forced,
+                _text(answer.share), answer.ill, answer.judged,
                 *(_text(given.get(label)) for label in self.labels),
                 answer.reason, f"{case.seconds:.3f}",
             ))  # fmt: skip
@@ -91,6 +95,7 @@ class Table:
             strata=strata,
             answers={line["images"]: self._answer(line) for line in lines},
             seconds=float(first["seconds"]),
+            trivial=_trivial(first),
         )
 
     def _answer(self, line: Mapping[str, str]) -> Answer:
@@ -98,7 +103,20 @@ class Table:
         given = None
         if outcome is Outcome.VERDICT:
             given = {label: float(line[f"p_{label}"]) for label in self.labels}
-        return Answer(outcome, line["reason"], line["verdict"], given)
+        return Answer(
+            outcome,
+            line["reason"],
+            line["verdict"],
+            given,
+            line["forced"],
+            *(int(line[name]) if line[name] else None for name in ("ill", "judged")),
+        )
+
+
+def _trivial(line: Mapping[str, str]) -> TrivialStatistics | None:
+    if not line["slices"]:
+        return None
+    return TrivialStatistics(int(line["slices"]), *(float(line[name]) for name in NAMES[1:]))
 
 
 def _text(value: float | None) -> str:

@@ -22,7 +22,8 @@ from groundglass.evaluate.run.evaluation import (
     Probed,
 )
 from groundglass.evaluate.run.findings import ProbeFinding
-from groundglass.evaluate.run.subgroups import Share, SubgroupFigures
+from groundglass.evaluate.run.subgroups import SubgroupFigures, cases_per_class
+from groundglass.evaluate.run.two_answers import AnswerTable, Share, TwoAnswers
 from groundglass.evaluate.statistics import (
     Figures,
     Interval,
@@ -33,7 +34,7 @@ from groundglass.evaluate.statistics import (
 from groundglass.infer import Bundle
 
 #: Grows in the first place when a reader of the old shape would misread the new one.
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "2.0"
 
 Json = dict[str, Any]
 
@@ -60,6 +61,9 @@ def evaluation_document(evaluation: Evaluation, precision: str) -> Json:
             {"row": case.row, **_of(case.answer, "outcome", "reason")}
             for case in one.without_verdict
         ],
+        "two_answers": _two(one.two),
+        "answers": _answers(one.answers),
+        "classes": list(one.predictions.labels),
         "accuracy_of_all_cases": _share(one.accuracy_of_all),
         "positive": list(one.positive),
         "positive_auc": None if one.positive_auc.value is None else _share(one.positive_auc),
@@ -103,14 +107,39 @@ def _of(thing: object, *fields: str) -> Json:
 
 
 def _cohort(evaluation: Evaluation) -> Json:
-    labels, cases = evaluation.bundle.labels, evaluation.cases
+    labels, cases = evaluation.predictions.labels, evaluation.cases
     return {
         **asdict(evaluation.cohort),
         "cases": len(cases),
         "patients": evaluation.patients,
-        "cases_with_verdict": len(evaluation.predictions.truth),
-        "cases_per_class": {label: sum(one.truth == label for one in cases) for label in labels},
+        "cases_with_verdict": evaluation.two.ill + evaluation.two.not_ill,
+        "cases_of_known_class_with_verdict": len(evaluation.predictions.truth),
+        "cases_per_class": cases_per_class(cases, labels),
         "sources": sorted({one.strata.source for one in cases}),
+    }
+
+
+def _two(two: TwoAnswers) -> Json:
+    return {
+        **_of(two, "ill", "not_ill"),
+        "released": {
+            "cases": two.released,
+            "ill": two.released_ill,
+            "share_ill": _share(two.released_share),
+        },
+        "sensitivity": _share(two.sensitivity),
+        "specificity": _share(two.specificity),
+        "auc": _share(two.area),
+        "floor": _share(two.floor),
+        "without_verdict": [asdict(one) for one in two.unanswered],
+    }
+
+
+def _answers(table: AnswerTable) -> Json:
+    return {
+        "truths": list(table.truths),
+        "answers": list(table.answers),
+        "counts": [list(row) for row in table.counts],
     }
 
 
@@ -188,6 +217,7 @@ def _group(group: SubgroupFigures) -> Json:
     return {
         **_of(group, "name", "cases", "patients", "without_verdict"),
         "cases_per_class": dict(group.classes),
+        "two_answers": _two(group.two),
         "accuracy": _share(group.accuracy),
         "positive_auc": _share(group.auc),
     }
@@ -202,6 +232,8 @@ def _compared(compared: Compared | None) -> Json | None:
         "leaks": asdict(compared.leaks),
         "cases": int(compared.first_metrics.confusion.sum()),
         "cases_left_out": compared.left_out,
+        "first_two_answers": _two(compared.first_two),
+        "second_two_answers": _two(compared.second_two),
         "first_figures": compared.first_metrics.values(),
         "second_figures": _figures(compared.figures),
         "mcnemar": {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from groundglass.core.result import Outcome
+from groundglass.cohort import PNEUMONIA
 from groundglass.errors import InputError
 from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction, predictions_of
 from groundglass.evaluate.run.findings import (
@@ -17,14 +17,20 @@ from groundglass.evaluate.run.findings import (
     source_verdict,
 )
 from groundglass.evaluate.run.subgroups import (
-    Share,
     SubgroupFigures,
+    ToldApart,
     positive_area,
     positive_scores,
-    share_right,
     subgroup_figures,
 )
 from groundglass.evaluate.run.training_overlap import LeakCheck
+from groundglass.evaluate.run.two_answers import (
+    AnswerTable,
+    Share,
+    TwoAnswers,
+    answer_table,
+    two_answers,
+)
 from groundglass.evaluate.statistics import (
     BootstrapSettings,
     Comparison,
@@ -90,8 +96,12 @@ class Compared:
     """Of the first, on the same cases."""
     tests: Comparison
     """First against second."""
+    first_two: TwoAnswers
+    second_two: TwoAnswers
+    """`first_two`, `second_two`: findings against none seen, on the cases both have a verdict
+    for."""
     left_out: int
-    """Cases without a verdict from one or both."""
+    """Cases without a verdict from one or both, or of a class not known."""
     leaks: LeakCheck
     """Of the second."""
 
@@ -107,13 +117,18 @@ class Evaluation:
     leaks: LeakCheck
     """Whether the bundle may have seen it."""
     cases: tuple[CasePrediction, ...]
-    """Every case."""
+    """Every case; with truth and answers of two classes where the kind is known of none of the
+    ill."""
+    two: TwoAnswers
+    """Findings against none seen, of all."""
+    answers: AnswerTable
+    """Every case by truth and answer."""
     predictions: Predictions
-    """Those with a verdict."""
+    """Those of known class with a verdict, a class forced where the kind was left open."""
     figures: Figures
     """Of them."""
     accuracy_of_all: Share
-    """Cases called right over all cases: no verdict is not right."""
+    """Cases called right over all cases of known class: no verdict is not right."""
     positive: tuple[str, ...]
     """Classes taken together as pneumonia: the operating point's, else all but the healthy one."""
     positive_auc: Share
@@ -149,12 +164,20 @@ def evaluate(
 ) -> Evaluation:
     """Measure one bundle on one cohort.
 
+    Where the cohort knows of none of the ill which kind they have, all classes but the healthy one
+    are taken together before anything is told apart.
+
     Raises
     ------
     InputError
         Not one case has a verdict.
     """
-    predictions = predictions_of(cases, bundle.labels)
+    may_be_open = bundle.metadata.share_rule is not None
+    answers = answer_table(cases, bundle.labels, kind_may_be_open=may_be_open)
+    classes = _told_apart(cases, bundle)
+    if classes.labels != bundle.labels:
+        cases = [one.of_two(bundle.healthy) for one in cases]
+    predictions = predictions_of(cases, classes.labels)
     if predictions is None:
         reasons = sorted({one.answer.outcome for one in cases})
         raise InputError(
@@ -164,26 +187,26 @@ def evaluate(
         )
     right = predictions.predicted == predictions.truth
     called = predictions.probabilities[np.arange(len(right)), predictions.predicted]
-    point = bundle.metadata.operating_point
-    ill = tuple(label for label in bundle.labels if label != bundle.healthy)
-    positive = point.positive if point else ill
+    known = [one for one in cases if one.truth in classes.labels]
     return Evaluation(
         cohort=cohort,
         bundle=bundle,
         leaks=leaks,
         cases=tuple(cases),
+        two=two_answers(cases, bundle.healthy),
+        answers=answers,
         predictions=predictions,
         figures=measure_with_intervals(predictions, draws),
-        accuracy_of_all=share_right(
-            np.array([one.answer.label == one.truth for one in cases]),
-            np.array([one.patient for one in cases]),
+        accuracy_of_all=Share.of(
+            np.array([one.answer.forced == one.truth for one in known]),
+            np.array([one.patient for one in known]),
         ),
-        positive=positive,
-        positive_auc=positive_area(predictions, positive),
+        positive=classes.positive,
+        positive_auc=positive_area(predictions, classes.positive),
         calibration=reliability(called, right, bins=CALIBRATION_BINS),
-        threshold=_at_threshold(predictions, point) if point else None,
-        groups=subgroup_figures(cases, bundle.labels, positive),
-        probed=_probed(cases, bundle.labels),
+        threshold=_at_threshold(predictions, bundle, classes),
+        groups=subgroup_figures(cases, classes),
+        probed=_probed(cases, classes.labels),
     )
 
 
@@ -207,11 +230,14 @@ def compared_with(
             expected=f"those of the first: {', '.join(first.bundle.labels)}",
             action="Compare bundles that name the same classes.",
         )
+    labels, healthy = first.predictions.labels, first.bundle.healthy
+    if labels != first.bundle.labels:
+        cases = [one.of_two(healthy) for one in cases]
     answered = {one.row for one in first.cases if one.answer.has_verdict}
     both = answered & {one.row for one in cases if one.answer.has_verdict}
-    labels = first.bundle.labels
-    ours = predictions_of([one for one in first.cases if one.row in both], labels)
-    theirs = predictions_of([one for one in cases if one.row in both], labels)
+    mine = [one for one in first.cases if one.row in both]
+    others = [one for one in cases if one.row in both]
+    ours, theirs = predictions_of(mine, labels), predictions_of(others, labels)
     if ours is None or theirs is None:
         raise InputError(
             "no case with a verdict of both bundles",
@@ -223,14 +249,33 @@ def compared_with(
         figures=measure_with_intervals(theirs, draws),
         first_metrics=measure(ours),
         tests=compare(ours, theirs),
-        left_out=len(cases) - len(both),
+        first_two=two_answers(mine, healthy),
+        second_two=two_answers(others, healthy),
+        left_out=len(cases) - len(ours.truth),
         leaks=leaks,
     )
     return replace(first, compared=compared)
 
 
-def _at_threshold(predictions: Predictions, point: DecisionThreshold) -> AtThreshold:
-    scores, truth = positive_scores(predictions, point.positive)
+def _told_apart(cases: Sequence[CasePrediction], bundle: Bundle) -> ToldApart:
+    """The bundle's classes; two where the kind is known of none of the ill with a verdict."""
+    ill = tuple(label for label in bundle.labels if label != bundle.healthy)
+    truths = {one.truth for one in cases if one.answer.has_verdict} - {bundle.healthy}
+    if truths and truths.isdisjoint(ill):
+        return ToldApart((PNEUMONIA, bundle.healthy), bundle.healthy, (PNEUMONIA,))
+    point = bundle.metadata.operating_point
+    return ToldApart(bundle.labels, bundle.healthy, point.positive if point else ill)
+
+
+def _at_threshold(
+    predictions: Predictions, bundle: Bundle, classes: ToldApart
+) -> AtThreshold | None:
+    """None without one, or where the cohort does not tell its classes from the others."""
+    point = bundle.metadata.operating_point
+    all_ill = point is not None and {*point.positive, bundle.healthy} == {*bundle.labels}
+    if point is None or (classes.labels != bundle.labels and not all_ill):
+        return None
+    scores, truth = positive_scores(predictions, classes.positive)
     return AtThreshold(point, judge_threshold(scores, truth, point.threshold))
 
 
@@ -240,11 +285,11 @@ def _probed(cases: Sequence[CasePrediction], labels: tuple[str, ...]) -> Probed 
     if images == (AS_IN_SERVICE,):
         return None
     findings = {}
-    asked = [one for one in cases if one.answer.outcome == Outcome.VERDICT]
+    asked = [one for one in cases if one.answer.has_verdict and one.truth in labels]
     for name in images:
         answered = [one for one in asked if one.answers[name].has_verdict]
         predictions = predictions_of(answered, labels, name)
         if predictions is not None:
-            service = [labels.index(one.answer.label) for one in answered]
+            service = [labels.index(one.answer.forced) for one in answered]
             findings[name] = probe_finding(name, predictions, len(asked), service)
     return Probed(findings, source_verdict(findings))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from groundglass.evaluate.run.probes import WITHOUT_LUNGS, Probe, ProbeSettings
-from groundglass.evaluate.run.subgroups import Share
+from groundglass.evaluate.run.two_answers import Share
 from groundglass.evaluate.statistics import Interval, Predictions, auc_interval, share_interval
 from groundglass.evaluate.statistics.intervals import DEFAULT_LEVEL
 from groundglass.evaluate.statistics.roc import auc

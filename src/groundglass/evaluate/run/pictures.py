@@ -23,7 +23,7 @@ OPERATING_POINT, GROUPS, PROBES = "operating-point.png", "groups.png", "probes.p
 def about(evaluation: Evaluation) -> str:
     """Whose figures these are: data, split, how many, which bundle."""
     sources = ", ".join(sorted({one.strata.source for one in evaluation.cases}))
-    with_verdict = len(evaluation.predictions.truth)
+    with_verdict = evaluation.two.ill + evaluation.two.not_ill
     return (
         f"{sources}; split: {evaluation.cohort.split}; n = {with_verdict} studies with a verdict "
         f"of {len(evaluation.cases)}, {evaluation.patients} patients; "

@@ -13,13 +13,14 @@ from groundglass.analyse.study import StudyObserver, analyse_study, in_a_table
 from groundglass.analyse.supervisor import Broken, in_processes
 from groundglass.analyse.triage import LungsFound, Triage
 from groundglass.cohort import Case, open_study
-from groundglass.core.result import Outcome, Verdict
+from groundglass.core.result import Outcome, TriageResult, Verdict
 from groundglass.core.volume import Volume
 from groundglass.errors import GroundglassError, InputError, SettingsError
 from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, Answer, CasePrediction
 from groundglass.evaluate.run.checkpoint import Checkpoint
 from groundglass.evaluate.run.probes import Probe, ProbedStudy, ProbeSettings, probe_study
 from groundglass.evaluate.run.strata import strata_of, strata_of_row
+from groundglass.evaluate.run.trivial import TrivialStatistics
 from groundglass.explain import ExplainSettings
 from groundglass.infer import CpuEngine, Precision, load_bundle
 from groundglass.prepare import PreparedStudy, gather
@@ -76,14 +77,17 @@ class CasePredictor:
         begin = time.perf_counter()
         observer = _CaseObserver(case)
         end = analyse_study(partial(_open, case), self._triage, observer)
-        answers = dict.fromkeys(self._settings.images, Answer.of(end))
+        answer = Answer.of(observer.verdict or end)
+        answers = dict.fromkeys(self._settings.images, answer)
         probes, probed = self._settings.probes, self._triage.probed
         if probes is not None and probed is not None and end.outcome is Outcome.VERDICT:
             for probe, found in probe_study(probed, self._triage.judge, probes):
                 answers[probe] = Answer.of(found)
         self._triage.probed = None  # one volume at a time
         seconds = time.perf_counter() - begin
-        return CasePrediction(case.row, patient, case.label, observer.strata, answers, seconds)
+        return CasePrediction(
+            case.row, patient, case.label, observer.strata, answers, seconds, observer.trivial
+        )
 
 
 def _open(case: Case, observer: StudyObserver) -> Volume:
@@ -93,14 +97,20 @@ def _open(case: Case, observer: StudyObserver) -> Volume:
 
 
 class _CaseObserver(StudyObserver):
-    """Looks what is known of a case; one that cannot be opened has its reason."""
+    """Keeps what is known of a case, and its verdict; one that cannot be opened has its reason."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
         self.strata = strata_of_row(case)
+        self.trivial: TrivialStatistics | None = None
+        self.verdict: Verdict | None = None
 
     def decoded(self, volume: Volume) -> None:
         self.strata = strata_of(self._case, volume)
+        self.trivial = TrivialStatistics.of(volume)
+
+    def reported(self, result: TriageResult) -> None:
+        self.verdict = result.verdict
 
     def refused(self, error: GroundglassError) -> str:
         if not isinstance(error, InputError):

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.evaluate.run.case_prediction import CasePrediction, Strata, predictions_of
-from groundglass.evaluate.statistics import Interval, Predictions, auc_interval, share_interval
+from groundglass.evaluate.run.two_answers import Share, TwoAnswers, two_answers
+from groundglass.evaluate.statistics import Predictions, auc_interval
 from groundglass.evaluate.statistics.roc import auc
 
 UNKNOWN = "not known"
@@ -17,14 +18,6 @@ UNKNOWN = "not known"
 _THICKNESS_MM = (1.5, 3.0, 5.0)
 #: First year of each age group but the youngest.
 _AGES = (40, 60, 80)
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A share of cases, or an area, with its interval; None where the cases do not allow it."""
-
-    value: float | None = None
-    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +31,15 @@ class SubgroupFigures:
     without_verdict: int
     """How many."""
     classes: Mapping[str, int]
-    """Cases per true class."""
+    """Cases by their truth."""
+    two: TwoAnswers
+    """Findings against none seen."""
     accuracy: Share
-    """Of verdicts that are right, with Wilson's interval."""
+    """Of verdicts that are right, a class forced, with Wilson's interval; over the cases of a known
+    class."""
     auc: Share
-    """Of the positive classes' summed probability against the others, with DeLong's interval."""
+    """Of the positive classes' summed probability against the others, with DeLong's interval; over
+    the same."""
 
 
 def thickness_group(strata: Strata) -> str:
@@ -71,9 +68,11 @@ def age_group(strata: Strata) -> str:
     return f"{low} years and older"
 
 
+#: The grouping that is shown worst first.
+SOURCE = "source"
 #: What figures are told apart by: heading, and the group of a study.
 GROUPINGS: Mapping[str, Callable[[Strata], str]] = {
-    "source": lambda strata: strata.source,
+    SOURCE: lambda strata: strata.source,
     "scanner": lambda strata: strata.scanner or UNKNOWN,
     "slice thickness": thickness_group,
     "sex": lambda strata: strata.sex or UNKNOWN,
@@ -81,20 +80,32 @@ GROUPINGS: Mapping[str, Callable[[Strata], str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class ToldApart:
+    """Which classes figures are about."""
+
+    labels: tuple[str, ...]
+    """The classes, in the order of the columns."""
+    healthy: str
+    """The one that means no pneumonia."""
+    positive: tuple[str, ...]
+    """Those taken together for one AUC."""
+
+
 def subgroup_figures(
-    cases: Sequence[CasePrediction], labels: tuple[str, ...], positive: Sequence[str]
+    cases: Sequence[CasePrediction], classes: ToldApart
 ) -> dict[str, tuple[SubgroupFigures, ...]]:
-    """A table per grouping of which anything is known; `positive` are added up for the AUC."""
+    """A table per grouping of which anything is known; of sources the worst first."""
     tables = {}
     for heading, group_of in GROUPINGS.items():
         members: dict[str, list[CasePrediction]] = {}
         for one in cases:
             members.setdefault(group_of(one.strata), []).append(one)
         if set(members) != {UNKNOWN}:
-            tables[heading] = tuple(
-                _figures(name, members[name], labels, positive)
-                for name in sorted(members, key=_order)
-            )
+            found = [_figures(name, members[name], classes) for name in sorted(members, key=_order)]
+            if heading == SOURCE:
+                found.sort(key=lambda group: group.two.worst)
+            tables[heading] = tuple(found)
     return tables
 
 
@@ -109,29 +120,28 @@ def _number_in(name: str) -> float:
     return float(next(words, 0.0))
 
 
-def _figures(
-    name: str, members: Sequence[CasePrediction], labels: tuple[str, ...], positive: Sequence[str]
-) -> SubgroupFigures:
-    with_verdict = [one for one in members if one.answer.has_verdict]
-    predictions = predictions_of(with_verdict, labels)
+def _figures(name: str, members: Sequence[CasePrediction], classes: ToldApart) -> SubgroupFigures:
+    predictions = predictions_of(members, classes.labels)
     accuracy = area = Share()
     if predictions is not None:
-        accuracy = share_right(predictions.predicted == predictions.truth, predictions.patients)
-        area = positive_area(predictions, positive)
+        accuracy = Share.of(predictions.predicted == predictions.truth, predictions.patients)
+        area = positive_area(predictions, classes.positive)
     return SubgroupFigures(
         name=name,
         cases=len(members),
         patients=len({one.patient for one in members}),
-        without_verdict=len(members) - len(with_verdict),
-        classes={label: sum(one.truth == label for one in members) for label in labels},
+        without_verdict=sum(not one.answer.has_verdict for one in members),
+        classes=cases_per_class(members, classes.labels),
+        two=two_answers(members, classes.healthy),
         accuracy=accuracy,
         auc=area,
     )
 
 
-def share_right(right: NDArray[np.bool_], patients: NDArray[np.int64]) -> Share:
-    """Cases called right."""
-    return Share(float(right.mean()), share_interval(right, patients))
+def cases_per_class(cases: Sequence[CasePrediction], labels: Sequence[str]) -> dict[str, int]:
+    """Cases by their truth: the classes, and pneumonia of unknown kind where there is some."""
+    truths = dict.fromkeys((*labels, *(one.truth for one in cases)))
+    return {truth: sum(one.truth == truth for one in cases) for truth in truths}
 
 
 def positive_scores(
