@@ -26,6 +26,7 @@ COMMANDS = (
     "prepare",
     "deidentify",
     "evaluate",
+    "calibrate",
     "serve",
     "send",
     "models",

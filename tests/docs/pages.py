@@ -154,6 +154,20 @@ PAGES: Mapping[str, Page] = {
         ),
         there=("INPUT", "slices"),
     ),
+    "docs/how-to/calibrate.md": Page(
+        (
+            Said(
+                "groundglass calibrate cohort.csv --out ours --split all",
+                How.CHECKED,
+                "wants nine patients of either kind; tests/cli/commands/test_calibrate.py runs it",
+            ),
+            Said(
+                "groundglass run STUDY --out report --bundle ./ours",
+                How.CHECKED,
+                "with the bundle that the block before makes",
+            ),
+        ),
+    ),
     "docs/how-to/connect-a-pacs.md": Page(
         (
             Said("{", How.JSON),
@@ -355,6 +369,7 @@ PAGES: Mapping[str, Page] = {
             Said("groundglass cohort join TABLE... --out TABLE", How.SYNOPSIS),
             Said("groundglass cohort phantom --out DIR", How.RUN),
             Said("groundglass evaluate COHORT --out DIR", How.SYNOPSIS),
+            Said("groundglass calibrate COHORT --out DIR", How.SYNOPSIS),
             Said(
                 "groundglass train segmenter | encoder | sequence | all --experiment FILE --cohort "
                 "TABLE --out DIR",

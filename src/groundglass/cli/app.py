@@ -44,6 +44,7 @@ COMMANDS = {
     "prepare": "Write what the networks see of a study as PNG, with the lung masks beside it.",
     "deidentify": "Write copies of DICOM studies without what tells who the patients are.",
     "evaluate": "Judge every study of a cohort and measure how good the verdicts are.",
+    "calibrate": "Fit a bundle's thresholds on your own cases, and write a new bundle.",
     "serve": "Run a node beside a PACS: studies in by DICOM, results back into the study.",
     "send": "Send DICOM files to another system (C-STORE).",
     "models": "List, show, verify and add bundles: the networks' weights with the recipe they were "

@@ -42,7 +42,7 @@ def add_bundle(folder: Path, *, replace: bool = False) -> Bundle:
         store has its name, or the store cannot be written.
     """
     bundle = load_bundle(folder)
-    _refuse_name(bundle)
+    refuse_name(bundle.name)
     place = store_folder() / bundle.name
     if (place / MANIFEST).is_file():
         if _same(place, folder):
@@ -61,16 +61,23 @@ def add_bundle(folder: Path, *, replace: bool = False) -> Bundle:
     return load_bundle(place)
 
 
-def _refuse_name(bundle: Bundle) -> None:
-    if not (is_name(bundle.name) and _NAME.fullmatch(bundle.name)):
+def refuse_name(name: str) -> None:
+    """Refuse what cannot be the name of a bundle in the store.
+
+    Raises
+    ------
+    BundleError
+        It cannot be a folder's name everywhere, or a bundle that ships has it.
+    """
+    if not (is_name(name) and _NAME.fullmatch(name)):
         raise BundleError(
-            f"a bundle called {bundle.name!r}",
+            f"a bundle called {name!r}",
             expected="a name of letters, digits, '.', '_' and '-', at most 64",
             action=f"Change the name in {MANIFEST}; the hashes are of the networks only.",
         )
-    if (shipped_folder() / bundle.name / MANIFEST).is_file():
+    if (shipped_folder() / name / MANIFEST).is_file():
         raise BundleError(
-            f"a bundle called '{bundle.name}', as one that ships",
+            f"a bundle called '{name}', as one that ships",
             expected="another name: one name must not mean two things",
             action=f"Change the name in {MANIFEST}; the hashes are of the networks only.",
         )

@@ -9,9 +9,17 @@ import pytest
 from made_answers import made_bundle
 
 from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.core.verdict_words import NOT_EXCLUDED
 from groundglass.evaluate.run.model_card import model_card
 from groundglass.infer import load_bundle, shipped_bundles
-from groundglass.infer.bundle_metadata import BundleMetadata, Calibration, DecisionThreshold
+from groundglass.infer.bundle_metadata import (
+    BundleMetadata,
+    CalibratedOn,
+    Calibration,
+    Conformal,
+    DecisionThreshold,
+    ShareRule,
+)
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "demonstration-bundle.md"
 HEADINGS = ["What the verdict means", "Data", "Figures", "Calibration and operating point",
@@ -93,8 +101,37 @@ def test_what_was_fitted_is_told_with_where() -> None:
     assert "No threshold" in none
 
 
+RULE = ShareRule(0.55, 0.125, 20.0, 0.8, "some volumes", 31)
+SITE = BundleMetadata(
+    share_rule=RULE,
+    conformal=Conformal(0.1, 0.3125, 0.1875, "a site", 20, 33),
+    calibrated_on=CalibratedOn(
+        "demonstration 1", "0" * 64, "validation", ("study_threshold", "conformal"), "best sum",
+        {"ill covered": {"value": 0.9, "low": 0.7, "high": 1.0, "n": 20}}, "s", frozenset(["h"]),
+    ),
+)  # fmt: skip
+
+
+def test_the_share_rule_is_told_with_its_thresholds_and_what_it_does_not_exclude() -> None:
+    words = section(model_card(made_bundle(SITE)), "What the verdict means")
+    for part in ("0.55", "12.5%", "80%", "31 studies", "some volumes", NOT_EXCLUDED):
+        assert part in words
+    assert "vote" not in words
+    silent = BundleMetadata(share_rule=ShareRule(0.5, 0.1, 9.0, None, "x", 3))
+    assert "never told" in section(model_card(made_bundle(silent)), "What the verdict means")
+
+
+def test_a_sites_calibration_is_told_with_what_it_was_worth() -> None:
+    words = section(model_card(made_bundle(SITE)), "Calibration and operating point")
+    for part in ("0.3125", "0.1875", "20 ill and 33 not ill", "demonstration 1", "best sum"):
+        assert part in words
+    assert "| ill covered | 0.900 (0.700–1.000) | 20 |" in words
+    none = section(model_card(made_bundle()), "Calibration and operating point")
+    assert "not calibrated on a site's cases" in none
+
+
 def test_tables_are_whole() -> None:
-    card = model_card(made_bundle(training=TRAINING))
+    card = model_card(made_bundle(SITE, training=TRAINING))
     for block in re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE):
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
         assert len(widths) == 1, block

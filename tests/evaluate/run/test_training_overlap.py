@@ -11,7 +11,7 @@ from groundglass.cohort import Case, Cohort, patient_hash, study_fingerprint
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.errors import InputError
 from groundglass.evaluate.run.training_overlap import refuse_leaks
-from groundglass.infer.bundle_metadata import BundleMetadata, TrainingHashes
+from groundglass.infer.bundle_metadata import BundleMetadata, CalibratedOn, TrainingHashes
 from groundglass.phantom import PhantomSettings
 
 SALT = "some salt"
@@ -66,6 +66,15 @@ def test_both_are_told_at_once(cohort: Cohort) -> None:
     bundle = trained_on(["Name^1", "Name^2"], [seen])
     with pytest.raises(InputError, match="a patient in rows 3, 4; the same pixels in row 2"):
         refuse_leaks(cohort, bundle, quiet)
+
+
+def test_what_thresholds_were_fitted_on_afterwards_counts_as_seen(cohort: Cohort) -> None:
+    site = CalibratedOn(
+        "before", "0" * 64, "test", (), "", {}, SALT, frozenset([patient_hash("Name^3", SALT)])
+    )
+    with pytest.raises(InputError, match=r"was calibrated on: in row 5;") as refused:
+        refuse_leaks(cohort, made_bundle(BundleMetadata(calibrated_on=site)), quiet)
+    assert "Name" not in str(refused.value)
 
 
 def test_a_study_that_cannot_be_read_stops_nothing(cohort: Cohort) -> None:

@@ -80,6 +80,9 @@ def test_too_few_are_refused_with_the_number_needed() -> None:
     assert "0.11 or more" in refused.value.action
     with pytest.raises(InputError, match="3 ill and 4 not ill"):
         refuse_too_few(3, 4, 0.1)
+    with pytest.raises(InputError) as refused:
+        refuse_too_few(1, 4, 0.4)
+    assert refused.value.action == "Add cases."
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1])

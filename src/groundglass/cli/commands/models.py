@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ from groundglass.errors import BundleError
 
 if TYPE_CHECKING:
     from groundglass.infer import Bundle
+    from groundglass.infer.bundle_metadata import CalibratedOn
 
 _HELP = (
     "List, show, verify and add bundles: the networks' weights with the recipe they were trained "
@@ -44,7 +45,10 @@ _HEADINGS = {
     "recipe": ("Recipe", ""),
     "sha256": ("SHA-256", ""),
     "calibration": ("Calibration", "none: probabilities are the networks' own"),
-    "operating_point": ("Operating point", "none: the vote decides"),
+    "share_rule": ("Share rule", "none: the groups' vote decides"),
+    "operating_point": ("Operating point", "none"),
+    "conformal": ("For a reader", "no verdict is left for one: not calibrated on a site's cases"),
+    "calibrated_on": ("Calibrated on", "no site's cases"),
     "learnt_from": ("Hashes of whom it learnt from", "none: leaks cannot be looked for"),
     "training": ("Training", ""),
 }
@@ -133,13 +137,24 @@ def _parts(bundle: Bundle) -> dict[str, object]:
         "recipe": bundle.recipe.to_dict(),
         "sha256": dict(bundle.sha256),
         "calibration": asdict(metadata.calibration) if metadata.calibration else None,
+        "share_rule": asdict(metadata.share_rule) if metadata.share_rule else None,
         "operating_point": asdict(metadata.operating_point) if metadata.operating_point else None,
+        "conformal": asdict(metadata.conformal) if metadata.conformal else None,
+        "calibrated_on": _calibrated_on(metadata.calibrated_on),
         "learnt_from": {"patients": len(hashes.patients), "studies": len(hashes.studies)}
         if hashes
         else None,
         "self_test": asdict(metadata.self_test) if metadata.self_test else None,
         "training": dict(bundle.training),
     }
+
+
+def _calibrated_on(site: CalibratedOn | None) -> dict[str, object] | None:
+    """All that is known but who the patients were: only how many."""
+    if site is None:
+        return None
+    told = {one.name: getattr(site, one.name) for one in fields(site) if one.name != "salt"}
+    return {**told, "patients": len(site.patients)}
 
 
 @app.command()

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from groundglass.cohort import SPLITS
 from groundglass.core.result import RESEARCH_USE_ONLY
-from groundglass.core.verdict_words import class_name
+from groundglass.core.verdict_words import NOT_EXCLUDED, class_name
 from groundglass.infer import Bundle
+from groundglass.infer.bundle_metadata import BundleMetadata, ShareRule
 
 Lines = list[str]
 Kind = TypeVar("Kind", dict[str, Any], list[Any])
@@ -59,6 +60,9 @@ def _verdict(bundle: Bundle) -> Lines:
         f"**{label}**" + (f" ({name})" if (name := class_name(label)).lower() != label else "")
         for label in bundle.labels
     )
+    rule = bundle.metadata.share_rule
+    if rule is not None:
+        return _section("What the verdict means", _by_share(bundle, rule, classes))
     return _section(
         "What the verdict means",
         [
@@ -72,6 +76,30 @@ def _verdict(bundle: Bundle) -> Lines:
             "from.",
         ],
     )
+
+
+def _by_share(bundle: Bundle, rule: ShareRule, classes: str) -> Lines:
+    """The share rule in words."""
+    if rule.kind_threshold is None:
+        kind = "Of which kind is never told."
+    else:
+        kind = (
+            f"Of which kind is told where one has {rule.kind_threshold:.0%} or more of the "
+            "findings in the ill slices; else the kind is not told."
+        )
+    return [
+        f"Findings as in pneumonia, or none seen (`{bundle.healthy}`), for a patient's whole "
+        f"study: each judged slice counts as ill from a score of {rule.slice_threshold:.3g} on, "
+        f"and findings are called where {rule.study_threshold:.1%} or more of the judged slices "
+        f"are. Order and groups change nothing. {kind} The thresholds were set on {rule.n} studies "
+        f"({rule.fitted_on}).",
+        "",
+        NOT_EXCLUDED,
+        "",
+        f"The probabilities of {classes} beside it follow from the share (slope {rule.slope:.3g}) "
+        "and are not the chance that this person has the disease: that depends on how frequent it "
+        "is where the person comes from.",
+    ]
 
 
 def _section(title: str, lines: Sequence[str]) -> Lines:
@@ -184,6 +212,9 @@ def _fitted(bundle: Bundle) -> Lines:
         else "No temperature was fitted: the probabilities are the networks' own.",
         "",
     ]
+    lines += [*_conformal(bundle.metadata), ""]
+    if point is None and bundle.metadata.share_rule is not None:
+        return [*lines, "No threshold is stored but those of the share rule."]
     if point is None:
         return [*lines, "No threshold is stored: the vote decides alone."]
     return [
@@ -192,6 +223,34 @@ def _fitted(bundle: Bundle) -> Lines:
         f"{point.threshold:.4f} or more: sensitivity {point.sensitivity:.3f}, specificity "
         f"{point.specificity:.3f} on the {point.n} patients it was chosen on ({point.fitted_on}). "
         "On others expect less.",
+    ]
+
+
+def _conformal(metadata: BundleMetadata) -> Lines:
+    """Which verdicts are left for a reader, and what the site's own cases said of that."""
+    allowed, site = metadata.conformal, metadata.calibrated_on
+    if allowed is None:
+        return [
+            "It was not calibrated on a site's cases: no verdict is left for a reader for that."
+        ]
+    lines = [
+        f"A verdict is given where one answer alone is possible: findings from a score of "
+        f"{allowed.findings_quantile:.4f} on, none seen up to {allowed.none_quantile:.4f}; any "
+        f"other study is for a reader. Each misses the truth in at most {allowed.alpha:.3g} of new "
+        f"patients like the {allowed.n_ill} ill and {allowed.n_not_ill} not ill ones it was fitted "
+        f"on ({allowed.fitted_on})."
+    ]
+    if site is None:
+        return lines
+    how = f", by the {site.criterion}" if site.criterion else ""
+    rows = [(name, _inline(figure), figure["n"]) for name, figure in site.cross_fitted.items()]
+    return [
+        *lines,
+        "",
+        f"Made from {site.bundle}: {', '.join(site.refitted)} fitted anew{how}. Each patient left "
+        "out of the fit and judged with it:",
+        "",
+        *_table(("share", "value", "of"), rows),
     ]
 
 

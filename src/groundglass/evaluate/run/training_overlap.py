@@ -25,7 +25,9 @@ class LeakCheck:
 
 
 def refuse_leaks(cohort: Cohort, bundle: Bundle, progress: Progress) -> LeakCheck:
-    """Refuse a cohort that shares a patient, or a study's pixels, with the bundle's training data.
+    """Refuse a cohort that shares a patient, or a study's pixels, with what the bundle has seen.
+
+    What its thresholds were fitted on afterwards counts as well.
 
     Returns
     -------
@@ -37,6 +39,7 @@ def refuse_leaks(cohort: Cohort, bundle: Bundle, progress: Progress) -> LeakChec
     InputError
         Something is shared; the rows are named.
     """
+    _refuse_calibrated_on(cohort, bundle)
     seen = bundle.metadata.training_hashes
     if seen is None:
         return LeakCheck(
@@ -65,6 +68,22 @@ def refuse_leaks(cohort: Cohort, bundle: Bundle, progress: Progress) -> LeakChec
         words=f"None of the {len(cohort.patients)} patients, and no study by its pixels, is among "
         f"the {len(seen.patients)} patients {bundle.name} learnt from.",
     )
+
+
+def _refuse_calibrated_on(cohort: Cohort, bundle: Bundle) -> None:
+    seen = bundle.metadata.calibrated_on
+    if seen is None:
+        return
+    rows = [
+        case.row for case in cohort.cases if patient_hash(case.patient, seen.salt) in seen.patients
+    ]
+    if rows:
+        raise InputError(
+            f"patients {bundle.name} was calibrated on: in {rows_in_words(rows)}",
+            expected="patients its thresholds were not fitted on",
+            action="Leave these rows out, or evaluate another split: on the cases they were fitted "
+            "on, thresholds look better than they are.",
+        )
 
 
 def _known_studies(cohort: Cohort, known: frozenset[str], progress: Progress) -> list[int]:

@@ -66,11 +66,13 @@ def refuse_too_few(ill: int, others: int, alpha: float) -> None:
         f"{count} {name}" for count, name in ((ill, "ill"), (others, "not ill")) if count < needed
     ]
     if short:
+        possible = 1 / (min(ill, others) + 1)
+        or_error = f", or allow an error of {possible:.2g} or more" if possible < 0.5 else ""
         raise InputError(
             f"{' and '.join(short)} patients with a verdict",
             expected=f"at least {needed} of either kind for an error of {alpha:.3g} "
             "(patients + 1 at least 1 / error)",
-            action=f"Add cases, or allow an error of {1 / (min(ill, others) + 1):.2g} or more.",
+            action=f"Add cases{or_error}.",
         )
 
 
