@@ -1,7 +1,7 @@
 """What images are like, measured on few of their pixels: noise, metal, contrast medium, motion.
 
 Each quantity is what the networks would be misled by, and nothing of the disease; all take an axial
-volume (`Volume.to_axial`) and its lung mask.
+volume (`Volume.to_axial`).
 """
 
 from __future__ import annotations
@@ -40,10 +40,36 @@ _METAL_HU, _METAL_SLICES = 2500, 100
 _HEIGHT, _DEPTH, _WIDTH = (0.35, 0.7), (0.15, 0.6), (0.3, 0.75)
 
 
-def noise_hu(axial: Volume, lung: Mask) -> float | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class LungBox:
+    """Where the lungs lie, to some pixels; found once, because masks are large."""
+
+    slices: NDArray[np.intp]
+    """Those with lung, in order."""
+    rows: slice
+    columns: slice
+    """`rows`, `columns`: the least that hold the lungs."""
+
+    @classmethod
+    def of(cls, lung: Mask) -> LungBox:
+        """Of a mask, some of it True."""
+        coarse = np.ascontiguousarray(lung[:, ::_STRIDE, ::_STRIDE])
+        across = np.any(coarse, axis=0)
+        ends = (np.flatnonzero(np.any(across, axis=1 - axis))[[0, -1]] for axis in (0, 1))
+        rows, columns = (
+            slice(int(first) * _STRIDE, (int(last) + 1) * _STRIDE) for first, last in ends
+        )
+        return cls(np.flatnonzero(np.any(coarse, axis=(1, 2))), rows, columns)
+
+    def some(self, count: int) -> NDArray[np.intp]:
+        """About so many of the slices."""
+        return self.slices[:: max(1, len(self.slices) // count)]
+
+
+def noise_hu(axial: Volume, box: LungBox) -> float | None:
     """Deviation of soft tissue from pixel to pixel, in HU; None without enough of it."""
     step = max(1, round(_SEEN_MM / axial.geometry.spacing_mm[1]))
-    found = [_rough(axial.hu[index], step) for index in _some(lung)]
+    found = [_rough(axial.hu[index], step) for index in box.some(_SLICES)]
     values = np.concatenate(found)
     if len(values) < _LEAST_PIXELS:
         return None
@@ -63,20 +89,22 @@ def _rough(hu: Hu, step: int) -> NDArray[np.float32]:
     return np.asarray(cv2.filter2D(seen, -1, _NOISE_KERNEL)[inside], np.float32)
 
 
-def metal_ml(axial: Volume, lung: Mask) -> float:
+def metal_ml(axial: Volume, box: LungBox) -> float:
     """Volume as dense as metal within the box about the lungs, in ml, of a part of its voxels."""
-    box = _box(lung)
-    every = max(1, (box.slices.stop - box.slices.start) // _METAL_SLICES)
     step = max(1, round(_SEEN_MM / axial.geometry.spacing_mm[1]))
-    chest = axial.hu[box.slices, box.rows, box.columns][::every, ::step, ::step]
-    dense = every * step**2 * int(np.count_nonzero(chest >= _METAL_HU))
-    return float(dense * axial.geometry.voxel_ml)
+    chosen = box.some(_METAL_SLICES)
+    dense = sum(
+        int(np.count_nonzero(axial.hu[index, box.rows, box.columns][::step, ::step] >= _METAL_HU))
+        for index in chosen
+    )
+    shown = len(chosen) / len(box.slices) / step**2
+    return dense / shown * axial.geometry.voxel_ml
 
 
-def blood_hu(axial: Volume, lung: Mask) -> float | None:
+def blood_hu(axial: Volume, lung: Mask, box: LungBox) -> float | None:
     """Median HU between the lungs, where heart and great vessels lie; None where they do not."""
-    box = _box(lung)
-    low, high = (box.slices.start + part * (box.slices.stop - box.slices.start) for part in _HEIGHT)
+    first, last = int(box.slices[0]), int(box.slices[-1])
+    low, high = (first + part * (last + 1 - first) for part in _HEIGHT)
     chosen = np.unique(np.linspace(low, high, _SLICES).astype(int))
     values = np.concatenate([_between_lungs(axial.hu[index], lung[index]) for index in chosen])
     values = values[(values > _BLOOD_HU[0]) & (values < _BLOOD_HU[1])]
@@ -110,36 +138,3 @@ def area_excess(lung_area: NDArray[np.intp]) -> float:
     largest = float(area.max())
     once = 2 * largest - area[0] - area[-1]
     return float((np.abs(np.diff(area)).sum() - once) / (2 * largest))
-
-
-@dataclass(frozen=True, slots=True)
-class _Box:
-    """The least box about the lungs, to some pixels."""
-
-    slices: slice
-    rows: slice
-    columns: slice
-
-
-def _box(lung: Mask) -> _Box:
-    across = lung[_some(lung), ::_STRIDE, ::_STRIDE].any(axis=0)
-    hits: list[Mask] = [_shown(lung), np.any(across, axis=1), np.any(across, axis=0)]
-    ends = [np.flatnonzero(hit)[[0, -1]] for hit in hits]
-    slices, rows, columns = (slice(int(first), int(last) + 1) for first, last in ends)
-    return _Box(slices, _wider(rows), _wider(columns))
-
-
-def _wider(every: slice) -> slice:
-    """The pixels that every so many of them stand for."""
-    return slice(every.start * _STRIDE, every.stop * _STRIDE)
-
-
-def _shown(lung: Mask) -> Mask:
-    """Which slices show lung."""
-    return np.asarray(lung[:, ::_STRIDE].any(axis=(1, 2)), np.bool_)
-
-
-def _some(lung: Mask) -> NDArray[np.intp]:
-    """A sample of the slices with lung."""
-    seen = np.flatnonzero(_shown(lung))
-    return seen[:: max(1, len(seen) // _SLICES)]

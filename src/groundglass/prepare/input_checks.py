@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from groundglass.core.result import CheckName, InputCheck
 from groundglass.core.volume import Volume
 from groundglass.prepare.coverage import Coverage
-from groundglass.prepare.image_quality import area_excess, blood_hu, metal_ml, noise_hu
+from groundglass.prepare.image_quality import LungBox, area_excess, blood_hu, metal_ml, noise_hu
 
 Mask = NDArray[np.bool_]
 
@@ -81,7 +81,8 @@ def _images(axial: Volume, square: Mask, lung: Mask, ranges: InputRanges) -> tup
     slice_mm, row_mm, column_mm = geometry.spacing_mm
     field_mm = min(geometry.shape[1] * row_mm, geometry.shape[2] * column_mm)
     excess = area_excess(np.count_nonzero(square, axis=(1, 2)))
-    blood, noise, metal = blood_hu(axial, lung), noise_hu(axial, lung), metal_ml(axial, lung)
+    box = LungBox.of(lung)
+    blood, noise, metal = blood_hu(axial, lung, box), noise_hu(axial, box), metal_ml(axial, box)
     name = CheckName
     return (
         check(name.CONTRAST_PHASE, "median HU of heart and vessels", blood, *ranges.blood_hu),
