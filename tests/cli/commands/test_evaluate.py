@@ -172,10 +172,10 @@ def test_the_probe_asks_again_without_lungs_and_says_what_it_found(
     assert found["probes"]["words"] in done.stdout
     assert len(segmented) == 2  # once a study
     assert (out / "probes.png").is_file()
-    # Of 16 slices 8 are left when each two are averaged: fewer than the recipe wants.
+    # Of 23 slices 11 are left when each two are averaged: fewer than the recipe wants.
     lines = [line for line in predictions(out) if line["images"] == "twice-as-thick"]
     assert {line["outcome"] for line in lines} == {"too-few-slices"}
-    assert {line["reason"] for line in lines} == {"8 slices are left, 13 are needed"}
+    assert {line["reason"] for line in lines} == {"11 slices are left, 13 are needed"}
 
 
 def test_sex_and_thickness_are_told_apart(evaluated: tuple[Result, Path]) -> None:
