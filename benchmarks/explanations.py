@@ -34,6 +34,7 @@ from groundglass.explain import (
     ExplanationTarget,
     GroupHeat,
     HeadWeights,
+    SeenScan,
     opacity_by_slice,
 )
 from groundglass.explain.consistency import PERTURBATIONS
@@ -49,7 +50,7 @@ from groundglass.infer import (
 )
 from groundglass.infer.bundle import ENCODER, HEAD, SEGMENTER
 from groundglass.phantom import Phantom, make_phantom
-from groundglass.prepare import Letterbox, gather, prepare, slice_positions_mm
+from groundglass.prepare import Letterbox, gather, prepare
 
 Map = NDArray[np.float32]
 Figures = dict[str, list[float]]
@@ -95,13 +96,13 @@ class Patient:
     label: int
     images: dict[int, NDArray[np.uint8]]
     evidence: tuple[GroupEvidence, ...]
-    place: tuple[NDArray[np.float64], float]
+    scan: SeenScan
     lung: NDArray[np.bool_]
     lesion: dict[int, NDArray[np.bool_]]
 
     def target(self, heats: Sequence[GroupHeat]) -> ExplanationTarget:
         """What an explainer is asked."""
-        return ExplanationTarget(self.label, heats, self.images, *self.place)
+        return ExplanationTarget(self.label, heats, self.images, self.scan)
 
     def explained(self, networks: Networks, method: str) -> Explained:
         """The verdict explained by one of `METHODS`."""
@@ -123,13 +124,11 @@ def judged(networks: Networks, volume: Volume) -> tuple[str, dict[str, object]]:
     verdict = vote(
         [one.prediction for one in evidence], networks.bundle.healthy, recipe.vote_threshold
     )
-    frame = Letterbox.of(axial.geometry, recipe.image_size)
-    place = slice_positions_mm(axial.geometry), frame.pixel_mm * frame.size
     found = {
         "label": networks.bundle.labels.index(verdict.label),
         "images": prepared.images,
         "evidence": evidence,
-        "place": place,
+        "scan": SeenScan(axial, lungs.square),
         "lung": lungs.square,
     }
     return verdict.label, found

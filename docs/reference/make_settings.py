@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from groundglass.analyse.batch.analysing import BatchSettings
-from groundglass.explain import ExplainSettings, KeySlices, OpacitySettings
+from groundglass.explain import ExplainSettings, KeySlices, LikelihoodSettings, OpacitySettings
 from groundglass.node.settings import example_settings
 from groundglass.phantom import PhantomSettings
 from groundglass.prepare import (
@@ -60,6 +60,7 @@ _SETTINGS: tuple[tuple[type, str], ...] = (
     (InputRanges, "fixed"),
     (ExplainSettings, "`Triage.load(explaining=…)`"),
     (KeySlices, "`ExplainSettings(key=…)`"),
+    (LikelihoodSettings, "`ExplainSettings(likelihood=…)`"),
     (OpacitySettings, "`opacity_by_slice(…, settings=…)`"),
     (OverlaySettings, "fixed"),
     (FigureSettings, "fixed"),
@@ -101,7 +102,9 @@ def _explanations(kind: type) -> dict[str, str]:
 
 
 def _default(field: Field[object]) -> str:
-    return "required" if field.default is MISSING else f"`{field.default}`"
+    factory = field.default_factory
+    default = field.default if factory is MISSING else factory()
+    return "required" if default is MISSING else f"`{default}`"
 
 
 def _one_line(words: str) -> str:

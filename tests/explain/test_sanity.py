@@ -16,13 +16,14 @@ from groundglass.explain import (
     GroupHeat,
     HeadWeights,
     Scores,
+    SeenScan,
     encode_views,
 )
 from groundglass.explain.consistency import PERTURBATIONS
 from groundglass.infer import Classifier, CpuEngine, GroupEvidence, Precision, load_bundle
 from groundglass.infer.bundle import HEAD
 from groundglass.phantom import PhantomSettings, make_phantom
-from groundglass.prepare import Letterbox, gather, prepare, slice_positions_mm
+from groundglass.prepare import gather, prepare
 
 SETTINGS = ExplainSettings(consistency_slices=2)
 
@@ -55,13 +56,11 @@ def study(bundle: Path) -> Study:
     (group,) = prepared.groups
     evidence = classifier(group, gather(group, prepared.group_images(group)))
     heat = explainer.of_group(evidence)
-    frame = Letterbox.of(phantom.volume.geometry, size)
     target = ExplanationTarget(
         loaded.labels.index(evidence.prediction.label),
         [heat],
         prepared.images,
-        slice_positions_mm(phantom.volume.geometry),
-        frame.pixel_mm * size,
+        SeenScan(phantom.volume, phantom.lung),
     )
     key = explainer.explain(target).heat.key
     return Study(classifier, explainer.scores, evidence, heat, target, phantom.lung, key)
@@ -82,8 +81,8 @@ def test_a_random_gradient_destroys_the_map(study: Study) -> None:
     for _ in range(8):
         drawn = [rng.permutation(true[k]) * rng.choice([-1, 1], true[k].shape) for k in slices]
         again = [
-            method.heat(one, gradient, study.target.side_mm)
-            for one, gradient in zip(seen, drawn, strict=True)
+            method.heat(one, gradient, study.target.scan.tissue(index))
+            for index, one, gradient in zip(slices, seen, drawn, strict=True)
         ]
         for index, heat in zip(slices, again, strict=True):
             step = study.lung.shape[1] // len(heat)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 import groundglass
 from groundglass.core.choices import DEFAULT_BUNDLE
-from groundglass.core.geometry import Geometry
 from groundglass.core.result import (
     GroupPrediction,
     InputCheck,
@@ -33,6 +32,7 @@ from groundglass.explain import (
     ExplainSettings,
     ExplanationTarget,
     GroupHeat,
+    SeenScan,
     coarse_heat,
     head_of,
     heatmaps,
@@ -64,7 +64,6 @@ from groundglass.prepare import (
     out_of_range,
     prepare,
     segmenter_images,
-    slice_positions_mm,
     slices_to_segment,
     whole_groups,
     why_for_a_reader,
@@ -239,7 +238,8 @@ class Triage:
             return replace(ended, slices=slices)
         found = replace(ended, verdict=verdict, groups=groups, opacity_burden=opacity.burden)
         with clock.stage("explain"):
-            return self._explained(found, explain or verdict.label, heats, prepared, axial.geometry)
+            scan = SeenScan(axial, lungs.square)
+            return self._explained(found, explain or verdict.label, heats, prepared, scan)
 
     def _not_called(
         self,
@@ -296,21 +296,20 @@ class Triage:
         label: str,
         heats: tuple[GroupHeat, ...],
         prepared: PreparedStudy,
-        geometry: Geometry,
+        scan: SeenScan,
     ) -> TriageResult:
         """The result with what speaks for a class."""
-        frame = Letterbox.of(geometry, self.bundle.recipe.image_size)
+        frame, score = scan.frame, slice_scores(found.groups, self.bundle.healthy)
         explained = self._explainer.explain(
             ExplanationTarget(
                 self.bundle.explainable.index(label),
                 heats,
                 prepared.images,
-                slice_positions_mm(geometry),
-                frame.pixel_mm * frame.size,
+                scan,
+                self._strength(label, score),
             )
         )
         contribution, method = explained.contribution, self._explainer.method.name
-        score = slice_scores(found.groups, self.bundle.healthy)
         return replace(
             found,
             slices=tuple(
@@ -321,6 +320,15 @@ class Triage:
             coarse_heat=coarse_heat(explained.heat, label, frame),
             consistency=explained.consistency,
         )
+
+    def _strength(self, label: str, score: dict[int, float]) -> dict[int, float] | None:
+        """What key slices are ranked by, `ExplanationTarget.strength`."""
+        if label == self.bundle.healthy:
+            return {} if self._explainer.method.of_findings else None
+        rule = self.bundle.metadata.share_rule
+        if rule is None:
+            return None
+        return {index: one for index, one in score.items() if one >= rule.slice_threshold}
 
 
 def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFound:

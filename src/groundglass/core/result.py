@@ -20,6 +20,11 @@ MEASURED_BY_HU = (
 )
 
 
+#: Heat below this share of the study's hottest pixel is not drawn, and a slice all of whose heat
+#: lies below it is no key slice. A quarter: below it Grad-CAM covers most of the lung and says
+#: nothing.
+HEAT_DRAWN_FROM = 0.25
+
 #: Label of a verdict with findings as in pneumonia whose kind the evidence does not tell.
 KIND_NOT_TOLD = "kind-not-told"
 
@@ -310,11 +315,14 @@ class HeatMethod(StrEnum):
     """How a heat map was made.
 
     GRAD_CAM is the paper's: the encoder's last layer (section 4). ALL_LAYERS sums the exact
-    evidence of all four layers at each one's own resolution, and is sharper.
+    evidence of all four layers at each one's own resolution, and is sharper. REFINED_BY_HU is that
+    sum times how likely the HU there are those of an opacity thicker than a vessel: no longer the
+    network's evidence alone.
     """
 
     GRAD_CAM = "grad-cam"
     ALL_LAYERS = "all-layers"
+    REFINED_BY_HU = "refined-by-hu"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -345,7 +353,8 @@ class CoarseHeat:
     heat: NDArray[np.float32]
     """Shape (len(slice_indices), cells, cells). Each map covers its slice from edge to edge, rows
     and columns as in the volume; on the scale of the key slices' maps, cut at 1. With
-    HeatMethod.ALL_LAYERS it is the last layer's part of the evidence."""
+    HeatMethod.ALL_LAYERS it is the last layer's part of the evidence, with
+    HeatMethod.REFINED_BY_HU that part refined; all 0 where there is no key slice."""
 
 
 @dataclass(frozen=True, slots=True)

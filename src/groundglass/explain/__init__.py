@@ -15,6 +15,7 @@ from groundglass.explain.head_gradient import (
     head_of,
 )
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices, coarse_heat, heatmaps
+from groundglass.explain.lung_tissue import LungTissue, SeenScan
 from groundglass.explain.opacity import (
     Opacity,
     OpacityBySlice,
@@ -22,6 +23,8 @@ from groundglass.explain.opacity import (
     find_opacity,
     opacity_by_slice,
 )
+from groundglass.explain.opacity_likelihood import LikelihoodSettings, opacity_likelihood
+from groundglass.explain.refined_by_hu import RefinedByHu
 from groundglass.explain.settings import ExplainSettings, KeySlices
 
 __all__ = [
@@ -37,10 +40,14 @@ __all__ = [
     "Head",
     "HeadWeights",
     "KeySlices",
+    "LikelihoodSettings",
+    "LungTissue",
     "Opacity",
     "OpacityBySlice",
     "OpacitySettings",
+    "RefinedByHu",
     "Scores",
+    "SeenScan",
     "SliceHeadWeights",
     "SquareHeat",
     "choose_key_slices",
@@ -53,4 +60,5 @@ __all__ = [
     "head_of",
     "heatmaps",
     "opacity_by_slice",
+    "opacity_likelihood",
 ]

@@ -19,6 +19,7 @@ import numpy as np
 from groundglass.core.result import HeatMethod
 from groundglass.explain.attribution import ChannelEvidence, EncodedViews, Float, Image, Mask
 from groundglass.explain.head_gradient import Head, IntegrationPath
+from groundglass.explain.lung_tissue import LungTissue
 from groundglass.explain.rigid_transform import PAPER_SIZE, RigidTransform
 from groundglass.infer import SliceDetail
 
@@ -45,6 +46,7 @@ class AllLayers:
 
     name: ClassVar[HeatMethod] = HeatMethod.ALL_LAYERS
     refines: ClassVar[bool] = True
+    of_findings: ClassVar[bool] = False
 
     def scores_of_logits(self, classes: int, healthy: int) -> Float:
         """A class's logit less that of healthy; healthy's less the mean of the others.
@@ -90,19 +92,19 @@ class AllLayers:
             for layer, foreground in zip(detail.maps, detail.foreground, strict=True)
         )
 
-    def heat(self, seen: EncodedViews, gradient: Float, side_mm: float) -> Float:
+    def heat(self, seen: EncodedViews, gradient: Float, tissue: LungTissue) -> Float:
         """Mean over the views, each brought back, smoothed; 0 where the evidence is against."""
         heat = np.zeros(seen.foreground.shape, dtype=np.float32)
         for view, layers in zip(seen.views, seen.layers, strict=True):
             for evidence in _by_grid(layers, gradient):
                 heat += view.inverse(evidence, len(heat))
         heat *= seen.foreground / np.float32(len(seen.views))
-        heat = self._smoothed(heat, side_mm)
+        heat = self._smoothed(heat, tissue.side_mm)
         return np.maximum(heat, 0, out=heat)
 
-    def coarse(self, heat: Float, side_mm: float) -> Float:
+    def coarse(self, heat: Float, tissue: LungTissue) -> Float:
         """Smoothed as the fine map is."""
-        return self._smoothed(heat, side_mm)
+        return self._smoothed(heat, tissue.side_mm)
 
     def _smoothed(self, heat: Float, side_mm: float) -> Float:
         cells = self.smoothing_mm * len(heat) / side_mm

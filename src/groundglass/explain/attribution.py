@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from groundglass.core.result import HeatMethod
 from groundglass.explain.head_gradient import Head
+from groundglass.explain.lung_tissue import LungTissue
 from groundglass.explain.rigid_transform import RigidTransform
 from groundglass.infer import Classifier, SliceDetail, foreground_mask
 
@@ -75,6 +76,10 @@ class AttributionMethod(Protocol):
     def refines(self) -> bool:
         """Whether key slices get finer maps than the verdict's own pass gives."""
 
+    @property
+    def of_findings(self) -> bool:
+        """Whether its maps show findings only, so that there is none for healthy."""
+
     def scores_of_logits(self, classes: int, healthy: int) -> Float:
         """The matrix that makes the explained scores of logits; `healthy` is a class's index."""
 
@@ -90,13 +95,13 @@ class AttributionMethod(Protocol):
     def layers(self, detail: SliceDetail, index: int) -> tuple[ChannelEvidence, ...]:
         """What counts of the layers of one image."""
 
-    def heat(self, seen: EncodedViews, gradient: Float, side_mm: float) -> Float:
+    def heat(self, seen: EncodedViews, gradient: Float, tissue: LungTissue) -> Float:
         """Fine map of an image, shape (cells, cells): 0 or more, not normalised.
 
-        `gradient` is the score's with respect to the features, `side_mm` the side of the square.
+        `gradient` is the score's with respect to the features, `tissue` what the image shows.
         """
 
-    def coarse(self, heat: Float, side_mm: float) -> Float:
+    def coarse(self, heat: Float, tissue: LungTissue) -> Float:
         """The verdict's own map of the last layer, as it is shown."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from groundglass.explain.grad_cam import GradCam
 from groundglass.explain.group_heat import GroupHeat, Scores, contributions, group_heat
 from groundglass.explain.head_gradient import Head
 from groundglass.explain.heatmaps import SquareHeat, choose_key_slices
+from groundglass.explain.lung_tissue import SeenScan
+from groundglass.explain.refined_by_hu import RefinedByHu
 from groundglass.explain.settings import ExplainSettings
 from groundglass.infer import Bundle, Classifier, GroupEvidence
 from groundglass.prepare import sample_positions
@@ -46,10 +48,11 @@ class ExplanationTarget:
     """Of every group."""
     images: dict[int, Image]
     """Shape (size, size). Prepared image of each classified slice."""
-    positions_mm: NDArray[np.float64]
-    """Shape (slices,). LPS z of every slice of the volume."""
-    side_mm: float
-    """Side of the networks' square in mm."""
+    scan: SeenScan
+    """What the images show."""
+    strength: Mapping[int, float] | None = None
+    """What key slices are ranked by, of those that may be one: their own scores. None where slices
+    were not judged by themselves: their contributions."""
 
     def by_slice(self, values: str) -> dict[int, Float]:
         """One of `GroupHeat`'s arrays, by slice."""
@@ -104,17 +107,21 @@ class Explainer:
 
     def explain(self, target: ExplanationTarget) -> Explained:
         """Contributions, maps and their consistency for one class."""
-        method, side_mm = self.method, target.side_mm
+        method, scan = self.method, target.scan
         contribution = contributions(target.heats, target.class_index)
-        chosen = choose_key_slices(contribution, target.positions_mm, self._settings.key)
-        coarse = {k: method.coarse(heat, side_mm) for k, heat in target.by_slice("heat").items()}
+        strength = contribution if target.strength is None else dict(target.strength)
+        chosen = choose_key_slices(strength, scan.positions_mm, self._settings.key)
+        coarse = {
+            k: method.coarse(heat, scan.tissue(k)) for k, heat in target.by_slice("heat").items()
+        }
         encoded = self._encoded(target.images, chosen) if method.refines else {}
         key = self._heat(target, encoded) if method.refines else {k: coarse[k] for k in chosen}
-        hot = sorted((k for k in chosen if key[k].any()), key=lambda k: -float(key[k].max()))
+        heat = SquareHeat(key, coarse).of_evidence
+        hot = sorted(heat.key, key=lambda k: -float(key[k].max()))
         tried = {index: key[index] for index in hot[: self._settings.consistency_slices]}
         return Explained(
             contribution,
-            SquareHeat(key, coarse),
+            heat,
             self._consistency(target, encoded, tried) if tried else None,
         )
 
@@ -134,7 +141,7 @@ class Explainer:
         features = {index: one.features[None] for index, one in encoded.items()}
         gradient = self._gradients(target, features, encoded)
         return {
-            index: self.method.heat(one, gradient[index][0], target.side_mm)
+            index: self.method.heat(one, gradient[index][0], target.scan.tissue(index))
             for index, one in encoded.items()
         }
 
@@ -153,9 +160,14 @@ class Explainer:
         still = {k: np.tile(one.features, (len(PERTURBATIONS), 1)) for k, one in encoded.items()}
         features = {k: np.stack([one.features for one in tries]) for k, tries in moved.items()}
         gradient = self._gradients(target, still | features, moved)
+        tissue = {index: target.scan.tissue(index) for index in moved}
         alike = [
             [
-                similarity(shown[index], self.method.heat(one, slope, target.side_mm), move)
+                similarity(
+                    shown[index],
+                    self.method.heat(one, slope, tissue[index].moved(move)),
+                    move,
+                )
                 for one, slope, move in zip(
                     tries, gradient[index], PERTURBATIONS.values(), strict=True
                 )
@@ -205,8 +217,10 @@ class Explainer:
 
 def attribution_method(settings: ExplainSettings) -> AttributionMethod:
     """The method that the settings name."""
-    all_layers = AllLayers(settings.smoothing_mm, settings.softening_px)
-    return {method.name: method for method in (GradCam(), all_layers)}[settings.method]
+    how = settings.smoothing_mm, settings.softening_px
+    refined = RefinedByHu(*how, likelihood=settings.likelihood)
+    methods: tuple[AttributionMethod, ...] = (GradCam(), AllLayers(*how), refined)
+    return {method.name: method for method in methods}[settings.method]
 
 
 def _places(group: SliceGroup, slices: Collection[int]) -> dict[int, int]:

@@ -16,6 +16,7 @@ import numpy as np
 from groundglass.core.result import HeatMethod
 from groundglass.explain.attribution import ChannelEvidence, EncodedViews, Float, Image, Mask
 from groundglass.explain.head_gradient import Head
+from groundglass.explain.lung_tissue import LungTissue
 from groundglass.explain.rigid_transform import RigidTransform
 from groundglass.infer import SliceDetail
 
@@ -27,6 +28,7 @@ class GradCam:
     name: ClassVar[HeatMethod] = HeatMethod.GRAD_CAM
     views: ClassVar[tuple[RigidTransform, ...]] = (RigidTransform(),)
     refines: ClassVar[bool] = False
+    of_findings: ClassVar[bool] = False
 
     def scores_of_logits(self, classes: int, healthy: int) -> Float:
         """The scores are the logits."""
@@ -51,14 +53,14 @@ class GradCam:
         """The last layer alone."""
         return (self.channel_evidence(detail.maps[-1][index], detail.foreground[-1][index]),)
 
-    def heat(self, seen: EncodedViews, gradient: Float, side_mm: float) -> Float:
+    def heat(self, seen: EncodedViews, gradient: Float, tissue: LungTissue) -> Float:
         """The last layer's map on the finest grid."""
-        del side_mm
+        del tissue
         ((last,),) = seen.layers
         heat = np.maximum(last.weighted(gradient[-len(last.values) :]), 0)
         return np.asarray(cv2.resize(heat, seen.foreground.shape), dtype=np.float32)
 
-    def coarse(self, heat: Float, side_mm: float) -> Float:
+    def coarse(self, heat: Float, tissue: LungTissue) -> Float:
         """As it is."""
-        del side_mm
+        del tissue
         return heat

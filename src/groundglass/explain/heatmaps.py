@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.core.result import CoarseHeat, Heatmap, HeatMethod
+from groundglass.core.result import HEAT_DRAWN_FROM, CoarseHeat, Heatmap, HeatMethod
 from groundglass.explain.settings import KeySlices
 from groundglass.prepare import Letterbox
 
@@ -26,26 +26,32 @@ class SquareHeat:
 
     @property
     def hottest(self) -> float:
-        """The hottest pixel of the key slices, which becomes 1; without them, of all slices."""
-        maps = self.key.values() or self.coarse.values()
-        return max((float(values.max()) for values in maps), default=0.0)
+        """The hottest pixel of the key slices, which becomes 1; 0 without them: all is cold."""
+        return max((float(values.max()) for values in self.key.values()), default=0.0)
+
+    @property
+    def of_evidence(self) -> SquareHeat:
+        """Without the key slices of which nothing would be drawn: they are no evidence."""
+        least = HEAT_DRAWN_FROM * self.hottest
+        hot = {k: one for k, one in self.key.items() if one.any() and float(one.max()) >= least}
+        return SquareHeat(hot, self.coarse)
 
 
 def choose_key_slices(
-    contribution: dict[int, float], position_mm: NDArray[np.float64], settings: KeySlices
+    strength: dict[int, float], position_mm: NDArray[np.float64], settings: KeySlices
 ) -> tuple[int, ...]:
     """The slices that carried the verdict, strongest first; none that speaks against it.
 
     Parameters
     ----------
-    contribution : dict of int to float
-        By slice, from `contributions`.
+    strength : dict of int to float
+        By slice: scores of slices that were judged by themselves, or `contributions`.
     position_mm : ndarray, shape (slices,)
         LPS z of every slice of the volume.
     """
     chosen: list[int] = []
-    carrying = [index for index, value in contribution.items() if value > 0]
-    for index in sorted(carrying, key=lambda k: (-contribution[k], k)):
+    carrying = [index for index, value in strength.items() if value > 0]
+    for index in sorted(carrying, key=lambda k: (-strength[k], k)):
         apart = all(abs(position_mm[index] - position_mm[k]) >= settings.apart_mm for k in chosen)
         if apart:
             chosen.append(index)
@@ -91,7 +97,8 @@ def heatmaps(
 def coarse_heat(heat: SquareHeat, label: str, frame: Letterbox) -> CoarseHeat:
     """Maps of all classified slices, each from edge to edge of its slice, on the same scale.
 
-    Where one layer alone is hotter than the sum of all in the key slices, it is 1.
+    Without key slices there is no scale, and all are 0. Where one layer alone is hotter than the
+    sum of all in the key slices, it is 1.
     """
     scale = _scale(heat)
     images = [

@@ -41,6 +41,11 @@ class RigidTransform:
         matrix = _between(self, len(image), len(image))
         return np.asarray(cv2.warpAffine(image, matrix, image.shape, flags=interpolation))
 
+    def of_values(self, image: Float) -> Float:
+        """Values on an image's pixels moved as it is; next to what comes in they fade to 0."""
+        matrix = _between(self, len(image), len(image))
+        return np.asarray(cv2.warpAffine(image, matrix, image.shape, flags=cv2.INTER_LINEAR))
+
     def inverse(self, cells: Float, size: int) -> Float:
         """A map of the moved image where it belongs; 0 where it says nothing.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from groundglass.core.result import HeatMethod
+from groundglass.explain.opacity_likelihood import LikelihoodSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,15 @@ class KeySlices:
 class ExplainSettings:
     """How heat maps are made. docs/explanation/heat-maps.md has the figures behind the choices."""
 
-    method: HeatMethod = HeatMethod.ALL_LAYERS
-    """ALL_LAYERS, or the paper's GRAD_CAM."""
+    method: HeatMethod = HeatMethod.REFINED_BY_HU
+    """REFINED_BY_HU, ALL_LAYERS without what HU say, or the paper's GRAD_CAM."""
     key: KeySlices = KeySlices()
     """Which slices get a map at full resolution."""
     smoothing_mm: float = 7.0
     """Standard deviation of the Gaussian over the map, in mm. Ours: 7; evidence that differs from
     pixel to pixel follows the encoder's grid and not the patient."""
+    likelihood: LikelihoodSettings = field(default_factory=LikelihoodSettings)
+    """What REFINED_BY_HU takes for an opacity."""
     softening_px: float = 0.8
     """Standard deviation of the Gaussian over the image before it is looked at, in pixels of a
     256×256 image. Ours: 0.8; the encoder folds 4×4 pixels into a cell, and where the finest detail

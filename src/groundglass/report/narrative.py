@@ -12,6 +12,10 @@ from groundglass.report.terms import STATUS_TERMS
 
 #: What the methods are called for a reader.
 _METHODS = {
+    HeatMethod.REFINED_BY_HU: (
+        "The map is all layers' evidence for this class, less that against it, refined by HU: "
+        "times how likely the HU there are those of an opacity thicker than a vessel."
+    ),
     HeatMethod.ALL_LAYERS: "The map is all layers' evidence for this class, less that against it.",
     HeatMethod.GRAD_CAM: "The map is Grad-CAM at the last layer.",
 }

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.core.result import HEAT_DRAWN_FROM
 from groundglass.explain.opacity import CONSOLIDATION, GROUND_GLASS
 from groundglass.prepare.intensity import window_to_uint8
 from groundglass.report.png import indexed_png
@@ -30,9 +31,8 @@ class OverlaySettings:
     window_level_hu: float = -600.0
     """`window_width_hu`, `window_level_hu`: the lung window. 1500 and −600 HU are the values
     radiologists read lungs with."""
-    heat_threshold: float = 0.25
-    """Heat below it is not drawn; as a share of the study's hottest pixel. A quarter: below it
-    Grad-CAM covers most of the lung and says nothing."""
+    heat_threshold: float = HEAT_DRAWN_FROM
+    """Heat below it is not drawn; as a share of the study's hottest pixel."""
     heat_opacity: float = 0.6
     """Opacity of the hottest pixel; it grows from 0 at the threshold with the root of the heat. 0.6
     leaves the lesion visible under the colour."""
