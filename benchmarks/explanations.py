@@ -60,11 +60,11 @@ FIRST_SEED = 700_000
 #: A lesion of fewer pixels of the square (10 mm²) is not there to be found.
 LEAST_PIXELS = 10
 METHODS = {
+    "refined by HU (default)": ExplainSettings(),
     "Grad-CAM, last layer (paper)": ExplainSettings(method=HeatMethod.GRAD_CAM),
-    "all layers (default)": ExplainSettings(),
-    "all layers, not smoothed": ExplainSettings(smoothing_mm=0.5),
+    "all layers": ExplainSettings(method=HeatMethod.ALL_LAYERS),
 }
-PAPER, DEFAULT = list(METHODS)[:2]
+DEFAULT, PAPER = list(METHODS)[:2]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,14 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
-from groundglass.explain import AllLayers, EncodedViews, GradCam, encode_views
+from groundglass.explain import AllLayers, EncodedViews, GradCam, LungTissue, encode_views
 from groundglass.explain.all_layers import VIEWS
 from groundglass.explain.consistency import similarity
 from groundglass.explain.rigid_transform import RigidTransform
 from groundglass.infer import SliceDetail, foreground_mask
+from groundglass.prepare import Letterbox
 
 WIDTHS, CELLS = (3, 4), (32, 16)
-SIDE_MM = 320.0
+FRAME = Letterbox((256, 256), 256, (256, 256), (0, 0), 1.25)
+TISSUE = LungTissue(np.zeros((256, 256), np.int16), np.ones((256, 256), np.bool_), FRAME)
 SHOWN = AllLayers(smoothing_mm=7.0, softening_px=0.8)
 NARROW = replace(SHOWN, smoothing_mm=0.5)
 
@@ -52,23 +54,23 @@ def gradient_of(layer: int, channel: int, value: float = 1.0) -> np.ndarray:
 def test_evidence_lies_where_its_layer_responded(layer: int, channel: int) -> None:
     at = (CELLS[layer] // 4, CELLS[layer] // 2)
     spot = with_spot(layer, channel, at)
-    heat = SHOWN.heat(spot, gradient_of(layer, channel, 2.0), SIDE_MM)
+    heat = SHOWN.heat(spot, gradient_of(layer, channel, 2.0), TISSUE)
     hottest = np.unravel_index(heat.argmax(), heat.shape)
     factor = CELLS[0] // CELLS[layer]
     assert np.abs(np.array(hottest) - (np.array(at) + 0.5) * factor + 0.5).max() <= 1
-    against = SHOWN.heat(spot, gradient_of(layer, channel, -2.0), SIDE_MM)
+    against = SHOWN.heat(spot, gradient_of(layer, channel, -2.0), TISSUE)
     assert against.max() == against.min() == 0
 
 
 def test_a_lung_everywhere_alike_is_cold_whatever_the_gradient() -> None:
     gradient = np.random.default_rng(0).normal(size=sum(WIDTHS)).astype(np.float32)
-    assert NARROW.heat(seen_once(lung()), gradient, SIDE_MM).max() < 1e-5
+    assert NARROW.heat(seen_once(lung()), gradient, TISSUE).max() < 1e-5
 
 
 def test_smoothing_is_in_mm() -> None:
     spot, gradient = with_spot(0, 0, (16, 16)), gradient_of(0, 0)
     narrow, wide = (
-        replace(SHOWN, smoothing_mm=mm).heat(spot, gradient, SIDE_MM) for mm in (12.0, 24.0)
+        replace(SHOWN, smoothing_mm=mm).heat(spot, gradient, TISSUE) for mm in (12.0, 24.0)
     )
     assert narrow.max() == pytest.approx(4 * wide.max(), rel=0.15)
     assert narrow.sum() == pytest.approx(wide.sum(), rel=0.05)
@@ -80,7 +82,7 @@ def test_grad_cam_uses_the_last_layer_alone() -> None:
     weighed = GradCam().channel_evidence(last, in_lung(CELLS[1]))
     once = EncodedViews(np.zeros(sum(WIDTHS)), (RigidTransform(),), [(weighed,)], in_lung(CELLS[0]))
     gradient = rng.normal(size=sum(WIDTHS)).astype(np.float32)
-    heat = GradCam().heat(once, gradient, SIDE_MM)
+    heat = GradCam().heat(once, gradient, TISSUE)
     cam = np.maximum((gradient[WIDTHS[0] :, None, None] * last).sum(axis=0), 0) / CELLS[1] ** 2
     np.testing.assert_allclose(heat, cv2.resize(cam, (CELLS[0],) * 2), atol=1e-6)
 
@@ -109,7 +111,7 @@ def steadiness(views: tuple[RigidTransform, ...]) -> float:
     image = spotted(120, 120)
     images = [image, *(move.apply(image) for move in moves)]
     seen = encode_views(OnAGrid(), images, method)  # type: ignore[arg-type]
-    shown, *moved = (method.heat(one, np.ones(1, np.float32), SIDE_MM) for one in seen)
+    shown, *moved = (method.heat(one, np.ones(1, np.float32), TISSUE) for one in seen)
     alike = (similarity(shown, heat, move) for heat, move in zip(moved, moves, strict=True))
     return float(np.mean(list(alike)))
 
@@ -134,7 +136,7 @@ def test_each_image_is_seen_from_every_view_however_many_there_are() -> None:
     seen = encode_views(OnAGrid(), images, SHOWN)  # type: ignore[arg-type]
     assert [len(one.layers) for one in seen] == [len(VIEWS)] * 7
     for k, one in enumerate(seen):
-        heat = SHOWN.heat(one, np.ones(1, np.float32), SIDE_MM)
+        heat = SHOWN.heat(one, np.ones(1, np.float32), TISSUE)
         row, column = np.unravel_index(heat.argmax(), heat.shape)
         assert abs(8 * row + 4 - (62 + 8 * k)) <= 8
         assert abs(8 * column + 4 - 102) <= 8
@@ -164,6 +166,6 @@ def test_features_are_the_mean_over_the_views() -> None:
 
 def test_outside_what_is_seen_nothing_is_hot() -> None:
     (one,) = encode_views(OnAGrid(), [spotted(40, 40)], NARROW)  # type: ignore[arg-type]
-    heat = NARROW.heat(one, np.ones(1, np.float32), SIDE_MM)
+    heat = NARROW.heat(one, np.ones(1, np.float32), TISSUE)
     assert heat[:4].max() < 1e-3 * heat.max()
     assert heat.max() > 0

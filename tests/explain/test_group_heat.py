@@ -227,6 +227,23 @@ def test_slices_that_argue_against_the_verdict_did_not_carry_it() -> None:
     assert choose_key_slices({0: -0.5}, positions, KeySlices()) == ()
 
 
+def test_a_slice_of_which_nothing_would_be_drawn_is_no_evidence() -> None:
+    def level(value: float) -> np.ndarray:
+        return np.full((4, 4), value, np.float32)
+
+    coarse = {3: level(1.0)}
+    heat = SquareHeat({5: level(0.99), 2: level(4.0), 9: level(1.0), 1: level(0.0)}, coarse)
+    assert list(heat.of_evidence.key) == [2, 9]  # a quarter of the hottest, and in its order
+    assert heat.of_evidence.hottest == heat.hottest
+    assert not SquareHeat({1: level(0.0)}, coarse).of_evidence.key
+
+
+def test_without_key_slices_nothing_is_hot() -> None:
+    frame = Letterbox((32, 32), 32, (32, 32), (0, 0), 1.0)
+    cold = coarse_heat(SquareHeat({}, {0: np.ones((8, 8), np.float32)}), "CP", frame)
+    assert not cold.heat.any()
+
+
 def square_heat() -> SquareHeat:
     rng = np.random.default_rng(2)
     coarse = {k: rng.random((8, 8), dtype=np.float32) for k in range(10)}
@@ -254,6 +271,6 @@ def test_coarse_maps_cover_a_slice_that_is_not_square_from_edge_to_edge() -> Non
     frame = Letterbox((32, 64), 32, (16, 32), (8, 0), 2.0)
     image = np.zeros((8, 8), np.float32)
     image[2:6] = 1.0  # the rows of the square that the slice fills
-    coarse = coarse_heat(SquareHeat({}, {0: image}), "CP", frame).heat[0]
+    coarse = coarse_heat(SquareHeat({0: image}, {0: image}), "CP", frame).heat[0]
     assert coarse.shape == (8, 8)
     assert coarse[1:-1].min() > 0.9
