@@ -104,6 +104,19 @@ def test_without_heat_three_slices_through_the_lungs_are_shown(
         assert key.figure.frame.record.index in kept
 
 
+def test_without_heat_the_slices_of_the_highest_scores_are_shown(
+    volume: Volume, result: TriageResult
+) -> None:
+    order = np.random.default_rng(0).permutation(len(result.slices))
+    scored = [replace(r, score=0.01 + 0.001 * float(order[r.index])) for r in result.slices]
+    found = replace(result, heatmaps=(), slices=tuple(scored))
+    shown = [key.figure.frame.record for key in key_slices(ViewModel(found, volume))]
+    assert all(shown)
+    scores = [record.score for record in shown if record and record.score is not None]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] == max(r.score for r in scored if r.score is not None)
+
+
 def test_a_small_budget_makes_small_slices_but_keeps_all(
     volume: Volume, result: TriageResult
 ) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.result import Heatmap, SliceStatus
+from groundglass.explain import KeySlices, choose_key_slices
 from groundglass.prepare.threads import for_each
 from groundglass.report.overlay import (
     encode_heat,
@@ -186,7 +187,12 @@ def _affordable_edge(view: ViewModel, settings: FigureSettings) -> int:
 
 
 def _orientation_frames(view: ViewModel) -> Sequence[Frame]:
-    """Three slices: through what was used, else through the lungs, else through the volume."""
+    """Three slices: of the highest scores, else through what was used, the lungs, the volume."""
+    score = {f.axial_index: f.record.score for f in view.frames if f.record and f.record.score}
+    if score:
+        positions = np.zeros(len(view.frames))
+        positions[[f.axial_index for f in view.frames]] = [f.position_mm for f in view.frames]
+        return [view.frame_of(k) for k in choose_key_slices(score, positions, KeySlices(count=3))]
     used = [f for f in view.frames if f.record and f.record.fate is SliceStatus.KEPT]
     lung = [f for f in view.frames if view.result.mask[f.axial_index].any()]
     frames = used or lung or list(view.frames)
