@@ -102,7 +102,10 @@ PAGES: Mapping[str, Page] = {
         there=("STUDY", "incoming"),
     ),
     "docs/explanation/heat-maps.md": Page(
-        (Said("python -m benchmarks.explanations --studies STUDY …", How.CHECKED, _HOURS),)
+        (
+            Said("python -m benchmarks.real_lesions --data ../shared/data", How.CHECKED, _HOURS),
+            Said("python -m benchmarks.explanations --studies STUDY …", How.CHECKED, _HOURS),
+        )
     ),
     "docs/explanation/nothing-lost.md": Page(
         (
