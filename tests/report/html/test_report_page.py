@@ -448,3 +448,17 @@ def test_what_was_not_judged_is_told_beside_the_verdict_and_by_third(
     assert re.search(r"Not judged Lung, ml.*Both lungs 600 20% 12 40%.*Lower third 300 30%", text)
     none = Page(render_page(replace(ended, not_judged=None), volume)).text
     assert "Not judged" not in none
+
+
+def test_every_quantity_of_the_images_is_told_with_its_range(
+    volume: Volume, result: TriageResult
+) -> None:
+    text = Page(render_page(result, volume)).text
+    assert result.checks
+    odd = sum(not check.ok for check in result.checks)
+    assert f"{len(result.checks)} check" in text
+    assert f"{odd or 'none'} out of range" in text
+    for check in result.checks:
+        assert check.text in text
+    none = Page(render_page(replace(result, checks=()), volume)).text
+    assert "Images measured" not in none
