@@ -22,8 +22,6 @@ from groundglass.prepare.intensity import segmenter_window
 from groundglass.train.data.annotated_slices import AnnotatedSlice, read_annotated_slices
 from groundglass.train.segmenter.augment import add_consolidation
 
-#: Millimetres per pixel are not stored with the slices; 400 mm over 256 pixels is the usual view.
-_PIXEL_MM = 400 / 256
 #: A pixel is made ill when it rises by this much; slices with fewer such pixels are passed over.
 _DISEASE_HU, _FEWEST_PIXELS = 400, 200
 #: Denser than this is consolidation, not ground glass.
@@ -64,7 +62,7 @@ def found_masks(
     if not cleaned:
         return list(probability > round(255 * bundle.recipe.lung_threshold))
     return [
-        clean_lung_mask(p[None], i[None], _PIXEL_MM, bundle.recipe)[0]
+        clean_lung_mask(p[None], i[None], bundle.recipe)[0]
         for p, i in zip(probability, images, strict=True)
     ]
 

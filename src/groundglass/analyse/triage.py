@@ -343,7 +343,7 @@ def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFoun
     images = segmenter_images(axial, recipe)
     at = slices_to_segment(len(images), axial.geometry.spacing_mm[0])
     probability = interpolate_masks(segmenter(images[at]), at, images, recipe)
-    square = clean_lung_mask(probability, images, frame.pixel_mm, recipe)
+    square = clean_lung_mask(probability, images, recipe)
     mask = lungs_on_volume(probability, square, frame)
     voxels = int(np.count_nonzero(mask))
     return LungsFound(square, mask, voxels * axial.geometry.voxel_ml)

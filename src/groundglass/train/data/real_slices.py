@@ -28,7 +28,7 @@ Mask = NDArray[np.bool_]
 _AIR_HU, _LUNG_HU, _TISSUE_HU = -1000.0, -870.0, 40.0
 #: Part of the image that room air must fill to be believed.
 _LEAST_AIR = 0.02
-#: Width in mm of a chest image where nothing states it; the lungs' cleaning is the only user.
+#: Width in mm of a chest image where nothing states it.
 _USUAL_FIELD_MM = 350.0
 _LEAST_LUNG = 0.02
 
@@ -178,7 +178,7 @@ def _find_lung(
     hu: NDArray[np.float32], frame: Letterbox, segmenter: Segmenter, recipe: Recipe
 ) -> Mask:
     seen = segmenter_window(frame.forward(hu, _AIR_HU), recipe)[None]
-    mask = clean_lung_mask(segmenter(seen), seen, frame.pixel_mm, recipe)[0]
+    mask = clean_lung_mask(segmenter(seen), seen, recipe)[0]
     return np.asarray(mask, dtype=np.bool_)
 
 

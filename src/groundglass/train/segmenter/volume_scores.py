@@ -113,7 +113,7 @@ def _share(mask: Mask, part: Mask) -> float | None:
 def lung_mask(volume: AnnotatedVolume, segmenter: Segmenter, recipe: Recipe) -> Mask:
     """The mask of a volume on the networks' square, as service cleans it."""
     images = segmenter_window(volume.hu, recipe)
-    return clean_lung_mask(segmenter(images), images, volume.spacing_mm[1], recipe)
+    return clean_lung_mask(segmenter(images), images, recipe)
 
 
 def score_cohort(cases: Sequence[Case], segmenters: Mapping[str, Path]) -> list[VolumeScore]:
