@@ -12,9 +12,10 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, made_cases
+from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, made_cases, no_verdict
 
-from groundglass.core.result import RESEARCH_USE_ONLY
+from groundglass.cohort import PNEUMONIA
+from groundglass.core.result import KIND_NOT_TOLD, RESEARCH_USE_ONLY, Outcome
 from groundglass.errors import ReportError
 from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction
 from groundglass.evaluate.run.document import evaluation_document, evaluation_schema
@@ -22,7 +23,12 @@ from groundglass.evaluate.run.evaluation import Evaluation, compared_with, evalu
 from groundglass.evaluate.run.pictures import about
 from groundglass.evaluate.run.reporting import MANIFEST, PAGE, figure, p_value, write_evaluation
 from groundglass.evaluate.run.training_overlap import LeakCheck
-from groundglass.infer.bundle_metadata import BundleMetadata, Calibration, DecisionThreshold
+from groundglass.infer.bundle_metadata import (
+    BundleMetadata,
+    Calibration,
+    DecisionThreshold,
+    ShareRule,
+)
 
 FACTS = BundleMetadata(
     calibration=Calibration(1.4, "validation", 30),
@@ -51,7 +57,32 @@ def bare() -> Evaluation:
     return evaluate(made_cases(counts=(9, 0, 8)), made_bundle(), COHORT, NO_LEAK, QUICK)
 
 
-@pytest.fixture(scope="module", params=[full, bare], ids=["full", "bare"])
+def by_share() -> Evaluation:
+    """Of a bundle that judges slices, kinds left open; some of the ill of a kind not known."""
+    cases = []
+    for number, one in enumerate(made_cases(missing=2)):
+        answer = one.answer
+        if answer.has_verdict:
+            ill = round(40 * answer.score("healthy"))
+            told = answer.label if answer.label == "healthy" or number % 3 else KIND_NOT_TOLD
+            answer = replace(answer, label=told, ill=ill, judged=40)
+        ended = answer if number != 5 else no_verdict(Outcome.FOR_A_READER, "It fits both.")
+        truth = PNEUMONIA if number % 5 == 0 and one.truth != "healthy" else one.truth
+        cases.append(replace(one, truth=truth, answers={AS_IN_SERVICE: ended}))
+    rule = ShareRule(0.5, 0.5, 9.0, 0.8, "a test", 9)
+    bundle = made_bundle(BundleMetadata(share_rule=rule))
+    return evaluate(tuple(cases), bundle, COHORT, NO_LEAK, QUICK)
+
+
+def of_no_known_kind() -> Evaluation:
+    """The same with every ill case of a kind not known."""
+    cases = [
+        one if one.truth == "healthy" else replace(one, truth=PNEUMONIA) for one in made_cases()
+    ]
+    return evaluate(tuple(cases), made_bundle(FACTS), COHORT, NO_LEAK, QUICK)
+
+
+@pytest.fixture(scope="module", params=[full, bare, by_share, of_no_known_kind])
 def evaluation(request: pytest.FixtureRequest) -> Evaluation:
     return request.param()
 
@@ -148,6 +179,14 @@ class TestPage:
         assert "Made for a test: its verdict means nothing." in page.words
 
     def test_it_shows_what_the_document_says(self, page: Page, document: dict) -> None:
+        for row, truth in zip(
+            document["answers"]["counts"], document["answers"]["truths"], strict=True
+        ):
+            assert " ".join([truth, *map(str, row)]) in " ".join(page.words.split())
+        released = document["two_answers"]["released"]
+        assert f"Ill among those released {released['ill']} of {released['cases']}" in " ".join(
+            page.words.split()
+        )
         for row in document["table2"]:
             assert figure(row["sensitivity"]) in page.words
             assert figure(row["f1"]) in page.words
