@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench peers weights weights-paper clean
+.PHONY: help demo test test-slow check bench peers weights weights-paper weights-segmenter clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -65,6 +65,14 @@ weights-paper: $(VENV)/.dev ## rebuild the bundle with the paper's rule (about 4
 	  --phantoms runs/phantoms/cohort.csv --out runs/best
 	$(BIN)/groundglass train all --experiment experiments/best.toml \
 	  --cohort runs/best/cohort.csv --out runs/best --cache runs/cache
+
+weights-segmenter: $(VENV)/.dev ## train the lung segmenter on whole volumes (35 to 60 minutes on a core)
+	$(BIN)/groundglass cohort phantom --out runs/phantoms
+	$(BIN)/python -m groundglass.train.segmenter.lung_cohort --data ../shared/data \
+	  --out runs/lungs/cohort.csv
+	$(BIN)/groundglass train segmenter --experiment experiments/segmenter-volumes.toml \
+	  --cohort runs/phantoms/cohort.csv --lungs runs/lungs/cohort.csv \
+	  --out runs/segmenter-volumes
 
 clean: ## remove the virtual environment and what was made
 	rm -rf $(VENV) demo
