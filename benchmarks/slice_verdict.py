@@ -12,6 +12,7 @@ by itself, on the others. Lung cancer's are shown and counted nowhere: they are 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,40 +105,64 @@ def score_studies(data: Path, bundle: Path) -> list[StudyScore]:
     return found
 
 
-def fitted(studies: Sequence[StudyScore], slice_threshold: float) -> float:
-    """The share in the middle of the widest gap among those that call fewest studies wrongly."""
-    shares = sorted({0.0, 1.0, *(one.share(slice_threshold) for one in studies)})
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is fitted: from which score a slice, from which share of them a study is ill."""
 
-    def worth(gap: tuple[float, float]) -> tuple[int, float]:
-        middle = (gap[0] + gap[1]) / 2
-        right = sum((one.share(slice_threshold) >= middle) == one.ill for one in studies)
-        return right, gap[1] - gap[0]
+    slice_threshold: float
+    study_threshold: float
+    gap: float
+    """Between the nearest shares above and below the study's threshold."""
 
-    low, high = max(pairwise(shares), key=worth)
-    return (low + high) / 2
+    def calls(self, study: StudyScore) -> bool:
+        """Whether it calls findings."""
+        return study.share(self.slice_threshold) >= self.study_threshold
+
+    @property
+    def slope(self) -> float:
+        """Gives 0.9 and 0.1 to the nearest studies above and below."""
+        return 2 * math.log(9) / self.gap
+
+
+def fitted(studies: Sequence[StudyScore]) -> Rule:
+    """The rule that calls fewest studies wrongly; of several the one with the widest gap."""
+
+    def worth(rule: Rule) -> tuple[int, float]:
+        return sum(rule.calls(one) == one.ill for one in studies), rule.gap
+
+    rules = [
+        Rule(threshold, (low + high) / 2, high - low)
+        for threshold in THRESHOLDS
+        for low, high in pairwise(sorted({0.0, 1.0, *(one.share(threshold) for one in studies)}))
+    ]
+    return max(rules, key=worth)
 
 
 def report_studies(studies: Sequence[StudyScore]) -> None:
-    """Shares at several thresholds of a slice; each study is called by the others' threshold."""
+    """The rule fitted on all, what rules fitted on the other patients call, and every share."""
     known = [one for one in studies if one.ill is not None]
-    ill = np.array([bool(one.ill) for one in known])
+    rule = fitted(known)
+    print(
+        f"fitted on {len(known)}: slice threshold {rule.slice_threshold}, study threshold "
+        f"{rule.study_threshold:.3f}, slope {rule.slope:.1f}"
+    )
+    called = [
+        fitted([two for two in known if _patient(two) != _patient(one)]).calls(one) for one in known
+    ]
+    right = sum(one.ill == call for one, call in zip(known, called, strict=True))
+    print(
+        f"by rules fitted on the other patients {right} of {len(known)} right, "
+        f"{_ends(wilson(right, len(known)))}"
+    )
     for threshold in THRESHOLDS:
         shares = np.array([one.share(threshold) for one in known])
-        called = [
-            one.share(threshold)
-            >= fitted([two for two in known if _patient(two) != _patient(one)], threshold)
-            for one in known
-        ]
-        right = int((np.array(called) == ill).sum())
-        print(
-            f"slice threshold {threshold:.2f}: AUC of the share {auc(shares, ill)}, "
-            f"study threshold {fitted(known, threshold):.3f}; by the others' threshold "
-            f"{right} of {len(known)} right, {_ends(wilson(right, len(known)))}"
-        )
+        area = auc(shares, np.array([bool(one.ill) for one in known]))
+        print(f"AUC of the share of slices from {threshold}: {area}")
     for one in studies:
         truth = {True: "ill", False: "not ill", None: "neither"}[one.ill]
-        shown = "  ".join(f"{t:.2f}: {one.share(t):.3f}" for t in THRESHOLDS)
-        print(f"| {one.name} | {truth} | {len(one.scores)} | {shown} |")
+        shown = "  ".join(f"{t}: {one.share(t):.3f}" for t in THRESHOLDS)
+        call = "findings" if rule.calls(one) else "none seen"
+        print(f"| {one.name} | {truth} | {len(one.scores)} | {call} | {shown} |")
 
 
 def _ends(interval: Interval | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,19 @@ def test_the_threshold_lies_in_the_middle_between_ill_and_well() -> None:
         _study("a", 0.02, ill=False), _study("b", 0.10, ill=False),
         _study("c", 0.30, ill=True), _study("d", 0.80, ill=True),
     ]  # fmt: skip
-    assert fitted(studies, 0.5) == pytest.approx(0.20)
+    rule = fitted(studies)
+    assert rule.study_threshold == pytest.approx(0.20)
+    # Next to the threshold the studies get 0.9 and 0.1.
+    nearest = [1 / (1 + math.exp(-rule.slope * (share - 0.20))) for share in (0.30, 0.10)]
+    assert nearest == pytest.approx([0.9, 0.1])
+
+
+def test_the_slice_s_threshold_is_where_ill_and_well_lie_furthest_apart() -> None:
+    studies = [
+        StudyScore("a", False, (0.1, 0.1, 0.65, 0.65)),
+        StudyScore("b", True, (0.1, 0.75, 0.75, 0.75)),
+    ]  # fmt: skip
+    assert fitted(studies).slice_threshold == 0.7
 
 
 def test_where_they_overlap_the_fewest_are_called_wrongly() -> None:
@@ -33,8 +46,8 @@ def test_where_they_overlap_the_fewest_are_called_wrongly() -> None:
         _study("a", 0.02, ill=False), _study("b", 0.04, ill=True), _study("c", 0.50, ill=False),
         _study("d", 0.60, ill=True), _study("e", 0.90, ill=True),
     ]  # fmt: skip
-    threshold = fitted(studies, 0.5)
-    assert sum((one.share(0.5) >= threshold) == one.ill for one in studies) == 4
+    rule = fitted(studies)
+    assert sum(rule.calls(one) == one.ill for one in studies) == 4
 
 
 def test_a_study_is_called_by_the_others_threshold(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,9 +57,9 @@ def test_a_study_is_called_by_the_others_threshold(capsys: pytest.CaptureFixture
         _study("d", 0.30, ill=True),
     ]  # fmt: skip
     report_studies(studies)
-    said = next(line for line in capsys.readouterr().out.splitlines() if "0.50" in line)
-    assert fitted(studies, 0.5) == pytest.approx(0.21)
-    assert "AUC of the share 1.0" in said
+    said = capsys.readouterr().out
+    assert fitted(studies).study_threshold == pytest.approx(0.21)
+    assert all(fitted(studies).calls(one) == one.ill for one in studies)
     assert "3 of 4 right" in said
 
 

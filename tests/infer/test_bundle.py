@@ -26,7 +26,8 @@ def change(folder: Path, **values: object) -> None:
 
 def test_a_bundle_is_read_with_its_recipe(bundle: Path) -> None:
     loaded = load_bundle(bundle)
-    assert loaded.recipe == Recipe()
+    assert loaded.recipe == Recipe(feetward_ratio=0.5, judge_between=True, outside_hu=40.0)
+    assert load_bundle("paper").recipe == Recipe()
     assert loaded.healthy in loaded.labels
     assert loaded.statement
 
