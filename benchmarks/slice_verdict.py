@@ -93,7 +93,7 @@ def _volume(
     return Volume(hu, Geometry((slices, rows, columns), spacing_mm, (0.0, 0.0, 0.0), directions))
 
 
-def score_studies(data: Path, bundle: Path) -> list[StudyScore]:
+def score_studies(data: Path, bundle: str) -> list[StudyScore]:
     """Every study through the whole program."""
     triage = Triage.load(bundle, Precision.F32)
     healthy = triage.bundle.healthy
@@ -261,7 +261,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("what", choices=("slices", "studies"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--bundle", type=Path, default=Path("demonstration"))
+    parser.add_argument("--bundle", default="demonstration")
     parser.add_argument("--run", type=Path, default=Path("runs/slices"))
     parser.add_argument("--cohort", type=Path, help="its table; cohort.csv in the run's folder")
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"))

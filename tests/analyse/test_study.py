@@ -16,7 +16,7 @@ from groundglass.analyse.study import (
     open_chest_ct,
 )
 from groundglass.analyse.triage import Triage
-from groundglass.core.result import Outcome, TriageResult
+from groundglass.core.result import KIND_NOT_TOLD, Outcome, TriageResult
 from groundglass.core.study import Series, Study
 from groundglass.core.volume import Volume
 from groundglass.errors import (
@@ -92,7 +92,7 @@ def test_a_study_goes_the_whole_way_and_each_step_is_told_in_its_order(
     assert seen.told == [*opened, *STAGES, "report", "reported verdict"]
     assert end.outcome is Outcome.VERDICT
     assert sum(end.probabilities.values()) == pytest.approx(1)
-    assert end.label in end.probabilities
+    assert end.label in (*end.probabilities, KIND_NOT_TOLD)
     assert end.slices == files
     assert set(end.stages) == {"read", *STAGES, "report"}
     assert 0 < sum(end.stages.values()) <= end.seconds

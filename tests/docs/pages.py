@@ -131,6 +131,11 @@ PAGES: Mapping[str, Page] = {
     "docs/explanation/real-slices.md": Page(
         (
             Said(
+                "python -m benchmarks.slice_verdict slices --run runs/slices --cache runs/cache",
+                How.CHECKED,
+                _HOURS,
+            ),
+            Said(
                 "python -m benchmarks.real_slices train synthetic --data ../shared/data --work "
                 "runs",
                 How.CHECKED,

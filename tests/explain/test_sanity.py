@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,9 +44,9 @@ class Study:
 
 
 @pytest.fixture(scope="module")
-def study(bundle: Path) -> Study:
+def study() -> Study:
     """One group of a phantom with its true lungs, explained for the class it was called."""
-    loaded, engine = load_bundle(bundle), CpuEngine(Precision.F32)
+    loaded, engine = load_bundle("paper"), CpuEngine(Precision.F32)
     size = loaded.recipe.image_size
     phantom = make_phantom(
         PhantomSettings(

@@ -23,7 +23,8 @@ STEPS = np.random.default_rng(3).random((1, 50, 240), dtype=np.float32)
 
 @pytest.fixture(scope="module")
 def loaded() -> Bundle:
-    return load_bundle()
+    """The bundle whose head has steps to compute: the biLSTM."""
+    return load_bundle("paper")
 
 
 def _offers(monkeypatch: pytest.MonkeyPatch, *formats: str) -> None:

@@ -19,7 +19,7 @@ import openvino as ov
 from groundglass.infer import CpuEngine, Precision, load_bundle
 from groundglass.infer.bundle import HEAD
 
-path = load_bundle("demonstration").path(HEAD)
+path = load_bundle("paper").path(HEAD)
 steps = np.random.default_rng(3).random((1, 50, 240), dtype=np.float32)
 exact, narrow, either = (
     CpuEngine(one).compile(path, 1)(steps)[0]

@@ -262,7 +262,7 @@ class SequenceSettings(StageSettings):
 class ShareSettings:
     """How the verdict is made of single slices, and on what its thresholds were set.
 
-    Set on studies that the networks have not learnt from (`python -m benchmarks.slice_verdict studies`).
+    Set on studies that the scorer has not seen: `python -m benchmarks.slice_verdict studies`.
     """
 
     slice_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
