@@ -390,7 +390,7 @@ PAGES: Mapping[str, Page] = {
     "docs/reference/demonstration-bundle.md": Page(
         (
             Said(
-                "groundglass train all --experiment best.toml --cohort cohort.csv --out runs/best",
+                "groundglass train all --experiment slices.toml --cohort cohort.csv --out runs/slices",
                 How.CHECKED,
                 "the end of best.toml's header, which is run",
             ),
