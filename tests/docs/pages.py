@@ -390,9 +390,10 @@ PAGES: Mapping[str, Page] = {
     "docs/reference/demonstration-bundle.md": Page(
         (
             Said(
-                "groundglass train all --experiment slices.toml --cohort cohort.csv --out runs/slices",
+                "groundglass train all --experiment slices.toml --cohort cohort.csv --out "
+                "runs/slices",
                 How.CHECKED,
-                "the end of best.toml's header, which is run",
+                "the end of slices.toml's header, which is run",
             ),
         )
     ),

@@ -53,12 +53,12 @@ class LungBox:
     @classmethod
     def of(cls, lung: Mask) -> LungBox:
         """Of a mask, some of it True."""
-        coarse = np.ascontiguousarray(lung[:, ::_STRIDE, ::_STRIDE])
+        coarse, step = np.ascontiguousarray(lung[:, ::_STRIDE, ::_STRIDE]), _STRIDE
+        if not coarse.any():  # less than a stride of it
+            coarse, step = lung, 1
         across = np.any(coarse, axis=0)
         ends = (np.flatnonzero(np.any(across, axis=1 - axis))[[0, -1]] for axis in (0, 1))
-        rows, columns = (
-            slice(int(first) * _STRIDE, (int(last) + 1) * _STRIDE) for first, last in ends
-        )
+        rows, columns = (slice(int(first) * step, (int(last) + 1) * step) for first, last in ends)
         return cls(np.flatnonzero(np.any(coarse, axis=(1, 2))), rows, columns)
 
     def some(self, count: int) -> NDArray[np.intp]:
