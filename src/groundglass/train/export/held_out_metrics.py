@@ -58,7 +58,7 @@ def classify_cases(
 def patient_figures(classified: CaseVerdicts) -> dict[str, Any]:
     """Accuracy, and sensitivity, specificity and AUC per class, each with its interval."""
     truth = classified.truth
-    called = np.array([classified.labels.index(one.label) for one in classified.verdicts])
+    called = np.array([classified.labels.index(one.forced) for one in classified.verdicts])
     names = [case.case.patient for case in classified.cases]
     patients = np.unique(names, return_inverse=True)[1].astype(np.int64)
     right = int((called == truth).sum())
