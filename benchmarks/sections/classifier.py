@@ -152,9 +152,10 @@ def same_network(ours: list[float], theirs: list[float]) -> str:
 @contextmanager
 def _group(bench: Bench) -> Iterator[tuple[dict[str, Ours], dict[str, Any]]]:
     """One prepared group of a made study: our runs by network, what peers are given."""
-    bundle = load_bundle(bench.bundle)
+    # The peers read a group by a biLSTM, as the bundle with the paper's rule does.
+    bundle = load_bundle("paper")
     volume, _ = read(made(MadeStudy(100), bench.studies)).to_axial()
-    triage = Triage.load(bench.bundle)
+    triage = Triage.load("paper")
     prepared = prepare(volume, triage.find_lungs(volume).square, bundle.recipe)
     group = prepared.groups[0]
     images = gather(group, prepared.group_images(group))

@@ -84,7 +84,7 @@ def test_the_graph_in_pytorch_is_the_graph_in_openvino() -> None:
     from groundglass.infer import CpuEngine, Precision, load_bundle  # noqa: PLC0415
     from groundglass.infer.bundle import ENCODER, FEATURES, HEAD  # noqa: PLC0415
 
-    bundle, engine = load_bundle(), CpuEngine(Precision.F32)
+    bundle, engine = load_bundle("paper"), CpuEngine(Precision.F32)
     encoder, head = networks(bundle.folder)
     size = bundle.recipe.image_size
     images = np.random.default_rng(0).integers(0, 255, (2, 1, size, size)).astype(np.uint8)

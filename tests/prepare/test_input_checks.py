@@ -78,13 +78,10 @@ def breathing(chest: Chest) -> Chest:
     return replace(volume, hu=volume.hu[moved.astype(int)]), lung[moved.astype(int)]
 
 
-def few_slices(chest: Chest) -> Chest:
+def far_apart(chest: Chest) -> Chest:
     volume, lung = chest
-    thin = volume.geometry
-    geometry = replace(
-        thin, shape=(len(lung[::3]), *thin.shape[1:]), spacing_mm=(15.0, *thin.spacing_mm[1:])
-    )
-    return Volume(volume.hu[::3], geometry), lung[::3]
+    near = volume.geometry
+    return replace(volume, geometry=replace(near, spacing_mm=(25.0, *near.spacing_mm[1:]))), lung
 
 
 def cropped(chest: Chest) -> Chest:
@@ -119,7 +116,7 @@ ALTERED: tuple[tuple[Callable[[Chest], Chest], set[CheckName]], ...] = (
     (noise, {CheckName.NOISE}),
     (metal, {CheckName.METAL}),
     (breathing, {CheckName.MOTION}),
-    (few_slices, {CheckName.SLICE_SPACING}),
+    (far_apart, {CheckName.SLICE_SPACING}),
     (cropped, {CheckName.FIELD_OF_VIEW, CheckName.CUT_LUNGS}),
     (cut_off, {CheckName.SCANNED_LUNGS}),
     (one_removed, {CheckName.SMALLER_LUNG}),

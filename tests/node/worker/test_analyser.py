@@ -14,6 +14,7 @@ import pydicom
 import pytest
 
 from groundglass.analyse.supervisor import Limits
+from groundglass.core.result import KIND_NOT_TOLD
 from groundglass.errors import SettingsError
 from groundglass.node.worker.analyser import (
     AnalysisFailed,
@@ -48,7 +49,7 @@ def test_a_study_gets_its_whole_report_and_twice_the_same(
     analyser: ProcessAnalyser, work: Work, tmp_path: Path
 ) -> None:
     analysis = analyser.analyse(work)
-    assert (analysis.outcome, analysis.label) == ("verdict", "CP")
+    assert (analysis.outcome, analysis.label) == ("verdict", KIND_NOT_TOLD)
     assert {"read", "segment", "prepare", "classify", "report"} <= set(analysis.stages)
     assert all(seconds >= 0 for seconds in analysis.stages.values())
     document = json.loads((work.out / "result.json").read_text("utf-8"))
