@@ -25,6 +25,23 @@ Input = Annotated[
         "DICOM, NIfTI, MetaImage, or PNG/JPEG/TIFF slices with the options below.",
     ),
 ]
+CohortTable = Annotated[
+    Path,
+    typer.Argument(
+        metavar="COHORT",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+        help="The table of patients.",
+    ),
+]
+CohortSplit = Annotated[
+    Literal["train", "validation", "test", "all"],
+    typer.Option("--split", help="Which cases; all also takes those without a split."),
+]
+JudgingWorkers = Annotated[
+    int, typer.Option("--workers", min=1, help="Processes; each loads the networks.")
+]
 BundleName = Annotated[
     str,
     typer.Option(

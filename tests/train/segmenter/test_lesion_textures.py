@@ -17,7 +17,7 @@ def laid(make_slice, seed: int, lesion_hu: int = 0) -> tuple[np.ndarray, np.ndar
 
 def test_lesions_are_cut_out_with_their_own_outline(make_slice):
     (patch,) = LesionTextures.of([make_slice()]).patches
-    assert patch.hu.shape == patch.inside.shape == (16, 16)
+    assert patch.hu.shape == patch.mask.shape == (16, 16)
     assert (patch.hu == 0).all()
 
 

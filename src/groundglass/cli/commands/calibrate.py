@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,16 +35,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(epilog=_EPILOG)
 def calibrate(
-    cohort: Annotated[
-        Path,
-        typer.Argument(
-            metavar="COHORT",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-            help="The table of patients.",
-        ),
-    ],
+    cohort: options.CohortTable,
     out: Annotated[
         Path,
         options.out_folder(
@@ -57,10 +48,7 @@ def calibrate(
         str | None,
         typer.Option("--name", show_default="that of DIR", help="What the new bundle is called."),
     ] = None,
-    split: Annotated[
-        Literal["train", "validation", "test", "all"],
-        typer.Option("--split", help="Which cases; all also takes those without a split."),
-    ] = "validation",
+    split: options.CohortSplit = "validation",
     error: Annotated[
         float,
         typer.Option(
@@ -77,9 +65,7 @@ def calibrate(
             help="What the study threshold must reach on these cases.",
         ),
     ] = None,
-    workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Processes; each loads the networks.")
-    ] = 1,
+    workers: options.JudgingWorkers = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a broken run of the same calibration.")
     ] = False,

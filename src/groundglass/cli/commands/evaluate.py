@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -39,16 +39,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(epilog=_EPILOG)
 def evaluate(
-    cohort: Annotated[
-        Path,
-        typer.Argument(
-            metavar="COHORT",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-            help="The table of patients.",
-        ),
-    ],
+    cohort: options.CohortTable,
     out: Annotated[
         Path,
         options.out_folder(
@@ -57,10 +48,7 @@ def evaluate(
         ),
     ],
     bundle: options.BundleName = DEFAULT_BUNDLE,
-    split: Annotated[
-        Literal["train", "validation", "test", "all"],
-        typer.Option("--split", help="Which cases; all also takes those without a split."),
-    ] = "test",
+    split: options.CohortSplit = "test",
     compare: Annotated[
         str | None,
         typer.Option(
@@ -78,9 +66,7 @@ def evaluate(
             "finds a model that has learnt the source. Takes several times as long.",
         ),
     ] = False,
-    workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Processes; each loads the networks.")
-    ] = 1,
+    workers: options.JudgingWorkers = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a broken run of the same evaluation.")
     ] = False,

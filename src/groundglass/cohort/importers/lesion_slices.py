@@ -16,7 +16,7 @@ from groundglass.cohort.importers.dataset import (
 #: Patients that `lung-volumes` has whole. Found by their lung masks: those of the slices agree with
 #: slices of one volume, turned upside down, by a Dice of .98 and more (median of a patient); the
 #: other patients' nowhere by more than .85.
-_IN_LUNG_VOLUMES = {
+IN_LUNG_VOLUMES = {
     "cs-11": "medseg-2",
     "cs-12": "medseg-2",
     "cs-14": "medseg-5",
@@ -37,7 +37,7 @@ def _read(folder: Path) -> Listing:
             person=f"lung-volumes/{known}" if known else "",
         )
         for row in rows
-        for known in [_IN_LUNG_VOLUMES.get(row["patient_guess"], "")]
+        for known in [IN_LUNG_VOLUMES.get(row["patient_guess"], "")]
         if all((folder / row[name]).exists() for name in ("image", "lungs", "lesions"))
     ]
     if not entries:

@@ -6,7 +6,7 @@ Where the number of slices or the noise tells the ill of a source from the other
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -52,7 +52,7 @@ class TrivialStatistics:
 
 
 #: Names of the numbers, as columns of a table.
-NAMES = ("slices", "spacing_mm", "pixel_mm", "mean_hu", "noise_hu")
+NAMES = tuple(field.name for field in fields(TrivialStatistics))
 
 
 def as_numbers(

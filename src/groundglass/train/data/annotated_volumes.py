@@ -83,12 +83,17 @@ def calibrate_volume(image: NDArray[np.uint8], lung: NDArray[np.bool_]) -> NDArr
     -------
     ndarray of int16, same shape
     """
-    air = _mode(image[image > _LEAST_AIR_GREY], _AIR_GREYS)
-    tissue = _mode(image[~lung], _TISSUE_GREYS)
+    air, tissue = volume_greys(image, lung)
     slope = (_TISSUE_HU - _AIR_HU) / (tissue - air)
     hu = _AIR_HU + (image.astype(np.float32) - air) * slope
     hu[image <= _FILL_GREY] = _FILL_HU
     return np.asarray(np.clip(np.rint(hu), -1024, 3071), dtype=np.int16)
+
+
+def volume_greys(image: NDArray[np.uint8], lung: NDArray[np.bool_]) -> tuple[float, float]:
+    """Greys of room air and of soft tissue in a volume of one lung window, with its lungs."""
+    air = _mode(image[image > _LEAST_AIR_GREY], _AIR_GREYS)
+    return air, _mode(image[~lung], _TISSUE_GREYS)
 
 
 def _mode(greys: NDArray[np.uint8], among: slice) -> float:

@@ -19,15 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.cohort.image_files import read_image
+from groundglass.cohort.importers.lesion_slices import IN_LUNG_VOLUMES
+from groundglass.train.data.annotated_volumes import volume_greys
 
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 _AIR_HU, _LUNG_HU, _TISSUE_HU = -1000.0, -860.0, 40.0
-#: Grey values among which room air, and soft tissue, are looked for.
-_AIR_GREY, _TISSUE_GREY = (15, 75), (190, 240)
-#: Of the single slices: patients of the volumes, and who lies upside down.
-_IN_VOLUMES = ("cs-11", "cs-12", "cs-14", "cs-15", "cs-16", "cs-17")
+#: Who of the single slices lies upside down.
 _TURNED = ("cs-13",)
 #: Two volumes of one patient, thick and thin slices; every so many-th of the thin ones is enough.
 _SAME_PATIENT = {"medseg-3": "medseg-2"}
@@ -77,7 +76,7 @@ def volume_slices(folder: Path) -> Iterator[MarkedSlice]:
 
 def volume_window(grey: Grey, lung: Mask) -> tuple[float, float]:
     """The window that brings a volume's room air to −1000 HU and soft tissue to 40."""
-    air, tissue = _mode(grey[grey > 5], *_AIR_GREY), _mode(grey[~lung], *_TISSUE_GREY)
+    air, tissue = volume_greys(grey, lung)
     return _window((air, _AIR_HU), (tissue, _TISSUE_HU))
 
 
@@ -87,7 +86,7 @@ def lesion_slices(folder: Path) -> Iterator[MarkedSlice]:
         rows = list(csv.DictReader(file))
     for row in rows:
         guess = row["patient_guess"]
-        if guess in _IN_VOLUMES:
+        if guess in IN_LUNG_VOLUMES:
             continue
         up = -1 if guess in _TURNED else 1
         grey, lungs, lesions = (

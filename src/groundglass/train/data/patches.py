@@ -37,15 +37,17 @@ class Patch:
     mask: Mask
 
 
-def cut_patches(hu: Hu, lesion: Mask) -> list[Patch]:
-    """The lesions of a slice on the networks' square, each for itself."""
+def cut_patches(
+    hu: Hu | NDArray[np.int16], lesion: Mask, least_pixels: int = _LEAST_PIXELS
+) -> list[Patch]:
+    """The lesions of a slice with more than so many pixels, each for itself."""
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(lesion.astype(np.uint8))
     patches = []
     for part in range(1, count):
         left, top, width, height, pixels = boxes[part]
-        if pixels > _LEAST_PIXELS:
+        if pixels > least_pixels:
             box = np.s_[top : top + height, left : left + width]
-            patches.append(Patch(hu[box].copy(), parts[box] == part))
+            patches.append(Patch(hu[box].astype(np.float32), parts[box] == part))
     return patches
 
 

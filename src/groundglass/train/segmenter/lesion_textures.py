@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.train.data.patches import Patch, cut_patches
 from groundglass.train.segmenter.slices import LungSlice
 
 Slice = NDArray[np.float32]
@@ -33,32 +34,19 @@ _DORSAL_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LesionPatch:
-    """One lesion, as large as the box around it."""
-
-    hu: Slice
-    """Shape (rows, columns)."""
-    inside: NDArray[np.bool_]
-    """Same shape. Whether it is the lesion, not what lies around."""
-
-    @property
-    def is_dense(self) -> bool:
-        """Whether it is mostly consolidation."""
-        return float(np.median(self.hu[self.inside])) > _DENSE_HU
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class LesionTextures:
     """All lesions large enough, and the dense ones among them."""
 
-    patches: tuple[LesionPatch, ...]
-    dense: tuple[LesionPatch, ...]
+    patches: tuple[Patch, ...]
+    dense: tuple[Patch, ...]
 
     @classmethod
     def of(cls, slices: Sequence[LungSlice]) -> Self:
         """The lesions marked in some slices; of those that are learnt from only."""
-        patches = tuple(patch for one in slices for patch in _patches(one))
-        return cls(patches, tuple(one for one in patches if one.is_dense))
+        patches = tuple(
+            patch for one in slices for patch in cut_patches(one.hu, one.lesion, _FEWEST_PIXELS)
+        )
+        return cls(patches, tuple(one for one in patches if _is_dense(one)))
 
     def lay(self, image: Slice, mask: Mask, rng: np.random.Generator) -> Slice:
         """One to three of them, changed in size, density and side, laid in at the pleura.
@@ -88,14 +76,9 @@ class LesionTextures:
         return image
 
 
-def _patches(one: LungSlice) -> list[LesionPatch]:
-    _, regions, boxes, _ = cv2.connectedComponentsWithStats(one.lesion.astype(np.uint8))
-    found = []
-    for number, (x, y, width, height, pixels) in enumerate(boxes[1:].tolist(), start=1):
-        if pixels > _FEWEST_PIXELS:
-            box = slice(y, y + height), slice(x, x + width)
-            found.append(LesionPatch(one.hu[box].astype(np.float32), regions[box] == number))
-    return found
+def _is_dense(patch: Patch) -> bool:
+    """Whether it is mostly consolidation."""
+    return float(np.median(patch.hu[patch.mask])) > _DENSE_HU
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,12 +89,12 @@ class _Shown:
     cover: Slice
 
 
-def _changed(patch: LesionPatch, rng: np.random.Generator) -> _Shown:
+def _changed(patch: Patch, rng: np.random.Generator) -> _Shown:
     """Another size, the other side, perhaps denser: up to soft tissue."""
     times = rng.uniform(0.7, 2.2)
     size = (max(3, int(patch.hu.shape[1] * times)), max(3, int(patch.hu.shape[0] * times)))
     hu = cv2.resize(patch.hu, size, interpolation=cv2.INTER_CUBIC)
-    cover = cv2.resize(patch.inside.astype(np.float32), size)
+    cover = cv2.resize(patch.mask.astype(np.float32), size)
     if rng.random() < 0.5:
         hu, cover = hu[:, ::-1], cover[:, ::-1]
     inside = hu[cover > 0.5]
