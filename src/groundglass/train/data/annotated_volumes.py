@@ -92,11 +92,11 @@ def calibrate_volume(image: NDArray[np.uint8], lung: NDArray[np.bool_]) -> NDArr
 
 def volume_greys(image: NDArray[np.uint8], lung: NDArray[np.bool_]) -> tuple[float, float]:
     """Greys of room air and of soft tissue in a volume of one lung window, with its lungs."""
-    air = _mode(image[image > _LEAST_AIR_GREY], _AIR_GREYS)
-    return air, _mode(image[~lung], _TISSUE_GREYS)
+    air = commonest_grey(image[image > _LEAST_AIR_GREY], _AIR_GREYS)
+    return air, commonest_grey(image[~lung], _TISSUE_GREYS)
 
 
-def _mode(greys: NDArray[np.uint8], among: slice) -> float:
+def commonest_grey(greys: NDArray[np.uint8], among: slice) -> float:
     """The commonest of some greys, counts smoothed over five."""
     counts = np.convolve(np.bincount(greys, minlength=256), np.ones(5), "same")
     return float(among.start + int(counts[among].argmax()))

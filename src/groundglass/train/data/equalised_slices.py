@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from groundglass.errors import ReadError
 from groundglass.train.data.annotated_slices import AnnotatedSlice
+from groundglass.train.data.annotated_volumes import commonest_grey
 
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 #: HU of aerated lung (the darkest quarter of what is not ill) and of soft tissue.
-_LUNG_HU, _TISSUE_HU = -860.0, 40.0
+LUNG_HU, TISSUE_HU = -860.0, 40.0
 #: Its usual grey, where too little aerated lung is seen to tell.
 _USUAL_LUNG_GREY = 40.0
 _FEWEST_LUNG_PIXELS = 200
@@ -56,13 +57,21 @@ def read_equalised_slice(image: Path, lungs: Path, lesions: Path) -> AnnotatedSl
     return AnnotatedSlice(image.stem, _near_hu(grey.astype(np.uint8), lung, lesion), lung, lesion)
 
 
-def _near_hu(grey: Grey, lung: Mask, lesion: Mask) -> NDArray[np.int16]:
+def equalised_greys(grey: Grey, lung: Mask, lesion: Mask) -> tuple[float, float]:
+    """Greys of aerated lung, by its darkest quarter, and of soft tissue.
+
+    There may be no room air to go by.
+    """
     aerated = grey[lung & ~lesion]
     enough = len(aerated) > _FEWEST_LUNG_PIXELS
     dark = float(np.percentile(aerated, 25)) if enough else _USUAL_LUNG_GREY
     around = cv2.dilate(lung.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    counts = np.convolve(np.bincount(grey[~around], minlength=256), np.ones(5), "same")
-    tissue = _TISSUE_GREYS.start + int(counts[_TISSUE_GREYS].argmax())
-    slope = (_TISSUE_HU - _LUNG_HU) / max(tissue - dark, _LEAST_CONTRAST)
-    hu = _LUNG_HU + (grey.astype(np.float32) - dark) * slope
+    tissue = commonest_grey(grey[~around], _TISSUE_GREYS)
+    return min(dark, tissue - _LEAST_CONTRAST), tissue
+
+
+def _near_hu(grey: Grey, lung: Mask, lesion: Mask) -> NDArray[np.int16]:
+    dark, tissue = equalised_greys(grey, lung, lesion)
+    slope = (TISSUE_HU - LUNG_HU) / (tissue - dark)
+    hu = LUNG_HU + (grey.astype(np.float32) - dark) * slope
     return np.asarray(np.clip(np.rint(hu), -1024, 1500), dtype=np.int16)

@@ -12,20 +12,19 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.cohort.image_files import read_image
 from groundglass.cohort.importers.lesion_slices import IN_LUNG_VOLUMES
 from groundglass.train.data.annotated_volumes import volume_greys
+from groundglass.train.data.equalised_slices import LUNG_HU, TISSUE_HU, equalised_greys
 
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-_AIR_HU, _LUNG_HU, _TISSUE_HU = -1000.0, -860.0, 40.0
+_AIR_HU = -1000.0
 #: Who of the single slices lies upside down.
 _TURNED = ("cs-13",)
 #: Two volumes of one patient, thick and thin slices; every so many-th of the thin ones is enough.
@@ -77,7 +76,7 @@ def volume_slices(folder: Path) -> Iterator[MarkedSlice]:
 def volume_window(grey: Grey, lung: Mask) -> tuple[float, float]:
     """The window that brings a volume's room air to −1000 HU and soft tissue to 40."""
     air, tissue = volume_greys(grey, lung)
-    return _window((air, _AIR_HU), (tissue, _TISSUE_HU))
+    return _window((air, _AIR_HU), (tissue, TISSUE_HU))
 
 
 def lesion_slices(folder: Path) -> Iterator[MarkedSlice]:
@@ -97,16 +96,13 @@ def lesion_slices(folder: Path) -> Iterator[MarkedSlice]:
         lung = (lungs > 0) | lesion
         yield MarkedSlice(
             f"lesions-{Path(row['image']).stem}", f"covid-19-ct-seg/{guess}", "covid-19-ct-seg",
-            grey, _equalised_window(grey, lung & ~lesion, lung), lung, lesion,
+            grey, _equalised_window(grey, lung, lesion), lung, lesion,
         )  # fmt: skip
 
 
-def _equalised_window(grey: Grey, aerated: Mask, lung: Mask) -> tuple[float, float]:
-    """By the darkest quarter of the aerated lung, as there may be no room air, and soft tissue."""
-    body = ~cv2.dilate(lung.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(np.bool_)
-    tissue = _mode(grey[body], 120, 250)
-    dark = float(np.percentile(grey[aerated], 25)) if aerated.sum() > 200 else 40.0
-    return _window((min(dark, tissue - 20), _LUNG_HU), (tissue, _TISSUE_HU))
+def _equalised_window(grey: Grey, lung: Mask, lesion: Mask) -> tuple[float, float]:
+    dark, tissue = equalised_greys(grey, lung, lesion)
+    return _window((dark, LUNG_HU), (tissue, TISSUE_HU))
 
 
 def _window(low: tuple[float, float], high: tuple[float, float]) -> tuple[float, float]:
@@ -114,9 +110,3 @@ def _window(low: tuple[float, float], high: tuple[float, float]) -> tuple[float,
     slope = (high[1] - low[1]) / (high[0] - low[0])
     width = 255 * slope
     return round(low[1] - low[0] * slope + width / 2, 1), round(width, 1)
-
-
-def _mode(values: NDArray[Any], low: int, high: int) -> float:
-    counts = np.bincount(values.ravel(), minlength=256).astype(float)
-    smooth = np.convolve(counts, np.ones(5) / 5, "same")
-    return float(low + int(smooth[low:high].argmax()))
