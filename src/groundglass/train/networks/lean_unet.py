@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from groundglass.train.networks.free_enlarging import FreeEnlarging
 from groundglass.train.networks.unet import LungUNet
 
 #: Which taps of a 3×3 convolution meet at each tap of the 4×4 transposed one, along one axis.
@@ -43,19 +44,29 @@ class _Join(nn.Module):
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
         conv, norm, *rest = block.children()
-        fused = fuse_conv_bn_eval(cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm))
-        weight = fused.weight.detach()
-        # A skip has as many channels as its level, and so as the block gives.
-        channels = len(weight)
-        enlarged, beside = weight[:, :-channels], weight[:, -channels:]
-        met = torch.einsum("ka,lb,oiab->iokl", MEETING, MEETING, enlarged)
+        met, beside, bias = _fused(conv, cast(nn.BatchNorm2d, norm))
+        channels = len(beside)
         self.low = nn.ConvTranspose2d(len(met), channels, 4, stride=2, padding=1, bias=False)
         self.low.weight = nn.Parameter(met.contiguous())
         self.skip = nn.Conv2d(channels, channels, 3, padding=1)
         self.skip.weight = nn.Parameter(beside.contiguous())
-        self.skip.bias = fused.bias
+        self.skip.bias = bias
         self.rest = nn.Sequential(*rest)
 
     def forward(self, low: Tensor, skip: Tensor) -> Tensor:
         found: Tensor = self.rest(self.skip(skip) + self.low(low))
         return found
+
+
+def _fused(conv: nn.Module, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, nn.Parameter | None]:
+    """Weights over the small map and over the skip, and the bias, the normalisation in them."""
+    if isinstance(conv, FreeEnlarging):
+        low = fuse_conv_bn_eval(conv.low, norm, transpose=True)
+        skip = fuse_conv_bn_eval(conv.skip, norm)
+        return low.weight.detach(), skip.weight.detach(), skip.bias
+    fused = fuse_conv_bn_eval(cast(nn.Conv2d, conv), norm)
+    weight = fused.weight.detach()
+    # A skip has as many channels as its level, and so as the block gives.
+    channels = len(weight)
+    enlarged, beside = weight[:, :-channels], weight[:, -channels:]
+    return torch.einsum("ka,lb,oiab->iokl", MEETING, MEETING, enlarged), beside, fused.bias
