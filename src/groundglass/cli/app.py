@@ -53,10 +53,10 @@ COMMANDS = {
     "them.",
     "train": "Train the networks on a cohort: the lung segmenter, the slice encoder, the sequence "
     "head, or all of them, which ends in a bundle.",
-    "jobs": "List, show, retry, bump, fetch and purge the jobs of a node; it may be running "
-    "meanwhile. A job is one revision of one study on its way: received, ready, analysing, "
-    "reported, delivering, then delivered, refused (no verdict, and why), superseded (more images "
-    "came before anything went out) or failed (a dead letter).",
+    "jobs": "List, show and change the jobs of a node, upgrade, copy and check their table; it may "
+    "be running meanwhile. A job is one revision of one study on its way: received, ready, "
+    "analysing, reported, delivering, then delivered, refused (no verdict, and why), superseded "
+    "(more images came before anything went out) or failed (a dead letter).",
 }
 
 

@@ -14,11 +14,15 @@ from groundglass.node.inbound.retrieve import Fetched, Retriever
 from groundglass.node.inbound.services import InboundServices
 from groundglass.node.inbound.sources import open_source
 from groundglass.node.inbound.spool import Spool
+from groundglass.node.logs import node_log
 from groundglass.node.outbound.delivery import Destination
 from groundglass.node.outbound.destinations import make_destination
+from groundglass.node.queue.form import Upgraded, upgrade
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.settings import NodeSettings
 from groundglass.node.uids import ourselves
+
+_LOG = node_log("database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,22 @@ class Stores:
             The data folder cannot be written, or the database not be used.
         """
         return cls(open_spool(settings), JobStore(settings.database_url, settings.jobs))
+
+
+def upgrade_database(settings: NodeSettings) -> Upgraded:
+    """Bring the job table to the form of this version; a file of SQLite is copied first.
+
+    Raises
+    ------
+    SettingsError
+        The database cannot be reached or copied, or was made by a later version.
+    """
+    open_spool(settings)  # the database's folder may have to be made first
+    done = upgrade(settings.database_url)
+    if done.before != done.after:
+        backup = done.backup.name if done.backup else ""
+        _LOG.info("database upgraded", before=done.before, after=done.after, backup=backup)
+    return done
 
 
 def open_spool(settings: NodeSettings) -> Spool:

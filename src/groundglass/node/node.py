@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from groundglass.errors import GroundglassError
-from groundglass.node.assembly import Stores, open_listener, open_retrievers
+from groundglass.node.assembly import Stores, open_listener, open_retrievers, upgrade_database
 from groundglass.node.health import Checks, HealthServer
 from groundglass.node.inbound.intake import Intake
 from groundglass.node.inbound.spool import SpoolFull
@@ -61,6 +61,7 @@ class Node:
         make_analyser: Callable[[AnalysisSettings], Analyser] = ProcessAnalyser,
     ) -> None:
         self._settings = settings
+        upgrade_database(settings)
         self.stores = Stores.open(settings)
         spool, jobs = self.stores.spool, self.stores.jobs
         rules = Rules(settings.rules, tuple(destinations))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from groundglass.node.settings import NodeSettings, load_settings
 Invoke = Callable[..., Result]
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+RELEASED = Path(__file__).parents[2] / "node" / "queue" / "released"
 
 
 @pytest.fixture
@@ -105,6 +108,23 @@ def test_show_tells_the_whole_way(jobs: Invoke, stores: Stores) -> None:
         "confirmed  dicom/sr.dcm  0x0000",
     ):
         assert words in done.stdout
+
+
+def test_upgrade_says_what_it_did(jobs: Invoke, settings: NodeSettings) -> None:
+    settings.data.mkdir()
+    database = settings.data / "jobs.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        for part in ("sqlite", "rows"):
+            connection.executescript((RELEASED / f"form-0001-{part}.sql").read_text("utf-8"))
+    refused = jobs("list")
+    assert refused.exit_code == 2
+    assert "groundglass jobs upgrade" in refused.output
+    done = jobs("upgrade")
+    assert done.stdout.startswith("form 0001 → ")
+    (copy,) = settings.data.glob("jobs-form-0001-*.sqlite")
+    assert copy.name in done.stdout.replace("\n", "")
+    assert "nothing is to be done" in jobs("upgrade").stdout
+    assert jobs("list").exit_code == 0
 
 
 def test_retry_bump_and_purge(jobs: Invoke, stores: Stores, settings: NodeSettings) -> None:

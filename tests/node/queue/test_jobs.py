@@ -515,18 +515,6 @@ def test_everything_is_there_after_a_restart(database_url: str, clock: SetClock)
     second.close()
 
 
-def test_a_database_of_another_form_is_refused(database_url: str) -> None:
-    import sqlalchemy as sa  # noqa: PLC0415
-
-    JobStore(database_url).close()
-    engine = sa.create_engine(database_url)
-    with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE groundglass_form SET version = 99"))
-    engine.dispose()
-    with pytest.raises(SettingsError, match="form 99"):
-        JobStore(database_url)
-
-
 @pytest.mark.parametrize(
     "url",
     [

@@ -32,7 +32,8 @@ _EXPLAINED = ("failed", "refused", "superseded")
 _STYLES = {"failed": "bold red", "refused": "yellow", "delivered": "green"}
 
 _HELP = (
-    "List, show, retry, bump, fetch and purge the jobs of a node; it may be running meanwhile. "
+    "List, show and change the jobs of a node, upgrade, copy and check their table; it may be "
+    "running meanwhile. "
     "A job is one revision of one study on its way: received, ready, analysing, reported, "
     "delivering, then delivered, refused (no verdict, and why), superseded (more images came "
     "before anything went out) or failed (a dead letter)."
@@ -206,6 +207,23 @@ def purge(jobs: JobNumbers, config: ConfigFile) -> None:
                 )
                 code = ExitCode.CANNOT
     raise typer.Exit(code)
+
+
+@app.command()
+def upgrade(config: ConfigFile) -> None:
+    """Bring the job table to the form of this version, as `serve` does when it starts."""
+    from groundglass.cli.console import Terminal
+    from groundglass.node.assembly import upgrade_database
+    from groundglass.node.settings import load_settings
+
+    done = upgrade_database(load_settings(config))
+    terminal = Terminal()
+    if done.before == done.after:
+        terminal.print(f"form {done.after} already; nothing is to be done")
+        return
+    terminal.print(f"form {done.before or 'none'} → {done.after}")
+    if done.backup:
+        terminal.print(f"as it was before: {done.backup}")
 
 
 def _source(settings: NodeSettings, name: str | None) -> SourceSettings:

@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from groundglass.errors import SettingsError, install_extra
-from groundglass.node.queue import schema
 
 
 def open_engine(url: str) -> Engine:
@@ -67,34 +66,3 @@ def _sqlite(url: sa.URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
-
-
-def make_tables(engine: Engine) -> None:
-    """Make the tables where there are none.
-
-    Raises
-    ------
-    SettingsError
-        The database cannot be reached, or was made by another version.
-    """
-    try:
-        with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":  # two machines may start at once
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x67676C73)))
-            schema.metadata.create_all(connection)
-            found = connection.execute(sa.select(schema.form.c.version)).scalar_one_or_none()
-            if found is None:
-                row = {"version": schema.SCHEMA_VERSION}
-                connection.execute(sa.insert(schema.form).values(row))
-    except (sa.exc.OperationalError, sa.exc.DatabaseError) as error:
-        raise SettingsError(
-            f"a database that does not answer ({type(error).__name__})",
-            expected="one that this user may read and write",
-            action="Check the URL, that the server runs, and the folder's permissions.",
-        ) from error
-    if found not in (None, schema.SCHEMA_VERSION):
-        raise SettingsError(
-            f"a database of form {found}",
-            expected=f"form {schema.SCHEMA_VERSION}",
-            action="Use the version of groundglass that made it, or an empty database.",
-        )

@@ -1,23 +1,26 @@
 """The tables of a node: jobs as state machine and audit record, and what hangs on them.
 
 Times are seconds since 1970-01-01 UTC. The tables hold Study and SOP Instance UIDs, since a study
-must be found again; they hold no other identifier of a patient.
+must be found again; they hold no other identifier of a patient. A change here is a migration in
+`migrations/versions`, and `HEAD` its revision; a test compares the two.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-#: Grows when a column changes its meaning; a database of another form is refused.
-SCHEMA_VERSION = 1
+#: The last of the migrations, after which a database has these tables.
+HEAD = "0002"
 
 metadata = sa.MetaData()
 
 #: A DICOM UI is at most 64 characters (PS3.5 section 6.2), an AE title 16, a LO 64.
 _UID, _AE, _LO = sa.String(64), sa.String(16), sa.String(64)
 _SECONDS: sa.Double[float] = sa.Double()
+#: For columns that came later; a text, as SQLite shows it.
+_EMPTY = sa.text("''")
 
-#: One row, that says of which form the other tables are.
+#: One row, for programs older than the migrations, which refuse every form but 1.
 form = sa.Table("groundglass_form", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 #: One row per study and revision: where it is on its way, and who holds it.
@@ -44,6 +47,10 @@ jobs = sa.Table(
     sa.Column("outcome", sa.String(32), nullable=False, default=""),
     sa.Column("report", sa.Text, nullable=False, default=""),
     sa.Column("files_purged", sa.Boolean, nullable=False, default=False),
+    sa.Column("expected_instances", sa.Integer),
+    sa.Column("completeness", sa.String(16), nullable=False, server_default=_EMPTY),
+    sa.Column("first_reported_at", _SECONDS, nullable=False, server_default="0"),
+    sa.Column("facts", sa.Text, nullable=False, server_default=_EMPTY),
     sa.UniqueConstraint("study_instance_uid", "revision", name="one_job_a_revision"),
     sqlite_autoincrement=True,  # a number once given, never stands for another job in the audit
 )
@@ -94,5 +101,8 @@ audit = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("worker", sa.String(128), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("actor", sa.String(128), nullable=False, server_default=_EMPTY),
+    sa.Column("digest", sa.String(64), nullable=False, server_default=_EMPTY),
+    sa.Column("previous", sa.String(64), nullable=False, server_default=_EMPTY),
 )
 sa.Index("audit_by_job", audit.c.job_id)

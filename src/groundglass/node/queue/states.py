@@ -178,6 +178,14 @@ class Job:
         Folder of the report, relative to the spool's root; empty before.
     files_purged : bool
         Retention has deleted its files; the row remains as the record.
+    expected_instances : int or None
+        How many its source says there are; None where nobody was asked.
+    completeness : str
+        "verified", "not verified", or empty before the source was asked.
+    first_reported_at : float
+        When the study's first report was on disk, s since 1970-01-01 UTC; 0 before.
+    facts : str
+        What the rules may ask of it, by DICOM keyword, as JSON; empty when nothing was kept.
     """
 
     id: int
@@ -200,6 +208,10 @@ class Job:
     outcome: str
     report: str
     files_purged: bool
+    expected_instances: int | None
+    completeness: str
+    first_reported_at: float
+    facts: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from groundglass.errors import SettingsError
 from groundglass.node.clock import Clock
-from groundglass.node.queue.database import make_tables, open_engine
+from groundglass.node.queue.database import open_engine
+from groundglass.node.queue.form import demand_form
 from groundglass.node.queue.schema import audit, jobs
 from groundglass.node.queue.states import TRANSITIONS, DatabaseDown, Job, JobSettings, State
 
@@ -33,7 +34,7 @@ class JobTable:
     Raises
     ------
     SettingsError
-        The database cannot be reached, or was made by another version.
+        The database cannot be reached, or has the tables of another version.
     """
 
     def __init__(self, url: str, settings: JobSettings, clock: Clock) -> None:
@@ -43,7 +44,7 @@ class JobTable:
         self.insert = (
             postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         )
-        make_tables(self._engine)
+        demand_form(self._engine)
 
     def close(self) -> None:
         """Give back the connections."""
