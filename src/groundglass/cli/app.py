@@ -57,6 +57,10 @@ COMMANDS = {
     "be running meanwhile. A job is one revision of one study on its way: received, ready, "
     "analysing, reported, delivering, then delivered, refused (no verdict, and why), superseded "
     "(more images came before anything went out) or failed (a dead letter).",
+    "users": "Add, list and remove the people who may log in to the page of a node, and change "
+    "their passwords and roles; the node may be running meanwhile. A reader sees and reads "
+    "studies, an operator also begins them again, hurries them and deletes their files, an admin "
+    "also sees the record of who did what.",
 }
 
 

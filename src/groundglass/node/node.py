@@ -87,6 +87,10 @@ class Node:
         self._threads: list[threading.Thread] = []
         self._error: BaseException | None = None
 
+    def join(self, part: Part) -> None:
+        """Have a part from above the node started and stopped with it, before `run`."""
+        self._parts = (*self._parts, part)
+
     def run(self, stop: threading.Event) -> None:
         """Serve until told to stop, then end what is begun.
 

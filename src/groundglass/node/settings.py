@@ -16,10 +16,11 @@ from groundglass.node.outbound.destinations import DestinationSettings
 from groundglass.node.queue.states import JobSettings
 from groundglass.node.retention import RetentionSettings
 from groundglass.node.rules import Rule
+from groundglass.node.web_settings import WebSettings
 from groundglass.node.worker.analyser import AnalysisSettings
 from groundglass.node.worker.loop import WorkerSettings
 from groundglass.settings.example import example_file
-from groundglass.settings.toml import FilePath, read_settings, settings
+from groundglass.settings.toml import FilePath, Maybe, read_settings, settings
 
 _HEAD = """\
 # Settings of `groundglass serve`, every one with its default, its meaning and its reason.
@@ -54,6 +55,9 @@ class NodeSettings:
     """How long files stay."""
     http: HttpSettings = HttpSettings()
     """Metrics and health."""
+    web: Maybe[WebSettings] = None
+    """The radiologist's page, off without this table; a preview. Needs the extra `web`, and people
+    made by `groundglass users add`."""
     log: LogSettings = LogSettings()
     """The log, on standard error."""
     listener: ListenerSettings = ListenerSettings()

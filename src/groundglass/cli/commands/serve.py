@@ -95,6 +95,11 @@ def serve(
         raise typer.Exit(_check(settings))
     _log_to_standard_error(settings.log.level)
     node = Node(settings, open_destinations(settings))
+    if settings.web is not None:
+        need("fastapi", "web")
+        from groundglass.web.server import open_page
+
+        node.join(open_page(settings, settings.web, node.stores))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 #: The last of the migrations, after which a database has these tables.
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = sa.MetaData()
 
@@ -106,3 +106,71 @@ audit = sa.Table(
     sa.Column("previous", sa.String(64), nullable=False, server_default=_EMPTY),
 )
 sa.Index("audit_by_job", audit.c.job_id)
+
+#: People who use the page. Who is removed stays, without a password: the record names them.
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False, unique=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("password", sa.String(256), nullable=False),
+    sa.Column("made_at", _SECONDS, nullable=False),
+    sa.Column("removed_at", _SECONDS),
+    sqlite_autoincrement=True,
+)
+
+#: Who is logged in. A token is never stored, only its SHA-256.
+web_sessions = sa.Table(
+    "web_sessions",
+    metadata,
+    sa.Column("token", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("begun_at", _SECONDS, nullable=False),
+    sa.Column("used_at", _SECONDS, nullable=False),
+)
+
+#: Programs that call the API in somebody's name; likewise only the SHA-256.
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    sa.Column("token", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("made_at", _SECONDS, nullable=False),
+    sa.Column("until", _SECONDS, nullable=False),
+)
+
+#: What readers said of verdicts. A reading that was changed is another row; the last one counts.
+readings = sa.Table(
+    "readings",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("job_id", sa.Integer, sa.ForeignKey("jobs.id"), nullable=False),
+    sa.Column("study_instance_uid", _UID, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("report", sa.Text, nullable=False),
+    sa.Column("bundle", sa.String(128), nullable=False),
+    sa.Column("verdict", sa.String(64), nullable=False),
+    sa.Column("answer", sa.String(16), nullable=False),
+    sa.Column("label", sa.String(64), nullable=False),
+    sa.Column("remark", sa.Text, nullable=False),
+    sa.Column("blind", sa.Boolean, nullable=False),
+    sa.Column("at", _SECONDS, nullable=False),
+    sqlite_autoincrement=True,
+)
+sa.Index("readings_by_study", readings.c.study_instance_uid)
+
+#: Who looked at what and did what on the page; never changed, never deleted.
+access = sa.Table(
+    "access",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", _SECONDS, nullable=False),
+    sa.Column("who", sa.String(64), nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("what", sa.String(32), nullable=False),
+    sa.Column("job_id", sa.Integer),
+    sa.Column("detail", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)

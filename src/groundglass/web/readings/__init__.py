@@ -1,0 +1,1 @@
+"""What readers say of verdicts, and how often they agree."""

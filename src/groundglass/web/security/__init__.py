@@ -1,0 +1,1 @@
+"""What keeps strangers out: headers, tokens against forged requests, a limit on trying."""
