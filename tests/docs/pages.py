@@ -273,6 +273,23 @@ PAGES: Mapping[str, Page] = {
             Said("from pathlib import Path", How.RUN),
         )
     ),
+    "docs/how-to/open-the-page.md": Page(
+        (
+            Said("pip install '.[web]'                       # in a checkout", How.RUN),
+            Said(
+                'data = "node"                 # a folder beside this file',
+                How.NODE,
+                file="groundglass.toml",
+            ),
+            Said(
+                "groundglass users add jane --role reader --config groundglass.toml < password.txt",
+                How.RUN,
+            ),
+            Said("[web]", How.NODE, file="beyond.toml"),
+            Said("TOKEN=$(groundglass users token jane --config groundglass.toml)", How.RUN),
+        ),
+        there=("password.txt",),
+    ),
     "docs/how-to/run-a-node.md": Page(
         (
             Said("pip install '.[serve]'                     # in a checkout", How.RUN),

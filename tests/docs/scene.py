@@ -241,6 +241,10 @@ def shortened(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _password(scene: Scene) -> None:
+    (scene.work / "password.txt").write_text("correct horse battery\n")
+
+
 #: What a page says is there, and how it is made.
 MAKERS: Mapping[str, Callable[[Scene], None]] = {
     **{name: _a_study(name) for name in ("STUDY", "INPUT", "incoming", "path/to/study")},
@@ -252,4 +256,5 @@ MAKERS: Mapping[str, Callable[[Scene], None]] = {
     "cohort.csv": _cohort,
     "node": _node,
     "experiments": _experiments,
+    "password.txt": _password,
 }

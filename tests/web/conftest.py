@@ -17,18 +17,15 @@ from groundglass.node.assembly import Stores
 from groundglass.node.inbound.spool import SpoolSettings
 from groundglass.node.settings import NodeSettings
 from groundglass.node.web_settings import WebSettings
-from groundglass.read import read_study, read_volume, select_chest_ct
-from groundglass.report import write_report
 from groundglass.web.app import make_app
 from groundglass.web.context import PageContext
 from groundglass.web.people import users
 from groundglass.web.people.users import Role
 from groundglass.web.routes.visitor import SESSION_COOKIE
 from groundglass.web.security.csrf import form_token
-from made_result import made_result
-from web.made_node import MadeNode
+from web.made_node import MadeNode, report_of
 
-PASSWORD = "correct horse battery"
+PASSWORD = "correct horse battery"  # noqa: S105
 Login = Callable[[str], TestClient]
 
 
@@ -41,8 +38,7 @@ def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def made_report(phantom_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the phantom, without running the networks."""
-    volume = read_volume(select_chest_ct(read_study(phantom_study)))
-    return write_report(made_result(volume), volume, tmp_path_factory.mktemp("report") / "made")
+    return report_of(phantom_study, tmp_path_factory.mktemp("report") / "made")
 
 
 @pytest.fixture

@@ -12,6 +12,15 @@ from pydicom import dcmread
 from groundglass.core.result import Outcome
 from groundglass.node.assembly import Stores
 from groundglass.node.queue.states import Facts, Job, State
+from groundglass.read import read_study, read_volume, select_chest_ct
+from groundglass.report import write_report
+from made_result import made_result
+
+
+def report_of(study: Path, folder: Path) -> Path:
+    """A study's report, its findings made up."""
+    volume = read_volume(select_chest_ct(read_study(study)))
+    return write_report(made_result(volume), volume, folder)
 
 
 @dataclass(frozen=True, slots=True)

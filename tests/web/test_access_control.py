@@ -228,7 +228,9 @@ def test_only_files_of_the_report_can_be_had(login: Login, node: MadeNode, name:
     assert "attachment" in there.headers["content-disposition"]
 
 
-@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd"]
+)
 def test_static_files_are_the_packages_own(stranger: TestClient, path: str) -> None:
     assert stranger.get(path).status_code in (404, 303)
     assert stranger.get("/static/page.css").status_code == 200

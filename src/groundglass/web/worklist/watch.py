@@ -60,7 +60,7 @@ class BoardWatch:
     async def _look(self) -> None:
         while self._watchers and not self._ended:
             try:
-                pulse = await run_in_threadpool(self._board.pulse)
+                pulse: object = await run_in_threadpool(self._board.pulse)
             except DatabaseDown as error:
                 _LOG.warning("database down", found=error.found)
                 pulse = self._pulse
