@@ -67,7 +67,7 @@ def _shared(phantom: Phantom) -> Dataset:
     data.ReferringPhysicianName = ""
     data.StudyDescription = "SYNTHETIC PHANTOM CHEST CT"
     data.SeriesDescription = "SYNTHETIC PHANTOM thorax " + (
-        "lung" if phantom.scan.sharp else "soft"
+        "lung" if phantom.scan.sharpness > 0.5 else "soft"
     )
     _patient(data, phantom.settings.seed, f"{age:03d}Y", f"{2021 - age}0101")
     data.PatientSex = "F" if rng.random() < 0.5 else "M"
@@ -108,7 +108,7 @@ def _acquisition(data: Dataset, phantom: Phantom) -> None:
     data.GantryDetectorTilt = 0
     data.ScanOptions = "HELIX"
     data.RotationDirection = "CW"
-    data.ConvolutionKernel = "LUNG" if phantom.scan.sharp else "SOFT"
+    data.ConvolutionKernel = "LUNG" if phantom.scan.sharpness > 0.5 else "SOFT"
     data.SliceThickness = round(phantom.scan.thickness_mm, 3)
     data.SpacingBetweenSlices = round(phantom.volume.geometry.spacing_mm[0], 4)
     data.ReconstructionDiameter = round(

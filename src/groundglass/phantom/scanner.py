@@ -35,8 +35,8 @@ class Scan:
     spacing_mm: float
     thickness_mm: float
     """`spacing_mm`, `thickness_mm`: between slice centres; of a slice."""
-    sharp: bool
-    """Lung kernel instead of a soft one."""
+    sharpness: float
+    """Of the kernel: 0 soft, 1 a lung kernel with its edges overshot; between for half of all."""
     noise_hu: float
     """Standard deviation of the noise of a soft kernel in the middle of a normal body."""
     padding_hu: float | None
@@ -72,7 +72,7 @@ def draw_scan(person: Anatomy, settings: PhantomSettings) -> Scan:
         z_mm=z_mm,
         spacing_mm=spacing,
         thickness_mm=max(spacing, 0.75) * float(rng.choice([1.0, 1.0, 1.25])),
-        sharp=bool(rng.random() < 0.5),
+        sharpness=_sharpness(settings),
         noise_hu=float(
             np.clip(rng.lognormal(np.log(14), 0.45), 5, 45) / np.sqrt(min(max(spacing, 1.0), 3.0))
         ),
@@ -82,6 +82,12 @@ def draw_scan(person: Anatomy, settings: PhantomSettings) -> Scan:
         sheets=int(rng.choice(4, p=[0.3, 0.3, 0.25, 0.15])),
         seed=int(rng.integers(2**31)),
     )
+
+
+def _sharpness(settings: PhantomSettings) -> float:
+    """Of a stream of its own, so that no other draw is shifted."""
+    rng = stream(settings.seed, "kernel")
+    return float(rng.choice([0.0, 1.0, rng.uniform(0, 1), rng.uniform(0, 1)]))
 
 
 def _slices(
@@ -172,16 +178,15 @@ def expose(image: Float, scan: Scan, z_mm: float, body: Float) -> Float:
     """
     grid = scan.grid
     rng = np.random.default_rng([scan.seed, round(z_mm * 1000) + _HEIGHT_SHIFT])
-    image = _blur(image, (0.35 if scan.sharp else 0.7) / grid.pixel_mm)
-    noise = rng.standard_normal(image.shape, np.float32)
-    if scan.sharp:
-        image = image + np.float32(0.5) * (image - _blur(image, 1.3 / grid.pixel_mm))
-        noise = _blur(noise, 0.35 / grid.pixel_mm)
-        noise -= np.float32(0.75) * _blur(noise, 1.5 / grid.pixel_mm)
-        level = 2.6 * scan.noise_hu
-    else:
-        noise = _blur(noise, 0.85 / grid.pixel_mm)
-        level = scan.noise_hu
+    sharp = scan.sharpness
+    image = _blur(image, (0.7 - 0.35 * sharp) / grid.pixel_mm)
+    noise = _blur(
+        rng.standard_normal(image.shape, np.float32), (0.85 - 0.5 * sharp) / grid.pixel_mm
+    )
+    if sharp:
+        image = image + np.float32(0.5 * sharp) * (image - _blur(image, 1.3 / grid.pixel_mm))
+        noise -= np.float32(0.75 * sharp) * _blur(noise, 1.5 / grid.pixel_mm)
+    level = (1 + 1.6 * sharp) * scan.noise_hu
     noise *= np.float32(level / max(float(noise[::4, ::4].std()), 1e-6))
     small = cv2.resize(body, (32, 32), interpolation=cv2.INTER_AREA)
     depth = cv2.resize(cv2.blur(small, (9, 5)), (grid.columns, grid.rows))

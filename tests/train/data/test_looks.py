@@ -54,3 +54,11 @@ def test_the_haze_of_lying_is_at_the_back() -> None:
     looks = [another_look(hu, lung, np.random.default_rng(seed))[0] for seed in range(40)]
     risen = [np.median(one[94:98, 80:105]) - np.median(one[40:48, 80:105]) for one in looks]
     assert 4 <= sum(one > 25 for one in risen) <= 25
+
+
+def test_contrast_medium_is_in_the_heart_of_some_and_not_in_the_chest_wall() -> None:
+    hu, lung = _slice()
+    looks = [another_look(hu, lung, np.random.default_rng(seed))[0] for seed in range(80)]
+    risen = np.array([np.median(one[50:80, 60:70]) - np.median(one[105:125]) for one in looks])
+    assert 8 <= (risen > 30).sum() <= 32
+    assert (np.abs(risen) < 15).sum() > 40

@@ -28,7 +28,12 @@ from groundglass.core.result import SliceGroup
 from groundglass.errors import GroundglassError, InputError
 from groundglass.prepare import Recipe, gather, group_slices
 from groundglass.train.data.prepare_case import Lungs, prepare_case
-from groundglass.train.data.prepare_slice import LESION_COLUMN, PATCHES_COLUMN, SLICE_COLUMNS
+from groundglass.train.data.prepare_slice import (
+    LESION_COLUMN,
+    PATCHES_COLUMN,
+    REALISM_COLUMN,
+    SLICE_COLUMNS,
+)
 
 Images = NDArray[np.uint8]
 #: Told (done, in all).
@@ -38,7 +43,7 @@ _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 
 #: Changes when the same inputs would be prepared to other images by newer code.
-_VERSION = 1
+_VERSION = 2
 #: Files up to this many bytes are known by their content, larger ones by size and time of change.
 _SMALL = 1 << 20
 
@@ -196,7 +201,7 @@ def _job(case: Case, lungs: Lungs, recipe: Recipe, folder: Path) -> _Job:
         decides["stack"] = {name: case.extra.get(name, "") for name in STACK_COLUMNS}
     if kind is StudyKind.IMAGE:
         decides["slice"] = {name: case.extra.get(name, "") for name in SLICE_COLUMNS}
-    for column in (LESION_COLUMN, PATCHES_COLUMN):
+    for column in (LESION_COLUMN, PATCHES_COLUMN, REALISM_COLUMN):
         if case.extra.get(column):
             decides[column] = _signature(case.study.parent / case.extra[column])
     text = json.dumps(decides, sort_keys=True)

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from groundglass.phantom import PhantomSettings
 from groundglass.phantom.anatomy import Anatomy, draw_anatomy
 from groundglass.phantom.disease import Findings, Plane, Site, draw_findings, fill_plane
-from groundglass.phantom.parenchyma import TISSUE_HU
 from groundglass.phantom.raster import Grid
 from groundglass.phantom.settings import stream
 from groundglass.phantom.vessels import sample_lung
+from groundglass.train.data.filling import fill_alveoli
 
 #: HU of destroyed lung (emphysema), the phantom's everyday confuser.
 _DESTROYED_HU = -965.0
@@ -29,6 +29,8 @@ _PLACES = 1200
 #: Levels of the lung (0 its base, 1 its apex) tried for one that shows the disease.
 _LEVELS = (0.25, 0.7)
 _TRIES = 24
+#: Sigma in pixels of 256 a side of what a scanner, and whoever made the picture, blurs.
+_SHARPNESS = (0.35, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,19 @@ def insert_lesions(
     findings = draw_findings(Site(person, pools), asked)
     filled, diseased, destroyed = _planes(findings, person, lung, settings)
     share = cv2.GaussianBlur(lung.astype(np.float32), (3, 3), 0)
-    ill = hu + (np.float32(_DESTROYED_HU) - np.minimum(hu, -700)) * destroyed * share * (hu < -700)
-    ill += (np.float32(TISSUE_HU) - ill) * filled * share * (ill < TISSUE_HU)
-    return np.asarray(ill, dtype=np.float32), np.asarray(lung & (diseased > _VISIBLE))
+    rng = stream(asked.seed, "scanner")
+    filled, destroyed = (
+        _seen(one, rng.uniform(*_SHARPNESS)) * share for one in (filled, destroyed)
+    )
+    ill = hu + (np.float32(_DESTROYED_HU) - np.minimum(hu, -700)) * destroyed * (hu < -700)
+    ill = fill_alveoli(np.asarray(ill, dtype=np.float32), lung, filled, rng)
+    return ill, np.asarray(lung & (diseased > _VISIBLE))
+
+
+def _seen(plane: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
+    """What is drawn sharply as a scanner shows it."""
+    sigma = blur * len(plane) / 256
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), dtype=np.float32)
 
 
 def _planes(

@@ -1,8 +1,9 @@
 """One slice as another scanner and another export would have shown it.
 
-What is drawn: sharpness of the kernel, grain and strength of the noise, an error of the scale, the
-haze of lying at the back, a lung mask a pixel too wide or too narrow, and for some the window, the
-bent grey scale and the 8 bits of a picture. Disease is told by none of these.
+What is drawn: contrast medium, sharpness of the kernel, grain and strength of the noise, the
+streaks of a low dose, an error of the scale, the haze of lying at the back, a lung mask a pixel too
+wide or too narrow, and for some the window, the bent grey scale and the 8 bits of a picture.
+Disease is told by none of these. A single slice has no neighbours to be made thicker with.
 """
 
 from __future__ import annotations
@@ -33,9 +34,13 @@ def another_look(hu: Hu, lung: Mask, rng: np.random.Generator) -> tuple[Hu, Mask
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
         move = cv2.dilate if rng.random() < 0.5 else cv2.erode
         lung = np.asarray(move(lung.astype(np.uint8), kernel), dtype=np.bool_)
+    if rng.random() < 0.25:
+        hu = _enhanced(hu, lung, rng)
     hu = _kernel(hu, rng)
     if rng.random() < 0.6:
         hu = hu + _noise(hu.shape, rng)
+    if rng.random() < 0.1:
+        hu = hu + _streaks(hu.shape, rng)
     hu = (hu + 1000) * np.float32(rng.uniform(0.93, 1.07)) - 1000
     hu = hu + np.float32(rng.uniform(-35, 35))
     if rng.random() < 0.3:
@@ -52,6 +57,27 @@ def _dependent_haze(hu: Hu, lung: Mask, rng: np.random.Generator) -> Hu:
     above_back = np.maximum(0, rows[-1] - np.arange(len(hu)))[:, None]
     haze = np.exp(-above_back / depth) * rng.uniform(20, 160)
     return np.asarray(hu + haze * lung * (hu < -300), dtype=np.float32)
+
+
+def _enhanced(hu: Hu, lung: Mask, rng: np.random.Generator) -> Hu:
+    """Contrast medium: heart, vessels, what is consolidated; not fat, bone and the chest's wall."""
+    blood = np.clip((hu + 150) / 150, 0, 1) * np.clip((300 - hu) / 100, 0, 1)
+    within = np.zeros(hu.shape, dtype=np.uint8)
+    if lung.any():
+        hull = cv2.convexHull(np.argwhere(lung)[:, ::-1].astype(np.int32))
+        cv2.fillConvexPoly(within, hull, 1)
+    return np.asarray(hu + np.float32(rng.uniform(40, 200)) * blood * within, dtype=np.float32)
+
+
+def _streaks(shape: tuple[int, ...], rng: np.random.Generator) -> Hu:
+    """Where arms and shoulders leave too few photons: noise drawn out from side to side."""
+    rows, columns = shape
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=rng.uniform(6, 20) / 256 * columns, sigmaY=0.5)
+    height = np.arange(rows, dtype=np.float32)[:, None]
+    middle, reach = rng.uniform(0.35, 0.65) * rows, rng.uniform(0.08, 0.25) * rows
+    noise *= np.exp(-(((height - middle) / reach) ** 2))
+    return np.asarray(noise * np.float32(rng.uniform(10, 45) / noise.std()), dtype=np.float32)
 
 
 def _kernel(hu: Hu, rng: np.random.Generator) -> Hu:

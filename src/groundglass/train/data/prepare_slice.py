@@ -18,6 +18,7 @@ from groundglass.train.data.lesions import LesionSettings, insert_lesions
 from groundglass.train.data.looks import another_look
 from groundglass.train.data.patches import Patch, lay_patches, read_patches
 from groundglass.train.data.real_slices import RealSlice, read_slice
+from groundglass.train.data.realism import RealOrMade, lesion_features
 
 Masks = NDArray[np.uint8]
 
@@ -29,11 +30,16 @@ INSERTED_COLUMNS = ("laid_label", "laid_severity", "laid_seed")
 #: Column with the file of real lesions (`write_patches`) that are laid in, counted from the
 #: slice's folder; where it is empty, the phantom's findings are.
 PATCHES_COLUMN = "laid_patches"
+#: Column with the classifier (`RealOrMade`) that throws out what looks made, counted from the
+#: slice's folder; where it is empty, nothing is thrown out.
+REALISM_COLUMN = "laid_realism"
 #: Column with the seed of `another_look`; as it is where empty.
 LOOK_COLUMN = "look_seed"
 #: Every column that decides what is made of a slice.
 SLICE_COLUMNS = (*WINDOW, *INSERTED_COLUMNS, LOOK_COLUMN)
 
+#: How a slice is called whose laid-in lesions were thrown out.
+MADE = "laid-in lesions that look made"
 _AIR_HU = -1000.0
 
 
@@ -53,10 +59,12 @@ def prepare_slice(
     Raises
     ------
     InputError
-        It cannot be read, shows no lung, or its row asks for what cannot be.
+        It cannot be read, shows no lung, its row asks for what cannot be, or what was laid in
+        looks made.
     """
     found = _slice_of(case.study, _window_of(case), segmenter, recipe)
     shown = _with_findings(case, _Shown(found, _marked(case, found)))
+    _throw_out(case, shown)
     if case.extra.get(LOOK_COLUMN):
         rng = np.random.default_rng(_number(case, LOOK_COLUMN))
         square = _on_square(shown.slice)
@@ -78,6 +86,23 @@ def _slice_of(
 ) -> RealSlice:
     """A slice with its lungs, kept for the copies of it that follow."""
     return read_slice(path, segmenter, recipe, window)
+
+
+@lru_cache(maxsize=2)
+def _realism_of(path: Path) -> RealOrMade:
+    return RealOrMade.read(path)
+
+
+def _throw_out(case: Case, shown: _Shown) -> None:
+    """Refuse findings laid in that its row's classifier takes for made."""
+    if not case.extra.get(REALISM_COLUMN) or shown.lesion is None:
+        return
+    real_or_made = _realism_of(case.study.parent / case.extra[REALISM_COLUMN])
+    square = _on_square(shown.slice)
+    if real_or_made(lesion_features(square.hu, square.lung, shown.lesion)) > real_or_made.limit:
+        raise InputError(
+            MADE, expected="such as real ones might look", action="Nothing: others are laid in."
+        )
 
 
 @lru_cache(maxsize=2)

@@ -44,7 +44,9 @@ class LesionTextures:
     def of(cls, slices: Sequence[LungSlice]) -> Self:
         """The lesions marked in some slices; of those that are learnt from only."""
         patches = tuple(
-            patch for one in slices for patch in cut_patches(one.hu, one.lesion, _FEWEST_PIXELS)
+            patch
+            for one in slices
+            for patch in cut_patches(one.hu, one.lung, one.lesion, _FEWEST_PIXELS)
         )
         return cls(patches, tuple(one for one in patches if _is_dense(one)))
 
