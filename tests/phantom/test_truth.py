@@ -80,7 +80,7 @@ def test_heart_is_on_the_left_and_liver_on_the_right() -> None:
     slices = render_slices(patient, [patient.person.height_mm(level) for level in (0.35, 0.02)])
     row, column = pixel(patient, x, y)
     assert x > 0
-    assert 0 < slices.hu[0, row, column] < 400
+    assert 0 < np.median(slices.hu[0, row - 2 : row + 3, column - 2 : column + 3]) < 400
     row, column = pixel(patient, -0.5 * patient.person.cage(0.0)[0], 0.0)
     assert 0 < slices.hu[1, row, column] < 250
     assert not slices.lung[1, row, column]

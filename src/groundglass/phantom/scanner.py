@@ -72,7 +72,7 @@ def draw_scan(person: Anatomy, settings: PhantomSettings) -> Scan:
         z_mm=z_mm,
         spacing_mm=spacing,
         thickness_mm=max(spacing, 0.75) * float(rng.choice([1.0, 1.0, 1.25])),
-        sharpness=_sharpness(settings),
+        sharpness=float(np.clip(1.5 - 2 * rng.random(), 0, 1)),
         noise_hu=float(
             np.clip(rng.lognormal(np.log(14), 0.45), 5, 45) / np.sqrt(min(max(spacing, 1.0), 3.0))
         ),
@@ -82,12 +82,6 @@ def draw_scan(person: Anatomy, settings: PhantomSettings) -> Scan:
         sheets=int(rng.choice(4, p=[0.3, 0.3, 0.25, 0.15])),
         seed=int(rng.integers(2**31)),
     )
-
-
-def _sharpness(settings: PhantomSettings) -> float:
-    """Of a stream of its own, so that no other draw is shifted."""
-    rng = stream(settings.seed, "kernel")
-    return float(rng.choice([0.0, 1.0, rng.uniform(0, 1), rng.uniform(0, 1)]))
 
 
 def _slices(

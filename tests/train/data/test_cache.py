@@ -19,6 +19,7 @@ from groundglass.prepare import Letterbox, Recipe, prepare
 from groundglass.train.data import cache as cache_module
 from groundglass.train.data.cache import CacheSettings, PreparedCohort, prepare_cohort
 from groundglass.train.data.prepare_case import Lungs
+from groundglass.train.data.realism import JUDGED, RealOrMade
 
 pytest.importorskip("torch", reason="needs groundglass[train]")
 
@@ -163,6 +164,24 @@ def test_lesions_are_laid_into_a_healthy_slice_that_asks_for_them(tmp_path: Path
     changed = healthy.images() != ill.images()
     assert (changed & (lesion == 1)).sum() > 0.8 * lesion.sum()
     assert not healthy.is_volume
+
+
+def test_laid_in_lesions_that_look_made_are_thrown_out_and_said(tmp_path: Path) -> None:
+    patient = make_phantom(PhantomSettings(seed=3, matrix=256, slice_count=20))
+    picture = tmp_path / "slice.png"
+    grey = np.clip((patient.volume.hu[10] + 1350) / 1500 * 255, 0, 255).astype(np.uint8)
+    cv2.imwrite(str(picture), grey)
+    told = {"laid_label": "CP", "laid_severity": "0.9", "laid_seed": "4"}
+    cases = []
+    for name, limit in (("strict", 0.4), ("lenient", 0.6)):
+        RealOrMade((0.0,) * len(JUDGED), 0.0, limit, 9, 9, 0.5, 0.4, 0.6).write(tmp_path / name)
+        cases.append(Case("p", picture, "CP", "train", "made", 2, {**told, "laid_realism": name}))
+    by = Lungs.of(load_bundle("demonstration").path(SEGMENTER))
+    found = prepared(tuple(cases), by, tmp_path / "cache", Recipe())
+    assert [one.case.extra["laid_realism"] for one in found.cases] == ["lenient"]
+    assert [one.reason for one in found.excluded] == [
+        "laid-in lesions that look made; expected such as real ones might look"
+    ]
 
 
 def test_a_reason_names_no_file_of_the_study(tmp_path: Path) -> None:
