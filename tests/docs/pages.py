@@ -76,6 +76,7 @@ class Page:
 
 _INSTALLS = "installs from a package index; .ci/run does it"
 _HOURS = "measures for an hour; tests/benchmarks run its parts"
+_BESIDE = "; tests/node/test_beside_orthanc.py runs it"
 #: Made patients in the place of the paper's numbers.
 FEW = "--train 2 2 2 --validation 1 1 1 --test 2 2 2 --matrix 128 --first-seed 300000"
 
@@ -178,13 +179,29 @@ PAGES: Mapping[str, Page] = {
     ),
     "docs/how-to/connect-a-pacs.md": Page(
         (
+            Said(
+                "sudo cp deploy/orthanc/groundglass.json deploy/orthanc/forward.lua /etc/orthanc/",
+                How.SHOWN,
+                f"commands for Orthanc{_BESIDE}",
+            ),
             Said("{", How.JSON),
             Said(
-                "function OnStableStudy(id, tags, metadata, origin)",
+                "-- Orthanc sends a CT series on to the node when nothing came for it for "
+                "StableAge",
                 How.SHOWN,
-                "Lua for Orthanc; tests/node/test_real_pacs.py forwards from one",
+                f"Lua for Orthanc{_BESIDE}",
             ),
             Said('data = "/var/lib/groundglass"', How.NODE, file="beside-orthanc.toml"),
+            Said(
+                "groundglass serve --config groundglass.toml --check",
+                How.CHECKED,
+                f"needs the Orthanc{_BESIDE}",
+            ),
+            Said(
+                "groundglass phantom phantom --label CP",
+                How.CHECKED,
+                f"needs the Orthanc{_BESIDE}",
+            ),
             Said("[[sources]]", How.NODE, file="sources.toml", before='data = "node"\n'),
             Said("[[watch]]", How.NODE, file="watch.toml", before='data = "node"\n'),
         )

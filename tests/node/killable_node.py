@@ -34,6 +34,8 @@ class CountingAnalyser:
         data.file_meta = FileMetaDataset()
         data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         data.SOPClassUID = SecondaryCaptureImageStorage
+        data.Modality = "OT"
+        data.PatientID = first.PatientID
         data.StudyInstanceUID = study
         data.SeriesInstanceUID = f"{study}.9"
         data.SOPInstanceUID = f"{study}.9.{work.revision}"

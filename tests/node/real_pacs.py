@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +18,18 @@ from typing import Any
 import pytest
 import requests
 
+from docs.blocks import ROOT, blocks_of
+
 _ORTHANC = Path("/usr/sbin/Orthanc")
 _PLUGINS = Path("/usr/share/orthanc/plugins")
 #: pynetdicom puts scripts of the same names into the virtual environment.
 _DCMTK = Path("/usr/bin")
-_FORWARDING = """
-function OnStableStudy(id, tags, metadata, origin)
-  RestApiPost('/modalities/groundglass/store',
-              DumpJson({Resources = {id}, Asynchronous = true}, true))
-end
-"""
+#: What a package of Orthanc installs.
+_INSTALLED = Path("/etc/orthanc")
+#: The page for whoever runs the PACS; a test with an Orthanc of its own runs what it prints.
+PAGE = ROOT / "docs" / "how-to" / "connect-a-pacs.md"
+#: Everything that it prints between fences, from top to bottom.
+BLOCKS = [block.text for block in blocks_of(PAGE)]
 
 
 def dcmtk(name: str) -> str:
@@ -37,10 +40,13 @@ def dcmtk(name: str) -> str:
     return str(program)
 
 
-def run(*command: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: object, timeout: float = 120, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """A program of dcmtk, to its end; Nagle's algorithm off, as it hides all else."""
     return subprocess.run(
         [str(part) for part in command],
+        cwd=cwd,
         env={**os.environ, "TCP_NODELAY": "1"},
         capture_output=True,
         text=True,
@@ -59,10 +65,15 @@ def free_port() -> int:
 class Orthanc:
     """A running Orthanc."""
 
-    http: str
+    http_port: int
     port: int
     ours: int
     """Where it believes our listener."""
+
+    @property
+    def http(self) -> str:
+        """Where its REST interface is."""
+        return f"http://127.0.0.1:{self.http_port}"
 
     def get(self, path: str) -> Any:
         answer = requests.get(f"{self.http}{path}", timeout=60)
@@ -99,24 +110,39 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path, *, forwarding: bool = False) -> Iterator[Orthanc]:
-    """Start one; the test is skipped where it is not installed."""
-    plugins = [_PLUGINS / f"libOrthanc{name}.so" for name in ("DicomWeb", "Gdcm")]
-    if not _ORTHANC.is_file() or not all(path.exists() for path in plugins):
-        pytest.skip("no Orthanc; apt-get install orthanc orthanc-dicomweb orthanc-gdcm")
-    port, http_port, ours = free_port(), free_port(), free_port()
-    folder.mkdir(parents=True, exist_ok=True)
-    script = folder / "forward.lua"
-    script.write_text(_FORWARDING)
-    modality = {"AET": "GROUNDGLASS", "Host": "127.0.0.1", "Port": ours}
+def orthanc(folder: Path) -> Iterator[Orthanc]:
+    """Start one that is open to all; the test is skipped where it is not installed."""
+    with _started(folder, _open_to_all) as running:
+        yield running
+
+
+@contextmanager
+def documented_orthanc(folder: Path, stable_s: int = 1) -> Iterator[Orthanc]:
+    """Start one as its package sets it up, changed by what our page prints and by nothing else.
+
+    But for places, ports and the time until a series counts as quiet.
+    """
+    if not (_INSTALLED / "orthanc.json").is_file():
+        pytest.skip(f"no configuration of Orthanc in {_INSTALLED}; apt-get install orthanc")
+
+    def configured(folder: Path, running: Orthanc) -> Path:
+        return _as_documented(folder, running, stable_s)
+
+    with _started(folder, configured) as running:
+        yield running
+
+
+def _open_to_all(folder: Path, running: Orthanc) -> Path:
+    """Write a configuration of our own, without what its package sets up."""
+    modality = {"AET": "GROUNDGLASS", "Host": "127.0.0.1", "Port": running.ours}
     settings = {
         "StorageDirectory": str(folder / "storage"),
         "IndexDirectory": str(folder / "index"),
-        "HttpPort": http_port,
+        "HttpPort": running.http_port,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAet": "ORTHANC",
-        "DicomPort": port,
+        "DicomPort": running.port,
         "DicomAlwaysAllowFind": True,
         "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True,
@@ -124,20 +150,73 @@ def orthanc(folder: Path, *, forwarding: bool = False) -> Iterator[Orthanc]:
         "StableAge": 1,
         "UnknownSopClassAccepted": True,
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
-        "Plugins": [str(path) for path in plugins],
-        "LuaScripts": [str(script)] if forwarding else [],
+        "Plugins": [str(path) for path in _plugins()],
     }
-    for name in ("storage", "index"):
-        (folder / name).mkdir(exist_ok=True)
     (folder / "orthanc.json").write_text(json.dumps(settings))
+    return folder / "orthanc.json"
+
+
+def _as_documented(folder: Path, running: Orthanc, stable_s: int) -> Path:
+    """Copy what the package installs and do to it what the page says; the folder of it."""
+    place = folder / "etc"
+    place.mkdir()
+    for path in _INSTALLED.glob("*.json"):
+        shutil.copyfile(path, place / path.name)
+    installed = place / "orthanc.json"
+    text = installed.read_text("utf-8")
+    for name, value in {
+        "StorageDirectory": folder / "storage",
+        "IndexDirectory": folder / "index",
+        "HttpPort": running.http_port,
+        "DicomPort": running.port,
+        "JobsHistorySize": 1000,
+    }.items():
+        ours = json.dumps(value if isinstance(value, int) else str(value))
+        text, count = re.subn(f'^  "{name}" : .*,$', f'  "{name}" : {ours},', text, flags=re.M)
+        assert count == 1, name
+    installed.write_text(text, "utf-8")
+    commands = documented("sudo cp ").replace("sudo ", "").replace("/etc/orthanc", str(place))
+    done = run("bash", "-euc", commands.replace("systemctl", ": systemctl"), cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    fragment = place / "groundglass.json"
+    text = fragment.read_text("utf-8")
+    for printed, here in {
+        "11112": str(running.ours),
+        '"StableAge": 20': f'"StableAge": {stable_s}',
+        "/etc/orthanc": str(place),
+    }.items():
+        assert printed in text
+        text = text.replace(printed, here)
+    fragment.write_text(text, "utf-8")
+    return place
+
+
+def documented(begin: str) -> str:
+    """The block of the page that begins so."""
+    (found,) = (text for text in BLOCKS if text.startswith(begin))
+    return found
+
+
+def _plugins() -> list[Path]:
+    return [_PLUGINS / f"libOrthanc{name}.so" for name in ("DicomWeb", "Gdcm")]
+
+
+@contextmanager
+def _started(folder: Path, configured: Callable[[Path, Orthanc], Path]) -> Iterator[Orthanc]:
+    """Start one and end it; `configured` writes its configuration and says where it is."""
+    if not _ORTHANC.is_file() or not all(path.exists() for path in _plugins()):
+        pytest.skip("no Orthanc; apt-get install orthanc orthanc-dicomweb orthanc-gdcm")
+    running = Orthanc(free_port(), free_port(), free_port())
+    for name in ("storage", "index"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    configuration = configured(folder, running)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [str(_ORTHANC), str(folder / "orthanc.json")],
+            [str(_ORTHANC), str(configuration)],
             stdout=log,
             stderr=log,
             env={**os.environ, "TCP_NODELAY": "1"},
         )
-        running = Orthanc(f"http://127.0.0.1:{http_port}", port, ours)
         try:
             _await_start(running, process, folder / "log")
             yield running

@@ -31,7 +31,7 @@ from groundglass.node.uids import ourselves
 from groundglass.node.worker.analyser import AnalysisSettings
 from groundglass.node.worker.loop import WorkerSettings
 from made_work import eventually
-from node.real_pacs import Orthanc, orthanc
+from node.real_pacs import Orthanc, documented_orthanc
 
 _TIMEOUT_S = 300
 AS_SCANNER = ourselves("SCANNER")
@@ -41,7 +41,7 @@ RESULT_CLASSES = runpy.run_path(str(_STATEMENT))["RESULT_CLASSES"]
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    with orthanc(tmp_path_factory.mktemp("orthanc"), forwarding=True) as running:
+    with documented_orthanc(tmp_path_factory.mktemp("orthanc")) as running:
         yield running
 
 

@@ -20,6 +20,7 @@ from groundglass.node.dimse.associations import Implementation
 from groundglass.node.dimse.pdus import PeerLimits
 from groundglass.node.dimse.peers import Peer, check_ae_title
 from groundglass.node.dimse.presentation_contexts import MESSAGE_SYNTAXES, VERIFICATION
+from groundglass.node.dimse.reactor_pause import pause_surely
 
 #: What is done when the other side sends something on an association of ours.
 Handlers = Sequence[tuple[evt.EventType, Callable[..., Any], list[Any]]]
@@ -87,7 +88,7 @@ def associated(peer: Peer, wanted: Wanted, settings: ClientSettings) -> Iterator
         ext_neg=list(wanted.roles),
         tls_args=(peer.tls.client(), peer.host) if peer.tls else None,
         evt_handlers=[
-            (evt.EVT_CONN_OPEN, _send_at_once),
+            (evt.EVT_CONN_OPEN, _begin_well),
             (evt.EVT_PDU_RECV, _note_refusal, [refusals]),
             *wanted.handlers,
         ],
@@ -127,8 +128,12 @@ def shown(status: int | None) -> str:
     return "no answer" if status is None else f"0x{status:04X}"
 
 
-def _send_at_once(event: evt.Event) -> None:
-    """Switch Nagle's algorithm off: it makes small messages wait for the peer's next one."""
+def _begin_well(event: evt.Event) -> None:
+    """Have every answer reach us, and switch Nagle's algorithm off.
+
+    The latter makes small messages wait for the peer's next one.
+    """
+    pause_surely(event)
     sock = event.assoc.dul.socket
     if sock is not None and sock.socket is not None:
         sock.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
