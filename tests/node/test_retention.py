@@ -10,6 +10,7 @@ import pytest
 from groundglass.errors import SettingsError
 from groundglass.node import retention as module
 from groundglass.node.inbound.spool import Spool
+from groundglass.node.queue.actors import RETENTION
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import State
 from groundglass.node.retention import Retention, RetentionSettings
@@ -86,11 +87,11 @@ def test_nothing_is_deleted_while_an_instance_comes_in(
 ) -> None:
     finish(spool, quick_jobs, "1.1")
     with spool.holding("1.1"):
-        assert not retention.purge("1.1")
+        assert not retention.purge("1.1", RETENTION)
         stored = spool.store("1.1", "1.1.1", b"1.1")  # the same again
         assert not quick_jobs.arrivals.enter(stored, FROM_CT).new
     assert (spool.root / stored.file).is_file()
-    assert retention.purge("1.1")
+    assert retention.purge("1.1", RETENTION)
     assert not on_disk(spool, "1.1")
 
 
@@ -98,9 +99,9 @@ def test_a_purged_study_that_comes_again_is_whole(
     spool: Spool, quick_jobs: JobStore, retention: Retention
 ) -> None:
     finish(spool, quick_jobs, "1.1")
-    retention.purge("1.1")
+    retention.purge("1.1", RETENTION)
     receipt = quick_jobs.arrivals.enter(spool.store("1.1", "1.1.1", b"1.1"), FROM_CT)
-    assert (receipt.new, receipt.revision) == (True, 1)
+    assert (receipt.new, receipt.revision) == (True, 2)
     (file,) = quick_jobs.records.files_of(quick_jobs.records.get(receipt.job_id))
     assert (spool.root / file).read_bytes() == b"1.1"
 

@@ -156,6 +156,8 @@ class Node:
                 if time.monotonic() >= next_orphans:
                     next_orphans = time.monotonic() + _ORPHANS_EVERY_S
                     self._retention.clear_orphans()
+                    # Kept with the log elsewhere, it shows whether the trail's end was cut off.
+                    _LOG.info("audit trail", last_hash=jobs.records.last_hash())
             except DatabaseDown as error:
                 _LOG.error("database down", found=error.found)
             except OSError as error:

@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeFloat
 
 from groundglass.node.inbound.spool import Spool
 from groundglass.node.logs import node_log
+from groundglass.node.queue.actors import RETENTION
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import ENDED, State
 from groundglass.settings.toml import settings
@@ -57,14 +58,14 @@ class Retention:
         finished = ENDED - {State.FAILED}
         old = self._jobs.records.purgeable(now - self._settings.days * _DAY_S, finished)
         dead = self._jobs.records.purgeable(now - self._settings.failed_days * _DAY_S)
-        purged = sum(map(self.purge, dict.fromkeys((*old, *dead))))
+        purged = sum(self.purge(study, RETENTION) for study in dict.fromkeys((*old, *dead)))
         for study in self._jobs.records.purgeable(now, finished):
             if used_share(self._spool.root) <= self._settings.disk_share:
                 break
-            purged += self.purge(study)
+            purged += self.purge(study, RETENTION)
         return purged
 
-    def purge(self, study_instance_uid: str) -> bool:
+    def purge(self, study_instance_uid: str, actor: str) -> bool:
         """Delete the files of a study that has ended, unless instances are coming in for it now.
 
         Raises
@@ -75,7 +76,7 @@ class Retention:
         with self._spool.clearing(study_instance_uid) as alone:
             if not alone:
                 return False
-            purged = self._jobs.operator.purge(study_instance_uid)
+            purged = self._jobs.operator.purge(study_instance_uid, actor)
             self._spool.remove(purged.files)
             for revision in purged.revisions:
                 folder = self._spool.job_folder(study_instance_uid, revision)

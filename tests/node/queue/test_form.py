@@ -104,6 +104,8 @@ def test_work_goes_on_in_an_upgraded_database(database_url: str, released: str) 
         "first instance",
         "voted",
     ]
+    trail = jobs.records.verify()
+    assert (trail.unchained, trail.chained, trail.wrong) == (4, 4, [])
     jobs.close()
 
 

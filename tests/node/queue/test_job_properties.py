@@ -26,6 +26,7 @@ class TheJobTable(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = SetClock()
+        self.rows: set[int] = set()
         self.jobs = JobStore("sqlite://", JobSettings(quiet_s=5, analysis_tries=3), self.clock)
         self.acknowledged: set[tuple[str, str]] = set()
         self.held: list[Job] = []
@@ -106,7 +107,10 @@ class TheJobTable(RuleBasedStateMachine):
     def retry(self, data: st.DataObject) -> None:
         job = data.draw(st.sampled_from(self.ended()))
         try:
-            assert self.jobs.operator.retry(job.id).state in (State.READY, State.REPORTED)
+            assert self.jobs.operator.retry(job.id, "user alice").state in (
+                State.READY,
+                State.REPORTED,
+            )
         except SettingsError:
             assert job.files_purged or self.later(job)
         else:
@@ -117,7 +121,7 @@ class TheJobTable(RuleBasedStateMachine):
     def purge(self, study: str) -> None:
         of_study = [job for job in self.jobs.records.find() if job.study_instance_uid == study]
         try:
-            purged = self.jobs.operator.purge(study)
+            purged = self.jobs.operator.purge(study, "user alice")
         except SettingsError:
             assert not of_study or any(job.state not in ENDED for job in of_study)
             return
@@ -160,6 +164,16 @@ class TheJobTable(RuleBasedStateMachine):
                 assert one.after == other.before
                 step = (State(other.before), State(other.after))
                 assert step[0] is step[1] or step[1] in TRANSITIONS[step[0]]
+
+    @invariant()
+    def the_audit_trail_is_intact(self) -> None:
+        assert self.jobs.records.verify().wrong == []
+
+    @invariant()
+    def no_row_ever_goes(self) -> None:
+        now = {job.id for job in self.jobs.records.find()}
+        assert now >= self.rows
+        self.rows = now
 
     @invariant()
     def one_revision_at_most_still_takes_instances(self) -> None:

@@ -24,6 +24,7 @@ from groundglass.node.queue.states import (
 from node.job_twins import CT, FROM_CT, SetClock, on_disk
 
 LEASE_S = 60.0
+HAND = "user alice@node1"
 
 
 def ready(jobs: JobStore, study: str, facts: Facts = FROM_CT) -> ArrivalReceipt:
@@ -171,7 +172,7 @@ def test_a_bump_overtakes(jobs: JobStore, clock: SetClock) -> None:
     ready(jobs, "1.1")
     clock.go(1)
     second = ready(jobs, "1.2")
-    jobs.operator.bump(second.job_id)
+    jobs.operator.bump(second.job_id, Priority.EMERGENCY, HAND)
     assert leased(jobs).study_instance_uid == "1.2"
 
 
@@ -326,7 +327,7 @@ def test_a_new_report_is_delivered_anew(jobs: JobStore) -> None:
     job = jobs.leases.report(leased(jobs), "jobs/x", "verdict", "")
     jobs.leases.record_delivery(job, "pacs", [FileRecord("a", "confirmed")])
     jobs.leases.finish(job, State.DELIVERED, "")
-    jobs.operator.retry(receipt.job_id)
+    jobs.operator.retry(receipt.job_id, HAND)
     assert (
         jobs.records.deliveries_of(jobs.leases.report(leased(jobs), "jobs/y", "verdict", "")) == {}
     )
@@ -349,8 +350,8 @@ def test_a_dead_delivery_is_retried_with_its_report_a_dead_analysis_from_its_beg
     while (job := jobs.records.get(delivery.job_id)).state is not State.FAILED:
         clock.go(max(job.not_before - clock.now(), 0))
         jobs.leases.fail(leased(jobs), "no PACS")
-    assert jobs.operator.retry(analysis.job_id).state is State.READY
-    assert jobs.operator.retry(delivery.job_id).state is State.REPORTED
+    assert jobs.operator.retry(analysis.job_id, HAND).state is State.READY
+    assert jobs.operator.retry(delivery.job_id, HAND).state is State.REPORTED
     assert {leased(jobs).state, leased(jobs).state} == {State.ANALYSING, State.DELIVERING}
     jobs.close()
 
@@ -358,17 +359,22 @@ def test_a_dead_delivery_is_retried_with_its_report_a_dead_analysis_from_its_beg
 def test_what_has_not_ended_cannot_be_retried_or_purged(jobs: JobStore) -> None:
     receipt = ready(jobs, "1.2")
     with pytest.raises(SettingsError, match="ready"):
-        jobs.operator.retry(receipt.job_id)
+        jobs.operator.retry(receipt.job_id, HAND)
     with pytest.raises(SettingsError, match="ready"):
-        jobs.operator.purge("1.2")
+        jobs.operator.purge("1.2", HAND)
 
 
-@pytest.mark.parametrize("method", ["records.get", "operator.retry", "operator.bump"])
-def test_a_job_that_is_not_there(quick_jobs: JobStore, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [("records.get", ()), ("operator.retry", (HAND,)), ("operator.bump", (50, HAND))],
+)
+def test_a_job_that_is_not_there(
+    quick_jobs: JobStore, method: str, more: tuple[object, ...]
+) -> None:
     with pytest.raises(SettingsError, match="no job 7"):
-        attrgetter(method)(quick_jobs)(7)
+        attrgetter(method)(quick_jobs)(7, *more)
     with pytest.raises(SettingsError, match="no such study"):
-        quick_jobs.operator.purge("1.2.3")
+        quick_jobs.operator.purge("1.2.3", HAND)
 
 
 def test_a_revision_whose_successor_came_before_delivery_is_superseded(jobs: JobStore) -> None:
@@ -391,7 +397,7 @@ def test_a_revision_whose_successor_came_before_delivery_is_superseded(jobs: Job
     third = jobs.arrivals.enter(on_disk("1.2", "1.2.3"), FROM_CT)
     assert third.job_id == second.job_id, "one that waits takes instances itself"
     with pytest.raises(SettingsError, match=f"jobs retry {second.job_id}"):
-        jobs.operator.retry(first.job_id)
+        jobs.operator.retry(first.job_id, HAND)
 
 
 def test_a_revision_that_waits_when_its_successor_is_there_is_not_begun(
@@ -443,7 +449,7 @@ def test_a_purge_forgets_the_files_and_keeps_the_record(jobs: JobStore) -> None:
     jobs.arrivals.enter(on_disk("1.2", "1.2.2"), FROM_CT)
     jobs.arrivals.explicit_end("1.2")
     delivered(jobs)
-    purged = jobs.operator.purge("1.2")
+    purged = jobs.operator.purge("1.2", HAND)
     assert sorted(purged.files) == [on_disk("1.2", f"1.2.{n}").file for n in (1, 2)]
     assert purged.revisions == (1, 2)
     record = jobs.records.get(receipt.job_id)
@@ -452,17 +458,25 @@ def test_a_purge_forgets_the_files_and_keeps_the_record(jobs: JobStore) -> None:
     assert jobs.records.files_of(record) == ()
     assert jobs.arrivals.holds("1.2.1") == {}
     with pytest.raises(SettingsError, match="without its files"):
-        jobs.operator.retry(receipt.job_id)
+        jobs.operator.retry(receipt.job_id, HAND)
 
 
-def test_a_purged_study_that_comes_again_counts_from_the_beginning(jobs: JobStore) -> None:
+def test_a_purged_study_that_comes_again_goes_on_and_its_record_stays(jobs: JobStore) -> None:
     first = ready(jobs, "1.2")
-    delivered(jobs)
-    jobs.operator.purge("1.2")
+    done = delivered(jobs)
+    jobs.operator.purge("1.2", HAND)
+    record, trail = jobs.records.get(first.job_id), jobs.records.audit_of(done)
     again = jobs.arrivals.enter(on_disk("1.2", "1.2.1"), FROM_CT)
-    assert (again.revision, again.new, again.opened) == (1, True, True)
+    assert (again.revision, again.new, again.opened) == (2, True, True)
     assert again.job_id != first.job_id
     assert len(jobs.records.files_of(jobs.records.get(again.job_id))) == 1
+    assert jobs.records.get(first.job_id) == record
+    assert jobs.records.files_of(record) == ()
+    assert jobs.records.audit_of(record) == trail
+    jobs.arrivals.explicit_end("1.2")
+    delivered(jobs)
+    assert jobs.operator.purge("1.2", HAND).files == (on_disk("1.2", "1.2.1").file,)
+    assert [job.files_purged for job in jobs.records.find()] == [True, True]
 
 
 def test_studies_are_purgeable_once_all_of_them_has_ended(jobs: JobStore, clock: SetClock) -> None:
@@ -477,7 +491,7 @@ def test_studies_are_purgeable_once_all_of_them_has_ended(jobs: JobStore, clock:
         clock.go(1000)
     assert jobs.records.purgeable(clock.now(), {State.DELIVERED}) == ("1.2",)
     assert jobs.records.purgeable(0) == ()
-    jobs.operator.purge("1.2")
+    jobs.operator.purge("1.2", HAND)
     assert jobs.records.purgeable(clock.now(), {State.DELIVERED}) == ()
 
 

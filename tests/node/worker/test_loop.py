@@ -112,7 +112,7 @@ def test_a_study_that_always_fails_is_a_dead_letter_and_the_pacs_is_told(
     assert [work.given_up for work in analyser.seen] == [*[""] * tries, "it broke"]
     assert (only(context).outcome, only(context).reason) == ("given-up", "it broke")
     assert set(pacs.kept) == {"sr.dcm", "capture.dcm"}
-    context.jobs.operator.retry(only(context).id)
+    context.jobs.operator.retry(only(context).id, "user alice")
     worker.work_once()
     assert (only(context).state, only(context).outcome) == (State.DELIVERED, "verdict")
 

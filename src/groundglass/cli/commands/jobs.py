@@ -104,8 +104,10 @@ def show(job: JobNumber, config: ConfigFile) -> None:
             terminal.print(f"  {'result':<12} expected {_time(at)}")
         terminal.heading("Way")
         for entry in stores.jobs.records.audit_of(found):
-            who = f"attempt {entry.attempt}, {entry.worker}: " if entry.attempt else ""
-            terminal.print(f"  {_time(entry.at)}  {entry.after:<10} {who}{entry.reason}")
+            who = entry.actor or entry.worker
+            attempt = f"attempt {entry.attempt}, " if entry.attempt else ""
+            by = f"{attempt}{who}: " if attempt or who else ""
+            terminal.print(f"  {_time(entry.at)}  {entry.after:<10} {by}{entry.reason}")
         for destination, files in stores.jobs.records.deliveries_of(found).items():
             terminal.heading(f"Destination {destination}")
             for record in files:
@@ -116,11 +118,12 @@ def show(job: JobNumber, config: ConfigFile) -> None:
 def retry(jobs: JobNumbers, config: ConfigFile) -> None:
     """Let jobs that failed, or ended otherwise, begin again."""
     from groundglass.cli.console import Terminal
+    from groundglass.node.queue.actors import person
 
     terminal = Terminal()
     with _stores(config) as (stores, _):
         for job_id in jobs:
-            terminal.print(f"job {job_id} {stores.jobs.operator.retry(job_id).state}")
+            terminal.print(f"job {job_id} {stores.jobs.operator.retry(job_id, person()).state}")
 
 
 @app.command()
@@ -133,12 +136,13 @@ def bump(
 ) -> None:
     """Give jobs another priority; a waiting retry begins at once."""
     from groundglass.cli.console import Terminal
+    from groundglass.node.queue.actors import person
     from groundglass.node.queue.states import Priority
 
     terminal = Terminal()
     with _stores(config) as (stores, _):
         for job_id in jobs:
-            stores.jobs.operator.bump(job_id, Priority[priority.upper()])
+            stores.jobs.operator.bump(job_id, Priority[priority.upper()], person())
             terminal.print(f"job {job_id} {priority}")
 
 
@@ -164,6 +168,7 @@ def fetch(
     from groundglass.node.inbound.intake import Intake
     from groundglass.node.inbound.sources import open_source
     from groundglass.node.metrics import Metrics
+    from groundglass.node.queue.actors import Act, person
     from groundglass.node.rules import Rules
 
     terminal = Terminal()
@@ -183,6 +188,8 @@ def fetch(
                 action="Check the UID, and what our AE title may fetch there.",
             )
         intake.ended(study)
+        act = Act(person(), f"{result.taken} instances fetched from {chosen.name}")
+        stores.jobs.operator.note(study, act)
         terminal.print(
             f"{result.taken} instances of the study are here; `groundglass jobs list` shows it"
         )
@@ -192,6 +199,7 @@ def fetch(
 def purge(jobs: JobNumbers, config: ConfigFile) -> None:
     """Delete the files of jobs' studies; the record stays."""
     from groundglass.cli.console import Terminal
+    from groundglass.node.queue.actors import person
     from groundglass.node.retention import Retention
 
     terminal = Terminal()
@@ -199,7 +207,7 @@ def purge(jobs: JobNumbers, config: ConfigFile) -> None:
     with _stores(config) as (stores, settings):
         retention = Retention(stores.spool, stores.jobs, settings.retention)
         for job_id in jobs:
-            if retention.purge(stores.jobs.records.get(job_id).study_instance_uid):
+            if retention.purge(stores.jobs.records.get(job_id).study_instance_uid, person()):
                 terminal.print(f"job {job_id}: the files of its study are deleted")
             else:
                 terminal.print(
@@ -224,6 +232,33 @@ def upgrade(config: ConfigFile) -> None:
     terminal.print(f"form {done.before or 'none'} → {done.after}")
     if done.backup:
         terminal.print(f"as it was before: {done.backup}")
+
+
+@app.command()
+def verify(
+    config: ConfigFile,
+    expect: Annotated[
+        str,
+        typer.Option(
+            "--expect",
+            metavar="HASH",
+            show_default="none",
+            help="The last hash of an earlier look, or of the log; it must still be there.",
+        ),
+    ] = "",
+) -> None:
+    """Go through the audit trail and say whether a row was changed, removed, put in or moved."""
+    from groundglass.cli.console import Terminal
+
+    terminal = Terminal()
+    with _stores(config) as (stores, _):
+        found = stores.jobs.records.verify(expect)
+    for line in found.wrong:
+        terminal.print(line, "bold red")
+    rows = f"{found.chained} rows in the chain, {found.unchained} from before it"
+    terminal.print(f"{'NOT intact' if found.wrong else 'intact'}: {rows}")
+    terminal.print(f"last hash {found.last or 'none'}")
+    raise typer.Exit(ExitCode.CANNOT if found.wrong else ExitCode.DONE)
 
 
 def _source(settings: NodeSettings, name: str | None) -> SourceSettings:

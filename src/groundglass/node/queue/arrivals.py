@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from groundglass.node.queue.actors import NODE, Act, sender
 from groundglass.node.queue.schema import instances, jobs
 from groundglass.node.queue.states import ArrivalReceipt, Facts, Job, State, StoredInstance
-from groundglass.node.queue.table import LATEST, JobTable, as_job
+from groundglass.node.queue.table import LATEST_LOCKED, JobTable, as_job
 
 # Every instance that comes goes through these: to build a statement costs more than to run it.
 _KNOWN_AS = sa.select(instances.c.revision).where(
@@ -39,9 +40,6 @@ _COUNT_BACK = (
     .where(jobs.c.id == sa.bindparam("job_id"))
     .values(instances=jobs.c.instances - 1)
 )
-
-
-_LATEST_LOCKED = LATEST.with_for_update()
 
 
 class Arrivals:
@@ -87,12 +85,12 @@ class Arrivals:
             return 0
         quiet = (jobs.c.state == State.RECEIVED) & (jobs.c.arrived_at <= before)
         reason = f"complete: nothing more for {self._table.settings.quiet_s:g} s"
-        return self._make_ready(quiet, reason)
+        return self._make_ready(quiet, Act(NODE, reason))
 
     def explicit_end(self, study_instance_uid: str) -> bool:
         """Make a study ready at its sender's word that it is whole; whether it was waiting."""
         named = (jobs.c.state == State.RECEIVED) & (jobs.c.study_instance_uid == study_instance_uid)
-        return self._make_ready(named, "complete: the sender said so") > 0
+        return self._make_ready(named, Act(NODE, "complete: the sender said so")) > 0
 
     def holds(self, sop_instance_uid: str) -> dict[str, str]:
         """Under which SOP classes an instance was received, each with the file it is in."""
@@ -146,7 +144,8 @@ class Arrivals:
         if not self._new(connection, {**row, "revision": job.revision}):
             return self._again(connection, stored)  # it came on another association, just now
         if job.state is State.READY:
-            self._table.move(connection, job, State.RECEIVED, "another instance came")
+            act = Act(sender(facts.source_ae), "another instance came")
+            self._table.move(connection, job, State.RECEIVED, act)
         connection.execute(_COUNT_FOR_JOB, {**count, "job_id": job.id})
         return ArrivalReceipt(job.id, job.revision, new=True, opened=opened)
 
@@ -175,13 +174,7 @@ class Arrivals:
         begun = False
         while True:
             of_study = {"study_instance_uid": study_instance_uid}
-            row = connection.execute(_LATEST_LOCKED, of_study).mappings().first()
-            if row is not None and row["files_purged"]:
-                # It comes again from the beginning. The same input is to give the same UIDs, so
-                # it counts from revision 1 again; the audit trail keeps what was.
-                all_of_it = jobs.c.study_instance_uid == study_instance_uid
-                connection.execute(sa.delete(jobs).where(all_of_it))
-                continue
+            row = connection.execute(LATEST_LOCKED, of_study).mappings().first()
             if row is not None and State(row["state"]) in (State.RECEIVED, State.READY):
                 return as_job(row), begun
             revision = 1 if row is None else row["revision"] + 1
@@ -208,15 +201,15 @@ class Arrivals:
             return False
         job = self._table.latest(connection, study_instance_uid)
         reason = "first instance" if revision == 1 else "instances came after the analysis began"
-        self._table.enter(connection, job, "", State.RECEIVED, reason)
+        self._table.enter(connection, job, "", State.RECEIVED, Act(sender(facts.source_ae), reason))
         return True
 
-    def _make_ready(self, which: sa.ColumnElement[bool], reason: str) -> int:
+    def _make_ready(self, which: sa.ColumnElement[bool], act: Act) -> int:
         query = sa.select(jobs).where(which).with_for_update(skip_locked=True)
         with self._table.writing() as connection:
             found = [as_job(row) for row in connection.execute(query).mappings()]
             for job in found:
-                self._table.move(connection, job, State.READY, reason)
+                self._table.move(connection, job, State.READY, act)
         return len(found)
 
 

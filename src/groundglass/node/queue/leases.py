@@ -14,6 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from groundglass.node.queue import actors
+from groundglass.node.queue.actors import Act
 from groundglass.node.queue.schema import deliveries, jobs
 from groundglass.node.queue.states import LEASED_INTO, ROLLBACK, FileRecord, Job, LeaseLost, State
 from groundglass.node.queue.table import JobTable, as_job
@@ -80,27 +82,31 @@ class Leases:
             # What went out of an earlier report of this job says nothing of this one.
             connection.execute(sa.delete(deliveries).where(deliveries.c.job_id == job.id))
             change = {"report": folder, "outcome": outcome, "failures": 0}
-            held = self._table.move(connection, held, State.REPORTED, reason, **change)
-            superseded = self._superseded(connection, held)
-            return superseded or self._table.move(connection, held, State.DELIVERING, reason)
+            act = _by_holder(held, reason)
+            held = self._table.move(connection, held, State.REPORTED, act, **change)
+            superseded = self._superseded(connection, held, act.actor)
+            return superseded or self._table.move(connection, held, State.DELIVERING, act)
 
     def finish(self, job: Job, state: State, reason: str) -> Job:
         """End the work on a job: delivered, refused, or failed with a capture that says so."""
         with self._table.writing() as connection:
+            held = self._held(connection, job)
             return self._table.move(
-                connection, self._held(connection, job), state, reason, lease_until=0
+                connection, held, state, _by_holder(held, reason), lease_until=0
             )
 
     def fail(self, job: Job, reason: str) -> Job:
         """Enter that work on a job failed: it waits for its next try, or becomes a dead letter."""
         with self._table.writing() as connection:
-            return self._fail(connection, self._held(connection, job), reason)
+            held = self._held(connection, job)
+            return self._fail(connection, held, _by_holder(held, reason))
 
     def release(self, job: Job, reason: str) -> Job:
         """Give a job back untouched, so that another worker takes it at once."""
         with self._table.writing() as connection:
             held = self._held(connection, job)
-            return self._table.move(connection, held, ROLLBACK[held.state], reason, lease_until=0)
+            act = _by_holder(held, reason)
+            return self._table.move(connection, held, ROLLBACK[held.state], act, lease_until=0)
 
     def record_delivery(self, job: Job, destination: str, files: Iterable[FileRecord]) -> None:
         """Enter what a destination said of each file."""
@@ -119,36 +125,36 @@ class Leases:
     def _take(self, connection: Connection, job: Job, worker: str, until: float) -> Job | None:
         """Lease a locked row; None when it is superseded, or failed too often to be tried again."""
         mine = {"worker": worker, "lease_until": until, "attempt": job.attempt + 1}
+        by = actors.worker(worker)
         if job.state in LEASED_INTO:
-            if self._superseded(connection, job):
+            if self._superseded(connection, job, by):
                 return None
-            return self._table.move(connection, job, LEASED_INTO[job.state], "leased", **mine)
-        reason = f"the lease of {job.worker} ran out"
+            act = Act(by, "leased")
+            return self._table.move(connection, job, LEASED_INTO[job.state], act, **mine)
+        act = Act(by, f"the lease of {job.worker} ran out")
         if job.failures + 1 >= self._table.settings.tries(job.state):
-            self._fail(connection, job, reason)
+            self._fail(connection, job, act)
             return None
-        return self._table.move(
-            connection, job, job.state, reason, failures=job.failures + 1, **mine
-        )
+        return self._table.move(connection, job, job.state, act, failures=job.failures + 1, **mine)
 
-    def _superseded(self, connection: Connection, job: Job) -> Job | None:
+    def _superseded(self, connection: Connection, job: Job, actor: str) -> Job | None:
         """End a locked job of which nothing went out, if a later revision of its study is there."""
         later = self._table.latest(connection, job.study_instance_uid).revision
         offered = sa.select(deliveries.c.job_id).where(deliveries.c.job_id == job.id).limit(1)
         if later == job.revision or connection.execute(offered).first() is not None:
             return None
-        reason = f"revision {later} came before anything went out"
-        return self._table.move(connection, job, State.SUPERSEDED, reason, lease_until=0)
+        act = Act(actor, f"revision {later} came before anything went out")
+        return self._table.move(connection, job, State.SUPERSEDED, act, lease_until=0)
 
-    def _fail(self, connection: Connection, job: Job, reason: str) -> Job:
+    def _fail(self, connection: Connection, job: Job, act: Act) -> Job:
         failures = job.failures + 1
         if failures >= self._table.settings.tries(job.state):
-            last = f"{reason} (failure {failures}, the last)"
+            last = Act(act.actor, f"{act.reason} (failure {failures}, the last)")
             change: dict[str, Any] = {"failures": failures, "lease_until": 0}
             return self._table.move(connection, job, State.FAILED, last, **change)
         not_before = self._table.clock.now() + self._table.settings.delay_s(failures)
         change = {"failures": failures, "not_before": not_before, "lease_until": 0}
-        return self._table.move(connection, job, ROLLBACK[job.state], reason, **change)
+        return self._table.move(connection, job, ROLLBACK[job.state], act, **change)
 
     def _held(self, connection: Connection, job: Job) -> Job:
         """The row as it is now, locked, if this attempt still holds it."""
@@ -158,6 +164,10 @@ class Leases:
         if now is None or (now.attempt, now.state) != (job.attempt, job.state):
             raise _lost(job)
         return now
+
+
+def _by_holder(held: Job, reason: str) -> Act:
+    return Act(actors.worker(held.worker), reason)
 
 
 def _lost(held: Job) -> LeaseLost:

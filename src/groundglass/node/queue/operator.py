@@ -6,18 +6,19 @@ import sqlalchemy as sa
 
 from groundglass.core.result import Outcome
 from groundglass.errors import SettingsError
+from groundglass.node.queue.actors import Act
 from groundglass.node.queue.schema import instances, jobs
-from groundglass.node.queue.states import ENDED, Job, Priority, Purged, State
-from groundglass.node.queue.table import JobTable, as_job
+from groundglass.node.queue.states import ENDED, Job, Purged, State
+from groundglass.node.queue.table import LATEST_LOCKED, JobTable, as_job
 
 
 class Operator:
-    """Changes jobs by hand."""
+    """Changes jobs by hand; `actor` is whose hand (`actors.person`, or `RETENTION`)."""
 
     def __init__(self, table: JobTable) -> None:
         self._table = table
 
-    def retry(self, job_id: int) -> Job:
+    def retry(self, job_id: int, actor: str) -> Job:
         """Let an ended job begin again: with its delivery if that failed, else with its analysis.
 
         Raises
@@ -45,9 +46,10 @@ class Operator:
                 job.state is State.FAILED and job.report and job.outcome != Outcome.GIVEN_UP
             )
             to = State.REPORTED if undelivered else State.READY
-            return self._table.move(connection, job, to, "by hand", failures=0, not_before=0)
+            act = Act(actor, "by hand")
+            return self._table.move(connection, job, to, act, failures=0, not_before=0)
 
-    def bump(self, job_id: int, priority: int = Priority.EMERGENCY) -> Job:
+    def bump(self, job_id: int, priority: int, actor: str) -> Job:
         """Give a job another priority, and let it wait no longer for a retry.
 
         Raises
@@ -57,12 +59,28 @@ class Operator:
         """
         with self._table.writing() as connection:
             job = self._table.locked(connection, job_id)
-            reason = f"priority {job.priority} → {priority} by hand"
+            act = Act(actor, f"priority {job.priority} → {priority} by hand")
             return self._table.change(
-                connection, job, job.state, reason, {"priority": priority, "not_before": 0}
+                connection, job, job.state, act, {"priority": priority, "not_before": 0}
             )
 
-    def purge(self, study_instance_uid: str) -> Purged:
+    def note(self, study_instance_uid: str, act: Act) -> None:
+        """Enter into the trail what was done to a study's last revision and changed nothing of it.
+
+        Raises
+        ------
+        SettingsError
+            There is no such study.
+        """
+        with self._table.writing() as connection:
+            of_study = {"study_instance_uid": study_instance_uid}
+            row = connection.execute(LATEST_LOCKED, of_study).mappings().first()
+            if row is None:
+                raise _no_such_study()
+            job = as_job(row)
+            self._table.enter(connection, job, job.state, job.state, act)
+
+    def purge(self, study_instance_uid: str, actor: str) -> Purged:
         """Forget a study's files, all revisions'; the rows and their audit trail remain.
 
         Called with `Spool.clearing` held, so that no instance is between disk and table.
@@ -77,9 +95,11 @@ class Operator:
         with self._table.writing() as connection:
             revisions = [as_job(row) for row in connection.execute(query).mappings()]
             unended = [job for job in revisions if job.state not in ENDED]
-            if unended or not revisions:
+            if not revisions:
+                raise _no_such_study()
+            if unended:
                 raise SettingsError(
-                    f"job {unended[0].id} {unended[0].state}" if unended else "no such study",
+                    f"job {unended[0].id} {unended[0].state}",
                     expected=f"a study whose jobs have ended ({', '.join(sorted(ENDED))})",
                     action="Wait for its end; `groundglass jobs list` shows where each job is.",
                 )
@@ -89,7 +109,15 @@ class Operator:
             for job in revisions:
                 gone = {"files_purged": True, "report": ""}
                 if not job.files_purged:
-                    self._table.change(connection, job, job.state, "files purged", gone)
+                    self._table.change(connection, job, job.state, Act(actor, "files purged"), gone)
             return Purged(
                 study_instance_uid, tuple(files), tuple(job.revision for job in revisions)
             )
+
+
+def _no_such_study() -> SettingsError:
+    return SettingsError(
+        "no such study",
+        expected="the Study Instance UID of one that came",
+        action="`groundglass jobs list` shows them.",
+    )

@@ -8,6 +8,7 @@ from dataclasses import fields
 
 import sqlalchemy as sa
 
+from groundglass.node.queue import trail
 from groundglass.node.queue.schema import audit, deliveries, instances, jobs
 from groundglass.node.queue.states import ENDED, AuditEntry, FileRecord, Job, State
 from groundglass.node.queue.table import JobTable, as_job, no_such_job
@@ -111,7 +112,7 @@ class Records:
 
     def audit_of(self, job: Job) -> tuple[AuditEntry, ...]:
         """Every change of state, the first first."""
-        names = ("at", "before", "after", "attempt", "worker", "reason")
+        names = ("at", "before", "after", "attempt", "worker", "reason", "actor")
         query = (
             sa.select(*(audit.c[name] for name in names))
             .where(audit.c.job_id == job.id)
@@ -119,6 +120,15 @@ class Records:
         )
         with self._table.reading() as connection:
             return tuple(AuditEntry(**row) for row in connection.execute(query).mappings())
+
+    def verify(self, expected: str = "") -> trail.Verification:
+        """Go through the whole audit trail; see `trail.verify`."""
+        return trail.verify(self._table.reading, expected)
+
+    def last_hash(self) -> str:
+        """The last hash of the audit trail's chain; empty before there is one."""
+        with self._table.reading() as connection:
+            return connection.execute(trail.LAST).scalar_one_or_none() or ""
 
     def counts(self) -> dict[State, int]:
         """Jobs per state; every state is there."""

@@ -226,8 +226,11 @@ class AuditEntry:
     attempt: int
     """The fencing number under which it was made."""
     worker: str
+    """Who held the job then, or had held it last."""
     reason: str
-    """`worker`, `reason`: who and why."""
+    """Why."""
+    actor: str
+    """Who did it (`actors.Act`); empty in rows of before it was kept."""
 
 
 @dataclass(frozen=True, slots=True)

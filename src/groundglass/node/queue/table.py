@@ -11,11 +11,14 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from groundglass.errors import SettingsError
 from groundglass.node.clock import Clock
+from groundglass.node.queue import trail
+from groundglass.node.queue.actors import Act
 from groundglass.node.queue.database import open_engine
 from groundglass.node.queue.form import demand_form
-from groundglass.node.queue.schema import audit, jobs
+from groundglass.node.queue.schema import jobs
 from groundglass.node.queue.states import TRANSITIONS, DatabaseDown, Job, JobSettings, State
 
+_ENTRIES = "audit entries of this transaction"
 #: The last revision of a study.
 LATEST = (
     sa.select(jobs)
@@ -23,6 +26,8 @@ LATEST = (
     .order_by(jobs.c.revision.desc())
     .limit(1)
 )
+#: The same, until the transaction ends nobody else's to change.
+LATEST_LOCKED = LATEST.with_for_update()
 
 
 class JobTable:
@@ -52,9 +57,16 @@ class JobTable:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction: all of it is entered, or nothing."""
+        """A transaction: all of it is entered, or nothing.
+
+        What it enters into the audit goes there at its end: a transaction that waits for the end of
+        the chain asks for nothing more, so that no two of them wait for each other.
+        """
         with _answering(), self._engine.begin() as connection:
+            entries = connection.info[_ENTRIES] = []
             yield connection
+            if entries:
+                trail.append(connection, entries)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -75,9 +87,7 @@ class JobTable:
             raise no_such_job(job_id)
         return as_job(row)
 
-    def move(
-        self, connection: Connection, job: Job, to: State, reason: str, **change: object
-    ) -> Job:
+    def move(self, connection: Connection, job: Job, to: State, act: Act, **change: object) -> Job:
         """Change a locked row's state, if there is such a change, and enter it into the audit."""
         if to not in TRANSITIONS[job.state]:
             raise SettingsError(
@@ -85,28 +95,26 @@ class JobTable:
                 expected=f"one of {', '.join(sorted(TRANSITIONS[job.state]))}",
                 action="This is a defect in groundglass; please report it.",
             )
-        return self.change(connection, job, to, reason, change)
+        return self.change(connection, job, to, act, change)
 
     def change(
         self,
         connection: Connection,
         job: Job,
         to: State,
-        reason: str,
+        act: Act,
         change: Mapping[str, object],
     ) -> Job:
         """Change a locked row, whatever its state was, and enter it into the audit."""
-        row = {"state": to, "reason": reason, "changed_at": self.clock.now(), **change}
+        row = {"state": to, "reason": act.reason, "changed_at": self.clock.now(), **change}
         connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(row))
         query = sa.select(jobs).where(jobs.c.id == job.id)
         changed = as_job(connection.execute(query).mappings().one())
-        self.enter(connection, changed, job.state, to, reason)
+        self.enter(connection, changed, job.state, to, act)
         return changed
 
-    def enter(
-        self, connection: Connection, job: Job, before: str, after: State, reason: str
-    ) -> None:
-        """One row of the audit."""
+    def enter(self, connection: Connection, job: Job, before: str, after: State, act: Act) -> None:
+        """One row of the audit, within `writing`."""
         row = {
             "job_id": job.id,
             "study_instance_uid": job.study_instance_uid,
@@ -116,9 +124,10 @@ class JobTable:
             "after": after,
             "attempt": job.attempt,
             "worker": job.worker,
-            "reason": reason,
+            "actor": act.actor,
+            "reason": act.reason,
         }
-        connection.execute(sa.insert(audit).values(row))
+        connection.info[_ENTRIES].append(row)
 
 
 @contextmanager

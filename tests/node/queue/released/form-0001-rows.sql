@@ -9,4 +9,5 @@ INSERT INTO instances VALUES ('1.2', '1.2.3', 'cc', '1.2.840.10008.5.1.4.1.1.2',
 INSERT INTO deliveries VALUES (1, 'pacs', 'sr.dcm', '1.2.840.10008.5.1.4.1.1.88.34', '1.2.9', 'confirmed', '0x0000', 19);
 INSERT INTO audit VALUES (1, 1, '1.2', 1, 10.5, '', 'received', 0, '', 'first instance');
 INSERT INTO audit VALUES (2, 1, '1.2', 1, 20, 'delivering', 'delivered', 2, 'w1', 'voted');
+INSERT INTO audit VALUES (4, 5, '1.2', 2, 40, '', 'received', 0, '', 'instances came after the analysis began');
 INSERT INTO audit VALUES (3, 2, '1.3', 1, 30, 'analysing', 'failed', 3, 'w2', 'it broke');
