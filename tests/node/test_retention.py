@@ -106,20 +106,37 @@ def test_a_purged_study_that_comes_again_is_whole(
     assert (spool.root / file).read_bytes() == b"1.1"
 
 
-def test_orphans_go_a_day_later_and_only_orphans(
+def test_strays_are_set_aside_a_day_later_and_only_strays(
     spool: Spool, quick_jobs: JobStore, retention: Retention
 ) -> None:
     known = spool.store("1.1", "1.1.1", b"known")
     quick_jobs.arrivals.enter(known, FROM_CT)
-    orphan, fresh = spool.store("1.1", "1.1.2", b"orphan"), spool.store("1.1", "1.1.3", b"fresh")
+    stray, fresh = spool.store("1.1", "1.1.2", b"stray"), spool.store("1.1", "1.1.3", b"fresh")
     half: Path = spool.root / "incoming" / "half.part"
     half.write_bytes(b"half")
-    for path in (half, spool.root / known.file, spool.root / orphan.file):
+    for path in (half, spool.root / known.file, spool.root / stray.file):
         os.utime(path, (0, 0))
-    assert retention.clear_orphans() == 2
-    there = [(spool.root / one.file).exists() for one in (known, orphan, fresh)]
+    with spool.holding("1.1"):
+        assert retention.set_strays_aside() == 0
+    assert retention.set_strays_aside() == 1
+    there = [(spool.root / one.file).exists() for one in (known, stray, fresh)]
     assert there == [True, False, True]
+    assert (spool.root / "quarantine" / stray.file).read_bytes() == b"stray"
     assert not half.exists()
+
+
+def test_a_database_of_an_older_backup_costs_no_image(
+    spool: Spool, quick_jobs: JobStore, retention: Retention
+) -> None:
+    """The images of a study it does not know were acknowledged: none may be deleted."""
+    stored = [spool.store("1.9", f"1.9.{n}", b"%d" % n).file for n in range(3)]
+    for file in stored:
+        os.utime(spool.root / file, (0, 0))
+    assert retention.set_strays_aside() == 3
+    assert retention.set_strays_aside() == 0
+    kept = sorted((spool.root / "quarantine").rglob("*.dcm"))
+    assert {path.read_bytes() for path in kept} == {b"0", b"1", b"2"}
+    assert not spool.study_folder("1.9").exists()
 
 
 @pytest.mark.parametrize("wrong", [{"days": -1.0}, {"disk_share": 0.0}, {"disk_share": 1.5}])

@@ -30,7 +30,7 @@ from groundglass.node.worker.loop import Worker, WorkerContext
 _LOG = node_log("node")
 
 _RETENTION_EVERY_S = 60.0
-_ORPHANS_EVERY_S = 86400.0
+_STRAYS_EVERY_S = 86400.0
 #: How long threads get to see that they are to stop, once nothing holds them.
 _LAST_WAIT_S = 10.0
 
@@ -146,16 +146,16 @@ class Node:
     def _keep_house(self, since: float) -> None:
         """Complete quiet studies, keep to the retention, clear what was left behind."""
         jobs = self.stores.jobs
-        next_retention = next_orphans = time.monotonic()
+        next_retention = next_strays = time.monotonic()
         while not self._stop.wait(self._settings.worker.poll_s):
             try:
                 jobs.arrivals.complete_quiet(since)
                 if time.monotonic() >= next_retention:
                     next_retention = time.monotonic() + _RETENTION_EVERY_S
                     self._retention.sweep()
-                if time.monotonic() >= next_orphans:
-                    next_orphans = time.monotonic() + _ORPHANS_EVERY_S
-                    self._retention.clear_orphans()
+                if time.monotonic() >= next_strays:
+                    next_strays = time.monotonic() + _STRAYS_EVERY_S
+                    self._retention.set_strays_aside()
                     # Kept with the log elsewhere, it shows whether the trail's end was cut off.
                     _LOG.info("audit trail", last_hash=jobs.records.last_hash())
             except DatabaseDown as error:

@@ -19,8 +19,9 @@ from groundglass.settings.toml import settings
 _LOG = node_log("retention")
 
 _DAY_S = 86400.0
-#: Files that no table knows are what a killed process left between disk and table. Their sender
-#: was not thanked and sends again; a day later nobody is still writing them.
+#: Files that no table knows are what a killed process left between disk and table, whose sender
+#: was not thanked; or images that were, after the database was restored from an older backup. A
+#: day later nobody is still writing them.
 _STRAY_S = _DAY_S
 
 
@@ -73,7 +74,7 @@ class Retention:
         SettingsError
             It has not ended, or there is none.
         """
-        with self._spool.clearing(study_instance_uid) as alone:
+        with self._spool.clearing(self._spool.study_folder(study_instance_uid)) as alone:
             if not alone:
                 return False
             purged = self._jobs.operator.purge(study_instance_uid, actor)
@@ -85,20 +86,27 @@ class Retention:
         _LOG.info("study purged", study=study, files=len(purged.files))
         return True
 
-    def clear_orphans(self) -> int:
-        """Delete files that were never entered, and halves of files; how many."""
-        cleared = self._spool.clear_leftovers(_STRAY_S)
+    def set_strays_aside(self) -> int:
+        """Put files that no table knows into quarantine; how many.
+
+        They are not deleted: the table may be what is wrong. Only halves of files are, which nobody
+        was ever thanked for.
+        """
+        halves = self._spool.clear_leftovers(_STRAY_S)
         before = time.time() - _STRAY_S
+        strays = 0
         for folder in (self._spool.root / "studies").glob("*/*"):
-            name = folder.relative_to(self._spool.root).as_posix()
-            known = self._jobs.records.known_files(name)
-            orphans = [
-                f"{name}/{path.name}"
-                for path in folder.iterdir()
-                if f"{name}/{path.name}" not in known and path.stat().st_mtime < before
-            ]
-            self._spool.remove(orphans)
-            cleared += len(orphans)
-        if cleared:
-            _LOG.warning("strays cleared", files=cleared)
-        return cleared
+            with self._spool.clearing(folder) as alone:
+                if alone:  # else images are coming in for it now: tomorrow
+                    strays += self._set_strays_aside(folder, before)
+        if halves or strays:
+            _LOG.warning("strays set aside", files=strays, halves_deleted=halves)
+        return strays
+
+    def _set_strays_aside(self, folder: Path, before: float) -> int:
+        name = folder.relative_to(self._spool.root).as_posix()
+        known = self._jobs.records.known_files(name)
+        files = [f"{name}/{one.name}" for one in folder.iterdir() if one.stat().st_mtime < before]
+        strays = [file for file in files if file not in known]
+        self._spool.set_aside(strays)
+        return len(strays)

@@ -191,9 +191,16 @@ def test_gathering_gives_exactly_the_files_asked_for(spool: Spool) -> None:
 
 
 def test_holding_keeps_clearing_out_and_many_may_hold(spool: Spool) -> None:
-    with spool.holding("1.2"), spool.holding("1.2"), spool.clearing("1.2") as alone:
+    with (
+        spool.holding("1.2"),
+        spool.holding("1.2"),
+        spool.clearing(spool.study_folder("1.2")) as alone,
+    ):
         assert not alone
-    with spool.clearing("1.2") as alone, spool.clearing("1.2") as second:
+    with (
+        spool.clearing(spool.study_folder("1.2")) as alone,
+        spool.clearing(spool.study_folder("1.2")) as second,
+    ):
         assert alone
         assert not second
 

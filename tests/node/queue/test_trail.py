@@ -141,7 +141,7 @@ def _put_in(connection: Connection) -> None:
                 "study_instance_uid": "1.2.3",
                 "revision": 9,
                 "at": 1.5,
-                "before": "ready",
+                "before": "refused",
                 "after": "failed",
                 "attempt": 7,
                 "worker": "w8",
@@ -155,7 +155,7 @@ def _put_in(connection: Connection) -> None:
         (_remove, "row 4 does not follow row 2"),
         (_remove_first, "row 2 does not begin the trail"),
         (_swap, "row 3 does not follow row 2"),
-        (_put_in, "row 999 does not follow row 10"),
+        (_put_in, "row 999 does not follow row 12"),
     ],
 )
 def test_a_change_of_the_trail_shows(

@@ -18,6 +18,7 @@ from groundglass.errors import ReadError, SettingsError
 
 if TYPE_CHECKING:
     from groundglass.node.assembly import Stores
+    from groundglass.node.inbound.intake import Intake
     from groundglass.node.inbound.sources import SourceSettings
     from groundglass.node.queue.states import Job
     from groundglass.node.settings import NodeSettings
@@ -165,18 +166,13 @@ def fetch(
 ) -> None:
     """Fetch a study from an archive; it becomes a job."""
     from groundglass.cli.console import Terminal, spinner
-    from groundglass.node.inbound.intake import Intake
     from groundglass.node.inbound.sources import open_source
-    from groundglass.node.metrics import Metrics
     from groundglass.node.queue.actors import Act, person
-    from groundglass.node.rules import Rules
 
     terminal = Terminal()
     with _stores(config) as (stores, settings):
         chosen = _source(settings, source)
-        rules = Rules(settings.rules, tuple(one.name for one in settings.destinations))
-        metrics = Metrics(stores.jobs, stores.spool.free)
-        intake = Intake(stores.spool, stores.jobs, rules, metrics)
+        intake = _intake(stores, settings)
         with spinner(f"Fetching from {chosen.name}"):
             result = open_source(chosen).fetch(study, intake)
         for reason, count in result.passed_over.items():
@@ -259,6 +255,35 @@ def verify(
     terminal.print(f"{'NOT intact' if found.wrong else 'intact'}: {rows}")
     terminal.print(f"last hash {found.last or 'none'}")
     raise typer.Exit(ExitCode.CANNOT if found.wrong else ExitCode.DONE)
+
+
+@app.command()
+def reindex(config: ConfigFile) -> None:
+    """Enter images that are on the disk and in no table, the quarantine's too; they become jobs."""
+    from groundglass.cli.console import Terminal, spinner
+    from groundglass.node.inbound.reindexing import reindex_spool
+    from groundglass.node.queue.actors import Act, person
+
+    terminal = Terminal()
+    with _stores(config) as (stores, settings):
+        with spinner("Looking through the data folder"):
+            result = reindex_spool(stores.spool, stores.jobs.records, _intake(stores, settings))
+        for study in sorted(result.studies):
+            stores.jobs.operator.note(study, Act(person(), "images on the disk entered by reindex"))
+    for reason, count in result.passed_over.items():
+        terminal.print(f"{count} files left where they are: {reason}", "yellow")
+    terminal.print(f"{result.taken} images of {len(result.studies)} studies entered")
+
+
+def _intake(stores: Stores, settings: NodeSettings) -> Intake:
+    """The door by which the node's own images come in."""
+    from groundglass.node.inbound.intake import Intake
+    from groundglass.node.metrics import Metrics
+    from groundglass.node.rules import Rules
+
+    rules = Rules(settings.rules, tuple(one.name for one in settings.destinations))
+    metrics = Metrics(stores.jobs, stores.spool.free)
+    return Intake(stores.spool, stores.jobs, rules, metrics)
 
 
 def _source(settings: NodeSettings, name: str | None) -> SourceSettings:

@@ -26,6 +26,8 @@ FreeSpace = Callable[[Path], int]
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 _SHA_DIGITS = 32
+#: Where files lie that no table knows, under the path they had.
+QUARANTINE = "quarantine"
 
 
 class SpoolFull(GroundglassError):  # noqa: N818  (reads as what it says)
@@ -118,14 +120,14 @@ class Spool:
     @contextmanager
     def holding(self, study_instance_uid: str) -> Iterator[None]:
         """Within, no file of the study is deleted; any number of threads and processes may hold."""
-        with self._lock(study_instance_uid).open("r+b") as file:
+        with self._lock(self.study_folder(study_instance_uid)).open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_SH)
             yield
 
     @contextmanager
-    def clearing(self, study_instance_uid: str) -> Iterator[bool]:
-        """Within, if it gives True, nobody else holds or clears the study."""
-        with self._lock(study_instance_uid).open("r+b") as file:
+    def clearing(self, study_folder: Path) -> Iterator[bool]:
+        """Within, if it gives True, nobody else holds or clears the study of this folder."""
+        with self._lock(study_folder).open("r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -145,6 +147,17 @@ class Spool:
             (folder / source.name).hardlink_to(source)
         return folder
 
+    def set_aside(self, files: Iterable[str]) -> None:
+        """Move files that no table knows out of the way, into `QUARANTINE`; nothing is deleted."""
+        for file in files:
+            path, place = self.root / file, self.root / QUARANTINE / file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+            sync_folder(place.parent)
+            with suppress(OSError):  # not empty
+                path.parent.rmdir()
+                self._known.discard(path.parent)
+
     def remove(self, files: Iterable[str]) -> None:
         """Delete stored files, and the study's folder when nothing is left in it."""
         for file in files:
@@ -155,22 +168,22 @@ class Spool:
                 self._known.discard(path.parent)
 
     def clear_leftovers(self, older_than_s: float) -> int:
-        """Delete what interrupted writes left behind; the number of files.
+        """Delete the halves of files that interrupted writes left behind; how many.
 
         Younger ones may still be being written by another process.
         """
         before = time.time() - older_than_s
         cleared = 0
-        for path in self._incoming.iterdir():
+        for path in self._incoming.glob("*.part"):
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
                     path.unlink()
                     cleared += 1
         return cleared
 
-    def _lock(self, study_instance_uid: str) -> Path:
+    def _lock(self, study_folder: Path) -> Path:
         """A file to lock; several studies share one, and none is ever deleted."""
-        path = self.root / "locks" / self.pseudonyms.of(study_instance_uid)[:2]
+        path = self.root / "locks" / study_folder.name[:2]
         if path not in self._locks:
             path.touch()
             self._locks.add(path)
