@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
+import sqlalchemy as sa
+
+from groundglass.core.atomic_files import write_whole
 from groundglass.errors import SettingsError
 from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import Listener
@@ -14,9 +18,10 @@ from groundglass.node.inbound.retrieve import Fetched, Retriever
 from groundglass.node.inbound.services import InboundServices
 from groundglass.node.inbound.sources import open_source
 from groundglass.node.inbound.spool import Spool
-from groundglass.node.logs import node_log
+from groundglass.node.logs import KEY_FILE, node_log
 from groundglass.node.outbound.delivery import Destination
 from groundglass.node.outbound.destinations import make_destination
+from groundglass.node.queue.backup import back_up, sqlite_file
 from groundglass.node.queue.form import Upgraded, upgrade
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.settings import NodeSettings
@@ -60,6 +65,34 @@ def upgrade_database(settings: NodeSettings) -> Upgraded:
         backup = done.backup.name if done.backup else ""
         _LOG.info("database upgraded", before=done.before, after=done.after, backup=backup)
     return done
+
+
+def back_up_node(settings: NodeSettings, folder: Path) -> None:
+    """Copy the job table and the key of all names into a new folder, while the node may run.
+
+    Raises
+    ------
+    SettingsError
+        The database is no file of SQLite, or the folder is there or cannot be written.
+    """
+    file = sqlite_file(sa.make_url(settings.database_url))
+    if file is None:
+        raise SettingsError(
+            "a database that is no file",
+            expected="one of SQLite",
+            action=f"Use `pg_dump --format=custom`, and copy {settings.data / KEY_FILE} beside it.",
+        )
+    try:
+        folder.mkdir(0o700)
+        write_whole(folder / KEY_FILE, (settings.data / KEY_FILE).read_bytes(), synced=True)
+        (folder / KEY_FILE).chmod(0o600)
+    except OSError as error:
+        raise SettingsError(
+            f"a backup in {folder} that cannot be made ({error.strerror})",
+            expected="a new folder in one this user may write to, and a data folder with a key",
+            action="Give another name; nothing that is there is written over.",
+        ) from error
+    back_up(file, folder / file.name)
 
 
 def open_spool(settings: NodeSettings) -> Spool:

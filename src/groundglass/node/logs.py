@@ -23,7 +23,8 @@ from groundglass.settings.toml import settings
 LOGGER = "groundglass.serve"
 #: Keywords of logging itself; all others are fields.
 _OWN = ("exc_info", "stack_info", "stacklevel")
-_KEY_FILE = "site.key"
+#: Where the key lies in the data folder.
+KEY_FILE = "site.key"
 _KEY_BYTES = 32
 #: Hexadecimal digits of a pseudonym: 64 bits, no clash among the studies of a hospital.
 _DIGITS = 16
@@ -64,10 +65,10 @@ class Pseudonyms:
         SettingsError
             The key is too short to be one.
         """
-        path = folder / _KEY_FILE
+        path = folder / KEY_FILE
         with suppress(FileNotFoundError):
             return cls(_read_key(path))
-        with NamedTemporaryFile(dir=folder, prefix=f".{_KEY_FILE}.") as file:  # mode 0600
+        with NamedTemporaryFile(dir=folder, prefix=f".{KEY_FILE}.") as file:  # mode 0600
             file.write(secrets.token_hex(_KEY_BYTES).encode())
             sync(file)
             with suppress(FileExistsError):  # another process was faster: its key counts

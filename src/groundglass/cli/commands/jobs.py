@@ -231,6 +231,22 @@ def upgrade(config: ConfigFile) -> None:
 
 
 @app.command()
+def backup(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", show_default=False, help="A new folder for the copy.")
+    ],
+    config: ConfigFile,
+) -> None:
+    """Copy the job table and the key of all names; the node may go on meanwhile."""
+    from groundglass.cli.console import Terminal
+    from groundglass.node.assembly import back_up_node
+    from groundglass.node.settings import load_settings
+
+    back_up_node(load_settings(config), folder)
+    Terminal().print(f"the job table and site.key as of now are in {folder}")
+
+
+@app.command()
 def verify(
     config: ConfigFile,
     expect: Annotated[

@@ -8,13 +8,19 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.engine import Engine
+import sqlalchemy as sa
 
 from groundglass.core.atomic_files import replacing, sync_folder
 from groundglass.errors import SettingsError
 
 
-def back_up(engine: Engine, to: Path) -> None:
+def sqlite_file(url: sa.URL) -> Path | None:
+    """The file of a database of SQLite; None for one in memory, or of another kind."""
+    in_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if in_file else None
+
+
+def back_up(file: Path, to: Path) -> None:
     """Copy a SQLite database as of now, by its online backup; readable by its owner only.
 
     A writer may be at work: the copy is of what was committed, whole and synced, or not there.
@@ -28,28 +34,27 @@ def back_up(engine: Engine, to: Path) -> None:
         with replacing(to) as unfinished:
             unfinished.touch(0o600)
             with (
-                closing(engine.raw_connection()) as pooled,
+                closing(
+                    sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+                ) as original,
                 closing(sqlite3.connect(unfinished)) as copy,
             ):
-                pooled.driver_connection.backup(copy)
+                original.backup(copy)
                 copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
             with unfinished.open("rb") as written:
                 os.fsync(written.fileno())
         sync_folder(to.parent)
     except (OSError, sqlite3.Error) as error:
         raise SettingsError(
-            f"a backup {to} that cannot be written ({error})",
-            expected="a folder this user may write to, with room for the database",
+            f"a backup {to} that cannot be made ({error})",
+            expected="a database that can be read, and a folder to write to with room for it",
             action="Make room, or give another folder.",
         ) from error
 
 
-def back_up_beside(engine: Engine, form: str) -> Path | None:
-    """Copy a file of SQLite into its own folder before its form is changed; None for others."""
-    file = engine.url.database
-    if engine.dialect.name != "sqlite" or not file or file == ":memory:":
-        return None
+def back_up_beside(file: Path, form: str) -> Path:
+    """Copy a database into its own folder before its form is changed."""
     at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    to = Path(file).with_name(f"{Path(file).stem}-form-{form}-{at}.sqlite")
-    back_up(engine, to)
+    to = file.with_name(f"{file.stem}-form-{form}-{at}.sqlite")
+    back_up(file, to)
     return to

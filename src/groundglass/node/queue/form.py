@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from groundglass.errors import SettingsError
-from groundglass.node.queue.backup import back_up_beside
+from groundglass.node.queue.backup import back_up_beside, sqlite_file
 from groundglass.node.queue.database import open_engine
 from groundglass.node.queue.schema import HEAD, form
 
@@ -104,7 +104,8 @@ def upgrade(url: str) -> Upgraded:
                 return Upgraded(HEAD, HEAD, None)
             if found != EMPTY:
                 _refuse_unknown(found)
-            backup = None if found == EMPTY else back_up_beside(engine, found)
+            file = sqlite_file(engine.url)
+            backup = None if found == EMPTY or file is None else back_up_beside(file, found)
             _migrate(connection, found)
             return Upgraded(found, HEAD, backup)
     finally:
