@@ -163,6 +163,23 @@ PAGES: Mapping[str, Page] = {
         ),
         there=("INPUT", "slices"),
     ),
+    "docs/how-to/back-up-and-upgrade.md": Page(
+        (
+            Said("groundglass send STUDY --to GROUNDGLASS@127.0.0.1:11112", How.RUN),
+            Said("groundglass phantom later --label CP", How.RUN),
+            Said("systemctl stop groundglass", How.RUN),
+            Said("groundglass jobs upgrade --config groundglass.toml", How.RUN),
+            Said("systemctl start groundglass", How.RUN),
+            Said("systemctl stop groundglass", How.RUN),
+        ),
+        there=("STUDY", "node"),
+        smaller={
+            # No service manager: the node is a process of the trial.
+            "systemctl stop groundglass": "kill $(cat node.pid)\n"
+            "tail --pid=$(cat node.pid) -f /dev/null\nrm node.pid",
+            "systemctl start groundglass": "groundglass serve --config groundglass.toml",
+        },
+    ),
     "docs/how-to/calibrate.md": Page(
         (
             Said(

@@ -30,6 +30,7 @@ from docs.pages import FEW, How, Page, Said
 from docs.pages import PAGES as TABLE
 from docs.scene import Scene
 from groundglass.cohort import read_cohort
+from groundglass.node.queue.jobs import JobStore
 from groundglass.node.settings import load_settings
 from groundglass.train.settings import read_experiment
 from made_slices import write_slice_sets
@@ -140,6 +141,22 @@ def _run(scene: Scene, name: str, kinds: tuple[How, ...]) -> None:
         assert eventually(lambda: any(results.rglob("result.json")), 120), (
             scene.work / "node.log"
         ).read_text()
+    if name == "docs/how-to/back-up-and-upgrade.md":
+        _assert_every_image_is_entered(scene)
+
+
+def _assert_every_image_is_entered(scene: Scene) -> None:
+    """After the drill: both studies' images are in the table, one study's by way of the disk."""
+    jobs = JobStore(f"sqlite:///{scene.work / 'node' / 'jobs.sqlite'}")
+    found = jobs.records.find()
+    files = {file for job in found for file in jobs.records.files_of(job)}
+    sent = [one for name in ("STUDY", "later") for one in (scene.work / name).rglob("*.dcm")]
+    assert len(files) == len(sent) > 0
+    assert all((scene.work / "node" / file).is_file() for file in files)
+    ways = {job.source_ae for job in found}
+    assert "REINDEX" in ways
+    assert len(ways) == 2, "the table of the backup knew one of the two studies"
+    jobs.close()
 
 
 def _run_block(scene: Scene, block: Block) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +14,11 @@ from typer.testing import Result
 from groundglass.cli.commands.jobs import StateName
 from groundglass.core.choices import PriorityName
 from groundglass.node.assembly import Stores
+from groundglass.node.queue.actors import person
+from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import Facts, FileRecord, Priority, State
 from groundglass.node.settings import NodeSettings, load_settings
+from made_ct import as_bytes, ct_series, thorax
 
 Invoke = Callable[..., Result]
 
@@ -103,7 +107,7 @@ def test_show_tells_the_whole_way(jobs: Invoke, stores: Stores) -> None:
         "1.2.1",
         stores.spool.pseudonyms.of("1.2.1"),
         "2 of 2 groups voted CP.",
-        "attempt 1, w1: leased",
+        "attempt 1, worker w1: leased",
         "Destination pacs",
         "confirmed  dicom/sr.dcm  0x0000",
     ):
@@ -125,6 +129,68 @@ def test_upgrade_says_what_it_did(jobs: Invoke, settings: NodeSettings) -> None:
     assert copy.name in done.stdout.replace("\n", "")
     assert "nothing is to be done" in jobs("upgrade").stdout
     assert jobs("list").exit_code == 0
+
+
+def test_verify_says_whether_the_trail_is_intact(
+    jobs: Invoke, stores: Stores, settings: NodeSettings
+) -> None:
+    done = jobs("verify")
+    assert done.exit_code == 0
+    said, last = done.stdout.splitlines()
+    assert said.startswith("intact: ")
+    kept = last.removeprefix("last hash ")
+    assert kept == stores.jobs.records.last_hash()
+    jobs("bump", 2)
+    assert jobs("verify", "--expect", kept).exit_code == 0
+    assert jobs("verify", "--expect", "0" * 64).exit_code == 1
+    with closing(sqlite3.connect(settings.data / "jobs.sqlite")) as connection, connection:
+        connection.execute("UPDATE audit SET actor = 'user mallory' WHERE id = 4")
+    broken = jobs("verify")
+    assert broken.exit_code == 1
+    assert "row 4 was changed" in broken.output
+    assert "NOT intact" in broken.output
+
+
+def test_who_did_it_is_shown(jobs: Invoke, stores: Stores) -> None:
+    jobs("retry", 2)
+    line = next(one for one in jobs("show", 2).stdout.splitlines() if one.endswith(": by hand"))
+    assert f"{person()}: by hand" in line
+    assert "w1" not in line
+
+
+def test_a_backup_is_of_now_and_for_its_owner_only(
+    jobs: Invoke, stores: Stores, settings: NodeSettings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "monday"
+    assert jobs("backup", folder).exit_code == 0
+    modes = {"monday": 0o700, "jobs.sqlite": 0o600, "site.key": 0o600}
+    made = (folder, *folder.iterdir())
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in made} == modes
+    assert (folder / "site.key").read_bytes() == (settings.data / "site.key").read_bytes()
+    copy = JobStore(f"sqlite:///{folder / 'jobs.sqlite'}")
+    assert copy.records.find() == stores.jobs.records.find()
+    copy.close()
+    again = jobs("backup", folder)
+    assert again.exit_code == 2
+    assert "nothing that is there is written over" in again.output.replace("\n", " ")
+
+
+def test_a_database_that_is_no_file_is_left_to_its_own_tool(jobs: Invoke, config: Path) -> None:
+    config.write_text("data = 'data'\ndatabase = 'postgresql://user@127.0.0.1:1/base'\n")
+    done = jobs("backup", config.with_name("monday"))
+    assert done.exit_code == 2
+    assert "pg_dump" in done.output
+
+
+def test_reindex_says_what_it_entered(jobs: Invoke, stores: Stores) -> None:
+    (image,) = ct_series(thorax(1, 32), StudyInstanceUID="1.2.9")
+    stores.spool.store("1.2.9", str(image.SOPInstanceUID), as_bytes(image))
+    done = jobs("reindex")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[-1] == "1 images of 1 studies entered"
+    (job,) = [one for one in stores.jobs.records.find() if one.study_instance_uid == "1.2.9"]
+    assert stores.jobs.records.audit_of(job)[-1].actor == person()
+    assert "0 images" in jobs("reindex").stdout
 
 
 def test_retry_bump_and_purge(jobs: Invoke, stores: Stores, settings: NodeSettings) -> None:

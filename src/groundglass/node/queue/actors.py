@@ -21,7 +21,7 @@ class Act:
     """What is done to a job, for the audit trail."""
 
     actor: str
-    """Who does it: "worker", "sender" or "user" and a name, or `NODE`, or `RETENTION`."""
+    """Who does it: "worker", "sender", "user" or "page user" and a name, `NODE` or `RETENTION`."""
     reason: str
     """Why."""
 
@@ -34,6 +34,11 @@ def worker(name: str) -> str:
 def sender(ae_title: str) -> str:
     """Who sends instances, as an actor."""
     return f"sender {ae_title}"[:_LONGEST]
+
+
+def reader(name: str) -> str:
+    """Who is logged in to the page, as an actor."""
+    return f"page user {name}"[:_LONGEST]
 
 
 def person() -> str:
