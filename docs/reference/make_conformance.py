@@ -26,6 +26,7 @@ from groundglass.node.dimse.associations import (
     TOO_MANY,
     UNKNOWN_CALLED,
     UNKNOWN_CALLER,
+    WRONG_CERTIFICATE,
     WRONG_CONTEXT,
 )
 from groundglass.node.dimse.commands import Status
@@ -126,6 +127,7 @@ alone. Defaults of what can be set:
 
 {settings}
 
+A connection from an address that no peer has, and one too many, is closed without an answer. \
 Refused associations:
 
 | reason | result, source, diagnostic (PS3.8 table 9-21) |
@@ -179,9 +181,10 @@ Certificates are always checked. http to another machine must be asked for in th
 _SECURITY = """## Security
 
 TLS 1.2 or later with the ciphers of the OpenSSL in use (PS3.15 BCP 195 profiles), both ways, as \
-the settings say; with authorities given, callers must have a certificate of theirs. AE titles \
-and addresses are checked besides. UIDs are checked before use, and no text from the network \
-becomes part of a file name.
+the settings say; with authorities given, callers must have a certificate of theirs, and where a \
+peer's settings name one, that one (subject's common name, subject alternative name or SHA-256). \
+AE titles and addresses are checked besides. UIDs are checked before use, and no text from the \
+network becomes part of a file name.
 
 ## Character sets
 
@@ -225,7 +228,7 @@ def _listener() -> str:
     )
     refusals = "\n".join(
         f"| {one.reason} | {one.result}, {one.source}, {one.diagnostic} |"
-        for one in (UNKNOWN_CALLED, UNKNOWN_CALLER, TOO_MANY, WRONG_CONTEXT)
+        for one in (UNKNOWN_CALLED, UNKNOWN_CALLER, WRONG_CERTIFICATE, TOO_MANY, WRONG_CONTEXT)
     )
     return "\n".join(
         [

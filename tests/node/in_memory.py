@@ -59,8 +59,9 @@ class MemorySink:
 class RawPeer:
     """A peer that says whatever bytes it is told to."""
 
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        """Connect to a port of 127.0.0.1, from an address of this machine."""
+        self.sock = socket.create_connection(("127.0.0.1", port), 10, (address, 0))
 
     def __enter__(self) -> RawPeer:
         return self

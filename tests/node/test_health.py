@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from groundglass.errors import SettingsError
-from groundglass.node.health import Checks, HealthServer, HttpSettings
+from groundglass.node.health import Checks, HealthServer, HttpSettings, Remembered
 from groundglass.node.inbound.spool import Spool
 from groundglass.node.metrics import Metrics
 from groundglass.node.queue.jobs import JobStore
@@ -93,3 +93,15 @@ def test_nothing_else_is_there_and_nothing_can_be_sent(server: HealthServer) -> 
 def test_a_port_that_is_taken_is_a_reason(server: HealthServer, metrics: Metrics) -> None:
     with pytest.raises(SettingsError, match=str(server.port)):
         HealthServer(HttpSettings(port=server.port), Checks({}, {}), metrics)
+
+
+def test_an_answer_counts_for_some_seconds(clock: SetClock) -> None:
+    answers = iter(["", "dead", ""])
+    asked = Remembered(lambda: next(answers), 5, clock.now)
+    assert [asked(), asked()] == ["", ""]
+    clock.go(5)
+    assert [asked(), asked()] == ["dead", "dead"]
+    clock.go(4.9)
+    assert asked() == "dead"
+    clock.go(0.1)
+    assert asked() == ""

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from groundglass.errors import SettingsError
-from groundglass.node.logs import JsonLines, Pseudonyms
+from groundglass.node.logs import JsonLines, Pseudonyms, SparingLog, node_log
+from node.job_twins import SetClock
 
 
 def record(message: str, **more: object) -> logging.LogRecord:
@@ -46,3 +47,18 @@ def test_a_key_cut_short_is_refused(tmp_path) -> None:
     (tmp_path / "site.key").write_text("abc")
     with pytest.raises(SettingsError, match="3 characters"):
         Pseudonyms.at(tmp_path)
+
+
+def test_what_anybody_can_cause_is_said_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    clock = SetClock()
+    sparing = SparingLog(node_log("x"), 60, clock.now)
+    for address in "abc":
+        sparing.warning("refused", reason="unknown", address=address)
+    sparing.warning("refused", reason="crowded", address="a")
+    clock.go(60)
+    sparing.warning("refused", reason="unknown", address="d")
+    assert [one.fields for one in caplog.records] == [  # type: ignore[attr-defined]
+        {"reason": "unknown", "address": "a"},
+        {"reason": "crowded", "address": "a"},
+        {"reason": "unknown", "address": "d", "unsaid": 2},
+    ]

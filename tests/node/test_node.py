@@ -21,7 +21,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from groundglass.errors import GroundglassError, SettingsError
 from groundglass.node.checks import check_node
-from groundglass.node.dimse.listener import ListenerSettings
+from groundglass.node.dimse.listener import Listener, ListenerSettings
 from groundglass.node.health import HttpSettings
 from groundglass.node.inbound.spool import SpoolSettings
 from groundglass.node.inbound.watch import WatchSettings
@@ -234,6 +234,19 @@ def test_readiness_says_that_there_is_no_room(settings: NodeSettings) -> None:
     reopened = Node(settings, {}, lambda _: StubAnalyser())
     assert reopened.stores.jobs.records.find() == ()
     reopened.health.stop()
+
+
+def test_health_says_that_the_listener_takes_nobody_in_any_more(
+    settings: NodeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundglass.node.dimse.own_calls._PATIENCE_S", 0.5)
+    monkeypatch.setattr(Listener, "_accept", lambda _: None)
+    node = Node(settings, {}, lambda _: StubAnalyser())
+    with running(node):
+        assert listening(node)
+        code, body = get(node, "/healthz")
+        assert code == 503
+        assert "C-ECHO" in json.loads(body)["listener"]
 
 
 def test_a_check_says_of_each_thing_whether_it_works(

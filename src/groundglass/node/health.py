@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from typing import Annotated, Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -44,6 +46,28 @@ class Checks:
     """Whether the node should be restarted if this is wrong (`/healthz`)."""
     ready: Mapping[str, Check]
     """Whether it can take work in just now (`/readyz`), with all of the above."""
+
+
+class Remembered:
+    """A check whose answer counts for some seconds, however often it is asked for."""
+
+    def __init__(
+        self, check: Check, seconds: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._check = check
+        self._seconds = seconds
+        self._now = now
+        self._lock = threading.Lock()
+        self._until = -inf
+        self._said = ""
+
+    def __call__(self) -> str:
+        """What is wrong; who asks while another is asking waits for the same answer."""
+        with self._lock:
+            if self._now() >= self._until:
+                self._said = self._check()
+                self._until = self._now() + self._seconds
+            return self._said
 
 
 class HealthServer:

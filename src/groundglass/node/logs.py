@@ -8,9 +8,13 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import MutableMapping
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Literal
@@ -44,6 +48,36 @@ class NodeLog(logging.LoggerAdapter[logging.Logger]):
         """Fields into what `JsonLines` writes."""
         own = {name: kwargs.pop(name) for name in _OWN if name in kwargs}
         return msg, {**own, "extra": {"fields": dict(kwargs)}}
+
+
+class SparingLog:
+    """Says a thing once in a while, with how often it happened since it was said last.
+
+    For what others can cause as often as they like: they must not fill the log. Safe to use from
+    several threads.
+    """
+
+    def __init__(
+        self, log: NodeLog, every_s: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log = log
+        self._every_s = every_s
+        self._now = now
+        self._lock = threading.Lock()
+        self._said: dict[tuple[str, str], float] = {}
+        self._unsaid: Counter[tuple[str, str]] = Counter()
+
+    def warning(self, event: str, *, reason: str, **fields: object) -> None:
+        """Say it, unless the same event for the same reason was said just now."""
+        what, now = (event, reason), self._now()
+        with self._lock:
+            if now - self._said.get(what, -inf) < self._every_s:
+                self._unsaid[what] += 1
+                return
+            self._said[what] = now
+            unsaid = self._unsaid.pop(what, 0)
+        since = {"unsaid": unsaid} if unsaid else {}
+        self._log.warning(event, reason=reason, **fields, **since)  # type: ignore[arg-type]
 
 
 class Pseudonyms:

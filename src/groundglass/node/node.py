@@ -13,7 +13,7 @@ from typing import Protocol
 
 from groundglass.errors import GroundglassError
 from groundglass.node.assembly import Stores, open_listener, open_retrievers, upgrade_database
-from groundglass.node.health import Checks, HealthServer
+from groundglass.node.health import Checks, HealthServer, Remembered
 from groundglass.node.inbound.intake import Intake
 from groundglass.node.inbound.spool import SpoolFull
 from groundglass.node.inbound.watch import FolderWatch
@@ -31,6 +31,8 @@ _LOG = node_log("node")
 
 _RETENTION_EVERY_S = 60.0
 _STRAYS_EVERY_S = 86400.0
+#: How long an answer of the listener to itself counts.
+_ECHO_COUNTS_S = 5.0
 #: How long threads get to see that they are to stop, once nothing holds them.
 _LAST_WAIT_S = 10.0
 
@@ -165,7 +167,10 @@ class Node:
 
     def _checks(self) -> Checks:
         return Checks(
-            alive={"threads": self._threads_wrong},
+            alive={
+                "threads": self._threads_wrong,
+                "listener": Remembered(self.listener.check, _ECHO_COUNTS_S),
+            },
             ready={"database": self._database_wrong, "disk": self._disk_wrong},
         )
 

@@ -61,6 +61,7 @@ class Refusal:
 
 WRONG_CONTEXT = Refusal("another application context", 1, 1, 2)
 UNKNOWN_CALLER = Refusal("a calling AE title or address that is not known", 1, 1, 3)
+WRONG_CERTIFICATE = Refusal("a TLS certificate that is not this calling AE title's", 1, 1, 3)
 UNKNOWN_CALLED = Refusal("a called AE title that is not ours", 1, 1, 7)
 TOO_MANY = Refusal("too many associations at once", 2, 3, 2)
 

@@ -11,8 +11,8 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Annotated, Protocol, Self
 
@@ -23,6 +23,7 @@ from groundglass.node.dimse.associations import (
     TOO_MANY,
     UNKNOWN_CALLED,
     UNKNOWN_CALLER,
+    WRONG_CERTIFICATE,
     Association,
     AssociationRequest,
     Message,
@@ -30,6 +31,7 @@ from groundglass.node.dimse.associations import (
     Refusal,
 )
 from groundglass.node.dimse.commands import RESPONSE, CommandField, Status
+from groundglass.node.dimse.own_calls import OwnCalls
 from groundglass.node.dimse.pdus import (
     AbortReason,
     Connection,
@@ -39,11 +41,15 @@ from groundglass.node.dimse.pdus import (
     Stopping,
 )
 from groundglass.node.dimse.peers import KnownPeers, Peer, check_ae_title
-from groundglass.node.dimse.tls import TlsSettings
-from groundglass.node.logs import node_log
+from groundglass.node.dimse.places import Places
+from groundglass.node.dimse.presentation_contexts import VERIFICATION
+from groundglass.node.dimse.tls import PeerCertificate, TlsSettings
+from groundglass.node.logs import SparingLog, node_log
 from groundglass.settings.toml import Maybe, settings
 
 _LOG = node_log("listener")
+#: In s: of what a stranger can cause as often as it likes, one line a minute.
+_SAID_EVERY_S = 60.0
 _BACKLOG = 64
 _LAST_WORDS_S = 2.0
 
@@ -67,6 +73,10 @@ class ListenerSettings:
     machine takes all of them."""
     connections: PositiveInt = 128
     """At once, those included that have not asked for an association yet. 128."""
+    connections_per_address: PositiveInt = 32
+    """At once from one address, those included that have not asked for an association yet. 32: no
+    single machine takes all of them. Who calls from an address that no peer has, is hung up on
+    before it counts."""
     tls: Maybe[TlsSettings] = None
     """Take TLS connections only."""
     limits: PeerLimits = PeerLimits()
@@ -74,6 +84,22 @@ class ListenerSettings:
 
     def __post_init__(self) -> None:
         check_ae_title(self.ae_title)
+        twice = [
+            title for title, times in Counter(p.ae_title for p in self.peers).items() if times > 1
+        ]
+        if twice:
+            raise SettingsError(
+                f"{len(self.peers)} listener.peers, two of them called {twice[0]!r}",
+                expected="one for each AE title",
+                action="Put the addresses of both into one table, or give one another AE title.",
+            )
+        bound = [peer.ae_title for peer in self.peers if peer.certificates]
+        if bound and (self.tls is None or self.tls.authorities is None):
+            raise SettingsError(
+                f"certificates of {bound[0]!r} in listener.peers, but callers are asked for none",
+                expected="[listener.tls] with authorities",
+                action="Name there who signs the callers' certificates, or take certificates away.",
+            )
 
 
 class Services(Protocol):
@@ -104,6 +130,17 @@ class Services(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Who is at the other end of a connection."""
+
+    address: str
+    ours: bool
+    """Whether it is the listener itself."""
+    certificate: PeerCertificate | None = None
+    """Under TLS with authorities, what it has shown."""
+
+
 class Listener:
     """A Storage SCP; a context manager that listens inside."""
 
@@ -112,10 +149,15 @@ class Listener:
         self._services = services
         self._peers = KnownPeers(settings.peers)
         self._tls = settings.tls.server() if settings.tls else None
+        self._own_tls = settings.tls.server_unasking() if settings.tls else None
+        self._connections = Places(settings.connections, settings.connections_per_address)
+        self._associations = Places(settings.associations, settings.associations_per_address)
+        ours = services.offer.implementation
+        self._own_calls = OwnCalls(settings.ae_title, ours, tls=self._tls is not None)
+        self._turned_away = SparingLog(_LOG, _SAID_EVERY_S)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._seats: Counter[str] = Counter()
         self._open: dict[threading.Thread, socket.socket] = {}
         self._socket: socket.socket | None = None
         self._port = settings.port
@@ -182,35 +224,68 @@ class Listener:
                     sock.shutdown(socket.SHUT_RDWR)
                 thread.join(1.0)
 
+    def check(self) -> str:
+        """What is wrong with it, asked by a C-ECHO of its own; empty when nothing is."""
+        if self._socket is None or self._stopping.is_set():
+            return "not listening"
+        return self._own_calls.echo(self._settings.host, self._port)
+
     def _accept(self) -> None:
+        """Take callers in until told to stop; nothing that goes wrong with one ends this."""
         listening = self._socket
         while listening is not None and not self._stopping.is_set():
             try:
-                sock, address = listening.accept()
+                sock, place = listening.accept()
             except OSError:  # closed by stop, or out of file descriptors: then not in a tight loop
                 self._stopping.wait(0.1)
                 continue
-            thread = threading.Thread(
-                target=self._serve, args=(sock, address[0]), name="association", daemon=True
-            )
-            with self._lock:
-                crowded = len(self._open) >= self._settings.connections
-                if not crowded:
-                    self._open[thread] = sock
-            if crowded:
-                self._count("connections_refused")
-                sock.close()
-            else:
-                thread.start()
+            try:
+                self._receive(sock, _Caller(place[0], self._own_calls.is_one(place[:2])))
+            except Exception as error:  # noqa: BLE001  (no thread to be had, or a defect)
+                self._turn_away(sock, place[0], f"it could not be served: {type(error).__name__}")
 
-    def _serve(self, sock: socket.socket, address: str) -> None:
+    def _receive(self, sock: socket.socket, caller: _Caller) -> None:
+        """Serve a connection in a thread of its own, if it may come in at all."""
+        if not caller.ours and not self._peers.admits_address(caller.address):
+            self._turn_away(sock, caller.address, "an address that no peer has")
+            return
+        if not caller.ours and not self._connections.take(caller.address):
+            self._turn_away(sock, caller.address, "too many connections at once")
+            return
+        thread = threading.Thread(
+            target=self._serve, args=(sock, caller), name="association", daemon=True
+        )
+        with self._lock:
+            self._open[thread] = sock
+        try:
+            thread.start()
+        except BaseException:
+            self._leave(thread, caller)
+            raise
+
+    def _turn_away(self, sock: socket.socket, address: str, reason: str) -> None:
+        """Hang up on a connection, and say so from time to time."""
+        sock.close()
+        self._count("connections_refused")
+        self._turned_away.warning("connection refused", reason=reason, address=address)
+
+    def _leave(self, thread: threading.Thread, caller: _Caller) -> None:
+        """A connection has ended."""
+        with self._lock:
+            self._open.pop(thread, None)
+        if not caller.ours:
+            self._connections.leave(caller.address)
+
+    def _serve(self, sock: socket.socket, caller: _Caller) -> None:
         """One connection, from its first byte to its last."""
+        address = caller.address
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock = self._secured(sock)
+            sock = self._secured(sock, caller)
+            caller = replace(caller, certificate=PeerCertificate.of(sock))
             connection = Connection(sock, self._settings.limits, self._stopping)
             try:
-                self._associate(connection, address)
+                self._associate(connection, caller)
             except ProtocolBroken as error:
                 self._count("associations_aborted")
                 _LOG.info("association aborted", address=address, reason=str(error))
@@ -226,65 +301,62 @@ class Listener:
             _LOG.info("connection failed", address=address, reason=type(error).__name__)
         finally:
             sock.close()
-            with self._lock:
-                self._open.pop(threading.current_thread(), None)
+            self._leave(threading.current_thread(), caller)
 
-    def _secured(self, sock: socket.socket) -> socket.socket:
+    def _secured(self, sock: socket.socket, caller: _Caller) -> socket.socket:
         """The socket under TLS, if that is asked for; the handshake has a deadline."""
-        if self._tls is None:
+        context = self._own_tls if caller.ours else self._tls
+        if context is None:
             return sock
         sock.settimeout(self._settings.limits.request_s)
-        secured: ssl.SSLSocket = self._tls.wrap_socket(sock, server_side=True)
+        secured: ssl.SSLSocket = context.wrap_socket(sock, server_side=True)
         return secured
 
-    def _associate(self, connection: Connection, address: str) -> None:
+    def _associate(self, connection: Connection, caller: _Caller) -> None:
         """Accept or refuse the association, and serve it."""
         request = AssociationRequest.read(connection)
-        with self._seat(address) as seated:
-            refusal = self._refusal(request, address, seated=seated)
-            if refusal is not None:
-                self._count("associations_refused")
-                _LOG.info(
-                    "association refused",
-                    reason=refusal.reason,
-                    address=address,
-                    calling_ae=_shown(request.calling_ae_title),
-                )
-                connection.write(refusal.encode())
+        if caller.ours:
+            offer = self._services.offer
+            echo = [one for one in offer.contexts if one.abstract_syntax == VERIFICATION]
+            self._converse(connection, request, replace(offer, contexts=echo))
+            return
+        seated = self._associations.take(caller.address)
+        try:
+            refusal = self._refusal(request, caller, seated=seated)
+            if refusal is None:
+                self._count("associations")
+                self._converse(connection, request, self._services.offer)
                 return
-            offer, limits = self._services.offer, self._settings.limits
-            association = Association(connection, request, offer, limits)
-            self._count("associations")
-            for message in association.messages():
-                self._answer(association, message)
+            self._count("associations_refused")
+            _LOG.info(
+                "association refused",
+                reason=refusal.reason,
+                address=caller.address,
+                calling_ae=_shown(request.calling_ae_title),
+            )
+            connection.write(refusal.encode())
+        finally:
+            if seated:
+                self._associations.leave(caller.address)
+
+    def _converse(self, connection: Connection, request: AssociationRequest, offer: Offer) -> None:
+        """Accept the association, and answer each message until it is released."""
+        association = Association(connection, request, offer, self._settings.limits)
+        for message in association.messages():
+            self._answer(association, message)
 
     def _refusal(
-        self, request: AssociationRequest, address: str, *, seated: bool
+        self, request: AssociationRequest, caller: _Caller, *, seated: bool
     ) -> Refusal | None:
         if request.called_ae_title != self._settings.ae_title:
             return UNKNOWN_CALLED
-        if not self._peers.admits(request.calling_ae_title, address):
+        if not self._peers.admits(request.calling_ae_title, caller.address):
             return UNKNOWN_CALLER
+        if not self._peers.owns(request.calling_ae_title, caller.certificate):
+            return WRONG_CERTIFICATE
         if not seated:
             return TOO_MANY
         return request.unanswerable
-
-    @contextmanager
-    def _seat(self, address: str) -> Iterator[bool]:
-        """A place among the associations, while inside; False when there is none left."""
-        with self._lock:
-            free = (
-                self._seats.total() < self._settings.associations
-                and self._seats[address] < self._settings.associations_per_address
-            )
-            self._seats[address] += free
-        try:
-            yield free
-        finally:
-            with self._lock:
-                self._seats[address] -= free
-                if not self._seats[address]:
-                    del self._seats[address]
 
     def _answer(self, association: Association, message: Message) -> None:
         command = message.command

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from groundglass.errors import SettingsError
-from groundglass.node.dimse.tls import TlsSettings
+from groundglass.node.dimse.tls import PeerCertificate, TlsSettings
 from groundglass.settings.toml import Maybe, settings
 
 _AE_TITLE_LENGTH = 16
@@ -26,6 +26,12 @@ class Peer:
     """TCP port there. 104: DICOM's own (PS3.8 section 9.1.1)."""
     tls: Maybe[TlsSettings] = None
     """How we call it; without, in the clear."""
+    certificates: tuple[str, ...] = ()
+    """Which TLS certificates it may call us with: the common name or a subject alternative name of
+    each (host name, address or URI, spelled out), or its SHA-256 fingerprint (64 hexadecimal
+    digits, colons or not). Several, while one takes the place of another. Empty: any that the
+    authorities have signed, so that whoever has one may call under this AE title. Needs
+    listener.tls.authorities."""
 
     def __post_init__(self) -> None:
         check_ae_title(self.ae_title)
@@ -70,14 +76,26 @@ class KnownPeers:
             peer.ae_title: [_network(address) for address in peer.addresses] for peer in peers
         }
 
+    def owns(self, ae_title: str, certificate: PeerCertificate | None) -> bool:
+        """Whether a caller of this AE title may call with this certificate."""
+        peer = self._peers.get(ae_title)
+        if peer is None or not peer.certificates:
+            return True
+        return certificate is not None and certificate.is_one_of(peer.certificates)
+
     def admits(self, ae_title: str, address: str) -> bool:
         """Whether a caller of this AE title may call from this address."""
-        at = ipaddress.ip_address(address.partition("%")[0])
-        if isinstance(at, ipaddress.IPv6Address) and at.ipv4_mapped is not None:
-            at = at.ipv4_mapped
+        at = _address(address)
         if not self._peers:
             return at.is_loopback
         return any(at in network for network in self._networks.get(ae_title, ()))
+
+    def admits_address(self, address: str) -> bool:
+        """Whether anybody may call from this address."""
+        at = _address(address)
+        if not self._peers:
+            return at.is_loopback
+        return any(at in network for networks in self._networks.values() for network in networks)
 
     def listening(self, ae_title: str) -> Peer | None:
         """The peer of this AE title, if it is known where it listens."""
@@ -101,6 +119,14 @@ def check_ae_title(text: str) -> str:
             action="Correct the AE title.",
         )
     return text
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address as a socket names it; one of IPv4 in IPv6's form is one of IPv4."""
+    at = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(at, ipaddress.IPv6Address) and at.ipv4_mapped is not None:
+        return at.ipv4_mapped
+    return at
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
