@@ -339,7 +339,8 @@ PAGES: Mapping[str, Page] = {
                 How.NODE,
                 file="rules.toml",
                 before='data = "node"\n[[destinations]]\nkind = "folder"\nname = "research"\n'
-                'path = "results"\n',
+                'path = "results"\n[[destinations]]\nkind = "folder"\nname = "children"\n'
+                'path = "children"\n',
             ),
         )
     ),

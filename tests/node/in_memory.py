@@ -26,6 +26,8 @@ ANY_PORT = ListenerSettings(port=0)
 class MemorySink:
     """Keeps what comes; can be full."""
 
+    keywords: tuple[str, ...] = ()
+
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.seen: dict[str, IncomingInstance] = {}

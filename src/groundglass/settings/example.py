@@ -77,6 +77,8 @@ def _as_toml(value: object) -> str:
         return '""  # none'
     if isinstance(value, bool):
         return str(value).lower()
+    if value == {}:
+        return "{}"
     if isinstance(value, tuple):
         return f"[{', '.join(map(_as_toml, value))}]"
     if isinstance(value, int | float):

@@ -3,7 +3,8 @@
 A settings class is declared with `@settings`, each field with its meaning, unit and reason in a
 docstring under it and its range in its type, as `PositiveFloat` or `Annotated[float, Field(lt=1)]`.
 
-Fields may be text, numbers, truth values, paths, words out of a few (`Literal`), tuples, and
+Fields may be text, numbers, truth values, paths, words out of a few (`Literal`), tuples, tables
+whose keys are the user's (`dict`), and
 settings classes again: a table of the same name, an array of tables for a tuple, and for a choice
 of classes the one whose `kind` the table names. What several fields decide together is a
 `__post_init__` that raises `SettingsError`.
@@ -36,8 +37,11 @@ from groundglass.errors import SettingsError
 _Settings = TypeVar("_Settings")
 _Value = TypeVar("_Value")
 
-#: Nothing unknown, nothing converted, each field explained by the docstring under it.
-_CHECKED = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+#: Nothing unknown, nothing converted, no number without end; fields explained by the docstring
+#: under each.
+_CHECKED = ConfigDict(
+    extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(Field,))
@@ -167,7 +171,7 @@ def _followed(kind: type, loc: Iterable[int | str]) -> Iterator[tuple[Any, str]]
         elif isinstance(step, int):
             place = f"{place}.{step + 1}"
         else:
-            hint = get_type_hints(choice[0]).get(step)
+            hint = get_type_hints(choice[0]).get(step) if choice else None
             place = f"{place}.{step}" if place else step
         yield hint, place
 

@@ -63,6 +63,41 @@ def test_what_has_lengths_is_stepped_through(
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("sequence", ["", "undefined"])
+def test_what_rules_ask_for_is_told_however_it_is_encoded(syntax: str, sequence: str) -> None:
+    """Also what comes after the UIDs, what is no text, what is not there."""
+    data = an_image(sequence=sequence)
+    data.StationName, data.PatientAge, data.SliceThickness = "CT1 ", "045Y", "1.250"
+    data.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    data.ReconstructionTargetCenterPatient = [1.5, -2.0, 0.0]  # VR FD
+    keywords = ("StationName", "PatientAge", "SliceThickness", "ImageType", "BodyPartExamined")
+    keywords += ("Rows", "ReconstructionTargetCenterPatient")
+    seen, content = admit(iter([raw := encoded(data, syntax)]), syntax, "CT1", keywords)
+    assert seen.by_keyword == {
+        "StationName": ("CT1",),
+        "PatientAge": ("045Y",),
+        "SliceThickness": ("1.250",),
+        "ImageType": ("ORIGINAL", "PRIMARY", "AXIAL"),
+        "Rows": (str(data.Rows),),
+        "ReconstructionTargetCenterPatient": ("1.5", "-2", "0"),
+    }
+    assert b"".join(content).endswith(raw)
+
+
+def test_what_comes_too_late_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(header_scan, "_FIRST_LOOK", 100)
+    monkeypatch.setattr(header_scan, "_LAST_LOOK", 1000)
+    data = an_image()
+    data.add_new((0x0021, 0x0010), "LO", "PRIVATE")
+    data.add_new((0x0021, 0x1001), "OB", bytes(10_000))
+    raw = encoded(data, ExplicitVRLittleEndian)
+    pieces = (raw[at : at + 100] for at in range(0, len(raw), 100))
+    seen, content = admit(pieces, ExplicitVRLittleEndian, "CT1", ("Modality", "Rows"))
+    assert seen.by_keyword == {"Modality": ("CT",)}
+    assert b"".join(content).endswith(raw)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
 def test_one_without_a_uid_is_unfit(syntax: str) -> None:
     data = an_image()
     del data.StudyInstanceUID

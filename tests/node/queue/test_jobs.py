@@ -9,6 +9,7 @@ from operator import attrgetter
 import pytest
 
 from groundglass.errors import SettingsError
+from groundglass.node.queue.facts import as_values
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import (
     ArrivalReceipt,
@@ -555,3 +556,24 @@ def test_a_database_that_goes_away_is_said_to_be_down(postgres_url: str) -> None
         store.arrivals.enter(on_disk("1.2", "1.2.1"), FROM_CT)
     assert store.records.find() == ()  # the transaction is whole or not there
     store.close()
+
+
+def test_what_images_say_for_the_rules_is_kept_and_goes_on_to_the_next_revision(
+    jobs: JobStore,
+) -> None:
+    def says(**values: str) -> Facts:
+        return Facts(CT, "CT1", by_keyword={name: [value] for name, value in values.items()})
+
+    jobs.arrivals.enter(on_disk("1.2", "1.2.1"), says(StationName="CT1"))
+    jobs.arrivals.enter(on_disk("1.2", "1.2.1"), says(StationName="again"))
+    jobs.arrivals.enter(on_disk("1.2", "1.2.2"), says(StationName="CT1", BodyPartExamined="CHEST"))
+    jobs.arrivals.enter(on_disk("1.2", "1.2.3"), says(StationName="CT2"))
+    (first,) = jobs.records.find()
+    values = {"StationName": ["CT1", "CT2"], "BodyPartExamined": ["CHEST"]}
+    assert as_values(first.facts) == values
+    assert jobs.arrivals.explicit_end("1.2")
+    assert jobs.leases.take("w1", 60)
+    jobs.arrivals.enter(on_disk("1.2", "1.2.4"), says(PatientAge="045Y"))
+    (second,) = jobs.records.find([State.RECEIVED])
+    assert second.revision == 2
+    assert as_values(second.facts) == {**values, "PatientAge": ["045Y"]}

@@ -48,7 +48,7 @@ def import_instance(pieces: Iterator[bytes], syntax: str, source: str, sink: Ins
     """
     if syntax == DeflatedExplicitVRLittleEndian:
         raise Unfit("a deflated data set, of which a small one may become gigabytes")
-    incoming, content = admit(pieces, syntax, source)
+    incoming, content = admit(pieces, syntax, source, sink.keywords)
     if incoming.sop_class_uid not in TAKEN_CLASSES:
         raise Unfit(NO_CT)
     sink.store(incoming, content)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from groundglass.node.inbound.file_meta import file_meta
 from groundglass.node.inbound.header_scan import Unfit, look_ahead
+from groundglass.node.rule_tags import TagValues
 from groundglass.node.uids import is_uid
 
 
@@ -28,10 +29,16 @@ class IncomingInstance:
     """For rules; empty when the data set has none."""
     source_ae: str
     """The sender: its AE title, or what else names the way in."""
+    by_keyword: TagValues = field(default_factory=dict)
+    """What else rules ask for, as far as it is there."""
 
 
 class InstanceSink(Protocol):
     """Takes instances in. Safe to call from several threads."""
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """DICOM keywords of what it wants to know of each instance beforehand, for its rules."""
 
     def store(self, incoming: IncomingInstance, content: Iterable[bytes]) -> None:
         """Keep one instance; when this returns, it survives a power cut.
@@ -57,9 +64,11 @@ class InstanceSink(Protocol):
 
 
 def admit(
-    pieces: Iterator[bytes], syntax: str, source_ae: str
+    pieces: Iterator[bytes], syntax: str, source_ae: str, keywords: Sequence[str] = ()
 ) -> tuple[IncomingInstance, Iterable[bytes]]:
     """Look at the beginning of a data set, none that is deflated, to know which instance it is.
+
+    `keywords` are those of its sink.
 
     Returns
     -------
@@ -73,11 +82,16 @@ def admit(
     Unfit
         It cannot be parsed, or a UID in it is missing or none.
     """
-    values, beginning = look_ahead(pieces, syntax)
-    for name, value in values.items():
+    header, beginning = look_ahead(pieces, syntax, keywords)
+    for name, value in header.values.items():
         if name.endswith("_uid") and not is_uid(value):
             words = name.replace("_", " ")
             raise Unfit(f"a {words} that is no UID" if value else f"no {words}")
-    incoming = IncomingInstance(**values, transfer_syntax_uid=syntax, source_ae=source_ae)
+    incoming = IncomingInstance(
+        **header.values,
+        transfer_syntax_uid=syntax,
+        source_ae=source_ae,
+        by_keyword=header.by_keyword,
+    )
     meta = file_meta(incoming.sop_class_uid, incoming.sop_instance_uid, syntax)
     return incoming, itertools.chain((meta, beginning), pieces)

@@ -25,6 +25,7 @@ class Intake:
         self._enter = GroupCommit(jobs.arrivals.enter_all)
         self._rules = rules
         self._metrics = metrics
+        self.keywords = rules.keywords
 
     def store(self, incoming: IncomingInstance, content: Iterable[bytes]) -> None:
         """Keep one instance; when this returns, it survives a power cut and its study has a job.
@@ -35,9 +36,15 @@ class Intake:
             There is no room.
         """
         study = incoming.study_instance_uid
-        priority = self._rules.priority(incoming.source_ae, incoming.study_description)
+        priority = self._rules.priority(
+            incoming.source_ae, incoming.study_description, incoming.by_keyword
+        )
         facts = Facts(
-            incoming.sop_class_uid, incoming.source_ae, incoming.study_description, priority
+            incoming.sop_class_uid,
+            incoming.source_ae,
+            incoming.study_description,
+            priority,
+            incoming.by_keyword,
         )
         try:
             # Retention must not delete a file between its storing and its entry.

@@ -48,7 +48,8 @@ class InboundServices:
         command = message.command
         try:
             syntax = message.context.transfer_syntax
-            incoming, content = admit(message.data, syntax, association.calling_ae_title)
+            sender, keywords = association.calling_ae_title, self._sink.keywords
+            incoming, content = admit(message.data, syntax, sender, keywords)
         except Unfit as error:
             return Status.CANNOT_UNDERSTAND, str(error)
         if incoming.sop_class_uid != message.context.abstract_syntax:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from groundglass.node.queue.actors import NODE, Act, sender
+from groundglass.node.queue.facts import with_more
 from groundglass.node.queue.schema import instances, jobs
 from groundglass.node.queue.states import ArrivalReceipt, Facts, Job, State, StoredInstance
 from groundglass.node.queue.table import LATEST_LOCKED, JobTable, as_job
@@ -34,7 +35,7 @@ _COUNT_INSTANCE = sa.update(jobs).values(
 _COUNT_FOR_JOB = _COUNT_INSTANCE.where(jobs.c.id == sa.bindparam("job_id"))
 _COUNT_FOR_RECEIVED = _COUNT_INSTANCE.where(
     jobs.c.study_instance_uid == sa.bindparam("study"), jobs.c.state == State.RECEIVED
-).returning(jobs.c.id, jobs.c.revision)
+).returning(jobs.c.id, jobs.c.revision, jobs.c.facts)
 _COUNT_BACK = (
     sa.update(jobs)
     .where(jobs.c.id == sa.bindparam("job_id"))
@@ -125,6 +126,7 @@ class Arrivals:
         if taking is None:
             return self._arrive_late(connection, stored, facts, row, count)
         if self._new(connection, {**row, "revision": taking.revision}):
+            _learn(connection, taking.id, taking.facts, facts)
             return ArrivalReceipt(taking.id, taking.revision, new=True, opened=False)
         connection.execute(_COUNT_BACK, {"job_id": taking.id})
         return self._again(connection, stored)
@@ -147,6 +149,7 @@ class Arrivals:
             act = Act(sender(facts.source_ae), "another instance came")
             self._table.move(connection, job, State.RECEIVED, act)
         connection.execute(_COUNT_FOR_JOB, {**count, "job_id": job.id})
+        _learn(connection, job.id, job.facts, facts)
         return ArrivalReceipt(job.id, job.revision, new=True, opened=opened)
 
     def _new(self, connection: Connection, row: Mapping[str, object]) -> bool:
@@ -179,6 +182,11 @@ class Arrivals:
                 return as_job(row), begun
             revision = 1 if row is None else row["revision"] + 1
             begun = self._begin(connection, study_instance_uid, revision, facts)
+            if begun and row is not None and not row["files_purged"]:
+                # The earlier images are part of the later revision, and so is what they say.
+                new = jobs.c.revision == revision
+                of_it = (jobs.c.study_instance_uid == study_instance_uid) & new
+                connection.execute(sa.update(jobs).where(of_it).values(facts=row["facts"]))
 
     def _begin(
         self, connection: Connection, study_instance_uid: str, revision: int, facts: Facts
@@ -211,6 +219,13 @@ class Arrivals:
             for job in found:
                 self._table.move(connection, job, State.READY, act)
         return len(found)
+
+
+def _learn(connection: Connection, job_id: int, known: str, facts: Facts) -> None:
+    """Enter what an instance says for the rules, if that is new."""
+    more = with_more(known, facts.by_keyword)
+    if more != known:
+        connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(facts=more))
 
 
 def _key(stored: StoredInstance) -> dict[str, str]:

@@ -10,12 +10,13 @@ superseded: only the next one's results are delivered.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from pydantic import NonNegativeFloat, PositiveInt
 
 from groundglass.errors import GroundglassError
+from groundglass.node.rule_tags import TagValues
 from groundglass.settings.toml import settings
 
 
@@ -126,6 +127,8 @@ class Facts:
     """`StudyDescription`; the rules look at it."""
     priority: int = Priority.ROUTINE
     """As the rules gave it; a study has the highest of its instances."""
+    by_keyword: TagValues = field(default_factory=dict)
+    """What else the rules ask for, by DICOM keyword."""
 
 
 @dataclass(frozen=True, slots=True)
