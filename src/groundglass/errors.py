@@ -15,9 +15,11 @@ GroundglassError
 ├── DatabaseDown              the job table did not do what it was asked (node.queue.states)
 ├── LeaseLost                 another worker has the job (node.queue.states)
 ├── AnalysisFailed            an analysis broke down (node.worker.analyser)
+├── NoRoom                    a report could not be written, the disk is full (node.worker.analyser)
 ├── AnalysisStopped           an analysis was broken off (node.worker.analyser)
 ├── PeerError                 another system could not be reached or refused us (node.dimse.clients)
 └── DeliveryError             a destination could not be reached (node.outbound.delivery)
+    └── Undelivered           some destinations lack something still (node.outbound.delivery)
 
 Those with a module's name stand there, beside what raises them. Every message says what was found,
 what was expected and what to do.

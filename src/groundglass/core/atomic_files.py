@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 @contextmanager
@@ -79,6 +82,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def out_of_room(error: BaseException) -> bool:
+    """Whether something failed because the disk, or the user's share of it, is full."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def clear_unfinished(path: Path) -> None:

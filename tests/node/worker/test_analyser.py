@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -20,6 +21,7 @@ from groundglass.node.worker.analyser import (
     AnalysisFailed,
     AnalysisSettings,
     AnalysisStopped,
+    NoRoom,
     ProcessAnalyser,
     Work,
 )
@@ -106,6 +108,19 @@ def test_an_analysis_given_up_gets_a_capture_that_says_so(
     assert analysis.outcome == "given-up"
     assert "it took too long" in analysis.reason
     assert len(objects(work.out)) == 1
+
+
+def test_a_full_disk_is_no_fault_of_the_study_and_the_process_lives_on(
+    analyser: ProcessAnalyser, work: Work, small_disk: Path
+) -> None:
+    analyser.check()
+    child = analyser._child
+    (small_disk / "filled").write_bytes(bytes(230_000))
+    with pytest.raises(NoRoom):
+        analyser.analyse(replace(work, out=small_disk / "report"))
+    assert [path.name for path in small_disk.iterdir()] == ["filled"], "nothing half"
+    assert analyser.analyse(work).label
+    assert analyser._child is child
 
 
 def test_a_process_that_is_killed_is_a_reason_and_the_next_study_gets_a_new_one(

@@ -5,15 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from groundglass.core.result import Outcome
 from groundglass.errors import SettingsError
+from groundglass.node.inbound.spool import Spool
 from groundglass.node.logs import JsonLines
-from groundglass.node.outbound.delivery import FileStatus
-from groundglass.node.queue.states import Job, State
+from groundglass.node.metrics import Metrics
+from groundglass.node.outbound.delivery import Courier, FileStatus
+from groundglass.node.queue.jobs import JobStore
+from groundglass.node.queue.states import DatabaseDown, Facts, Job, State
+from groundglass.node.rules import Rule, Rules
+from groundglass.node.worker.analyser import NoRoom
 from groundglass.node.worker.loop import Worker, WorkerContext, WorkerSettings
 from made_work import eventually
 from node.job_twins import FROM_CT, MemoryPacs, SetClock, StubAnalyser
@@ -24,6 +30,11 @@ def send(context: WorkerContext, study: str = "1.2", instances: int = 3) -> None
         stored = context.spool.store(study, f"{study}.{number}", f"{study} {number}".encode())
         context.jobs.arrivals.enter(stored, FROM_CT)
     context.jobs.arrivals.explicit_end(study)
+
+
+def go(context: WorkerContext, seconds: float) -> None:
+    assert isinstance(context.jobs.clock, SetClock)
+    context.jobs.clock.go(seconds)
 
 
 def only(context: WorkerContext) -> Job:
@@ -158,6 +169,101 @@ def test_a_pacs_that_is_down_refuses_or_warns(
     assert only(context).state is State.DELIVERED
     assert len(analyser.seen) == 1
     assert pacs.offered == ["capture.dcm", "sr.dcm", "sr.dcm"]
+
+
+def test_what_failed_is_a_warning_with_destination_and_reason(
+    context: WorkerContext,
+    worker: Worker,
+    analyser: StubAnalyser,
+    pacs: MemoryPacs,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG", "groundglass.serve")
+    analyser.failures = ["it broke"]
+    pacs.down = True
+    send(context)
+    worker.work_once()
+    go(context, 1000)
+    worker.work_once()
+    said = [r for r in caplog.records if r.getMessage() == "try failed"]
+    assert {one.levelname for one in said} == {"WARNING"}
+    first, second = (one.fields for one in said)  # type: ignore[attr-defined]
+    assert (first["reason"], first["state"], first["failures"]) == ("it broke", "ready", 1)
+    assert (second["destination"], second["reason"]) == ("pacs", "a PACS that is down")
+
+
+def test_a_result_that_is_not_taken_has_an_age_since_it_was_first_reported(
+    context: WorkerContext, worker: Worker, pacs: MemoryPacs, clock: SetClock
+) -> None:
+    """Each try changes the state, and used to begin the age anew: no alarm ever came."""
+    pacs.down = True
+    send(context)
+    worker.work_once()
+    reported = clock.now()
+    for _ in range(5):
+        clock.go(context.jobs.settings.longest_delay_s)
+        assert worker.work_once()
+    assert only(context).state is State.REPORTED
+    assert context.jobs.records.oldest()[State.REPORTED] == clock.now() - reported > 4000
+
+
+def no_room() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def no_room_for_a_report() -> None:
+    raise NoRoom("a full disk", expected="room", action="Free some.")
+
+
+@pytest.mark.parametrize("where", [no_room, no_room_for_a_report])
+def test_a_full_disk_spends_no_try(
+    context: WorkerContext,
+    worker: Worker,
+    analyser: StubAnalyser,
+    where: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    analyser.while_analysing = where
+    send(context)
+    for _ in range(2 * context.jobs.settings.analysis_tries):
+        assert worker.work_once()
+        assert (only(context).state, only(context).failures) == (State.READY, 0)
+        assert not worker.work_once(), "not at once again"
+        go(context, 60)
+    warned = {r.getMessage() for r in caplog.records if r.levelname == "WARNING"}
+    assert warned == {"postponed"}
+    analyser.while_analysing = lambda: None
+    worker.work_once()
+    assert only(context).state is State.DELIVERED
+
+
+def test_a_database_on_a_full_disk_spends_no_try_either(
+    context: WorkerContext,
+    worker: Worker,
+    analyser: StubAnalyser,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It cannot even be written then that the work is to be done again."""
+
+    def down(*_: object, **__: object) -> None:
+        raise DatabaseDown("a full disk", expected="room", action="Free some.")
+
+    send(context)
+    for _ in range(2 * context.jobs.settings.analysis_tries):
+        with monkeypatch.context() as full:
+            full.setattr(context.jobs.leases, "report", down)
+            with pytest.raises(DatabaseDown):
+                worker.work_once()
+            full.setattr(context.jobs.leases, "postpone", down)
+            with pytest.raises(DatabaseDown):
+                worker.work_once()
+        clock.go(3600)  # the lease has run out long since
+        assert not worker.work_once(), "given back first, for a while"
+        assert (only(context).state, only(context).failures) == (State.READY, 0)
+        clock.go(60)
+    worker.work_once()
+    assert only(context).state is State.DELIVERED
 
 
 def test_a_file_taken_away_by_hand_is_a_reason_not_a_crash(
@@ -319,3 +425,22 @@ def test_a_report_folder_of_a_dead_attempt_is_not_in_the_way(
     worker.work_once()
     assert only(context).state is State.DELIVERED
     assert not half.exists()
+
+
+def test_a_rule_on_tags_decides_where_a_result_goes(
+    quick_jobs: JobStore, spool: Spool, analyser: StubAnalyser
+) -> None:
+    metrics = Metrics(quick_jobs, spool.free)
+    there, elsewhere = MemoryPacs("children"), MemoryPacs("pacs")
+    rules = Rules(
+        (Rule("children", tags={"PatientAge": ("< 18",)}, destinations=("children",)),),
+        ("children", "pacs"),
+    )
+    courier = Courier({one.name: one for one in (there, elsewhere)}, quick_jobs, metrics)
+    context = WorkerContext(spool, quick_jobs, rules, courier, metrics)
+    stored = spool.store("1.2", "1.2.1", b"x")
+    quick_jobs.arrivals.enter(stored, Facts("1.2.3", "CT1", by_keyword={"PatientAge": ["012Y"]}))
+    quick_jobs.arrivals.explicit_end("1.2")
+    assert Worker("w1", context, analyser, WorkerSettings()).work_once()
+    assert set(there.kept) == {"sr.dcm", "capture.dcm"}
+    assert not elsewhere.kept

@@ -24,6 +24,24 @@ class DeliveryError(GroundglassError):
     """A destination could not be reached or spoke no sense; worth another try later."""
 
 
+class Undelivered(DeliveryError):  # noqa: N818  (reads as what it says)
+    """Not everything is where it is wanted.
+
+    Parameters
+    ----------
+    missing : mapping of str to str
+        What is missing, in words without identifiers, by the destination's name.
+    """
+
+    def __init__(self, missing: Mapping[str, str]) -> None:
+        self.missing = missing
+        super().__init__(
+            "; ".join(f"{name}: {words}" for name, words in missing.items()),
+            expected="every file taken and confirmed",
+            action="It is tried again; `groundglass serve --check` tries each destination.",
+        )
+
+
 class FileStatus(StrEnum):
     """What became of one file at one destination."""
 
@@ -89,6 +107,8 @@ class CheckResult:
     """Everything needed for delivering and confirming was tried and worked."""
     detail: str
     """What was tried and seen."""
+    here: bool = False
+    """Whether it is on this machine: what does not work is then ours to mend."""
 
 
 class Destination(Protocol):
@@ -153,12 +173,12 @@ class Courier:
 
         Raises
         ------
-        DeliveryError
+        Undelivered
             Something is missing somewhere still; says what.
         LeaseLost
             Another worker has the job.
         """
-        problems = []
+        problems = {}
         for name in names:
             try:
                 task = _DeliveryTask(
@@ -170,13 +190,9 @@ class Courier:
             except GroundglassError as error:
                 missing = error.found
             if missing:
-                problems.append(f"{name}: {missing}")
+                problems[name] = missing
         if problems:
-            raise DeliveryError(
-                "; ".join(problems),
-                expected="every file taken and confirmed",
-                action="It is tried again; `groundglass serve --check` tries each destination.",
-            )
+            raise Undelivered(problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,9 @@ class Leases:
             # What went out of an earlier report of this job says nothing of this one.
             connection.execute(sa.delete(deliveries).where(deliveries.c.job_id == job.id))
             change = {"report": folder, "outcome": outcome, "failures": 0}
+            new = {**change, "first_reported_at": self._table.clock.now()}
             act = _by_holder(held, reason)
-            held = self._table.move(connection, held, State.REPORTED, act, **change)
+            held = self._table.move(connection, held, State.REPORTED, act, **new)
             superseded = self._superseded(connection, held, act.actor)
             return superseded or self._table.move(connection, held, State.DELIVERING, act)
 
@@ -100,6 +101,15 @@ class Leases:
         with self._table.writing() as connection:
             held = self._held(connection, job)
             return self._fail(connection, held, _by_holder(held, reason))
+
+    def postpone(self, job: Job, reason: str, seconds: float) -> Job:
+        """Give a job back for some time without counting a failure: it is not its fault."""
+        not_before = self._table.clock.now() + seconds
+        with self._table.writing() as connection:
+            held = self._held(connection, job)
+            change = {"not_before": not_before, "lease_until": 0}
+            act = _by_holder(held, reason)
+            return self._table.move(connection, held, ROLLBACK[held.state], act, **change)
 
     def release(self, job: Job, reason: str) -> Job:
         """Give a job back untouched, so that another worker takes it at once."""

@@ -46,8 +46,10 @@ class Operator:
                 job.state is State.FAILED and job.report and job.outcome != Outcome.GIVEN_UP
             )
             to = State.REPORTED if undelivered else State.READY
-            act = Act(actor, "by hand")
-            return self._table.move(connection, job, to, act, failures=0, not_before=0)
+            anew: dict[str, float] = {"failures": 0, "not_before": 0}
+            if undelivered:  # from now on somebody waits for it again
+                anew["first_reported_at"] = self._table.clock.now()
+            return self._table.move(connection, job, to, Act(actor, "by hand"), **anew)
 
     def bump(self, job_id: int, priority: int, actor: str) -> Job:
         """Give a job another priority, and let it wait no longer for a retry.

@@ -138,8 +138,16 @@ class Records:
         return {state: found.get(state.value, 0) for state in State}
 
     def oldest(self) -> dict[State, float]:
-        """How long in s the longest-standing job of each state has been in it."""
-        query = sa.select(jobs.c.state, sa.func.min(jobs.c.changed_at)).group_by(jobs.c.state)
+        """How long in s the longest-standing job of each state has been in it.
+
+        A result that waits for a destination counts from when it was first reported: each try to
+        deliver it changes its state.
+        """
+        waits = jobs.c.state.in_([State.REPORTED, State.DELIVERING]) & (
+            jobs.c.first_reported_at > 0
+        )
+        since = sa.case((waits, jobs.c.first_reported_at), else_=jobs.c.changed_at)
+        query = sa.select(jobs.c.state, sa.func.min(since)).group_by(jobs.c.state)
         now = self._table.clock.now()
         with self._table.reading() as connection:
             return {State(s): now - at for s, at in connection.execute(query)}

@@ -27,6 +27,10 @@ class AnalysisFailed(GroundglassError):  # noqa: N818  (reads as what it says)
     """The analysis broke down; nothing is known of the study, and another try may help."""
 
 
+class NoRoom(GroundglassError):  # noqa: N818  (reads as what it says)
+    """The disk is full: nothing is known of the study, and nothing is wrong with it."""
+
+
 class AnalysisStopped(GroundglassError):  # noqa: N818  (reads as what it says)
     """The analysis was broken off by `Analyser.stop`."""
 
@@ -64,6 +68,14 @@ class Work:
     """Why the analysis is given up, if it is: then only a capture is written that says so."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """What a child says in place of the end of a study when the disk is full; it lives on."""
+
+    how: str
+    """What could not be written."""
+
+
 class Analyser(Protocol):
     """Analyses studies, one at a time."""
 
@@ -74,6 +86,8 @@ class Analyser(Protocol):
         ------
         AnalysisFailed
             It broke down.
+        NoRoom
+            Its report could not be written for want of room.
         AnalysisStopped
             `stop` was called.
         """
@@ -113,7 +127,11 @@ class ProcessAnalyser:
         self._stopped.clear()
         child = self._ready()
         child.give(work)
-        end: StudyEnd = self._receive(child)
+        end: StudyEnd | Unwritten = self._receive(child)
+        if isinstance(end, Unwritten):
+            raise NoRoom(
+                end.how, expected="room for a report", action="Free some on the data disk."
+            )
         return end
 
     def check(self) -> str:

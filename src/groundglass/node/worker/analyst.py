@@ -7,11 +7,12 @@ from functools import partial
 from groundglass.analyse.study import ReportPlan, StudyObserver, analyse_study, open_chest_ct
 from groundglass.analyse.supervisor import Broken
 from groundglass.analyse.triage import Triage
+from groundglass.core.atomic_files import out_of_room
 from groundglass.core.result import Outcome, StudyEnd
 from groundglass.core.study import Study
 from groundglass.errors import GroundglassError, InputError, ReadError
 from groundglass.infer import Precision
-from groundglass.node.worker.analyser import AnalysisFailed, AnalysisSettings, Work
+from groundglass.node.worker.analyser import AnalysisFailed, AnalysisSettings, Unwritten, Work
 from groundglass.read import read_study
 from groundglass.read.format import Progress
 from groundglass.report import DicomSettings, write_refusal
@@ -27,7 +28,7 @@ class Analyst:
     def __str__(self) -> str:
         return f"{self._triage.bundle.name} {self._triage.bundle.version}"
 
-    def __call__(self, work: Work) -> StudyEnd | Broken:
+    def __call__(self, work: Work) -> StudyEnd | Broken | Unwritten:
         """One study, from its files to its report; how it ended."""
         plan = ReportPlan(
             work.out, dicom=DicomSettings(work.revision, key_objects=self._key_objects)
@@ -40,7 +41,11 @@ class Analyst:
             if work.given_up:
                 return _give_up(work, plan)
             return analyse_study(partial(open_chest_ct, read), self._triage, _Captured(plan), plan)
-        except GroundglassError as error:
+        except (GroundglassError, OSError) as error:
+            if out_of_room(error):
+                return Unwritten("a full disk, where the report is to be written")
+            if isinstance(error, OSError):
+                raise
             return Broken(str(error))
 
 

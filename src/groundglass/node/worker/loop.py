@@ -10,15 +10,23 @@ from dataclasses import dataclass, replace
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
+from groundglass.core.atomic_files import out_of_room
 from groundglass.core.result import Outcome
 from groundglass.node.inbound.spool import Spool
 from groundglass.node.logs import node_log
 from groundglass.node.metrics import Metrics
-from groundglass.node.outbound.delivery import Courier, DeliveryError
+from groundglass.node.outbound.delivery import Courier, Undelivered
+from groundglass.node.queue.facts import as_values
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import DatabaseDown, Job, LeaseLost, State
 from groundglass.node.rules import Rules
-from groundglass.node.worker.analyser import Analyser, AnalysisFailed, AnalysisStopped, Work
+from groundglass.node.worker.analyser import (
+    Analyser,
+    AnalysisFailed,
+    AnalysisStopped,
+    NoRoom,
+    Work,
+)
 from groundglass.settings.toml import settings
 
 _LOG = node_log("worker")
@@ -30,6 +38,8 @@ _END: Mapping[str, State] = {
 }
 #: Heartbeats within one lease: two may go missing.
 _BEATS = 3
+#: Wait before work that a full disk stopped is begun again, in s.
+_AGAIN_S = 60.0
 
 
 @settings
@@ -80,6 +90,7 @@ class Worker:
         self._settings = settings
         self._halted = threading.Event()
         self._job: Job | None = None
+        self._owed: tuple[Job, str] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; the job in hand is ended first.
@@ -119,6 +130,7 @@ class Worker:
         DatabaseDown
             What was being done is done again when the lease has run out.
         """
+        self._settle()
         job = self._context.jobs.leases.take(self.name, self._settings.lease_s)
         if job is None:
             return False
@@ -142,20 +154,52 @@ class Worker:
             if self._halted.is_set():
                 self._context.jobs.leases.release(job, "the node stops")
                 self._log("released", job)
-        except (AnalysisFailed, DeliveryError) as error:
-            self._fail(job, error.found)
-        except OSError as error:  # a full disk, a file taken away by hand
-            self._fail(job, error.strerror or type(error).__name__)
-        except (LeaseLost, DatabaseDown):
+        except DatabaseDown as error:  # on a full disk it is the first to fail
+            self._owed = (job, error.found)
+            raise
+        except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001  (a defect met here must not stop all the others)
-            _LOG.exception("something unforeseen happened", job=job.id)
+            self._not_done(job, error)
+
+    def _not_done(self, job: Job, error: Exception) -> None:
+        """Enter why the work on a job came to nothing."""
+        if isinstance(error, NoRoom) or out_of_room(error):
+            self._postpone(job, error.found if isinstance(error, NoRoom) else "a full disk")
+        elif isinstance(error, Undelivered):
+            self._fail(job, error.found, error.missing)
+        elif isinstance(error, AnalysisFailed):
+            self._fail(job, error.found)
+        elif isinstance(error, OSError):  # as a file taken away by hand
+            self._fail(job, error.strerror or type(error).__name__)
+        else:
+            _LOG.exception("something unforeseen happened", exc_info=error, job=job.id)
             self._fail(job, f"{type(error).__name__}, a defect in groundglass: please report it")
 
-    def _fail(self, job: Job, reason: str) -> None:
+    def _fail(self, job: Job, reason: str, missing: Mapping[str, str] | None = None) -> None:
+        """Enter that a try failed, and say why; `missing` by destination, where that is known."""
         self._context.metrics.failure(job.state)
         failed = self._context.jobs.leases.fail(job, reason)
-        self._log("dead letter" if failed.state is State.FAILED else "try failed", failed)
+        event = "dead letter" if failed.state is State.FAILED else "try failed"
+        if not missing:
+            self._warn(event, failed, reason=reason)
+        for destination, words in (missing or {}).items():
+            self._warn(event, failed, destination=destination, reason=words)
+
+    def _postpone(self, job: Job, reason: str) -> None:
+        """Give a job back that is not to blame, so that no try of its is spent."""
+        self._owed = (job, reason)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Enter a postponement; what the database does not take is tried before the next job."""
+        if self._owed is None:
+            return
+        job, reason = self._owed
+        with suppress(LeaseLost):  # another worker has it by now
+            back = self._context.jobs.leases.postpone(job, reason, _AGAIN_S)
+            self._warn("postponed", back, reason=reason)
+        self._owed = None
 
     def _analyse(self, job: Job) -> Job:
         """Have it analysed; the job, delivering."""
@@ -189,7 +233,9 @@ class Worker:
 
     def _deliver(self, job: Job) -> None:
         context = self._context
-        names = context.rules.destinations(job.source_ae, job.study_description)
+        names = context.rules.destinations(
+            job.source_ae, job.study_description, as_values(job.facts)
+        )
         begin = context.jobs.clock.now()
         context.courier.deliver(job, context.spool.root / job.report, names)
         now = context.jobs.clock.now()
@@ -226,14 +272,19 @@ class Worker:
 
     def _log(self, event: str, job: Job, **more: object) -> None:
         """One line on a job; its reason stays in the table, as it may quote a description."""
-        _LOG.info(
-            event,
-            job=job.id,
-            study=self._context.spool.pseudonyms.of(job.study_instance_uid),
-            revision=job.revision,
-            attempt=job.attempt,
-            state=job.state.value,
-            failures=job.failures,
-            worker=self.name,
-            **more,  # type: ignore[arg-type]  # never a keyword of logging's own
-        )
+        _LOG.info(event, **self._fields(job), **more)  # type: ignore[arg-type]  # none of logging's
+
+    def _warn(self, event: str, job: Job, **more: object) -> None:
+        """One line on a job that did not get on; what is said of that quotes nothing of a study."""
+        _LOG.warning(event, **self._fields(job), **more)  # type: ignore[arg-type]
+
+    def _fields(self, job: Job) -> dict[str, object]:
+        return {
+            "job": job.id,
+            "study": self._context.spool.pseudonyms.of(job.study_instance_uid),
+            "revision": job.revision,
+            "attempt": job.attempt,
+            "state": job.state.value,
+            "failures": job.failures,
+            "worker": self.name,
+        }
