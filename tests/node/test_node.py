@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from groundglass.errors import GroundglassError, SettingsError
-from groundglass.node.checks import check_node
+from groundglass.node.checks import Verdict, check_node
 from groundglass.node.dimse.listener import Listener, ListenerSettings
 from groundglass.node.health import HttpSettings
 from groundglass.node.inbound.spool import SpoolSettings
@@ -127,6 +127,22 @@ def test_from_the_network_to_the_pacs(settings: NodeSettings) -> None:
         end()
     assert set(pacs.kept) == {"sr.dcm", "capture.dcm"}
     assert analyser.closed
+
+
+def test_a_rule_on_tags_is_asked_at_the_door_and_only_what_it_asks_is_kept(
+    settings: NodeSettings,
+) -> None:
+    young = Rule("children", tags={"PatientAge": ("< 18",)}, priority="urgent")
+    ours = Rule("scanner", tags={"Modality": ("CT",), "Rows": ("> 8",)}, priority="emergency")
+    ruled = replace(settings, rules=(young, ours), worker=WorkerSettings(count=0))
+    node = Node(ruled, {}, lambda _: StubAnalyser())
+    with running(node):
+        assert listening(node)
+        send(node)
+        (job,) = node.stores.jobs.records.find()
+        rows = str(small_ct()[0].Rows)
+    assert job.priority == Priority.EMERGENCY
+    assert json.loads(job.facts) == {"Modality": ["CT"], "Rows": [rows]}
 
 
 def test_the_time_it_was_down_is_not_quiet_time(
@@ -261,17 +277,18 @@ def test_a_check_says_of_each_thing_whether_it_works(
         database="sqlite:////nonexistent/jobs.sqlite",
     )
     found = check_node(wrong, {"pacs": pacs, "other": other}, lambda _: StubAnalyser())
-    assert {one.what: one.works for one in found} == {
-        "rules": False,
-        "data folder": True,
-        "database": False,
-        "listener": True,
-        "weights": True,
-        f"folder {tmp_path / 'none'}": False,
-        "destination pacs": True,
-        "destination other": False,
+    assert {one.what: one.verdict.value for one in found} == {
+        "rules": "fails",
+        "data folder": "works",
+        "database": "fails",
+        "listener": "works",
+        "http": "works",
+        "weights": "works",
+        f"folder {tmp_path / 'none'}": "fails",
+        "destination pacs": "works",
+        "destination other": "silent",
     }
     assert all(one.detail for one in found)
     assert not pacs.offered
     right = check_node(settings, {}, lambda _: StubAnalyser())
-    assert all(one.works for one in right)
+    assert all(one.verdict is Verdict.WORKS for one in right)

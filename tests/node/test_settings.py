@@ -14,6 +14,8 @@ from groundglass.node.settings import EXPLAINED, NodeSettings, example_settings,
 from groundglass.settings.toml import read_settings
 
 Load = Callable[[str], NodeSettings]
+PACS = "[[destinations]]\nkind = 'pacs'\nname = 'a'\nae_title = 'A'\nhost = 'h'\n"
+PEER = "[[listener.peers]]\nae_title = 'CT1'\naddresses = ['10.0.0.1']\n"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -50,6 +52,9 @@ def test_values_of_every_kind(load: Load, tmp_path: Path) -> None:
         name = "emergency"
         source_ae = ["ER1", "ER2"]
         priority = "emergency"
+        [rules.tags]
+        StationName = ["ER*", "CT1"]
+        PatientAge = ">= 18"
         """
     )
     assert settings.data == tmp_path / "data"
@@ -58,6 +63,7 @@ def test_values_of_every_kind(load: Load, tmp_path: Path) -> None:
     assert settings.analysis.precision == "f32"
     assert settings.listener.peers[0].addresses == ("10.0.0.0/24",)
     assert settings.listener.tls is not None
+    assert settings.rules[0].tags == {"StationName": ("ER*", "CT1"), "PatientAge": (">= 18",)}
     assert settings.listener.tls.certificate == Path("/etc/node.pem")
     assert settings.rules[0].source_ae == ("ER1", "ER2")
 
@@ -78,6 +84,20 @@ def test_values_of_every_kind(load: Load, tmp_path: Path) -> None:
         ("[worker]\nlease_s = 0.0", "worker.lease_s = 0.0; expected above 0"),
         ("[listener]\nae_title = 'much too long an AE title'", "1 to 16"),
         ("data = ", "a TOML file"),
+        ("[jobs]\nquiet_s = -5", "jobs.quiet_s = -5; expected 0 or more"),
+        ("[jobs]\nquiet_s = nan", "jobs.quiet_s = nan; expected a finite number"),
+        ("[retention]\ndays = inf", "retention.days = inf; expected a finite number"),
+        ("[jobs]\ndelivery_tries = 0", "jobs.delivery_tries = 0; expected above 0"),
+        ("[listener]\nport = 99999", "listener.port = 99999; expected below 65536"),
+        ("[listener]\nport = 9190", "port 9190 for the listener and for http"),
+        (f"{PACS}port = 99999", "destinations.1.port = 99999; expected below 65536"),
+        (f"{PACS}port = 104\ncommitment_wait_s = -5.0", "commitment_wait_s = -5.0; expected 0"),
+        (f"{PACS}port = 104\n" * 2, "two destinations called 'a'; expected a name for each"),
+        (f"{PACS}port = 1\n".replace("destinations", "sources") * 2, "two sources called 'a'"),
+        ("[[rules]]\nname = 'x'\n[rules.tags]\nModality = 3", "Modality.1 = 3; expected a text"),
+        ("[[rules]]\nname = 'x'\n[rules.tags]\nModalty = 'CT'", "expected Modality?"),
+        ("[[rules]]\nname = 'x'\ntags = 3", "rules.1.tags = 3; expected a table"),
+        (f"{PEER}{PEER}", "two of them called 'CT1'; expected one for each AE title"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_place(load: Load, text: str, words: str) -> None:

@@ -144,16 +144,10 @@ def open_destinations(settings: NodeSettings) -> dict[str, Destination]:
     Raises
     ------
     SettingsError
-        Two have one name, or something in their settings cannot be used.
+        Something in their settings cannot be used.
     """
     inbox = CommitmentInbox(settings.data / "commitments")
     made: dict[str, Destination] = {}
     for one in settings.destinations:
-        if one.name in made:
-            raise SettingsError(
-                f"two destinations called {one.name!r}",
-                expected="a name for each",
-                action="Rename one of them in the settings, and in the rules that mean it.",
-            )
         made[one.name] = make_destination(one, inbox)
     return made

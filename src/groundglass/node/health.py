@@ -23,6 +23,8 @@ from groundglass.settings.toml import settings
 #: What is wrong with a part of the node; empty when nothing is.
 Check = Callable[[], str]
 
+#: What it says it is; by this `serve --check` knows a node that runs.
+SERVER = "groundglass"
 _TIMEOUT_S = 10.0
 _POLL_S = 0.1
 
@@ -119,7 +121,7 @@ class _V6Server(ThreadingHTTPServer):
 def _handler(checks: Checks, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _TIMEOUT_S
-        server_version = "groundglass"
+        server_version = SERVER
         sys_version = ""
 
         def do_GET(self) -> None:

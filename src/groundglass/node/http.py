@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from pydantic import PositiveFloat
@@ -45,10 +45,10 @@ def open_session(url: str, access: HttpAccess) -> requests.Session:
         The address is none, or goes over the network in the clear; the token cannot be read.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _port_is_one(parts):
         raise SettingsError(
             f"{url!r} as a web address",
-            expected="https://host/path",
+            expected="https://host/path, with a TCP port of 65535 at most if it names one",
             action="Correct the url in the settings.",
         )
     if parts.scheme == "http" and parts.hostname not in _LOCAL and not access.in_the_clear:
@@ -73,3 +73,11 @@ def open_session(url: str, access: HttpAccess) -> requests.Session:
             ) from error
         session.headers["Authorization"] = f"Bearer {token}"
     return session
+
+
+def _port_is_one(parts: SplitResult) -> bool:
+    """Whether a web address names no port, or one that there is."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False

@@ -27,7 +27,7 @@ from groundglass.settings.toml import settings
 LOGGER = "groundglass.serve"
 #: Keywords of logging itself; all others are fields.
 _OWN = ("exc_info", "stack_info", "stacklevel")
-#: Where the key lies in the data folder.
+#: In the data folder: by it a folder is known to be a node's.
 KEY_FILE = "site.key"
 _KEY_BYTES = 32
 #: Hexadecimal digits of a pseudonym: 64 bits, no clash among the studies of a hospital.

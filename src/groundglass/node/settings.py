@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from groundglass.errors import SettingsError
@@ -73,10 +75,30 @@ class NodeSettings:
     rules: tuple[Rule, ...] = ()
     """What goes first, and what goes where."""
 
+    def __post_init__(self) -> None:
+        _one_of_each_name("destinations", [one.name for one in self.destinations])
+        _one_of_each_name("sources", [one.name for one in self.sources])
+        if self.listener.port == self.http.port != 0:
+            raise SettingsError(
+                f"port {self.http.port} for the listener and for http",
+                expected="a port for each",
+                action="Correct listener.port or http.port in the settings.",
+            )
+
     @property
     def database_url(self) -> str:
         """Where the job table is."""
         return self.database or f"sqlite:///{(self.data / 'jobs.sqlite').absolute()}"
+
+
+def _one_of_each_name(what: str, names: Sequence[str]) -> None:
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise SettingsError(
+                f"two {what} called {name!r}",
+                expected="a name for each",
+                action="Rename one of them in the settings, and in the rules that mean it.",
+            )
 
 
 def load_settings(path: Path) -> NodeSettings:

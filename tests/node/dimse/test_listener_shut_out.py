@@ -55,6 +55,13 @@ def admitted(listener: Listener) -> bool:
         return False
 
 
+def refused(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    """What the log warns of at the door."""
+    said = [one for one in caplog.records if one.getMessage() == "connection refused"]
+    assert {one.levelname for one in said} == {"WARNING"}
+    return [one.fields for one in said]  # type: ignore[attr-defined]
+
+
 def test_a_stranger_with_every_connection_there_is_shuts_nobody_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -66,10 +73,9 @@ def test_a_stranger_with_every_connection_there_is_shuts_nobody_out(
         assert admitted(listener)
         assert {peer.read() for peer in strangers} == {(0, b"")}, "hung up on, each of them"
         assert listener.counts()["connections_refused"] == 128
-    said = [r for r in caplog.records if r.getMessage() == "connection refused"]
-    assert [(one.levelname, one.fields) for one in said] == [  # type: ignore[attr-defined]
-        ("WARNING", {"reason": "an address that no peer has", "address": "127.0.0.2"})
-    ], "one line, not one each"
+    assert refused(caplog) == [{"reason": "an address that no peer has", "address": "127.0.0.2"}], (
+        "one line, not one each"
+    )
 
 
 def test_a_known_address_with_many_connections_leaves_room_for_the_others(tmp_path: Path) -> None:
@@ -112,7 +118,7 @@ def test_a_thread_that_cannot_be_made_costs_one_connection(
             assert not admitted(listener)
         assert failed
         assert admitted(listener), "its place is free again"
-        (said,) = [r.fields for r in caplog.records]  # type: ignore[attr-defined]
+        (said,) = refused(caplog)
         assert said["reason"] == "it could not be served: RuntimeError"
         assert listener.check() == ""
 

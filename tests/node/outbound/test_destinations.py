@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
+import stat
 from pathlib import Path
 
 import pydicom
@@ -374,8 +376,9 @@ def test_patient_data_does_not_go_over_the_network_in_the_clear(tmp_path: Path) 
     session = open_session("https://pacs.example", HttpAccess(token_file=tmp_path / "token"))
     assert session.headers["Authorization"] == "Bearer abc"
     assert session.verify is True
-    with pytest.raises(SettingsError):
-        open_session("ftp://pacs.example", HttpAccess())
+    for none in ("ftp://pacs.example", "https://pacs.example:99999/", "https://pacs.example:0/"):
+        with pytest.raises(SettingsError, match="as a web address"):
+            open_session(none, HttpAccess())
 
 
 # Folder and webhook ----------------------------------------------------------------------------
@@ -396,6 +399,24 @@ def test_a_folder_gets_each_file_whole_and_is_read_back(report: list[Path], tmp_
     assert sorted(path for path in target.rglob("*") if path.is_file()) == copies
     copies[0].write_bytes(b"other")
     assert destination.confirm(receipt).confirmed == set(report[1:])
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o775])
+def test_who_may_read_a_folder_may_read_what_comes_into_it(
+    report: list[Path], tmp_path: Path, mode: int
+) -> None:
+    """A node's own files are to nobody, whatever it makes."""
+    root = tmp_path / "out"
+    root.mkdir()
+    root.chmod(mode)
+    before = os.umask(0o077)
+    try:
+        FolderDestination(FolderSettings("out", root)).deliver(report)
+    finally:
+        os.umask(before)
+    made = {path: stat.S_IMODE(path.stat().st_mode) for path in root.rglob("*")}
+    assert {m for path, m in made.items() if path.is_dir()} == {mode}
+    assert {m for path, m in made.items() if path.is_file()} == {mode & 0o666}
 
 
 def test_a_refusal_is_a_report_too(report: list[Path], tmp_path: Path) -> None:

@@ -61,8 +61,15 @@ app = typer.Typer(
     epilog=_EPILOG,
     no_args_is_help=True,
     add_completion=False,
-    callback=lambda: need("sqlalchemy", "serve"),
 )
+
+
+@app.callback()
+def _begin() -> None:
+    need("sqlalchemy", "serve")
+    from groundglass.node.private_files import keep_private
+
+    keep_private()
 
 
 @app.command("list")

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,8 +26,9 @@ _EPILOG = """[bold]Examples[/bold]
 
   groundglass serve --config groundglass.toml
 
-[bold]Exit codes[/bold]  0 stopped as asked, or all checks passed · 1 something broke or does not \
-work, the reason is printed · 2 wrong use, or settings that make no sense
+[bold]Exit codes[/bold]  0 stopped as asked, or all of ours works, whether or not other systems \
+answer · 1 something of ours broke or does not work, the reason is printed · 2 wrong use, or \
+settings that make no sense
 
 Research use only. Not a medical device; not for diagnosis."""
 
@@ -65,8 +67,8 @@ def serve(
         bool,
         typer.Option(
             "--check",
-            help="Try the disk, the database, the weights and every destination, say what works, "
-            "and end.",
+            help="Try the disk, the database, the ports, the weights and every source and "
+            "destination, say what works, and end.",
         ),
     ] = False,
     _example: Annotated[
@@ -88,8 +90,10 @@ def serve(
     need("pynetdicom", "serve")
     from groundglass.node.assembly import open_destinations
     from groundglass.node.node import Node
+    from groundglass.node.private_files import keep_private
     from groundglass.node.settings import load_settings
 
+    keep_private()
     settings = load_settings(config)
     if check:
         raise typer.Exit(_check(settings))
@@ -110,17 +114,26 @@ def _check(settings: NodeSettings) -> ExitCode:
     """Try everything a node needs and say what works."""
     from groundglass.cli.console import Terminal, spinner
     from groundglass.node.assembly import open_destinations
-    from groundglass.node.checks import check_node
+    from groundglass.node.checks import Verdict, check_node
 
     with spinner("Trying disk, database, weights and destinations"):
         findings = check_node(settings, open_destinations(settings))
     terminal = Terminal()
+    shown = {
+        Verdict.WORKS: ("works", "green"),
+        Verdict.FAILS: ("FAILS", "bold red"),
+        Verdict.SILENT: ("NO ANSWER", "yellow"),
+    }
     for finding in findings:
-        sign, style = ("works", "green") if finding.works else ("FAILS", "bold red")
+        sign, style = shown[finding.verdict]
         terminal.print(f"{sign}  {finding.what}: {finding.detail}", style)
-    failing = sum(not finding.works for finding in findings)
-    terminal.print(f"{len(findings) - failing} of {len(findings)} work")
-    return ExitCode.CANNOT if failing else ExitCode.DONE
+    count = Counter(finding.verdict for finding in findings)
+    terminal.print(f"{count[Verdict.WORKS]} of {len(findings)} work")
+    if count[Verdict.SILENT]:
+        terminal.print(
+            "A node starts all the same: what is for a system that does not answer waits for it."
+        )
+    return ExitCode.CANNOT if count[Verdict.FAILS] else ExitCode.DONE
 
 
 def _log_to_standard_error(level: str) -> None:

@@ -107,7 +107,7 @@ class OwnCalls:
             return False
         status = association.send_c_echo().get("Status")
         association.release()
-        return status == Status.SUCCESS
+        return bool(status == Status.SUCCESS)
 
 
 def _unasking() -> ssl.SSLContext:

@@ -60,9 +60,9 @@ class PacsSourceSettings:
     """What the log and, in place of an AE title, rules call it."""
     ae_title: str
     """Its AE title."""
-    host: str
+    host: Annotated[str, Field(min_length=1)]
     """Where it listens."""
-    port: int
+    port: Annotated[int, Field(gt=0, lt=2**16)]
     """TCP port there."""
     kind: Literal["pacs"] = "pacs"
     method: Literal["get", "move"] = "get"

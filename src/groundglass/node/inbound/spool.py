@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -15,16 +14,16 @@ from pathlib import Path
 
 from pydantic import NonNegativeInt
 
-from groundglass.core.atomic_files import sync_folder
+from groundglass.core.atomic_files import out_of_room, sync_folder
 from groundglass.errors import GroundglassError
 from groundglass.node.logs import Pseudonyms
+from groundglass.node.private_files import own_folder
 from groundglass.node.queue.states import StoredInstance
 from groundglass.settings.toml import settings
 
 #: Free bytes of the file system that holds a folder; a Protocol would say no more.
 FreeSpace = Callable[[Path], int]
 
-_FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 _SHA_DIGITS = 32
 #: Where files lie that no table knows, under the path they had.
 QUARANTINE = "quarantine"
@@ -65,8 +64,9 @@ class Spool:
         self._settings = settings or SpoolSettings()
         self._free = free
         self._incoming = root / "incoming"
+        own_folder(root)
         for folder in (self._incoming, root / "studies", root / "jobs", root / "locks"):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
         self.pseudonyms = Pseudonyms.at(root)
         self._known: set[Path] = set()
         self._locks: set[Path] = set()
@@ -90,8 +90,8 @@ class Spool:
             name = f"{self.pseudonyms.of(sop_instance_uid)}-{sha256[:_SHA_DIGITS]}.dcm"
             self._move_in(temporary, folder / name)
         except OSError as error:
-            if error.errno in _FULL:
-                raise _full(os.strerror(error.errno)) from error
+            if out_of_room(error):
+                raise _full(error.strerror or "") from error
             raise
         finally:
             temporary.unlink(missing_ok=True)

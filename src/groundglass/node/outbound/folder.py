@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shutil
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -36,7 +39,8 @@ class FolderSettings:
     """What rules and the log call it."""
     path: FilePath
     """Where results go: a folder per study, named by its Study Instance UID, and in it one per
-    report. It must exist, so that a missing network drive is noticed."""
+    report. It must exist, so that a missing network drive is noticed. Who may read it may read the
+    results in it."""
     kind: Literal["folder"] = "folder"
     dicom_only: bool = False
     """Only the DICOM objects; else the page and the JSON too."""
@@ -55,9 +59,11 @@ class FolderDestination:
     def deliver(self, files: Sequence[Path]) -> DeliveryReceipt:
         """Copy, file by file, each synced before it gets its name."""
         receipts = []
-        for path, target in self._places(files).items():
+        places = self._places(files)
+        mode = stat.S_IMODE(self._root.stat().st_mode)
+        for path, target in places.items():
             try:
-                _copy(path, target)
+                _copy(path, target, mode)
             except OSError as error:
                 detail = f"not written ({error.strerror or type(error).__name__})"
                 receipts.append(FileReceipt.of(path, FileStatus.REFUSED, detail))
@@ -78,8 +84,9 @@ class FolderDestination:
             probe.touch(exist_ok=False)
             probe.unlink()
         except OSError as error:
-            return CheckResult(works=False, detail=f"{self._root}: {error.strerror}")
-        return CheckResult(works=True, detail=f"{self._root} can be written")
+            detail = f"{self._root}: {error.strerror}"
+            return CheckResult(works=False, detail=detail, here=True)
+        return CheckResult(works=True, detail=f"{self._root} can be written", here=True)
 
     def _places(self, files: Sequence[Path]) -> dict[Path, Path]:
         """Where each file of a report goes: the same report always to the same place."""
@@ -113,12 +120,23 @@ def _report_of(path: Path) -> Path:
     return next(whole, path.parent)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """A copy that is whole and synced, or not there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _copy(source: Path, target: Path, mode: int) -> None:
+    """A copy that is whole and synced, or not there; `mode` is for folders made for it."""
+    _make_folders(target.parent, mode)
     with source.open("rb") as reading, open_whole(target) as writing:
+        with suppress(OSError):  # a network drive decides itself who may read
+            os.fchmod(writing.fileno(), mode & 0o666)
         shutil.copyfileobj(reading, writing, _CHUNK)
         sync(writing)
+
+
+def _make_folders(folder: Path, mode: int) -> None:
+    """Make what there is not yet, open to whom the destination is; our own files are to nobody."""
+    if not folder.is_dir():
+        _make_folders(folder.parent, mode)
+        folder.mkdir(exist_ok=True)
+        with suppress(OSError):
+            folder.chmod(mode)
 
 
 def _same(one: Path, other: Path) -> bool:

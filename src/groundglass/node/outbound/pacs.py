@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat
+from pydantic import Field, NonNegativeFloat
 from pynetdicom.presentation import build_context
 
 from groundglass.node.dimse.clients import ClientSettings, PeerError, Wanted, associated, echo
@@ -37,9 +37,9 @@ class PacsSettings:
     """What rules and the log call it."""
     ae_title: str
     """Its AE title."""
-    host: str
+    host: Annotated[str, Field(min_length=1)]
     """Where it listens."""
-    port: int
+    port: Annotated[int, Field(gt=0, lt=2**16)]
     """TCP port there."""
     kind: Literal["pacs"] = "pacs"
     calling_ae_title: str = "GROUNDGLASS"
