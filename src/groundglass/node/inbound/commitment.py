@@ -137,10 +137,11 @@ class CommitmentService:
     def _report_later(self, peer: Peer, report: Dataset) -> None:
         with self._lock:
             if self._reporting is None:
-                self._reporting = threading.Thread(
+                thread = threading.Thread(
                     target=self._report_forever, name="commitment", daemon=True
                 )
-                self._reporting.start()
+                thread.start()  # if it cannot be made, the next request tries again
+                self._reporting = thread
         with suppress(queue.Full):  # the peer asks again
             self._waiting.put_nowait((peer, report))
 

@@ -125,4 +125,6 @@ class Retriever:
             except (GroundglassError, OSError) as error:
                 reason = getattr(error, "found", type(error).__name__)
                 _LOG.warning("archive not asked", reason=reason)
+            except Exception:  # noqa: BLE001  (a defect, or no thread to be had: it goes on)
+                _LOG.exception("archive not asked")
             self._stop.wait(self._schedule.every_s)

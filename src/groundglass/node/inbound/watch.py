@@ -113,6 +113,8 @@ class FolderWatch:
                     _LOG.info("files taken in", files=taken)
             except (GroundglassError, OSError) as error:
                 _LOG.warning("watched folder not read", error=type(error).__name__)
+            except Exception:  # noqa: BLE001  (a defect, or no thread to be had: it goes on)
+                _LOG.exception("watched folder not read")
             self._stop.wait(self._settings.poll_s)
 
     def _whole(self) -> list[Path]:
