@@ -22,14 +22,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from groundglass.cohort import Case, Cohort, write_cohort
 from groundglass.cohort.image_files import WINDOW
 from groundglass.cohort.importers.dataset import read_rows
-from groundglass.train.data.lesions import LesionSettings, insert_lesions
+from groundglass.train.data.made_beside_real import made_beside_real
 from groundglass.train.data.marked_slices import MarkedSlice, lesion_slices, volume_slices
-from groundglass.train.data.patches import Patch, cut_patches, lay_patches, write_patches
+from groundglass.train.data.patches import cut_patches, write_patches
 from groundglass.train.data.prepare_slice import (
     INSERTED_COLUMNS,
     LESION_COLUMN,
@@ -37,14 +36,12 @@ from groundglass.train.data.prepare_slice import (
     PATCHES_COLUMN,
     REALISM_COLUMN,
 )
-from groundglass.train.data.realism import RealOrMade, SeenSlice, lesion_features
+from groundglass.train.data.realism import RealOrMade
 from groundglass.train.mixed_cohort import HEALTHY, lung_slices
 
 #: What slices are labelled that are ill, nobody knows with which pneumonia.
 ILL = "ill"
 PATCHES, REALISM = "patches.npz", "realism.json"
-#: About how many marked slices of a patient show what real and made lesions look like.
-_SEEN_SLICES = 12
 #: Shares of a slice's lung that marks must cover for it to be ill; between 0 and this nobody knows.
 _LEAST_LESION = 0.005
 #: Of the slices of a LUNA16 volume every so many-th is taken: neighbours show the same.
@@ -85,10 +82,10 @@ def slice_cohort(data: Path, out: Path, settings: SliceCohortSettings) -> Cohort
     plain = [replace(case, split=_split(case, settings)) for case in plain]
     training = {case.patient for case in plain if case.split == "train"}
     learnt = [one for one in marked if one.patient in training]
-    patches = {one.name: cut_patches(one.hu, one.lung, one.lesion) for one in learnt}
-    write_patches((patch for cut in patches.values() for patch in cut), out / PATCHES)
+    write_patches((patch for one in learnt for patch in cut_patches(one.hu, one.lung, one.lesion)),
+                  out / PATCHES)  # fmt: skip
     laid = {PATCHES_COLUMN: str((out / PATCHES).absolute())}
-    real_or_made = RealOrMade.fit([*_seen(learnt, patches, settings)])
+    real_or_made = RealOrMade.fit([*made_beside_real(learnt, settings.seed)])
     if real_or_made:
         real_or_made.write(out / REALISM)
         laid[REALISM_COLUMN] = str((out / REALISM).absolute())
@@ -147,33 +144,6 @@ def _written(marked: Iterable[MarkedSlice], folder: Path) -> Iterator[Case]:
         extra = dict(zip(WINDOW, map(str, one.window), strict=True)) | {LESION_COLUMN: mask.name}
         label = ILL if share else HEALTHY
         yield Case(one.patient, image.absolute(), label, "", one.source, 2, extra)
-
-
-def _seen(
-    marked: Sequence[MarkedSlice], patches: dict[str, list[Patch]], settings: SliceCohortSettings
-) -> Iterator[SeenSlice]:
-    """Some slices of each patient with their own lesions, and with others laid in beside them."""
-    by_patient: dict[str, list[MarkedSlice]] = {}
-    for one in marked:
-        if one.lesion.any():
-            by_patient.setdefault(one.patient, []).append(one)
-    for patient, slices in by_patient.items():
-        foreign = [patch for one in marked if one.patient != patient for patch in patches[one.name]]
-        for one in slices[:: max(1, len(slices) // _SEEN_SLICES)]:
-            yield SeenSlice(
-                patient, made=False, features=lesion_features(one.hu, one.lung, one.lesion)
-            )
-            rng = np.random.default_rng([settings.seed, zlib.crc32(one.name.encode())])
-            for label in ("CP", "NCP"):
-                asked = LesionSettings(label, rng.uniform(0.05, 1.0), int(rng.integers(1 << 30)))
-                yield _made(one, *insert_lesions(one.hu, one.lung, asked))
-            if foreign:
-                yield _made(one, *lay_patches(one.hu, one.lung, foreign, rng))
-
-
-def _made(one: MarkedSlice, hu: NDArray[np.float32], lesion: NDArray[np.bool_]) -> SeenSlice:
-    features = lesion_features(hu, one.lung, lesion, one.lesion)
-    return SeenSlice(one.patient, made=True, features=features)
 
 
 def _copies(case: Case, laid_from: dict[str, str], settings: SliceCohortSettings) -> Iterator[Case]:

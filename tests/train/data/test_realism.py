@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="needs groundglass[train]")
 pytest.importorskip("sklearn", reason="needs groundglass[train]")
 
-from groundglass.train.data.realism import FEATURES, RealOrMade, SeenSlice, lesion_features
+from groundglass.train.data.realism import FEATURES, REAL, RealOrMade, SeenSlice, lesion_features
 
 
 def _slice(seed: int, *, ragged: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -31,7 +31,7 @@ def _seen(ragged_made: bool = True) -> list[SeenSlice]:
     return [
         SeenSlice(
             f"patient-{seed % 6}",
-            made,
+            "CP" if made else REAL,
             lesion_features(*_slice(seed + 100 * made, ragged=made and ragged_made)),
         )
         for seed in range(36)

@@ -50,6 +50,8 @@ FEATURES = (
     "grain 0 to 1", "grain 1 to 2", "peaks",
     "area", "solidity", "stretch", "at pleura", "ragged",
 )  # fmt: skip
+#: The kind of lesions that somebody marked.
+REAL = "real"
 #: What the classifier that throws out is given.
 JUDGED = ("grain 2 of lung", "solidity", "stretch", "ragged")
 _JUDGED_COLUMNS = [FEATURES.index(name) for name in JUDGED]
@@ -65,9 +67,15 @@ class SeenSlice:
     """The lesions of one slice, all real or all made."""
 
     patient: str
-    made: bool
+    kind: str
+    """`REAL`, or how they were made."""
     features: NDArray[np.float64]
     """Shape (lesions, len(FEATURES))."""
+
+    @property
+    def made(self) -> bool:
+        """Whether they were laid in."""
+        return self.kind != REAL
 
 
 @dataclass(frozen=True, slots=True)
