@@ -6,15 +6,22 @@ would say more or something else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from highdicom.coding_schemes import CodingSchemeIdentificationItem
-from highdicom.sr import CodedConcept
 from pydicom.sr.coding import Code
 
+from groundglass.core.result import KIND_NOT_TOLD as NOT_TOLD
+from groundglass.core.result import Verdict
+from groundglass.core.verdict_words import calls_findings
+
+if TYPE_CHECKING:  # the codes serve senders of messages too, for whom highdicom is 2 s of importing
+    from highdicom.coding_schemes import CodingSchemeIdentificationItem
+    from highdicom.sr import CodedConcept
+
 #: Designator of the codes of our own: private designators begin with 99 (PS3.16 section 8.2).
-_OWN = "99GGLASS"
+OWN = "99GGLASS"
 
 LUNG = Code("39607008", "SCT", "Lung")
 RIGHT = Code("24028007", "SCT", "Right")
@@ -36,19 +43,19 @@ MILLILITER = Code("ml", "UCUM", "ml")
 NO_UNIT = Code("1", "UCUM", "no units")
 PERCENT = Code("%", "UCUM", "percent")
 
-VERDICT = Code("verdict", _OWN, "Patient-level verdict, research use only")
+VERDICT = Code("verdict", OWN, "Patient-level verdict, research use only")
 #: By share of slices the verdict is whether there are findings; of which kind is another question.
-FINDINGS = Code("findings", _OWN, "Findings as in pneumonia")
-NONE_SEEN = Code("none-seen", _OWN, "No findings of pneumonia seen")
-KIND = Code("kind", _OWN, "Kind of pneumonia, research use only")
-KIND_NOT_TOLD = Code("kind-not-told", _OWN, "Kind not told")
-SHARE_OF_SLICES = Code("share-of-slices", _OWN, "Share of judged slices with findings")
-STUDY_THRESHOLD = Code("study-threshold", _OWN, "Share of slices that calls findings")
-SLICE_THRESHOLD = Code("slice-threshold", _OWN, "Score that counts a slice as ill")
-NOT_JUDGED = Code("not-judged", _OWN, "Lung in slices that were not judged")
-LUNG_NOT_JUDGED = Code("lung-not-judged", _OWN, "Share of the lung that was not judged")
-OPACITY_NOT_JUDGED = Code("opac-not-judged", _OWN, "Share of the opacity that was not judged")
-SHARE_OF_LUNG = Code("share-of-lung", _OWN, "Share of the lung mask's volume")
+FINDINGS = Code("findings", OWN, "Findings as in pneumonia")
+NONE_SEEN = Code("none-seen", OWN, "No findings of pneumonia seen")
+KIND = Code("kind", OWN, "Kind of pneumonia, research use only")
+KIND_NOT_TOLD = Code("kind-not-told", OWN, "Kind not told")
+SHARE_OF_SLICES = Code("share-of-slices", OWN, "Share of judged slices with findings")
+STUDY_THRESHOLD = Code("study-threshold", OWN, "Share of slices that calls findings")
+SLICE_THRESHOLD = Code("slice-threshold", OWN, "Score that counts a slice as ill")
+NOT_JUDGED = Code("not-judged", OWN, "Lung in slices that were not judged")
+LUNG_NOT_JUDGED = Code("lung-not-judged", OWN, "Share of the lung that was not judged")
+OPACITY_NOT_JUDGED = Code("opac-not-judged", OWN, "Share of the opacity that was not judged")
+SHARE_OF_LUNG = Code("share-of-lung", OWN, "Share of the lung mask's volume")
 
 #: The paper's classes (section 2.1). "Other pneumonia" has a code of our own: SNOMED's Pneumonia
 #: includes COVID-19's, and a low probability under it would deny what the one beside it says.
@@ -56,8 +63,8 @@ SHARE_OF_LUNG = Code("share-of-lung", _OWN, "Share of the lung mask's volume")
 _CLASSES: Mapping[str, Code] = MappingProxyType(
     {
         "CP": Code("882784691000119100", "SCT", "COVID-19 pneumonia"),
-        "NCP": Code("NCP", _OWN, "Pneumonia other than COVID-19"),
-        "healthy": Code("healthy", _OWN, "Healthy, as far as the classes go"),
+        "NCP": Code("NCP", OWN, "Pneumonia other than COVID-19"),
+        "healthy": Code("healthy", OWN, "Healthy, as far as the classes go"),
     }
 )
 
@@ -70,13 +77,34 @@ def class_code(label: str) -> Code:
     label : str
         A class of the bundle, in letters the study's character set has.
     """
-    return _CLASSES.get(label) or Code(label[:16], _OWN, label[:64])
+    return _CLASSES.get(label) or Code(label[:16], OWN, label[:64])
+
+
+def answer_codes(
+    verdict: Verdict, encodable: Callable[[str], str] = str
+) -> tuple[Code, Code | None]:
+    """Whether there are findings, and of which kind: None where no kind was asked for.
+
+    Parameters
+    ----------
+    encodable : callable
+        Makes a label of the bundle fit the study's character set.
+    """
+    found = verdict.by_share
+    if found is None:
+        return class_code(encodable(verdict.label)), None
+    if not calls_findings(verdict):
+        return NONE_SEEN, None
+    told = verdict.label != NOT_TOLD
+    return FINDINGS, class_code(encodable(verdict.label)) if told else KIND_NOT_TOLD
 
 
 def own_scheme() -> CodingSchemeIdentificationItem:
     """Who is responsible for codes of our own (PS3.3 C.12.1.1.1)."""
+    from highdicom.coding_schemes import CodingSchemeIdentificationItem  # noqa: PLC0415
+
     return CodingSchemeIdentificationItem(
-        designator=_OWN,
+        designator=OWN,
         name="groundglass codes",
         responsible_organization="groundglass developers",
     )
@@ -84,4 +112,6 @@ def own_scheme() -> CodingSchemeIdentificationItem:
 
 def concept(code: Code) -> CodedConcept:
     """A code as highdicom's own type."""
+    from highdicom.sr import CodedConcept  # noqa: PLC0415
+
     return CodedConcept.from_code(code)

@@ -147,13 +147,10 @@ class _Writer:
         have findings that were not called, unless their evidence was asked for.
         """
         called, told = calls_findings(verdict), verdict.label in found.kinds
-        evaluations = [QualitativeEvaluation(codes.VERDICT, codes.FINDINGS)]
-        if not called:
-            evaluations = [QualitativeEvaluation(codes.VERDICT, codes.NONE_SEEN)]
-        elif told:
-            evaluations.append(QualitativeEvaluation(codes.KIND, self._class(verdict.label)))
-        else:
-            evaluations.append(QualitativeEvaluation(codes.KIND, codes.KIND_NOT_TOLD))
+        answer, kind = codes.answer_codes(verdict, self.builder.encodable)
+        evaluations = [QualitativeEvaluation(codes.VERDICT, answer)]
+        if kind is not None:
+            evaluations.append(QualitativeEvaluation(codes.KIND, kind))
         measured = [
             Measurement(codes.SHARE_OF_SLICES, 100 * found.share, codes.PERCENT),
             Measurement(codes.STUDY_THRESHOLD, 100 * found.study_threshold, codes.PERCENT),
