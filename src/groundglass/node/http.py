@@ -11,7 +11,10 @@ from groundglass.errors import SettingsError
 from groundglass.node.dimse.tls import TlsSettings
 from groundglass.settings.toml import FilePath, Maybe, settings
 
-_LOCAL = frozenset(("127.0.0.1", "::1", "localhost"))
+#: This machine: nobody listens on the way.
+LOCAL = frozenset(("127.0.0.1", "::1", "localhost"))
+#: Status codes that say so. A redirection is none: what was sent went nowhere.
+TAKEN = range(200, 300)
 
 
 @settings
@@ -51,7 +54,7 @@ def open_session(url: str, access: HttpAccess) -> requests.Session:
             expected="https://host/path, with a TCP port of 65535 at most if it names one",
             action="Correct the url in the settings.",
         )
-    if parts.scheme == "http" and parts.hostname not in _LOCAL and not access.in_the_clear:
+    if parts.scheme == "http" and parts.hostname not in LOCAL and not access.in_the_clear:
         raise SettingsError(
             f"{url!r}: patient data over the network in the clear",
             expected="https, or http on this machine",

@@ -476,9 +476,10 @@ def test_a_webhook_can_tell_the_same_message_from_another(report: list[Path]) ->
     assert not destination.knows_what_it_has
 
 
-def test_a_webhook_that_refuses_takes_nothing(report: list[Path]) -> None:
+@pytest.mark.parametrize("status", [301, 401, 500])
+def test_a_webhook_that_refuses_takes_nothing(report: list[Path], status: int) -> None:
     with web_archive() as (archive, url):
-        archive.stow_status = 500
+        archive.stow_status = status
         destination = WebhookDestination(WebhookSettings("hook", url))
         assert {r.status for r in destination.deliver(report).files} == {FileStatus.REFUSED}
         assert not destination.check().works

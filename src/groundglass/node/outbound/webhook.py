@@ -13,7 +13,7 @@ from typing import Any, Literal
 import requests
 
 from groundglass.core.result import RESEARCH_USE_ONLY
-from groundglass.node.http import HttpAccess, open_session
+from groundglass.node.http import TAKEN, HttpAccess, open_session
 from groundglass.node.outbound.delivery import (
     CheckResult,
     Confirmation,
@@ -68,7 +68,7 @@ class WebhookDestination:
     def deliver(self, files: Sequence[Path]) -> DeliveryReceipt:
         """One message on the whole report; its answer holds for each file."""
         answer = self._post("result", _describe(files))
-        taken = answer.ok
+        taken = answer.status_code in TAKEN
         status = FileStatus.ACCEPTED if taken else FileStatus.REFUSED
         return DeliveryReceipt(
             self.name,
@@ -85,7 +85,7 @@ class WebhookDestination:
             answer = self._post("check", {})
         except DeliveryError as error:
             return CheckResult(works=False, detail=str(error))
-        return CheckResult(works=answer.ok, detail=f"HTTP {answer.status_code}")
+        return CheckResult(works=answer.status_code in TAKEN, detail=f"HTTP {answer.status_code}")
 
     def _post(self, event: str, content: dict[str, Any]) -> requests.Response:
         document = {"event": event, "research_use_only": RESEARCH_USE_ONLY, **content}
