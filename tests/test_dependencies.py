@@ -30,6 +30,8 @@ ASKS = {
     "cohort/table.py": "evaluate",
     "deidentify/confidentiality.py": "deidentify",
     "evaluate/statistics/plots.py": "evaluate",
+    "node/outbound/fhir_report.py": "fhir",
+    "node/outbound/oru.py": "hl7",
 }
 #: Declared and imported by nobody here, with the reason.
 UNIMPORTED = {

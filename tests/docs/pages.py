@@ -221,6 +221,7 @@ PAGES: Mapping[str, Page] = {
             ),
             Said("[[sources]]", How.NODE, file="sources.toml", before='data = "node"\n'),
             Said("[[watch]]", How.NODE, file="watch.toml", before='data = "node"\n'),
+            Said("[[destinations]]", How.NODE, file="messages.toml", before='data = "node"\n'),
         )
     ),
     "docs/how-to/deidentify.md": Page(

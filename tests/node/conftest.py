@@ -21,6 +21,7 @@ from groundglass.node.rules import Rules
 from groundglass.node.worker.loop import Worker, WorkerContext, WorkerSettings
 from made_work import eventually
 from node.job_twins import MemoryPacs, SetClock, StubAnalyser
+from node.real_pacs import run
 
 _POSTGRES = Path("/usr/lib/postgresql")
 
@@ -151,3 +152,22 @@ def context(quick_jobs: JobStore, spool: Spool, pacs: MemoryPacs) -> WorkerConte
 @pytest.fixture
 def worker(context: WorkerContext, analyser: StubAnalyser) -> Worker:
     return Worker("w1", context, analyser, WorkerSettings())
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> dict[str, Path]:
+    """An authority, and a certificate of its for 127.0.0.1."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make certificates with")
+    place = {name: tmp_path / f"{name}.pem" for name in ("ca", "ca-key", "cert", "key")}
+    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    signed = ("-CA", place["ca"], "-CAkey", place["ca-key"])
+    name = ("-addext", "subjectAltName=IP:127.0.0.1")
+    for command in (
+        (*new, "-keyout", place["ca-key"], "-out", place["ca"], "-subj", "/CN=authority"),
+        (*new, *signed, *name, "-keyout", place["key"], "-out", place["cert"], "-subj", "/CN=us"),
+    ):
+        made = run(openssl, *command)
+        assert made.returncode == 0, made.stderr
+    return place

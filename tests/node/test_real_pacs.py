@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -140,25 +139,6 @@ def test_dcmtk_is_told_of_a_full_disk(sink: MemorySink, tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "OutOfResources" in done.stderr + done.stdout
     assert not sink.files
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> dict[str, Path]:
-    """An authority, and a certificate of its for 127.0.0.1."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl to make certificates with")
-    place = {name: tmp_path / f"{name}.pem" for name in ("ca", "ca-key", "cert", "key")}
-    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    signed = ("-CA", place["ca"], "-CAkey", place["ca-key"])
-    name = ("-addext", "subjectAltName=IP:127.0.0.1")
-    for command in (
-        (*new, "-keyout", place["ca-key"], "-out", place["ca"], "-subj", "/CN=authority"),
-        (*new, *signed, *name, "-keyout", place["key"], "-out", place["cert"], "-subj", "/CN=us"),
-    ):
-        made = run(openssl, *command)
-        assert made.returncode == 0, made.stderr
-    return place
 
 
 def test_mutual_tls_with_dcmtk_and_with_ourselves(

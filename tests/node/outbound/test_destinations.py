@@ -31,7 +31,9 @@ from groundglass.node.inbound.services import InboundServices
 from groundglass.node.outbound.delivery import DeliveryError, FileStatus
 from groundglass.node.outbound.destinations import make_destination
 from groundglass.node.outbound.dicomweb import DicomwebDestination, DicomwebSettings
+from groundglass.node.outbound.fhir import FhirSettings
 from groundglass.node.outbound.folder import FolderDestination, FolderSettings
+from groundglass.node.outbound.hl7 import Hl7Settings
 from groundglass.node.outbound.pacs import PacsDestination, PacsSettings
 from groundglass.node.outbound.send import send
 from groundglass.node.outbound.webhook import (
@@ -491,6 +493,8 @@ def test_each_kind_of_settings_has_its_destination(tmp_path: Path, inbox: Commit
         DicomwebSettings("w", "https://host/dicom-web"),
         FolderSettings("f", tmp_path),
         WebhookSettings("h", "https://host/hook"),
+        FhirSettings("r", "https://host/r4"),
+        Hl7Settings("e", "127.0.0.1", 2575),
     ):
         assert make_destination(settings, inbox).name == settings.name
 

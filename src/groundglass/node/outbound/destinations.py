@@ -9,12 +9,14 @@ from pydantic import Field
 from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.outbound.delivery import Destination
 from groundglass.node.outbound.dicomweb import DicomwebDestination, DicomwebSettings
+from groundglass.node.outbound.fhir import FhirDestination, FhirSettings
 from groundglass.node.outbound.folder import FolderDestination, FolderSettings
+from groundglass.node.outbound.hl7 import Hl7Destination, Hl7Settings
 from groundglass.node.outbound.pacs import PacsDestination, PacsSettings
 from groundglass.node.outbound.webhook import WebhookDestination, WebhookSettings
 
 DestinationSettings = Annotated[
-    PacsSettings | DicomwebSettings | FolderSettings | WebhookSettings,
+    PacsSettings | DicomwebSettings | FolderSettings | WebhookSettings | FhirSettings | Hl7Settings,
     Field(discriminator="kind"),
 ]
 
@@ -36,3 +38,7 @@ def make_destination(settings: DestinationSettings, inbox: CommitmentInbox) -> D
             return FolderDestination(settings)
         case WebhookSettings():
             return WebhookDestination(settings)
+        case FhirSettings():
+            return FhirDestination(settings)
+        case Hl7Settings():
+            return Hl7Destination(settings)

@@ -21,10 +21,8 @@ from groundglass.node.outbound.delivery import (
     FileReceipt,
     FileStatus,
 )
-from groundglass.node.outbound.identity import identify
+from groundglass.node.outbound.identity import identify, report_of
 from groundglass.node.uids import is_uid
-from groundglass.report import REFUSAL
-from groundglass.report.writing import MANIFEST
 from groundglass.settings.toml import FilePath, settings
 
 _CHUNK = 2**20
@@ -98,7 +96,7 @@ class FolderDestination:
             )
         if not files:
             return {}
-        report = _report_of(files[0])
+        report = report_of(files[0])
         objects = [one for path in report.rglob("*.dcm") if (one := identify(path)) is not None]
         studies = {one.study_instance_uid for one in objects}
         study = studies.pop() if len(studies) == 1 else ""
@@ -111,13 +109,6 @@ class FolderDestination:
         uids = "\n".join(sorted(one.sop_instance_uid for one in objects))
         name = hashlib.sha256(uids.encode()).hexdigest()[:_NAME_DIGITS]
         return {path: self._root / study / name / path.relative_to(report) for path in files}
-
-
-def _report_of(path: Path) -> Path:
-    """The folder of the report a file belongs to."""
-    manifests = (MANIFEST, REFUSAL)
-    whole = (at for at in path.parents if any((at / name).is_file() for name in manifests))
-    return next(whole, path.parent)
 
 
 def _copy(source: Path, target: Path, mode: int) -> None:

@@ -1,4 +1,4 @@
-"""Which instance a DICOM file of ours holds."""
+"""Which instance a DICOM file of ours holds, and which report a file belongs to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from groundglass.read.dicom.headers.damage import PARSE_ERRORS
+from groundglass.report import REFUSAL
+from groundglass.report.writing import MANIFEST
 
 _TAGS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
@@ -43,3 +45,10 @@ def identify(path: Path) -> Identity | None:
         )
     except (InvalidDicomError, *PARSE_ERRORS):
         return None
+
+
+def report_of(path: Path) -> Path:
+    """The folder of the report a file belongs to."""
+    manifests = (MANIFEST, REFUSAL)
+    whole = (at for at in path.parents if any((at / name).is_file() for name in manifests))
+    return next(whole, path.parent)
