@@ -49,11 +49,14 @@ peers: ## the environment of what `make bench` compares with
 	.venv-peers/bin/pip install --requirement benchmarks/peers/requirements.txt
 	.venv-peers/bin/pip install --no-deps lungmask==0.2.22
 
-weights: $(VENV)/.dev ## rebuild the default bundle from ../shared/data (about 25 minutes on two cores)
+weights: $(VENV)/.dev weights-segmenter ## rebuild the default bundle from ../shared/data (80 to 110 minutes on two cores)
 	$(BIN)/python -m groundglass.train.slice_cohort --data ../shared/data \
 	  --leave-out medseg --leave-out luna-volumes --out runs/slices
 	$(BIN)/groundglass train all --experiment experiments/slices.toml \
-	  --cohort runs/slices/cohort.csv --out runs/slices --cache runs/cache
+	  --cohort runs/slices/cohort.csv --segmenter runs/segmenter-volumes \
+	  --out runs/slices --cache runs/cache
+	$(BIN)/python -m groundglass.train.verdict.fit --data ../shared/data \
+	  --bundle runs/slices/bundle
 
 weights-paper: $(VENV)/.dev ## rebuild the bundle with the paper's rule (about 40 minutes)
 	$(BIN)/groundglass cohort phantom --out runs/phantoms

@@ -14,6 +14,9 @@ from made_marked import write_marked
 
 #: Slices of each severity among MosMedData's.
 SEVERITIES = {"CT-0": 12, "CT-1": 12, "CT-2": 6, "CT-3": 6}
+#: Where MedSeg's volumes have room air and soft tissue, as centre and width in HU.
+_WINDOW = (-452, 1434)
+_SPACING_MM = 6.0
 _COVID_CT = {"covid": 12, "noncovid": 12}
 
 
@@ -54,6 +57,35 @@ def write_slice_sets(folder: Path, matrix: int) -> None:
             cv2.imwrite(str(place / "images" / f"{part}{k}.tif"), made.hu[0])
             cv2.imwrite(str(place / "masks" / f"{part}{k}.png"), made.lung[0] * np.uint8(255))
     _write_volumes(folder / "lung-volumes", made)
+
+
+def write_whole_studies(folder: Path, matrix: int) -> None:
+    """Put a volume with marked lesions and a healthy one, whole enough to be judged, beside them.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds what `write_slice_sets` writes.
+    matrix : int
+        Rows and columns of a slice.
+    """
+    ill, well = (
+        _whole(PhantomSettings(label, 0.9, 5, matrix=matrix)) for label in ("CP", "healthy")
+    )
+    volumes = folder / "lung-volumes"
+    image = window_to_uint8(ill.hu[::-1], *_WINDOW)
+    for name in ("medseg-2.npz", "medseg-3.npz"):
+        np.savez(volumes / name, image=image, lung=ill.lung[::-1], lesion=ill.lesion[::-1],
+                 spacing_mm=np.array([_SPACING_MM, 1.4, 1.4]))  # fmt: skip
+    with (volumes / "labels.csv").open("a", newline="") as file:
+        csv.writer(file).writerow(["medseg-2.npz", "medseg-2", "CP", "yes"])
+    for k, grey in enumerate(window_to_uint8(well.hu, -600, 1500)):
+        cv2.imwrite(str(folder / "luna-volumes" / "luna-volume-1" / f"{k:02}.jpg"), grey)
+
+
+def _whole(settings: PhantomSettings) -> Slices:
+    patient = make_patient(settings)
+    return render_slices(patient, np.arange(0, patient.person.lung_height_mm, _SPACING_MM).tolist())
 
 
 def _write_volumes(folder: Path, made: Slices) -> None:

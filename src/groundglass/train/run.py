@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from groundglass.cohort import Case, Cohort
 from groundglass.errors import InputError, SettingsError
 from groundglass.infer import load_bundle
@@ -58,8 +60,16 @@ class TrainingRun:
     """Told lines; with several devices a function of a module."""
     counting: Callable[[str], AbstractContextManager[Progress]]
     """Given words, a context that yields what is told (done, in all)."""
+    segmenter: Path | None = None
+    """Folder of another run, whose segmenter finds the lungs; None: as `experiment` says."""
     bar: bool = False
     """Whether a bar on standard error shows each epoch."""
+
+    @property
+    def segmenter_run(self) -> Path | None:
+        """Folder of the run that trains the segmenter; None where a bundle lends its."""
+        lent = self.experiment.segmenter.bundle and self.segmenter is None
+        return None if lent else self.segmenter or self.out
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -110,41 +120,50 @@ def classifier_stages(run: TrainingRun) -> tuple[str, ...]:
 
 
 def segmenter_path(run: TrainingRun) -> Path:
-    """The U-Net that finds the lungs: the one trained in this run, or a bundle's."""
-    own = run.out / SEGMENTER_FOLDER / SEGMENTER
-    bundle = run.experiment.segmenter.bundle
-    if bundle:
-        return load_bundle(bundle).path(SEGMENTER)
-    if not own.exists():
+    """The U-Net that finds the lungs: one trained in this run or another, or a bundle's."""
+    if run.segmenter_run is None:
+        return load_bundle(run.experiment.segmenter.bundle).path(SEGMENTER)
+    path = run.segmenter_run / SEGMENTER_FOLDER / SEGMENTER
+    if not path.exists():
         raise InputError(
-            f"no {own}",
-            expected="a segmenter trained in this folder, as the experiment names no bundle's",
-            action="Run `groundglass train segmenter` first, or `train all`, or name a bundle in "
-            "[segmenter].",
+            f"no {path}",
+            expected="a segmenter trained in this folder, as no bundle's is named",
+            action="Run `groundglass train segmenter` first, or `train all`; name another run's "
+            "folder with --segmenter, or a bundle in [segmenter].",
         )
-    return own
+    return path
 
 
 def refuse_other_segmenter(run: TrainingRun) -> None:
-    """Refuse a bundle's segmenter that was made for other images than the experiment prepares.
+    """Refuse a segmenter from elsewhere that was made for other images than are prepared here.
 
     Raises
     ------
     SettingsError
-        Image size or the segmenter's window differ.
+        Image size or, where it is a bundle's, the segmenter's window differ.
     """
-    bundle, recipe = run.experiment.segmenter.bundle, run.experiment.recipe
-    if not bundle:
+    recipe = run.experiment.recipe
+    if run.segmenter_run == run.out:
         return
-    theirs = load_bundle(bundle).recipe
-    names = ("image_size", "segmenter_low_hu", "segmenter_high_hu")
-    differ = [name for name in names if getattr(theirs, name) != getattr(recipe, name)]
+    if run.segmenter_run is None:
+        theirs = load_bundle(run.experiment.segmenter.bundle).recipe
+        names = ("image_size", "segmenter_low_hu", "segmenter_high_hu")
+        differ = [name for name in names if getattr(theirs, name) != getattr(recipe, name)]
+    else:
+        same = image_size_of(segmenter_path(run)) == recipe.image_size
+        differ = [] if same else ["image_size"]
     if differ:
         raise SettingsError(
-            f"another {', '.join(differ)} in the experiment's [recipe] than in bundle '{bundle}'",
-            expected="what its segmenter was trained with",
-            action="Take the bundle's values, or train a segmenter: [segmenter] bundle = ''.",
+            f"another {', '.join(differ)} in the experiment's [recipe] than the segmenter's",
+            expected="what the segmenter was trained with",
+            action="Take its values, or train a segmenter: [segmenter] bundle = ''.",
         )
+
+
+def image_size_of(segmenter: Path) -> int:
+    """Rows of the images that an exported segmenter takes."""
+    graph = onnx.load(str(segmenter)).graph
+    return int(graph.input[0].type.tensor_type.shape.dim[2].dim_value)
 
 
 def identity(run: TrainingRun, cases: Sequence[Any], stage: StageSettings) -> dict[str, Any]:

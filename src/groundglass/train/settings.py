@@ -262,7 +262,8 @@ class SequenceSettings(StageSettings):
 class ShareSettings:
     """How the verdict is made of single slices, and on what its thresholds were set.
 
-    Set on studies that the scorer has not seen: `python -m benchmarks.slice_verdict studies`.
+    Thresholds that stand here are taken as they are; `python -m groundglass.train.verdict.fit` sets
+    those of a trained bundle on whole volumes that its scorer has not seen.
     """
 
     slice_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from groundglass.infer import Bundle
+from groundglass.infer.bundle_metadata import ShareRule
 from groundglass.train.classifier.encoder_stage import train_encoder
 from groundglass.train.classifier.predictions import PREDICTIONS
 from groundglass.train.classifier.sequence_stage import train_sequence
@@ -56,7 +57,7 @@ def _sequence(run: TrainingRun) -> StageSummary:
 
 
 def _all(run: TrainingRun) -> StageSummary:
-    if not run.experiment.segmenter.bundle:
+    if run.segmenter_run == run.out:
         run.tell("Lung segmenter")
         train_segmenter(run)
     run.tell("Slice encoder")
@@ -88,9 +89,7 @@ def _bundle_summary(bundle: Bundle, fitted: FitResult, held_out: Mapping[str, An
             ("temperature", f"{calibration.temperature:.3f}" if calibration else "none"),
             (
                 "share of ill slices",
-                f"findings from {rule.study_threshold:.2f} on, set on {rule.n} studies"
-                if rule
-                else "not what decides",
+                _rule_in_words(rule) if rule else "not what decides",
             ),
             (
                 "threshold",
@@ -102,6 +101,12 @@ def _bundle_summary(bundle: Bundle, fitted: FitResult, held_out: Mapping[str, An
             *_held_out_facts(fitted, held_out),
         ),
     )
+
+
+def _rule_in_words(rule: ShareRule) -> str:
+    if rule.n:
+        return f"findings from {rule.study_threshold:.2f} on, set on {rule.n} studies"
+    return "decides, by thresholds that nothing was fitted on yet: groundglass.train.verdict.fit"
 
 
 def _fit_facts(fitted: FitResult) -> Facts:

@@ -40,7 +40,8 @@ _STAGES = {
     "segmenter": "The lung U-Net, on slices whose lungs were marked (column `mask`) and phantoms.",
     "encoder": "The CNN, on slices with their patient's label. Takes single-slice cases too.",
     "sequence": "The biLSTM on groups of slices, the trained encoder frozen.",
-    "all": "Segmenter (unless a bundle's is taken), encoder and sequence head, then the bundle.",
+    "all": "Segmenter (unless another run's or a bundle's is taken), encoder and sequence head, "
+    "then the bundle.",
 }
 #: Which stage comes after which; `all` then makes the bundle of what is trained.
 _AFTER = {"segmenter": "encoder", "encoder": "sequence", "sequence": "all"}
@@ -86,6 +87,17 @@ def _command(stage: str) -> Callable[..., None]:
                 help="Cohort of slices with marked lungs, for the segmenter.",
             ),
         ] = None,
+        segmenter: Annotated[
+            Path | None,
+            typer.Option(
+                "--segmenter",
+                metavar="DIR",
+                exists=True,
+                file_okay=False,
+                show_default="as the experiment's [segmenter] says",
+                help="Folder of a run of `train segmenter`, whose U-Net finds the lungs.",
+            ),
+        ] = None,
         cache: Annotated[
             Path | None,
             typer.Option(
@@ -116,12 +128,13 @@ def _command(stage: str) -> Callable[..., None]:
             out=out.resolve(),
             cache=CacheSettings(cache or out.resolve() / PREPARED_FOLDER, processes),
             resume=resume,
+            segmenter=segmenter.resolve() if segmenter else None,
             tell=say,
             counting=progress_bar,
             bar=sys.stderr.isatty(),
         )
         given = {"--experiment": experiment, "--cohort": cohort, "--out": out, "--lungs": lungs,
-                 "--cache": cache, "--processes": processes}  # fmt: skip
+                 "--segmenter": segmenter, "--cache": cache, "--processes": processes}  # fmt: skip
         _train(stage, run, {name: str(value) for name, value in given.items() if value is not None})
 
     return command

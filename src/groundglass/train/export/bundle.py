@@ -44,6 +44,7 @@ from groundglass.train.run import (
     refuse_other_segmenter,
     segmenter_path,
 )
+from groundglass.train.segmenter.stage import new_segmenter
 
 _VERSIONS = ("torch", "lightning", "onnx", "openvino", "numpy", "opencv-python-headless")
 
@@ -141,11 +142,10 @@ def _described(
 
 
 def _segmenter(run: TrainingRun) -> LungUNet | None:
-    """The U-Net this run trained; None where it took a bundle's."""
-    if run.experiment.segmenter.bundle:
+    """The U-Net this run trained; None where it took another's."""
+    if run.segmenter_run != run.out:
         return None
-    network = run.experiment.network
-    net = LungUNet(network.segmenter_widths, network.segmenter_fold)
+    net = new_segmenter(run.experiment)
     load_net(net, run.out / SEGMENTER_FOLDER / BEST)
     return net.eval()
 
@@ -212,6 +212,7 @@ def describe(run: TrainingRun, prepared: PreparedCohort) -> dict[str, Any]:
         "command": f"groundglass train all --experiment {experiment.name}.toml "
         f"--cohort {run.cohort.path.name}"
         + (f" --lungs {run.lung_cohort.path.name}" if run.lung_cohort else "")
+        + (f" --segmenter runs/{run.segmenter.name}" if run.segmenter else "")
         + f" --out runs/{experiment.name}",
         "hardware": _hardware(),
         "wall_time_s": round(stage_seconds(run, classifier_stages(run))),

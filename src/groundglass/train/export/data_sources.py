@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from groundglass.cohort import patient_hash
@@ -22,6 +22,7 @@ from groundglass.train.data.training_cases import (
     training_case,
 )
 from groundglass.train.fit.callbacks import TABLE, read_table
+from groundglass.train.fit.fitting import started_with
 from groundglass.train.run import SEGMENTER_FOLDER, SEQUENCE_FOLDER, TrainingRun, classifier_stages
 
 
@@ -88,19 +89,20 @@ def training_hashes(run: TrainingRun) -> dict[str, Any]:
 
 
 def segmenter_facts(run: TrainingRun) -> dict[str, Any]:
-    """Data, settings, figures and time of the lung U-Net: this run's, or its lender's."""
-    lender = run.experiment.segmenter.bundle
-    if lender:
-        bundle = load_bundle(lender)
+    """Data, settings, figures and time of the lung U-Net: of the run it is from, or its lender."""
+    if run.segmenter_run is None:
+        bundle = load_bundle(run.experiment.segmenter.bundle)
         theirs: dict[str, Any] = dict(bundle.training.get("segmenter") or {})
         return theirs | {"taken_from": f"{bundle.name} {bundle.version}"}
-    folder = run.out / SEGMENTER_FOLDER
+    folder = run.segmenter_run / SEGMENTER_FOLDER
+    begun = started_with(folder)
     facts: dict[str, Any] = {
         "data": tabulate(read_training_cases(folder)),
-        "settings": asdict(run.experiment.segmenter),
-        "wall_time_s": round(stage_seconds(run, [SEGMENTER_FOLDER])),
+        "cohort_sha256": begun["cohort"],
+        "settings": begun["stage"] | {"seed": begun["seed"]},
+        "wall_time_s": round(_seconds(folder)),
     }
-    began_with = run.experiment.segmenter.init_bundle
+    began_with = begun["stage"]["init_bundle"]
     if began_with:
         bundle = load_bundle(began_with)
         facts["began_with"] = {"bundle": f"{bundle.name} {bundle.version}"} | dict(
@@ -112,10 +114,14 @@ def segmenter_facts(run: TrainingRun) -> dict[str, Any]:
     return facts
 
 
-def stage_seconds(run: TrainingRun, folders: Sequence[str]) -> float:
-    """Training time of some stages, as their tables have it."""
-    tables = [run.out / one / TABLE for one in folders]
-    return sum(float(row["seconds"]) for one in tables for row in read_table(one))
+def stage_seconds(run: TrainingRun, stages: Sequence[str]) -> float:
+    """Training time of some of a run's stages."""
+    return sum(_seconds(run.out / stage) for stage in stages)
+
+
+def _seconds(folder: Path) -> float:
+    """Training time of a stage, as its table has it."""
+    return sum(float(row["seconds"]) for row in read_table(folder / TABLE))
 
 
 #: Sets that train single slices and have no importer: licence, citation.

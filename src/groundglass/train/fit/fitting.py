@@ -103,6 +103,26 @@ def fit(
     return FitResult(folder / BEST, best, tuple(read_table(folder / TABLE)))
 
 
+def started_with(folder: Path) -> dict[str, Any]:
+    """The identity that the training in a folder was begun with.
+
+    Raises
+    ------
+    ReadError
+        There is none.
+    """
+    path = folder / _STARTED
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReadError(
+            f"no readable {path}",
+            expected="the folder of a training, with what it was begun with",
+            action="Give the folder that it was trained in.",
+        ) from error
+    return found
+
+
 def _train(
     module: StageModule,
     data: EpochData,

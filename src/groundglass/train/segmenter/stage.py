@@ -69,7 +69,7 @@ def train_segmenter(run: TrainingRun) -> SegmenterResult:
         )
     tell_excluded(excluded, len(cases), run, EXCLUDED)
     data = split_slices(slices, run)
-    net = _beginning(experiment)
+    net = new_segmenter(experiment)
     folder = run.out / SEGMENTER_FOLDER
     learnt_from = with_earlier(_training_cases(cases), settings.init_from)
     rows = [(case.row, case.split, case.label) for case in cases]
@@ -88,8 +88,8 @@ def train_segmenter(run: TrainingRun) -> SegmenterResult:
     return SegmenterResult(net, path, fitted, counts, dice)
 
 
-def _beginning(experiment: Experiment) -> LungUNet:
-    """The network as the training begins."""
+def new_segmenter(experiment: Experiment) -> LungUNet:
+    """The network as its training begins."""
     torch.manual_seed(experiment.seed)
     network, settings = experiment.network, experiment.segmenter
     net = LungUNet(network.segmenter_widths, network.segmenter_fold)
