@@ -134,3 +134,29 @@ def test_the_list_follows_the_node(
     tab.click("text=no answer")
     assert eventually(lambda: "None of 1" in tab.inner_text("#rows"))
     assert told == []
+
+
+def test_everybody_can_use_it(tab: Any, served: tuple[PageServer, MadeNode]) -> None:
+    """No serious fault by axe-core's rules (WCAG 2), dark and light."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe").Axe()
+    _, node = served
+    job = node.judge(Sent("1.2.3", files=None))
+    refused = node.refuse(Sent("1.2.4"), "Found no chest CT.")
+    tab.goto("/login")
+    faults = serious(axe.run(tab), "/login")
+    log_in(tab)
+    for path in ("/", f"/studies/{job.id}", f"/studies/{refused.id}", "/agreement"):
+        tab.goto(path)
+        for scheme in ("dark", "light"):
+            tab.emulate_media(color_scheme=scheme)
+            faults += serious(axe.run(tab), f"{path} {scheme}")
+    assert faults == []
+
+
+def serious(found: Any, where: str) -> list[str]:
+    """The faults that keep somebody out."""
+    return [
+        f"{where}: {one['id']} at {one['nodes'][0]['target']}"
+        for one in found.response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]

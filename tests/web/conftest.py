@@ -17,12 +17,16 @@ from groundglass.node.assembly import Stores
 from groundglass.node.inbound.spool import SpoolSettings
 from groundglass.node.settings import NodeSettings
 from groundglass.node.web_settings import WebSettings
+from groundglass.web import context
 from groundglass.web.app import make_app
 from groundglass.web.context import PageContext
 from groundglass.web.people import users
 from groundglass.web.people.users import Role
 from groundglass.web.routes.visitor import SESSION_COOKIE
 from groundglass.web.security.csrf import form_token
+from groundglass.web.slices.desk import SliceDesk
+from groundglass.web.slices.reader import SliceReader
+from groundglass.web.slices.tasks import Task
 from web.made_node import MadeNode, report_of
 
 PASSWORD = "correct horse battery"  # noqa: S105
@@ -33,6 +37,25 @@ Login = Callable[[str], TestClient]
 def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real ones take 64 MiB and a tenth of a second each."""
     monkeypatch.setattr(users, "_HASHER", PasswordHasher(1, 8, 1))
+
+
+class DeskHere(SliceDesk):
+    """Reads in this process: starting another takes seconds, and two tests try that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reader = SliceReader()
+
+    def _ready(self) -> None:
+        """Is so already."""
+
+    def _answer(self, task: Task) -> object:
+        return self._reader(task)
+
+
+@pytest.fixture(autouse=True)
+def _read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "SliceDesk", DeskHere)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from pathlib import Path
 
 import cv2
@@ -80,6 +81,24 @@ def test_outline_and_heat_are_the_reports(
 
 def test_what_was_not_judged_has_no_evidence(reader: SliceReader, source: StudySource) -> None:
     assert reader(Evidence(source, 1)) == SliceEvidence((), b"")
+
+
+def test_which_image_is_which_slice_is_found_once(
+    phantom_study: Path, made_report: Path, tmp_path: Path, volume: Volume
+) -> None:
+    """And kept beside the report: the second time only the image that is shown is read."""
+    report = tmp_path / "attempt-1" / "report"
+    shutil.copytree(made_report, report)
+    files = [Path(shutil.copy(path, tmp_path)) for path in sorted(phantom_study.iterdir())]
+    study = StudySource(tuple(files), report)
+    first = SliceReader()(Pixels(study, 9))
+    assert isinstance(first, SlicePixels)
+    for path in files[:5]:
+        path.write_bytes(b"junk")
+    assert SliceReader()(Pixels(study, 9)) == first
+    assert isinstance(SliceReader()(Pixels(study, 24)), Unshown), "an image that is junk now"
+    fewer = StudySource(tuple(files[5:]), report)
+    assert isinstance(SliceReader()(Pixels(fewer, 9)), Unshown), "other files: found anew"
 
 
 def test_what_is_not_there_is_said(reader: SliceReader, source: StudySource) -> None:

@@ -15,12 +15,15 @@ from web.conftest import Login, logged_in
 from web.made_node import MadeNode, Sent
 
 HOUR = 3600.0
-UNREAD = Standing(read=False, ended=True, findings=None, priority=0, waiting_since=0.0)
+UNREAD = Standing(
+    read=False, ended=True, findings=None, hidden=False, priority=0, waiting_since=0.0
+)
 standings = st.builds(
     Standing,
     read=st.booleans(),
     ended=st.booleans(),
     findings=st.sampled_from([None, True, False]),
+    hidden=st.booleans(),
     priority=st.sampled_from([0, 50, 100]),
     waiting_since=st.floats(0, 10 * HOUR),
 )
@@ -33,6 +36,12 @@ def test_findings_come_first_and_what_is_read_last() -> None:
     mixed = [read, nothing, coming, UNREAD, seen]
     ordered = sorted(mixed, key=lambda one: one.place(now, HOUR))
     assert ordered == [seen, UNREAD, coming, nothing, read]
+
+
+def test_a_hidden_verdict_does_not_show_in_the_order() -> None:
+    seen, nothing = (replace(UNREAD, hidden=True, findings=None) for _ in range(2))
+    assert seen.place(60.0, HOUR) == nothing.place(60.0, HOUR)
+    assert seen.need(60.0, HOUR) is Need.HIDDEN
 
 
 def test_the_more_urgent_goes_first_among_its_like() -> None:

@@ -27,6 +27,7 @@ _STATES = {
 _NEEDS = {
     Need.WAITED_TOO_LONG: "waits too long",
     Need.FINDINGS: "findings",
+    Need.HIDDEN: "not read yet",
     Need.NO_ANSWER: "no answer",
     Need.COMING: "coming",
     Need.NOTHING_SEEN: "nothing seen",

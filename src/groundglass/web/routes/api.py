@@ -49,8 +49,6 @@ _Shown = TypeVar("_Shown")
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(visitor_of)])
 
 Number = Annotated[int, Path(ge=1, le=10**6, description="From the head, the topmost is 1.")]
-#: Browsers keep what was fetched for a session: it is never another one.
-_KEPT = {"cache-control": "private, max-age=600"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ def preview(page: Page, job: ThisJob, number: Number) -> Response:
     """A slice through the lung window, as JPEG: quick, and not for reading."""
     _refuse_without_images(page, job)
     content = _shown(page.desk.preview, page, job, number)
-    return Response(content, media_type="image/jpeg", headers=_KEPT)
+    return Response(content, media_type="image/jpeg")
 
 
 @router.get("/studies/{job_id}/slices/{number}/pixels", response_class=Response)
@@ -114,7 +112,7 @@ def pixels(page: Page, job: ThisJob, number: Number) -> Response:
     _refuse_without_images(page, job)
     one = _shown(page.desk.pixels, page, job, number)
     size = {"x-rows": str(one.rows), "x-columns": str(one.columns)}
-    return Response(one.hu, media_type="application/octet-stream", headers={**_KEPT, **size})
+    return Response(one.hu, media_type="application/octet-stream", headers=size)
 
 
 @router.get("/studies/{job_id}/slices/{number}/evidence")

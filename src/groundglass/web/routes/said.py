@@ -39,8 +39,6 @@ def opinion_of(said: Said, label: str, remark: str, row: StudyRow, result: Store
         )
     if not blind_words:
         return Opinion(Answer(said), label, remark, blind=row.hidden)
-    if result.verdict is None:
-        return Opinion(Answer.UNSURE, label or said, remark, blind=True)
     same = (said is Said.FINDINGS) == result.findings
     answer = Answer.AGREE if same else Answer.DISAGREE
     return Opinion(answer, label or said, remark, blind=True)

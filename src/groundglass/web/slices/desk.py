@@ -13,6 +13,7 @@ from groundglass.web.slices.tasks import (
     Evidence,
     Identify,
     Identity,
+    Open,
     Pixels,
     Preview,
     SliceEvidence,
@@ -43,6 +44,10 @@ class SliceDesk:
             return self._ask(task, Identity)
         except ReadError:
             return Identity()
+
+    def open(self, source: StudySource) -> None:
+        """Have a study ready before somebody asks for it, without waiting for it."""
+        self._hand.submit(self._answer, Open(source))
 
     def preview(self, source: StudySource, number: int) -> bytes:
         """A slice as JPEG."""

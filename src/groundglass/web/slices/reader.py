@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,23 +15,20 @@ from groundglass.core.geometry import Geometry, Reorientation
 from groundglass.core.quiet import quietly
 from groundglass.core.study import Instance
 from groundglass.errors import GroundglassError, ReadError
-from groundglass.read import select_chest_ct
-from groundglass.read.dicom.frames import Frame, frames_in
+from groundglass.read.dicom.frames import Frame
 from groundglass.read.dicom.identification import read_identification
 from groundglass.read.dicom.pixels.frame_reader import FrameReader
 from groundglass.read.dicom.pixels.padding import outside_the_field
-from groundglass.read.dicom.stacks.grid import AssemblySettings, lay_out
 from groundglass.read.hounsfield import store_hu
-from groundglass.read.reading import read_entries
-from groundglass.read.sources import Entry
 from groundglass.report import DICOM_FOLDER
 from groundglass.report.overlay import encode_heat, encode_jpeg, lung_outlines, window_grey
-from groundglass.report.writing import MANIFEST
+from groundglass.web.slices.places import Place, places_of
 from groundglass.web.slices.result_frames import HeatFrames, LungFrames, StoredFrames
 from groundglass.web.slices.tasks import (
     Evidence,
     Identify,
     Identity,
+    Open,
     Preview,
     SliceEvidence,
     SlicePixels,
@@ -53,7 +49,7 @@ _Frames = TypeVar("_Frames", bound=StoredFrames)
 class OpenStudy:
     """What is kept of a study: where each of its slices lies, and not one pixel."""
 
-    frames: tuple[Frame, ...]
+    places: tuple[Place, ...]
     """In the order of the volume that was judged."""
     reorientation: Reorientation
     """To the axial grid."""
@@ -69,7 +65,7 @@ class OpenStudy:
         ReadError
             There is none.
         """
-        slices = len(self.frames)
+        slices = len(self.places)
         if not 1 <= number <= slices:
             raise ReadError(
                 f"no slice {number}", expected=f"1 to {slices}", action="Ask for one of these."
@@ -100,10 +96,12 @@ class SliceReader:
         if isinstance(task, Identify):
             return identify(task.file)
         study = self._study(task.source)
+        if isinstance(task, Open):
+            return b""
         index = study.index(task.number)
         if isinstance(task, Evidence):
             return _evidence(study, index)
-        image = study.reorientation.apply_image(_hu(study.frames[index]))
+        image = study.reorientation.apply_image(_hu(study.places[index].frame()))
         if isinstance(task, Preview):
             return encode_jpeg(window_grey(image), _PREVIEW_QUALITY)
         rows, columns = image.shape
@@ -118,36 +116,23 @@ class SliceReader:
 
 
 def open_study(source: StudySource) -> OpenStudy:
-    """Read the headers again and choose as the analysis did.
+    """Find out which image is which slice, and where the report's frames lie.
 
     Raises
     ------
     ReadError
         The images are not those that were judged, or their slices are not axial.
     """
-    document = json.loads((source.report / MANIFEST).read_text("utf-8"))
-    entries = [Entry(path, None, path.name, path.stat().st_size) for path in source.files]
-    series = select_chest_ct(read_entries(entries))
-    grid = lay_out(frames_in(series.instances), AssemblySettings())
-    stated = document["geometry"]
-    if (
-        series.series_instance_uid != document["input"]["series_instance_uid"]
-        or list(grid.geometry.shape) != stated["shape"]
-    ):
-        raise ReadError(
-            "other images than those that were judged",
-            expected="the files as they were",
-            action="Have the study analysed again.",
-        )
-    _, reorientation = grid.geometry.to_axial()
+    found = places_of(source)
+    _, reorientation = found.geometry.to_axial()
     if not reorientation.keeps_slices:
         raise ReadError(
             "slices that are not axial", expected="axial ones", action="Open the report's page."
         )
     folder = source.report / DICOM_FOLDER
-    lungs = _opened(LungFrames, folder / "segmentation.dcm", grid.geometry)
-    heat = _opened(HeatFrames, folder / "saliency.dcm", grid.geometry)
-    return OpenStudy(grid.frames, reorientation, lungs, heat)
+    lungs = _opened(LungFrames, folder / "segmentation.dcm", found.geometry)
+    heat = _opened(HeatFrames, folder / "saliency.dcm", found.geometry)
+    return OpenStudy(found.slices, reorientation, lungs, heat)
 
 
 def _opened(

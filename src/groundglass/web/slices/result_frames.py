@@ -12,7 +12,6 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 
 from groundglass.core.geometry import Geometry
-from groundglass.report.dicom.saliency_map import HOTTEST
 
 
 class StoredFrames(Protocol):
@@ -41,13 +40,14 @@ class HeatFrames:
     def __init__(self, path: Path, geometry: Geometry) -> None:
         self._path = path
         self._places = _places(path, geometry)
+        self._slope = _slope(path)
 
     def frame(self, index: int) -> NDArray[np.float32] | None:
         """Heat, 1 is the hottest pixel of the study."""
         place = self._places.get(index)
         if place is None:
             return None
-        return (pixel_array(self._path, index=place) / HOTTEST).astype(np.float32)
+        return (pixel_array(self._path, index=place) * self._slope).astype(np.float32)
 
 
 def _places(path: Path, geometry: Geometry) -> dict[int, int]:
@@ -58,6 +58,14 @@ def _places(path: Path, geometry: Geometry) -> dict[int, int]:
         _slice_of(group, geometry): number
         for number, group in enumerate(groups.PerFrameFunctionalGroupsSequence)
     }
+
+
+def _slope(path: Path) -> float:
+    """Heat of one stored value (PS3.3 C.7.6.16.2.11); the intercept is 0."""
+    shared = dcmread(
+        path, stop_before_pixels=True, specific_tags=["SharedFunctionalGroupsSequence"]
+    ).SharedFunctionalGroupsSequence[0]
+    return float(shared.RealWorldValueMappingSequence[0].RealWorldValueSlope)
 
 
 def _slice_of(group: Dataset, geometry: Geometry) -> int:

@@ -40,6 +40,13 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """Have a study ready before somebody asks for it, answered by no bytes."""
+
+    source: StudySource
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """Ask for a slice through the lung window, answered by bytes of a JPEG."""
 
@@ -92,4 +99,4 @@ class Unshown:
     """Why, in words that name nobody."""
 
 
-Task = Identify | Preview | Pixels | Evidence
+Task = Identify | Open | Preview | Pixels | Evidence

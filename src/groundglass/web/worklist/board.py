@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from groundglass.core.result import Outcome
 from groundglass.node.assembly import Stores
 from groundglass.node.queue.forecast import AHEAD, results_expected
 from groundglass.node.queue.states import Job, State
@@ -21,8 +20,8 @@ from groundglass.web.worklist.stored_result import StoredResult
 
 #: Jobs looked at; what ended longest ago falls out.
 _MOST_JOBS = 1000
-#: Results and identities kept in memory.
-_KEPT = 2000
+#: Results and identities kept in memory; and lists of files, of studies that are being looked at.
+_KEPT, _KEPT_SOURCES = 2000, 16
 #: Forecasts hold for so long, in s: each looks into the files of every waiting study.
 _FORECAST_S = 15.0
 #: States after which a report is there.
@@ -62,7 +61,7 @@ class StudyRow:
     changed: bool
     """Whether it was read before it changed, and not since."""
     hidden: bool
-    """Whether the result is there and not shown before this reader's own reading."""
+    """Whether there is a verdict, not shown before this reader's own reading."""
 
 
 class Board:
@@ -75,10 +74,12 @@ class Board:
         self._desk = desk
         self._readings = readings
         self._settings = settings
-        self._results = _Kept[StoredResult | None]()
-        self._identities = _Kept[Identity]()
+        self._results = _Kept[StoredResult | None](_KEPT)
+        self._identities = _Kept[Identity](_KEPT)
+        self._sources = _Kept[StudySource](_KEPT_SOURCES)
         self._forecast: tuple[float, dict[int, float]] = (float("-inf"), {})
         self._lock = threading.Lock()
+        self._ready: set[str] = set()
 
     def rows(self, user: User) -> list[StudyRow]:
         """Every study that has files, in the order in which a reader should look."""
@@ -103,9 +104,13 @@ class Board:
 
     def source(self, job: Job) -> StudySource:
         """Where its files and its report lie."""
-        root = self._stores.spool.root
-        files = tuple(root / name for name in self._stores.jobs.records.files_of(job))
-        return StudySource(files, root / job.report)
+
+        def ask() -> StudySource:
+            root = self._stores.spool.root
+            files = tuple(root / name for name in self._stores.jobs.records.files_of(job))
+            return StudySource(files, root / job.report)
+
+        return self._sources.get(job.report, ask)
 
     def result(self, job: Job) -> StoredResult | None:
         """Its result, shown or not."""
@@ -118,6 +123,15 @@ class Board:
         """The last revision of the study a job is of."""
         mine = [one for one in self._latest() if one.study_instance_uid == job.study_instance_uid]
         return mine[0] if mine else job
+
+    def make_ready(self) -> None:
+        """Have what came in since the last time ready to be opened."""
+        new = [job for job in self._latest() if job.report not in self._ready]
+        for job in reversed(new):  # what stands first is open last, and stays so
+            result = self.result(job)
+            if result is not None and result.shape[0] > 1:
+                self._desk.open(self.source(job))
+        self._ready.update(job.report for job in new)
 
     def pulse(self) -> tuple[object, ...]:
         """What differs as soon as the list does: who asks often asks this first."""
@@ -139,12 +153,14 @@ class Board:
     ) -> tuple[StudyRow, Standing]:
         current = {one.user_id: one for one in said if _is_of(one, job)}
         result = self.result(job)
-        hidden = self._settings.blind and result is not None and user.id not in current
+        judged = result is not None and result.verdict is not None
+        hidden = self._settings.blind and judged and user.id not in current
         shown = None if hidden else result
         standing = Standing(
             read=bool(current) and job.state in REPORTED,
             ended=job.state not in AHEAD,
             findings=shown.findings if shown is not None and shown.verdict else None,
+            hidden=hidden,
             priority=job.priority,
             waiting_since=job.arrived_at,
         )
@@ -191,17 +207,11 @@ def _expecting(row: StudyRow, at: float | None) -> StudyRow:
     return row if at is None else replace(row, expected_at=at)
 
 
-def no_answer(row: StudyRow) -> bool:
-    """Whether a study ended without a verdict."""
-    if row.hidden or row.job.state in AHEAD:
-        return False
-    return row.job.state is State.FAILED or row.job.outcome != Outcome.VERDICT
-
-
 class _Kept(Generic[_Value]):
     """What was read last, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._values: OrderedDict[str, _Value] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -214,6 +224,6 @@ class _Kept(Generic[_Value]):
         made = make()
         with self._lock:
             self._values[name] = made
-            while len(self._values) > _KEPT:
+            while len(self._values) > self._most:
                 self._values.popitem(last=False)
         return made

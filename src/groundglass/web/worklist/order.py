@@ -13,13 +13,15 @@ class Need(IntEnum):
     """Unread for longer than the limit, whatever the verdict."""
     FINDINGS = 1
     """The verdict calls findings."""
-    NO_ANSWER = 2
+    HIDDEN = 2
+    """There is a verdict, which shows only after a reading."""
+    NO_ANSWER = 3
     """It ended without a verdict: nothing is known of it."""
-    COMING = 3
+    COMING = 4
     """Its analysis has not ended."""
-    NOTHING_SEEN = 4
+    NOTHING_SEEN = 5
     """No findings seen, which clears nothing."""
-    READ = 5
+    READ = 6
     """Somebody has read it as it is now."""
 
 
@@ -32,7 +34,9 @@ class Standing:
     ended: bool
     """Whether its analysis has ended."""
     findings: bool | None
-    """What the verdict says; None without one, or where it must not show."""
+    """What the verdict says; None without one, or where it is hidden."""
+    hidden: bool
+    """Whether there is a verdict that must not show yet."""
     priority: int
     """The job's."""
     waiting_since: float
@@ -46,6 +50,8 @@ class Standing:
             return Need.WAITED_TOO_LONG
         if not self.ended:
             return Need.COMING
+        if self.hidden:
+            return Need.HIDDEN
         if self.findings is None:
             return Need.NO_ANSWER
         return Need.FINDINGS if self.findings else Need.NOTHING_SEEN

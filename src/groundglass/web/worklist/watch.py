@@ -61,6 +61,8 @@ class BoardWatch:
         while self._watchers and not self._ended:
             try:
                 pulse: object = await run_in_threadpool(self._board.pulse)
+                if pulse != self._pulse:
+                    await run_in_threadpool(self._board.make_ready)
             except DatabaseDown as error:
                 _LOG.warning("database down", found=error.found)
                 pulse = self._pulse
