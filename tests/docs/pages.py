@@ -87,7 +87,7 @@ PAGES: Mapping[str, Page] = {
                 "make demo      # install into .venv, see the program work", How.CHECKED, _INSTALLS
             ),
             Said(
-                "cli > train | node > evaluate.run > analyse.batch > analyse.study | "
+                "cli > web > train | node > evaluate.run > analyse.batch > analyse.study | "
                 "analyse.supervisor > report",
                 How.SHOWN,
                 "the layers, which `make check` holds",

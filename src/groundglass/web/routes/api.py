@@ -31,6 +31,7 @@ from groundglass.web.routes.api_answers import (
     ViewAnswer,
 )
 from groundglass.web.routes.listing import Show, wanted
+from groundglass.web.routes.noting import note
 from groundglass.web.routes.said import Said, opinion_of
 from groundglass.web.routes.visitor import (
     Admin,
@@ -86,7 +87,7 @@ async def events(page: Page) -> AsyncIterator[ServerSentEvent]:
 def study(page: Page, visitor: Reader, job: ThisJob) -> StudyDetail:
     """One study."""
     row = page.board.row(job, visitor.user)
-    page.people.access.enter(visitor.caller, Deed.VIEWED, job.id)
+    note(page, visitor, Deed.VIEWED, job)
     result = row.result
     return StudyDetail(
         study=StudyAnswer.of(row),
@@ -144,7 +145,7 @@ def read(page: Page, visitor: Reader, job: ThisJob, asked: ReadingAsked) -> Stud
     opinion = opinion_of(asked.answer, asked.label, asked.remark, row, result)
     verdict = result.verdict.label if result.verdict else ""
     page.readings.enter(job, visitor.user, opinion, (result.bundle, verdict))
-    page.people.access.enter(visitor.caller, Deed.READ, job.id, opinion.answer)
+    note(page, visitor, Deed.READ, job, opinion.answer)
     return StudyAnswer.of(page.board.row(job, visitor.user))
 
 

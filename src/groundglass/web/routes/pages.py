@@ -16,6 +16,7 @@ from groundglass.web.readings.agreement import agreement, agreement_with
 from groundglass.web.readings.readings import Answer
 from groundglass.web.routes.acts import Act, do_act
 from groundglass.web.routes.listing import Show, wanted
+from groundglass.web.routes.noting import note
 from groundglass.web.routes.visitor import (
     Admin,
     Operator,
@@ -60,7 +61,7 @@ def rows(page: Page, me: Reader, show: Show = Show.ALL, q: str = "") -> HTMLResp
 def study(page: Page, me: Reader, job: ThisJob) -> HTMLResponse:
     """One study."""
     row = page.board.row(job, me.user)
-    page.people.access.enter(me.caller, Deed.VIEWED, job.id)
+    note(page, me, Deed.VIEWED, job)
     result, source = row.result, page.board.result(job)
     first = 0
     if source is not None and source.shape[0] > 1 and not job.files_purged:
@@ -91,7 +92,7 @@ def download(page: Page, me: Reader, job: ThisJob, name: str) -> Response:
     """A file of the report, one of those its manifest lists and no other."""
     if page.board.row(job, me.user).hidden or name not in report_files(page, job.report):
         raise HTTPException(404, "There is no such file.")
-    page.people.access.enter(me.caller, Deed.DOWNLOADED, job.id, name)
+    note(page, me, Deed.DOWNLOADED, job, name)
     path = page.stores.spool.root / job.report / name
     flat = f"study-{job.id}-{name.replace('/', '-')}"
     return FileResponse(path, filename=flat, media_type="application/octet-stream")
