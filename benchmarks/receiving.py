@@ -65,6 +65,8 @@ def await_listener(port: int) -> None:
 class FileSink:
     """Writes, and leaves the rest to the operating system, as storescp does."""
 
+    keywords: tuple[str, ...] = ()
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 

@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 
 from docs.blocks import ROOT
 from groundglass.node.assembly import open_destinations
-from groundglass.node.checks import check_node
+from groundglass.node.checks import Verdict, check_node
 from groundglass.node.dimse.peers import Peer
 from groundglass.node.node import Node
 from groundglass.node.outbound.delivery import FileStatus
@@ -190,7 +190,7 @@ def test_check_says_that_all_of_it_works(archive: Orthanc, tmp_path: Path) -> No
     settings = load_settings(our_file(archive, tmp_path))
     found = check_node(settings, open_destinations(settings), lambda _: CountingAnalyser())
     assert {one.what for one in found} >= {"source orthanc", "destination orthanc", "listener"}
-    assert all(one.works for one in found), found
+    assert all(one.verdict is Verdict.WORKS for one in found), found
 
 
 @pytest.mark.parametrize("name", ["forward.lua", "groundglass.json"])

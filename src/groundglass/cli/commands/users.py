@@ -43,8 +43,15 @@ app = typer.Typer(
     epilog=_EPILOG,
     no_args_is_help=True,
     add_completion=False,
-    callback=lambda: need("argon2", "web"),
 )
+
+
+@app.callback()
+def _begin() -> None:
+    need("argon2", "web")
+    from groundglass.node.private_files import keep_private
+
+    keep_private()
 
 
 @app.command("add")
