@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pydicom.uid import UID
-from pynetdicom import AE
+from pynetdicom import AE, evt
 
 from groundglass.node.dimse.associations import Implementation
 from groundglass.node.dimse.commands import Status
 from groundglass.node.dimse.presentation_contexts import MESSAGE_SYNTAXES, VERIFICATION
+from groundglass.node.dimse.reactor_pause import pause_surely
 
 #: Address and port, as a socket names them.
 Place = tuple[str, int]
@@ -102,6 +103,7 @@ class OwnCalls:
             ae_title=self._ae_title,
             bind_address=ours,
             tls_args=(_unasking(), host) if self._tls else None,
+            evt_handlers=[(evt.EVT_CONN_OPEN, pause_surely)],
         )
         if not association.is_established:
             return False
