@@ -2,14 +2,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from groundglass.core.result import (
     KIND_NOT_TOLD,
+    GroupPrediction,
     LeftOut,
     LungThird,
     NotJudged,
     ShareOfSlices,
+    SliceGroup,
     Verdict,
 )
 from groundglass.core.verdict_words import (
@@ -20,6 +23,7 @@ from groundglass.core.verdict_words import (
     calls_findings,
     caveat,
     class_name,
+    ill_slices,
     in_a_sentence,
     not_judged_sentence,
     percent,
@@ -124,3 +128,10 @@ def test_what_was_not_judged_is_said_in_all_and_by_third() -> None:
     words = not_judged_sentence(NotJudged(parts))
     assert words.startswith("Not judged: 20% of the lung and 80% of the opacity")
     assert "(upper third 10% and 25%, middle third 0% and 0%, lower third 50% and 94%)" in words
+
+
+def test_a_slice_is_ill_from_the_threshold_on() -> None:
+    group = SliceGroup(0, (1, 2, 3), 3, padding=0, interpolated=False)
+    rows = np.array([[0.3, 0.19, 0.51], [0.25, 0.25, 0.5], [0.6, 0.3, 0.1]])
+    seen = GroupPrediction.of_each_slice(group, ("CP", "NCP", "healthy"), rows)
+    assert ill_slices(seen, FOUND) == 2

@@ -24,6 +24,7 @@ from groundglass.core.result import (
     Provenance,
     TriageResult,
     Verdict,
+    is_ill,
 )
 from groundglass.core.verdict_words import caveat, share_sentences
 from groundglass.core.volume import Volume
@@ -328,7 +329,7 @@ class Triage:
         rule = self.bundle.metadata.share_rule
         if rule is None:
             return None
-        return {index: one for index, one in score.items() if one >= rule.slice_threshold}
+        return {index: one for index, one in score.items() if is_ill(one, rule.slice_threshold)}
 
 
 def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFound:
@@ -352,9 +353,9 @@ def find_lungs(axial: Volume, segmenter: Segmenter, recipe: Recipe) -> LungsFoun
 def slice_scores(groups: Sequence[GroupPrediction], healthy: str) -> dict[int, float]:
     """By slice how likely it shows findings; of those that were judged by themselves."""
     return {
-        index: 1 - one[healthy]
+        index: score
         for group in groups
-        for index, one in zip(group.group.slice_indices, group.of_slices, strict=False)
+        for index, score in zip(group.group.slice_indices, group.scores(healthy), strict=False)
     }
 
 

@@ -239,6 +239,10 @@ class GroupPrediction:
         mean = cls.of(group, labels, probabilities.mean(axis=0).tolist())
         return replace(mean, of_slices=each)
 
+    def scores(self, healthy: str) -> tuple[float, ...]:
+        """How likely each slice shows findings, by itself, 0 to 1: one less that of healthy."""
+        return tuple(1 - one[healthy] for one in self.of_slices)
+
 
 @dataclass(frozen=True, slots=True)
 class RuleFiring:
@@ -252,6 +256,11 @@ class RuleFiring:
     """Its probability, above `threshold`."""
     threshold: float
     """The rule's threshold."""
+
+
+def is_ill(score: float, slice_threshold: float) -> bool:
+    """Whether a slice counts as one with findings."""
+    return score >= slice_threshold
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from groundglass.core.result import (
     NotJudged,
     ShareOfSlices,
     Verdict,
+    is_ill,
 )
 
 #: The two answers to whether there is something, and the one to what where nobody knows.
@@ -121,12 +122,8 @@ def not_judged_sentence(found: NotJudged) -> str:
 
 def ill_slices(group: GroupPrediction, found: ShareOfSlices) -> int:
     """How many slices of a group are ill, by the threshold of the verdict."""
-    return sum(
-        1 - one[label] >= found.slice_threshold
-        for one in group.of_slices
-        for label in one
-        if label not in found.kinds
-    )
+    (healthy,) = set(group.probabilities) - set(found.kinds)
+    return sum(is_ill(score, found.slice_threshold) for score in group.scores(healthy))
 
 
 def in_a_sentence(name: str) -> str:

@@ -6,7 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from groundglass.core.result import KIND_NOT_TOLD, GroupPrediction, ShareOfSlices, Verdict
+from groundglass.core.result import (
+    KIND_NOT_TOLD,
+    GroupPrediction,
+    ShareOfSlices,
+    Verdict,
+    is_ill,
+)
 from groundglass.infer.bundle_metadata import ShareRule
 
 
@@ -28,7 +34,12 @@ def verdict_by_share(groups: Sequence[GroupPrediction], healthy: str, rule: Shar
         The same whatever the order of the slices and however they are grouped.
     """
     slices = [probabilities for group in groups for probabilities in group.of_slices]
-    ill = [one for one in slices if 1 - one[healthy] >= rule.slice_threshold]
+    scores = [score for group in groups for score in group.scores(healthy)]
+    ill = [
+        one
+        for one, score in zip(slices, scores, strict=True)
+        if is_ill(score, rule.slice_threshold)
+    ]
     found = ShareOfSlices(
         len(ill),
         len(slices),

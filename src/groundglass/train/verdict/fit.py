@@ -49,7 +49,7 @@ def score_studies(data: Path, bundle: str | Path, tell: Tell) -> list[StudyScore
     found = []
     for one in whole_volumes(data):
         groups = triage(one.volume).groups
-        scores = tuple(1 - row[healthy] for group in groups for row in group.of_slices)
+        scores = tuple(score for group in groups for score in group.scores(healthy))
         found.append(StudyScore(one.name, one.patient, one.source, one.ill, scores))
         mean = np.mean(scores) if scores else np.nan
         tell(f"{one.name}: {len(scores)} slices judged, mean score {mean:.3f}")
