@@ -87,8 +87,8 @@ PAGES: Mapping[str, Page] = {
                 "make demo      # install into .venv, see the program work", How.CHECKED, _INSTALLS
             ),
             Said(
-                "cli > web > train | node > evaluate.run > analyse.batch > analyse.study | "
-                "analyse.supervisor > report",
+                "cli > web > train | node > evaluate.report | evaluate.calibrate > "
+                "evaluate.run > analyse.batch",
                 How.SHOWN,
                 "the layers, which `make check` holds",
             ),

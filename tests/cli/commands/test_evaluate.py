@@ -19,8 +19,8 @@ from groundglass.analyse import triage
 from groundglass.cohort import patient_hash, study_fingerprint
 from groundglass.cohort.phantoms import phantom_json
 from groundglass.core.result import RESULT_OUTCOMES
+from groundglass.evaluate.report.document import evaluation_schema
 from groundglass.evaluate.run import evaluation, predict
-from groundglass.evaluate.run.document import evaluation_schema
 from groundglass.evaluate.run.probes import Probe
 from groundglass.evaluate.statistics import BootstrapSettings
 from groundglass.infer.bundle import sha256_of

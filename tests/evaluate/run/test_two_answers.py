@@ -13,13 +13,13 @@ from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, no_verdict
 
 from groundglass.cohort import PNEUMONIA
 from groundglass.core.result import KIND_NOT_TOLD, Outcome
+from groundglass.evaluate.report.document import evaluation_document
 from groundglass.evaluate.run.case_prediction import (
     AS_IN_SERVICE,
     Answer,
     CasePrediction,
     Strata,
 )
-from groundglass.evaluate.run.document import evaluation_document
 from groundglass.evaluate.run.evaluation import Evaluation, compared_with, evaluate
 from groundglass.evaluate.run.trivial import TrivialStatistics
 from groundglass.evaluate.run.two_answers import two_answers

@@ -13,7 +13,7 @@ from groundglass.cli.judging import checked, chosen_cases, figure_in_words, judg
 from groundglass.core.choices import DEFAULT_BUNDLE, Precision
 
 if TYPE_CHECKING:
-    from groundglass.evaluate.run.calibrating import SiteCalibration
+    from groundglass.evaluate.calibrate.calibrating import SiteCalibration
     from groundglass.infer import Bundle
 
 _EPILOG = """[bold]Examples[/bold]
@@ -80,9 +80,9 @@ def calibrate(
     refuses them.
     """
     from groundglass.cohort import read_cohort
-    from groundglass.evaluate.run.calibrated_bundle import Site, write_calibrated
-    from groundglass.evaluate.run.calibrating import CalibrationSettings, refuse_calibrated
-    from groundglass.evaluate.run.calibrating import calibrate as fit
+    from groundglass.evaluate.calibrate.calibrated_bundle import Site, write_calibrated
+    from groundglass.evaluate.calibrate.calibrating import CalibrationSettings, refuse_calibrated
+    from groundglass.evaluate.calibrate.calibrating import calibrate as fit
     from groundglass.evaluate.run.checkpoint import Checkpoint
     from groundglass.evaluate.run.evaluation import CohortFacts
     from groundglass.evaluate.run.predict import RunSettings

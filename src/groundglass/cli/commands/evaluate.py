@@ -80,12 +80,12 @@ def evaluate(
     a study with the bundle's training data.
     """
     from groundglass.cohort import read_cohort
+    from groundglass.evaluate.report.reporting import MANIFEST, write_evaluation
     from groundglass.evaluate.run.checkpoint import Checkpoint
     from groundglass.evaluate.run.evaluation import CohortFacts, compared_with
     from groundglass.evaluate.run.evaluation import evaluate as measure
     from groundglass.evaluate.run.predict import RunSettings
     from groundglass.evaluate.run.probes import ProbeSettings
-    from groundglass.evaluate.run.reporting import MANIFEST, write_evaluation
     from groundglass.evaluate.statistics.plots import figure_class
     from groundglass.infer import CpuEngine, load_bundle
     from groundglass.infer.bundle import sha256_of
@@ -116,7 +116,7 @@ def evaluate(
 
 
 def _tell(evaluation: Evaluation, out: Path, terminal: Terminal) -> None:
-    from groundglass.evaluate.run.reporting import MANIFEST, PAGE
+    from groundglass.evaluate.report.reporting import MANIFEST, PAGE
 
     cases, verdicts = len(evaluation.cases), evaluation.two.ill + evaluation.two.not_ill
     terminal.heading(f"{evaluation.bundle.name} {evaluation.bundle.version}")

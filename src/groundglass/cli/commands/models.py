@@ -237,7 +237,7 @@ def add(
 @app.command()
 def card(bundle: BundleArgument = DEFAULT_BUNDLE) -> None:
     """Print a bundle's model card as Markdown."""
-    from groundglass.evaluate.run.model_card import model_card
+    from groundglass.evaluate.report.model_card import model_card
     from groundglass.infer import load_bundle
 
     typer.echo(model_card(load_bundle(bundle)), nl=False)

@@ -1,1 +1,1 @@
-"""Running a bundle over a cohort: predictions, figures with intervals, probes, model card."""
+"""Running a bundle over a cohort: predictions, figures with intervals, probes."""

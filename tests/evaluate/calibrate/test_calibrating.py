@@ -12,7 +12,7 @@ from made_answers import LABELS, made_bundle, no_verdict
 from groundglass.cohort import PNEUMONIA
 from groundglass.core.result import Outcome
 from groundglass.errors import BundleError, InputError, SettingsError
-from groundglass.evaluate.run.calibrating import (
+from groundglass.evaluate.calibrate.calibrating import (
     CalibrationSettings,
     SiteCalibration,
     calibrate,

@@ -10,7 +10,7 @@ from made_answers import made_bundle
 
 from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.core.verdict_words import NOT_EXCLUDED
-from groundglass.evaluate.run.model_card import model_card
+from groundglass.evaluate.report.model_card import model_card
 from groundglass.infer import load_bundle, shipped_bundles
 from groundglass.infer.bundle_metadata import (
     BundleMetadata,

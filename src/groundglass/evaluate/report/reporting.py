@@ -13,9 +13,9 @@ import jinja2
 from markupsafe import Markup
 
 from groundglass.core.verdict_words import class_name
-from groundglass.evaluate.run.document import Json, encode, evaluation_document
+from groundglass.evaluate.report.document import Json, encode, evaluation_document
+from groundglass.evaluate.report.pictures import draw_all
 from groundglass.evaluate.run.evaluation import Evaluation
-from groundglass.evaluate.run.pictures import draw_all
 from groundglass.report.html.environment import page_environment
 from groundglass.report.writing import write_all
 
@@ -81,7 +81,7 @@ def evaluation_page(document: Json, pictures: Mapping[str, bytes]) -> bytes:
 
 
 def _template() -> jinja2.Template:
-    environment = page_environment("groundglass.evaluate.run")
+    environment = page_environment("groundglass.evaluate.report")
     environment.filters |= {
         "figure": figure, "number": number, "p_value": p_value, "class_name": class_name,
     }  # fmt: skip

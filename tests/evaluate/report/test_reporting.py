@@ -17,11 +17,11 @@ from made_answers import COHORT, LABELS, NO_LEAK, QUICK, made_bundle, made_cases
 from groundglass.cohort import PNEUMONIA
 from groundglass.core.result import KIND_NOT_TOLD, RESEARCH_USE_ONLY, Outcome
 from groundglass.errors import ReportError
+from groundglass.evaluate.report.document import evaluation_document, evaluation_schema
+from groundglass.evaluate.report.pictures import about
+from groundglass.evaluate.report.reporting import MANIFEST, PAGE, figure, p_value, write_evaluation
 from groundglass.evaluate.run.case_prediction import AS_IN_SERVICE, CasePrediction
-from groundglass.evaluate.run.document import evaluation_document, evaluation_schema
 from groundglass.evaluate.run.evaluation import Evaluation, compared_with, evaluate
-from groundglass.evaluate.run.pictures import about
-from groundglass.evaluate.run.reporting import MANIFEST, PAGE, figure, p_value, write_evaluation
 from groundglass.evaluate.run.training_overlap import LeakCheck
 from groundglass.infer.bundle_metadata import (
     BundleMetadata,

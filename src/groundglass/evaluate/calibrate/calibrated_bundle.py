@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from groundglass.cohort import Case, patient_hash
-from groundglass.evaluate.run.calibrating import CrossFitted, SiteCalibration
+from groundglass.evaluate.calibrate.calibrating import CrossFitted, SiteCalibration
 from groundglass.evaluate.run.evaluation import CohortFacts
 from groundglass.infer import Bundle, load_bundle
 from groundglass.infer.bundle import MANIFEST

@@ -1,0 +1,1 @@
+"""Thresholds fitted on a site's own cases, as a new bundle."""
