@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,12 +109,11 @@ def quick_jobs(clock: SetClock) -> Iterator[JobStore]:
     store.close()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
-    place = tmp_path / "small"
+@contextmanager
+def disk_of(size: str, place: Path) -> Iterator[Path]:
+    """A file system of its own, within."""
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
     try:
         made = subprocess.run(mount, check=False, capture_output=True)
     except FileNotFoundError:
@@ -124,6 +124,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    with disk_of("256k", tmp_path / "small") as disk:
+        yield disk
+
+
+@pytest.fixture
+def node_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB: a node's database and a small study."""
+    with disk_of("8m", tmp_path / "disk") as disk:
+        yield disk
 
 
 @pytest.fixture

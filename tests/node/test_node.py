@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from groundglass.core.result import StudyEnd
 from groundglass.errors import GroundglassError, SettingsError
 from groundglass.node.checks import Verdict, check_node
 from groundglass.node.dimse.listener import Listener, ListenerSettings
@@ -29,7 +30,7 @@ from groundglass.node.node import Node
 from groundglass.node.queue.states import JobSettings, Priority, State
 from groundglass.node.rules import Rule
 from groundglass.node.settings import NodeSettings
-from groundglass.node.worker.analyser import AnalysisFailed
+from groundglass.node.worker.analyser import AnalysisFailed, Work
 from groundglass.node.worker.loop import WorkerSettings
 from made_ct import as_bytes, ct_series, thorax
 from made_work import eventually
@@ -143,6 +144,49 @@ def test_a_rule_on_tags_is_asked_at_the_door_and_only_what_it_asks_is_kept(
         rows = str(small_ct()[0].Rows)
     assert job.priority == Priority.EMERGENCY
     assert json.loads(job.facts) == {"Modality": ["CT"], "Rows": [rows]}
+
+
+class FillingAnalyser(StubAnalyser):
+    """Finds the disk full when it is to write its report, the database's disk too."""
+
+    def __init__(self, disk: Path, times: int) -> None:
+        super().__init__()
+        self._disk = disk
+        self._times = times
+        self.ended = 0
+
+    def analyse(self, work: Work) -> StudyEnd:
+        if self.ended < self._times:
+            with suppress(OSError), (self._disk / "filled").open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+        try:
+            return super().analyse(work)
+        finally:
+            self.ended += 1
+
+
+def test_a_disk_that_fills_up_under_the_work_spends_no_try(
+    settings: NodeSettings, node_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundglass.node.worker.loop._AGAIN_S", 0.05)
+    pacs, times = MemoryPacs(), 2 * settings.jobs.analysis_tries
+    analyser = FillingAnalyser(node_disk, times)
+    node = Node(replace(settings, data=node_disk / "data"), {"pacs": pacs}, lambda _: analyser)
+    jobs = node.stores.jobs
+    with running(node):
+        assert listening(node)
+        send(node)
+        for n in range(1, times + 1):
+            assert eventually(lambda n=n: analyser.ended >= n)
+            (node_disk / "filled").unlink(missing_ok=True)
+        assert eventually(lambda: jobs.records.counts()[State.DELIVERED] == 1)
+        (job,) = jobs.records.find()
+        reasons = [entry.reason for entry in jobs.records.audit_of(job)]
+    assert analyser.ended == times + 1
+    assert job.failures == 0
+    assert not [reason for reason in reasons if "failure" in reason or "ran out" in reason]
+    assert set(pacs.kept) == {"sr.dcm", "capture.dcm"}
 
 
 def test_the_time_it_was_down_is_not_quiet_time(
