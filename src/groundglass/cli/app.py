@@ -47,6 +47,7 @@ COMMANDS = {
     "calibrate": "Fit a bundle's thresholds on your own cases, and write a new bundle.",
     "serve": "Run a node beside a PACS: studies in by DICOM, results back into the study.",
     "send": "Send DICOM files to another system (C-STORE).",
+    "certificates": "Make certificates to try TLS with, for a node and for who calls it.",
     "models": "List, show, verify and add bundles: the networks' weights with the recipe they were "
     "trained with, and what a reader must know of them. Alone it lists.",
     "cohort": "Tables of patients for training and evaluating: check, split, import, join and make "
