@@ -29,10 +29,12 @@ COMMANDS = (
     "calibrate",
     "serve",
     "send",
+    "certificates",
     "models",
     "cohort",
     "train",
     "jobs",
+    "users",
 )
 
 Invoke = Callable[..., Result]

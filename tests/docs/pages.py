@@ -197,7 +197,7 @@ PAGES: Mapping[str, Page] = {
     "docs/how-to/connect-a-pacs.md": Page(
         (
             Said(
-                "sudo cp deploy/orthanc/groundglass.json deploy/orthanc/forward.lua /etc/orthanc/",
+                "sudo cp deploy/orthanc/forward.json deploy/orthanc/forward.lua /etc/orthanc/",
                 How.SHOWN,
                 f"commands for Orthanc{_BESIDE}",
             ),
@@ -438,6 +438,7 @@ PAGES: Mapping[str, Page] = {
             ),
             Said("groundglass serve --config FILE", How.SYNOPSIS),
             Said("groundglass send DIR --to AE@HOST:PORT", How.SYNOPSIS),
+            Said("groundglass certificates DIR", How.SYNOPSIS),
         )
     ),
     "docs/reference/demonstration-bundle.md": Page(

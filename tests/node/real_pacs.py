@@ -178,7 +178,7 @@ def _as_documented(folder: Path, running: Orthanc, stable_s: int) -> Path:
     commands = documented("sudo cp ").replace("sudo ", "").replace("/etc/orthanc", str(place))
     done = run("bash", "-euc", commands.replace("systemctl", ": systemctl"), cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    fragment = place / "groundglass.json"
+    fragment = place / "forward.json"
     text = fragment.read_text("utf-8")
     for printed, here in {
         "11112": str(running.ours),

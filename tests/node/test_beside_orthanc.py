@@ -79,6 +79,7 @@ def node(archive: Orthanc, folder: Path, *, fetching: bool) -> Iterator[Node]:
 
 @contextmanager
 def serving(settings: NodeSettings) -> Iterator[Node]:
+    settings.data.mkdir(mode=0o700)
     running = Node(settings, open_destinations(settings), lambda _: CountingAnalyser())
     stop = threading.Event()
     thread = threading.Thread(target=running.run, args=(stop,))
@@ -188,12 +189,13 @@ def test_what_orthanc_could_not_send_is_fetched(archive: Orthanc, tmp_path: Path
 
 def test_check_says_that_all_of_it_works(archive: Orthanc, tmp_path: Path) -> None:
     settings = load_settings(our_file(archive, tmp_path))
+    settings.data.mkdir(mode=0o700)
     found = check_node(settings, open_destinations(settings), lambda _: CountingAnalyser())
     assert {one.what for one in found} >= {"source orthanc", "destination orthanc", "listener"}
     assert all(one.verdict is Verdict.WORKS for one in found), found
 
 
-@pytest.mark.parametrize("name", ["forward.lua", "groundglass.json"])
+@pytest.mark.parametrize("name", ["forward.lua", "forward.json"])
 def test_the_page_prints_the_files_that_ship(name: str) -> None:
     assert (ROOT / "deploy" / "orthanc" / name).read_text("utf-8") in BLOCKS
 
@@ -245,7 +247,7 @@ def _delivered(running: Node) -> bool:
 
 
 def test_every_block_of_the_page_is_run() -> None:
-    """Here, or it is the command line of programs that are tested by themselves."""
+    """Here; commands by tests/cli, `[[destinations]]` by test_fhir.py and test_hl7.py."""
     begins = ("sudo cp", "{", "-- Orthanc", 'data = "', "groundglass serve", "groundglass phantom")
-    known = (*begins, "[[sources]]", "[[watch]]")
+    known = (*begins, "[[sources]]", "[[watch]]", "[[destinations]]")
     assert [next(one for one in known if text.startswith(one)) for text in BLOCKS] == list(known)

@@ -58,6 +58,7 @@ def node(archive: Orthanc, bundle: Path, data: Path) -> Iterator[Node]:
         listener=ListenerSettings(port=archive.ours, peers=(Peer("ORTHANC", ("127.0.0.1",)),)),
         destinations=(PacsSettings("orthanc", "ORTHANC", "127.0.0.1", archive.port),),
     )
+    data.mkdir(mode=0o700)
     running = Node(settings, open_destinations(settings))
     stop = threading.Event()
     thread = threading.Thread(target=running.run, args=(stop,))

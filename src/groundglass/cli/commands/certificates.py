@@ -57,5 +57,6 @@ def certificates(
         f'  [listener.tls]\n  certificate = "{made.server}"\n  key = "{made.server_key}"\n'
         f'  authorities = "{made.authority}"\n\n'
         "For who calls it, as dcmtk\n"
-        f"  echoscu -aec GROUNDGLASS +tls {made.client_key} {made.client} +cf {made.authority} HOST PORT"
+        f"  echoscu -aec GROUNDGLASS +tls {made.client_key} {made.client} +cf {made.authority} "
+        "HOST PORT"
     )
