@@ -23,8 +23,9 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def invoke() -> Invoke:
     """Run a command in this process; an error not raised on purpose fails the test."""
 
-    def run(*arguments: object) -> Result:
-        return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    def run(*arguments: object, typed: str | None = None) -> Result:
+        words = [str(argument) for argument in arguments]
+        return CliRunner().invoke(app, words, input=typed, catch_exceptions=False)
 
     return run
 

@@ -113,7 +113,7 @@ def test_other_images_than_those_judged_are_not_shown(source: StudySource) -> No
     found = SliceReader()(Pixels(fewer, 3))
     assert isinstance(found, Unshown)
     assert "other images" in found.reason
-    gone = StudySource((*source.files, source.report / "gone.dcm"), source.report)
+    gone = StudySource((*source.files[:-1], source.report / "gone.dcm"), source.report)
     assert isinstance(SliceReader()(Pixels(gone, 3)), Unshown)
 
 

@@ -61,7 +61,6 @@ class PageServer:
     def start(self) -> None:
         """Begin to answer."""
         self._page.desk.begin()
-        self._socket.listen(128)
         self._thread.start()
         _LOG.info("page", host=self._page.settings.host, port=self.port, tls=self._tls is not None)
 
@@ -85,6 +84,7 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
+        sock.listen(128)  # only now would another one on the same port be refused
     except (OSError, OverflowError) as error:
         sock.close()
         raise SettingsError(

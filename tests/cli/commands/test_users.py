@@ -50,14 +50,14 @@ def people(config: Path) -> People:
 
 
 def test_a_user_is_made_changed_and_removed(users: Invoke, people: People) -> None:
-    added = users("add", "jane", input=f"{PASSWORD}\n")
+    added = users("add", "jane", typed=f"{PASSWORD}\n")
     assert added.exit_code == 0, added.output
     assert PASSWORD not in added.output
     assert people.users.authenticated("jane", PASSWORD).role is Role.READER
     assert users("role", "jane", "operator").exit_code == 0
     assert "jane" in users("list").output
     assert "operator" in users("list").output
-    assert users("password", "jane", input="another good one\n").exit_code == 0
+    assert users("password", "jane", typed="another good one\n").exit_code == 0
     assert people.users.authenticated("jane", PASSWORD) is None
     assert people.users.authenticated("jane", "another good one") is not None
     token = users("token", "jane").output.strip()
@@ -82,16 +82,16 @@ def test_a_user_is_made_changed_and_removed(users: Invoke, people: People) -> No
 def test_what_cannot_be_is_refused(
     users: Invoke, words: tuple[str, ...], typed: str, said: str
 ) -> None:
-    done = users(*words, input=typed)
+    done = users(*words, typed=typed)
     assert done.exit_code == 2
     assert said in done.output
 
 
 def test_a_name_is_taken_once_and_may_come_back(users: Invoke) -> None:
-    assert users("add", "jane", input=f"{PASSWORD}\n").exit_code == 0
-    assert "there already" in users("add", "jane", input=f"{PASSWORD}\n").output
+    assert users("add", "jane", typed=f"{PASSWORD}\n").exit_code == 0
+    assert "there already" in users("add", "jane", typed=f"{PASSWORD}\n").output
     users("remove", "jane")
-    assert users("add", "jane", input=f"{PASSWORD}\n").exit_code == 0
+    assert users("add", "jane", typed=f"{PASSWORD}\n").exit_code == 0
 
 
 def test_without_a_page_there_are_no_users(invoke: Invoke, tmp_path: Path) -> None:
