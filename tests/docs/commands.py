@@ -47,7 +47,11 @@ def fault_of(line: str) -> str:
         return _fault_of_pip(words[1:])
     if program.startswith("python") and words[1:3] != ["-m", "venv"]:
         return _fault_of_module(words[1:])
-    return "" if program in ("head", "mkdir", "tensorboard") or "venv" in words else "unknown"
+    return (
+        ""
+        if program in ("cp", "head", "mkdir", "mv", "systemctl", "tensorboard") or "venv" in words
+        else "unknown"
+    )
 
 
 def fault_of_mention(words: str) -> str:
