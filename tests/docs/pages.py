@@ -166,7 +166,7 @@ PAGES: Mapping[str, Page] = {
     "docs/how-to/back-up-and-upgrade.md": Page(
         (
             Said("groundglass send STUDY --to GROUNDGLASS@127.0.0.1:11112", How.RUN),
-            Said("groundglass phantom later --label CP", How.RUN),
+            Said("groundglass phantom later --label CP --seed 7", How.RUN),
             Said("systemctl stop groundglass", How.RUN),
             Said("groundglass jobs upgrade --config groundglass.toml", How.RUN),
             Said("systemctl start groundglass", How.RUN),
@@ -174,6 +174,7 @@ PAGES: Mapping[str, Page] = {
         ),
         there=("STUDY", "node"),
         smaller={
+            "--label CP --seed 7": "--label CP --seed 7 --matrix 128 --slices 40 --spacing 6",
             # No service manager: the node is a process of the trial.
             "systemctl stop groundglass": "kill $(cat node.pid)\n"
             "tail --pid=$(cat node.pid) -f /dev/null\nrm node.pid",
