@@ -36,6 +36,7 @@ from made_ct import as_bytes, ct_series, thorax
 from made_work import eventually
 from node.in_memory import sender
 from node.job_twins import FROM_CT, MemoryPacs, SetClock, StubAnalyser, on_disk
+from node.released_tables import make_as_released
 
 
 @pytest.fixture
@@ -107,6 +108,23 @@ def get(node: Node, path: str) -> tuple[int, str]:
 
 def listening(node: Node) -> bool:
     return eventually(lambda: node.listener.port != 0)
+
+
+def test_a_node_upgrades_the_tables_of_an_earlier_version(settings: NodeSettings) -> None:
+    make_as_released(settings.data / "jobs.sqlite", "0001")
+    findings = check_node(settings, {}, lambda _: StubAnalyser())
+    (found,) = [one.detail for one in findings if one.what == "database"]
+    assert found == "of an earlier version; the node upgrades it when it starts"
+    node = Node(settings, {}, lambda _: StubAnalyser())
+    with running(node) as end:
+        assert listening(node)
+        study = send(node)
+        jobs = node.stores.jobs
+        assert eventually(lambda: jobs.records.find()[0].study_instance_uid == study)
+        assert jobs.records.get(1).state is State.DELIVERED
+        assert jobs.records.verify().wrong == []
+        end()
+    assert list(settings.data.glob("jobs-form-0001-*.sqlite"))
 
 
 def test_from_the_network_to_the_pacs(settings: NodeSettings) -> None:

@@ -20,6 +20,7 @@ from groundglass.node.health import SERVER, HttpSettings
 from groundglass.node.inbound.sources import SourceSettings, open_source
 from groundglass.node.inbound.watch import WatchSettings
 from groundglass.node.outbound.delivery import Destination
+from groundglass.node.queue.form import outdated
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.rules import Rules
 from groundglass.node.settings import NodeSettings
@@ -102,6 +103,8 @@ def _disk_works(settings: NodeSettings) -> str:
 
 
 def _database_works(settings: NodeSettings) -> str:
+    if outdated(settings.database_url):
+        return "of an earlier version; the node upgrades it when it starts"
     jobs = JobStore(settings.database_url, settings.jobs)
     try:
         return f"{sum(jobs.records.counts().values())} jobs in it"

@@ -19,11 +19,11 @@ from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import Facts, FileRecord, Priority, State
 from groundglass.node.settings import NodeSettings, load_settings
 from made_ct import as_bytes, ct_series, thorax
+from node.released_tables import make_as_released
 
 Invoke = Callable[..., Result]
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
-RELEASED = Path(__file__).parents[2] / "node" / "queue" / "released"
 
 
 @pytest.fixture
@@ -115,11 +115,7 @@ def test_show_tells_the_whole_way(jobs: Invoke, stores: Stores) -> None:
 
 
 def test_upgrade_says_what_it_did(jobs: Invoke, settings: NodeSettings) -> None:
-    settings.data.mkdir()
-    database = settings.data / "jobs.sqlite"
-    with closing(sqlite3.connect(database)) as connection:
-        for part in ("sqlite", "rows"):
-            connection.executescript((RELEASED / f"form-0001-{part}.sql").read_text("utf-8"))
+    make_as_released(settings.data / "jobs.sqlite", "0001")
     refused = jobs("list")
     assert refused.exit_code == 2
     assert "groundglass jobs upgrade" in refused.output

@@ -21,9 +21,9 @@ from groundglass.node.queue.form import _config, form_of, outdated, upgrade
 from groundglass.node.queue.jobs import JobStore
 from groundglass.node.queue.states import State
 from node.job_twins import FROM_CT, on_disk
+from node.released_tables import RELEASED
 
-_RELEASED = Path(__file__).parent / "released"
-FORMS = sorted({path.name[:9] for path in _RELEASED.glob("form-*.sql")})
+FORMS = sorted({path.name[:9] for path in RELEASED.glob("form-*.sql")})
 _SEQUENCES = "SELECT setval(pg_get_serial_sequence('{0}', 'id'), (SELECT max(id) FROM {0}))"
 
 
@@ -44,7 +44,7 @@ def released(request: pytest.FixtureRequest, engine: Engine) -> str:
 def make(engine: Engine, form: str) -> None:
     with engine.begin() as connection:
         for part in (engine.dialect.name, "rows"):
-            for statement in (_RELEASED / f"{form}-{part}.sql").read_text("utf-8").split(";\n"):
+            for statement in (RELEASED / f"{form}-{part}.sql").read_text("utf-8").split(";\n"):
                 if statement.strip():
                     connection.exec_driver_sql(statement)
         if engine.dialect.name == "postgresql":
