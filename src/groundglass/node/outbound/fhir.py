@@ -193,7 +193,7 @@ class FhirDestination:
 
 def _words(answer: requests.Response) -> str:
     """The status, and the kinds of issue that are named: no text, which may quote the patient."""
-    named: set[str] = set()
+    named: frozenset[str] = frozenset()
     with suppress(*_ANSWER_ERRORS):
         named = _ISSUES & {str(one["code"]) for one in answer.json()["issue"]}
     return " ".join([f"HTTP {answer.status_code}", *sorted(named)])

@@ -14,7 +14,12 @@ from pydicom.sr.coding import Code
 
 from groundglass.errors import SettingsError
 from groundglass.node.outbound.delivery import DeliveryError
-from groundglass.node.outbound.study_report import Finding, Quantity, StudyReport
+from groundglass.node.outbound.study_report import (
+    REVISION,
+    Finding,
+    Quantity,
+    StudyReport,
+)
 from groundglass.node.uids import IMPLEMENTATION_CLASS_UID
 from groundglass.read.dicom.result_series_descriptions import MANUFACTURER, MODEL
 from groundglass.report.dicom import codes
@@ -129,9 +134,8 @@ def _observations(report: StudyReport) -> Iterator[Resource]:
     for number, one in enumerate(report.findings, 1):
         yield _observed(one, number)
     if report.revision is not None:
-        revision = Code("revision", codes.OWN, "Revision of the analysis")
         yield {
-            **_observation(revision, len(report.findings) + 1),
+            **_observation(REVISION, len(report.findings) + 1),
             "valueInteger": report.revision,
         }
 

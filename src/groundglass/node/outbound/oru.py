@@ -18,7 +18,12 @@ from pydicom.sr.coding import Code
 from groundglass.errors import SettingsError
 from groundglass.node.outbound.delivery import DeliveryError
 from groundglass.node.outbound.fhir_report import CT_CHEST
-from groundglass.node.outbound.study_report import Finding, StudyReport, one_line
+from groundglass.node.outbound.study_report import (
+    REVISION,
+    Finding,
+    StudyReport,
+    one_line,
+)
 from groundglass.report.dicom import codes
 
 #: Chapter 2.7: the separators, which a text may hold only in an escape sequence.
@@ -35,7 +40,6 @@ _IMPRESSION = Code("19005-8", "LN", "Radiology Imaging study [Impression] (narra
 _FINDING = Code("121071", "DCM", "Finding")
 _STUDY = Code("110180", "DCM", "Study Instance UID")
 _SERIES = Code("112002", "DCM", "Series Instance UID")
-_REVISION = Code("revision", codes.OWN, "Revision of the analysis")
 _REPLACES = Code("replaces", codes.OWN, "Report that this one replaces")
 #: Table 0085: preliminary; a result that cannot be had.
 _PRELIMINARY, _NOT_TO_BE_HAD = "P", "X"
@@ -211,7 +215,7 @@ def _observations(report: StudyReport) -> Iterator[_Observation]:
     for number, finding in enumerate(report.findings, start=1):
         yield from _of_finding(finding, str(number))
     if report.revision is not None:
-        yield _Observation(_REVISION, "NM", str(report.revision), "1")
+        yield _Observation(REVISION, "NM", str(report.revision), "1")
     if report.replaces:
         yield _Observation(_REPLACES, "ST", escape(report.replaces), "1")
     yield _Observation(_STUDY, "ST", escape(report.study_instance_uid), "1")

@@ -44,6 +44,8 @@ _FILED_BY = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex",
     "StudyInstanceUID", "StudyDate", "AccessionNumber",
 )  # fmt: skip
+#: How a receiver is told which analysis of the study it is.
+REVISION = Code("revision", codes.OWN, "Revision of the analysis")
 _OBJECT = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "SoftwareVersions")
 _REFUSED = "Not analysed"
 _REASON_ELSEWHERE = "The capture in the study says why."
@@ -212,16 +214,12 @@ def _study_report(
     document: Mapping[str, Any], objects: Sequence[SentObject], *, refused: bool
 ) -> StudyReport:
     verdict = None if refused else _verdict(document["verdict"])
-    if refused:
-        headline, sentences = _REFUSED, (RESEARCH_USE_ONLY, _REASON_ELSEWHERE)
-    else:
-        headline, sentences = _headline(document, verdict), tuple(_sentences(document))
     analysis = document.get("analysis") or {}
     at, earlier = analysis.get("at"), analysis.get("replaces") or {}
     return StudyReport(
         objects=tuple(objects),
-        headline=headline,
-        sentences=sentences,
+        headline=_REFUSED if refused else _headline(document, verdict),
+        sentences=tuple(_sentences(document, refused=refused)),
         findings=() if verdict is None else tuple(_findings(document, verdict)),
         revision=analysis.get("revision"),
         replaces=earlier.get("sop_instance_uid") or "",
@@ -267,9 +265,12 @@ def _headline(document: Mapping[str, Any], verdict: Verdict | None) -> str:
     return OUTCOME_TERMS[Outcome(document["outcome"])].title
 
 
-def _sentences(document: Mapping[str, Any]) -> Iterator[str]:
-    """What the structured report says in words, in its order."""
+def _sentences(document: Mapping[str, Any], *, refused: bool) -> Iterator[str]:
+    """What the structured report says in words, in its order; of a refusal where to look."""
     yield RESEARCH_USE_ONLY
+    if refused:
+        yield _REASON_ELSEWHERE
+        return
     yield document["statement"]
     yield document["reason"]
     left_out = _not_judged(document["not_judged"])
