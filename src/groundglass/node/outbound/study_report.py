@@ -268,6 +268,10 @@ def _headline(document: Mapping[str, Any], verdict: Verdict | None) -> str:
 def _sentences(document: Mapping[str, Any], *, refused: bool) -> Iterator[str]:
     """What the structured report says in words, in its order; of a refusal where to look."""
     yield RESEARCH_USE_ONLY
+    analysis = document.get("analysis")
+    if analysis:
+        at = datetime.fromisoformat(analysis["at"])
+        yield f"Revision {analysis['revision']}, analysed {at:%Y-%m-%d %H:%M %z}."
     if refused:
         yield _REASON_ELSEWHERE
         return
