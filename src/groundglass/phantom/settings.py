@@ -27,7 +27,7 @@ class PhantomSettings:
     """"CP" (COVID-19 pneumonia), "NCP" (other pneumonia) or "healthy"."""
     severity: float = 0.5
     """0 to 1, without meaning for "healthy". Median share of the lung diseased: half a percent at
-    0, some 3 to 6 % at 0.35, 14 (NCP) to 29 % (CP) at 0.9, with a wide spread."""
+    0, some 4 to 6 % at 0.35, 18 (NCP) to 30 % (CP) at 0.9, with a wide spread."""
     seed: int = 0
     """Non-negative; decides person, scanner and disease."""
     matrix: int = 512
