@@ -55,6 +55,9 @@ def main() -> None:
 def _print_told(what: str, seen: Sequence[SeenSlice]) -> None:
     rows, made, patients = _table(seen)
     numbers = np.unique(patients, return_inverse=True)[1]
+    if numbers.max() == 0:
+        print(what, "of one patient: nobody is left out")
+        return
     said = []
     for name, model in _models().items():
         folds = GroupKFold(min(_FOLDS, len(np.unique(patients))))

@@ -108,6 +108,9 @@ PAGES: Mapping[str, Page] = {
             Said("python -m benchmarks.explanations --studies STUDY …", How.CHECKED, _HOURS),
         )
     ),
+    "docs/explanation/made-lesions.md": Page(
+        (Said("python -m benchmarks.real_or_made --data ../shared/data", How.CHECKED, _HOURS),)
+    ),
     "docs/explanation/nothing-lost.md": Page(
         (
             Said(
