@@ -73,7 +73,8 @@ def _streaks(shape: tuple[int, ...], rng: np.random.Generator) -> Hu:
     """Where arms and shoulders leave too few photons: noise drawn out from side to side."""
     rows, columns = shape
     noise = rng.standard_normal(shape, dtype=np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=rng.uniform(6, 20) / 256 * columns, sigmaY=0.5)
+    across = rng.uniform(6, 20) / 256 * columns
+    noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), sigmaX=across, sigmaY=0.5))
     height = np.arange(rows, dtype=np.float32)[:, None]
     middle, reach = rng.uniform(0.35, 0.65) * rows, rng.uniform(0.08, 0.25) * rows
     noise *= np.exp(-(((height - middle) / reach) ** 2))
