@@ -47,11 +47,8 @@ def fault_of(line: str) -> str:
         return _fault_of_pip(words[1:])
     if program.startswith("python") and words[1:3] != ["-m", "venv"]:
         return _fault_of_module(words[1:])
-    return (
-        ""
-        if program in ("cp", "head", "mkdir", "mv", "systemctl", "tensorboard") or "venv" in words
-        else "unknown"
-    )
+    known = ("cp", "head", "mkdir", "mv", "source", "systemctl", "tensorboard")
+    return "" if program in known or "venv" in words else "unknown"
 
 
 def fault_of_mention(words: str) -> str:

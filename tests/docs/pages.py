@@ -331,7 +331,7 @@ PAGES: Mapping[str, Page] = {
     ),
     "docs/how-to/run-a-node.md": Page(
         (
-            Said("pip install '.[serve]'                     # in a checkout", How.RUN),
+            Said("python3 -m venv .venv", How.CHECKED, _INSTALLS),
             Said(
                 'data = "node"                 # a folder beside this file',
                 How.NODE,
