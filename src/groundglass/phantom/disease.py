@@ -27,8 +27,8 @@ _DENSE_CP = 0.35
 #: there was in 3 % of pneumonias acquired outside hospital (PMC7093861). Between: our choice.
 _GLASS_NCP = 0.5
 #: How far noise moves outlines, as a share of the size, and how uneven the air is within a lesion
-#: at 4 to 10 mm and at 2 to 4 mm, as shares of its filling. Set so that outline and texture of real
-#: and of made lesions agree (`groundglass.train.data.realism`).
+#: at 4 to 10 mm and at 2 to 4 mm, as shares of its filling. Our choice, between what real lesions
+#: show in equalised pictures and in linear ones (docs/explanation/made-lesions.md).
 _OUTLINE, _COARSE_TEXTURE, _FINE_TEXTURE = 0.24, 0.28, 0.32
 #: Odds of NCP's kinds: a lobe, patches around airways, diffuse glass around the hila. Our choice.
 _KINDS_NCP = (0.45, 0.3, 0.25)
