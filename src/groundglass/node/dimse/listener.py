@@ -265,9 +265,9 @@ class Listener:
 
     def _turn_away(self, sock: socket.socket, address: str, reason: str) -> None:
         """Hang up on a connection, and say so from time to time."""
-        sock.close()
         self._count("connections_refused")
         self._turned_away.warning("connection refused", reason=reason, address=address)
+        sock.close()
 
     def _leave(self, thread: threading.Thread, caller: _Caller) -> None:
         """A connection has ended."""
