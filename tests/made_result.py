@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
+from groundglass.core.analysis import Analysis
 from groundglass.core.result import (
     CoarseHeat,
     GroupPrediction,
@@ -73,6 +75,7 @@ def made_result(volume: Volume, key_slices: tuple[int, ...] = (5, 7, 11)) -> Tri
         coarse_heat=_coarse(used),
         opacity_burden=_burden(float(mask.sum()) * volume.geometry.voxel_ml),
         not_judged=_not_judged(float(mask.sum()) * volume.geometry.voxel_ml),
+        analysis=ANALYSIS,
     )
 
 
@@ -114,6 +117,8 @@ def _not_judged(lung_ml: float) -> NotJudged:
     return NotJudged(thirds)
 
 
+#: When everything made here is said to have been analysed.
+ANALYSIS = Analysis(datetime(2026, 3, 1, 14, 30, 5, tzinfo=timezone(timedelta(hours=1))))
 PROVENANCE = Provenance(
     groundglass_version="0.1.0",
     bundle="made 1",

@@ -11,11 +11,11 @@ import pytest
 
 from groundglass.analyse.triage import Triage
 from groundglass.core.geometry import Geometry, Reorientation
+from groundglass.core.notes import NoteKind
 from groundglass.core.result import (
     KIND_NOT_TOLD,
     CheckName,
     HeatMethod,
-    NoteKind,
     Outcome,
     ShareOfSlices,
     SliceStatus,

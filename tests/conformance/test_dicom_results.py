@@ -21,7 +21,7 @@ from groundglass.report.dicom.result_builder import DicomObject
 from groundglass.report.dicom.results import dicom_results, refusal_results
 from groundglass.report.dicom.settings import DicomSettings
 from made_ct import as_bytes, ct_series, enhanced_ct, write
-from made_result import ANSWER, made_result, without_verdict
+from made_result import ANALYSIS, ANSWER, made_result, without_verdict
 from made_verdicts import by_share
 
 ALL = DicomSettings(key_objects=True)
@@ -187,7 +187,7 @@ def test_a_refusal_is_valid(tmp_path: Path, shared_data: Path) -> None:
     study = gg.read_study(shared_data / "odd-inputs")
     (brain,) = [series for series in study.series if series.modality == "MR"][:1]
     error = gg.NoChestCT("a brain", expected="a chest", action="Send it.", rejections=("MR: no",))
-    (capture,) = refusal_results(brain.instances, error)
+    (capture,) = refusal_results(brain.instances, error, ANALYSIS)
     write_objects((capture,), tmp_path)
     assert dciodvfy(tmp_path / capture.name) == []
     data = pydicom.dcmread(tmp_path / capture.name)

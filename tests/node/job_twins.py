@@ -92,7 +92,7 @@ class StubAnalyser:
 
 def write_stub_report(work: Work) -> None:
     """What decides it is in it: the same files and revision give the same bytes."""
-    digest = hashlib.sha256(str(work.revision).encode())
+    digest = hashlib.sha256(str(work.analysis.revision).encode())
     for path in sorted(work.study.iterdir()):
         digest.update(path.read_bytes())
     (work.out / "sr.dcm").write_text(f"SR {digest.hexdigest()}")

@@ -38,7 +38,7 @@ class CountingAnalyser:
         data.PatientID = first.PatientID
         data.StudyInstanceUID = study
         data.SeriesInstanceUID = f"{study}.9"
-        data.SOPInstanceUID = f"{study}.9.{work.revision}"
+        data.SOPInstanceUID = f"{study}.9.{work.analysis.revision}"
         data.InstanceNumber = len(images)
         data.save_as(work.out / "capture.dcm", enforce_file_format=True)
         (work.out / "result.json").write_text("{}")

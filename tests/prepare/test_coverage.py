@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundglass.core.geometry import Geometry
-from groundglass.core.result import NoteKind
+from groundglass.core.notes import NoteKind
 from groundglass.core.volume import Volume
 from groundglass.prepare import Coverage, CoverageSettings
 from groundglass.prepare.coverage import end_shares

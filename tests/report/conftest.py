@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from groundglass.core.geometry import Geometry, Reorientation
+from groundglass.core.notes import Note, NoteKind
 from groundglass.core.result import (
     CheckName,
     CoarseHeat,
@@ -21,8 +22,6 @@ from groundglass.core.result import (
     LeftOut,
     LungSide,
     LungThird,
-    Note,
-    NoteKind,
     NotJudged,
     OpacityBurden,
     Outcome,
@@ -38,6 +37,7 @@ from groundglass.core.result import (
 from groundglass.core.study import Instance, Rejection, Series, SourceKind
 from groundglass.core.volume import Volume
 from groundglass.explain import find_opacity
+from made_result import ANALYSIS
 
 StoredAs = Callable[..., tuple[Volume, TriageResult]]
 
@@ -207,6 +207,7 @@ def result(volume: Volume, lungs: np.ndarray) -> TriageResult:
         not_judged=NOT_JUDGED,
         checks=CHECKS,
         notes=NOTES,
+        analysis=ANALYSIS,
     )
 
 

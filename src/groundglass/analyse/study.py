@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from groundglass.analyse.triage import Triage
+from groundglass.core.analysis import Analysis
 from groundglass.core.result import Outcome, StudyEnd, TriageResult
 from groundglass.core.study import Series, Study
 from groundglass.core.volume import Volume
@@ -68,6 +69,8 @@ class ReportPlan:
     """The class whose evidence is shown; None for the verdict's."""
     dicom: DicomSettings = field(default_factory=DicomSettings)
     """What the DICOM results are."""
+    analysis: Analysis | None = None
+    """Which analysis of the study it is; its first, and made now, without."""
 
 
 #: Gives the volume of a study, telling the observer on the way.
@@ -120,6 +123,8 @@ def analyse_study(
         opened = time.perf_counter()
         result = triage(volume, observer.stage, plan.explain if plan is not None else None)
         analysed = time.perf_counter()
+        if plan is not None and plan.analysis is not None:
+            result = replace(result, analysis=plan.analysis)
         if plan is not None:
             observer.stage(REPORT)
             write_report(result, volume, plan.directory, plan.dicom)

@@ -9,7 +9,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.core.analysis import Analysis
 from groundglass.core.geometry import Reorientation
+from groundglass.core.notes import Note
 
 #: Stated in every output.
 RESEARCH_USE_ONLY = "Research use only. Not a medical device; not for diagnosis."
@@ -79,26 +81,6 @@ class StudyEnd:
     """What a reader must know beside the reason."""
     by_share: ShareOfSlices | None = None
     """What decided a verdict by the share of ill slices; None by vote, and without a verdict."""
-
-
-class NoteKind(StrEnum):
-    """What a reader of the result must know about what was seen of the lungs."""
-
-    CUT_AT_FEET = "cut-at-feet"
-    CUT_AT_HEAD = "cut-at-head"
-    CUT_BY_FIELD = "cut-by-field-of-view"
-    ONE_LUNG = "one-lung"
-    COARSE_PIXELS = "coarse-pixels"
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One thing a reader of the result must know, whatever the verdict."""
-
-    kind: NoteKind
-    """For machines."""
-    text: str
-    """For people: a sentence, without identifiers."""
 
 
 class CheckName(StrEnum):
@@ -565,6 +547,8 @@ class TriageResult:
     """What of the lungs was not seen, or not as finely as the networks expect."""
     checks: tuple[InputCheck, ...] = ()
     """What was measured of the images, each against its range; empty where no lungs were found."""
+    analysis: Analysis = field(default_factory=Analysis.now)
+    """When it was found, as which revision of the study, and whether all of that was there."""
 
     def reoriented(self, reorientation: Reorientation) -> TriageResult:
         """The same findings on the grid that a reorientation leads to.
@@ -610,9 +594,14 @@ class TriageResult:
         )
 
     @property
+    def all_notes(self) -> tuple[Note, ...]:
+        """Those on the analysis itself, then those on the lungs."""
+        return (*self.analysis.notes, *self.notes)
+
+    @property
     def notes_beside_reason(self) -> tuple[Note, ...]:
         """The notes that `reason` does not already say."""
-        return tuple(note for note in self.notes if note.text not in self.reason)
+        return tuple(note for note in self.all_notes if note.text not in self.reason)
 
     @property
     def finest_heat(self) -> dict[int, NDArray[np.float32]]:

@@ -25,11 +25,7 @@ from groundglass.core.result import RESEARCH_USE_ONLY
 from groundglass.deidentify.confidentiality import DUMMIES, Treatment, is_registered, treatment
 from groundglass.deidentify.pseudonyms import SiteKey
 from groundglass.errors import InputError
-from groundglass.read.dicom.result_series_descriptions import (
-    MANUFACTURER,
-    MODEL,
-    SERIES_DESCRIPTIONS,
-)
+from groundglass.read.dicom.result_series_descriptions import MANUFACTURER, MODEL, without_time
 
 #: Objects whose pixels come from a tomograph, or have none. Of everything else (ultrasound,
 #: radiographs, captures, documents, drawings) the pixels or the text may show a name.
@@ -266,9 +262,9 @@ def _moved(old: str, vr: str, person: _Person, key: SiteKey) -> str:
 
 def _own_series(dataset: Dataset) -> str:
     """The description of a series of our own results, which says that they are research."""
-    described = str(dataset.get("SeriesDescription") or "")
-    own = dataset.get("Manufacturer") == MANUFACTURER and described in SERIES_DESCRIPTIONS
-    return described if own else ""
+    if dataset.get("Manufacturer") != MANUFACTURER:
+        return ""
+    return without_time(str(dataset.get("SeriesDescription") or ""))
 
 
 def _declare(clean: Dataset, source: Dataset) -> None:

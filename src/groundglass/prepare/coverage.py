@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.core.geometry import Geometry
-from groundglass.core.result import Note, NoteKind
+from groundglass.core.notes import Note, NoteKind
 from groundglass.core.volume import Volume
 from groundglass.prepare.letterbox import Letterbox
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from groundglass.core.analysis import Analysis
 from groundglass.core.result import RESEARCH_USE_ONLY, TriageResult
 from groundglass.core.study import Instance, Series
 from groundglass.core.volume import Volume
@@ -16,7 +17,12 @@ from groundglass.errors import GroundglassError, ReportError
 from groundglass.report.dicom.settings import DICOM, DicomSettings
 from groundglass.report.dicom.source_images import why_captures_only, why_no_dicom
 from groundglass.report.html.report_page import render_page
-from groundglass.report.result_json import encode_document, result_document, result_schema
+from groundglass.report.result_json import (
+    analysis_document,
+    encode_document,
+    result_document,
+    result_schema,
+)
 from groundglass.report.writing import MANIFEST, write_all
 
 if TYPE_CHECKING:
@@ -41,7 +47,7 @@ def write_report(
 
     `result.json` is written last and lists the other files with their SHA-256: where it is, the
     report is whole. The same result gives the same bytes, but for its timings; the DICOM results
-    have none.
+    have none. The time of the analysis is part of the result.
 
     Parameters
     ----------
@@ -96,7 +102,7 @@ def write_refusal(
     instances: Sequence[Instance],
     error: GroundglassError,
     directory: Path | str,
-    settings: DicomSettings = DICOM,
+    analysis: Analysis | None = None,
 ) -> Path:
     """Write a capture that says that a study was not analysed, and why: all of it, or nothing.
 
@@ -110,8 +116,8 @@ def write_refusal(
         Why.
     directory : Path or str
         As for `write_report`; an earlier refusal is replaced. `refusal.json` lists the capture.
-    settings : DicomSettings
-        The revision.
+    analysis : Analysis, optional
+        When it was tried, and as which revision; now, and as the first, without.
 
     Returns
     -------
@@ -128,11 +134,13 @@ def write_refusal(
     # Not at the top: highdicom takes as long to import as all the rest.
     from groundglass.report.dicom.results import refusal_results  # noqa: PLC0415
 
-    objects = refusal_results(instances, error, settings)
+    analysis = analysis or Analysis.now()
+    objects = refusal_results(instances, error, analysis)
     files = _named(objects)
     document = {
         "research_use_only": RESEARCH_USE_ONLY,
         "reason": str(error),
+        "analysis": analysis_document(analysis),
         "dicom": {"reason": None, "objects": [_described(made) for made in objects]},
         "files": _hashes(files),
     }

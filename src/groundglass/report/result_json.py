@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from groundglass.core.analysis import Analysis
 from groundglass.core.result import (
     MEASURED_BY_HU,
     RESEARCH_USE_ONLY,
@@ -34,7 +35,7 @@ from groundglass.core.volume import Volume
 from groundglass.errors import ReportError
 
 #: Grows in the first place when a reader of the old shape would misread the new one.
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
 
 JsonObject = dict[str, Any]
 
@@ -54,7 +55,8 @@ def result_document(result: TriageResult, volume: Volume) -> JsonObject:
         "statement": result.provenance.bundle_statement,
         "outcome": result.outcome,
         "reason": result.reason,
-        "notes": result.notes,
+        "analysis": analysis_document(result.analysis),
+        "notes": result.all_notes,
         "checks": [{**_plain(check), "ok": check.ok} for check in result.checks],
         "labels": result.labels,
         "verdict": _verdict(result.verdict),
@@ -97,6 +99,26 @@ def encode_document(document: JsonObject) -> bytes:
             action="Analyse the study again; if it comes back, report it as a defect.",
         ) from error
     return f"{text}\n".encode()
+
+
+def analysis_document(analysis: Analysis) -> JsonObject:
+    """Which analysis of the study it is, and what it replaces."""
+    earlier = analysis.replaced
+    replaces: JsonObject | None = None
+    if earlier is not None:
+        uids = ("study_instance_uid", "series_instance_uid", "sop_class_uid", "sop_instance_uid")
+        replaces = {
+            "revision": earlier.revision,
+            "at": earlier.at.isoformat(),
+            **{name: getattr(earlier, name) for name in uids},
+        }
+    return {
+        "at": analysis.at.isoformat(),
+        "revision": analysis.revision,
+        "completeness": analysis.completeness.value,
+        "missing": sum(analysis.missing.values()),
+        "replaces": replaces,
+    }
 
 
 def _slices(result: TriageResult, volume: Volume) -> list[JsonObject]:

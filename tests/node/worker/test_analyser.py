@@ -25,6 +25,7 @@ from groundglass.node.worker.analyser import (
     ProcessAnalyser,
     Work,
 )
+from made_result import ANALYSIS
 from made_work import alive, eventually
 
 
@@ -40,7 +41,7 @@ def analyser(bundle: Path) -> Iterator[ProcessAnalyser]:
 def work(phantom_study: Path, tmp_path: Path) -> Work:
     (tmp_path / "out").mkdir()
     shutil.copytree(phantom_study, tmp_path / "study")
-    return Work(tmp_path / "study", tmp_path / "out", revision=1)
+    return Work(tmp_path / "study", tmp_path / "out", ANALYSIS)
 
 
 def objects(folder: Path) -> dict[str, bytes]:
@@ -58,7 +59,7 @@ def test_a_study_gets_its_whole_report_and_twice_the_same(
     assert document["reason"] == analysis.reason
     first = objects(work.out)
     assert len(first) >= 3
-    again = Work(work.study, tmp_path / "again", revision=1)
+    again = Work(work.study, tmp_path / "again", ANALYSIS)
     analyser.analyse(again)
     assert objects(again.out) == first
 
@@ -104,7 +105,7 @@ def test_what_is_no_image_at_all_has_a_reason(analyser: ProcessAnalyser, work: W
 def test_an_analysis_given_up_gets_a_capture_that_says_so(
     analyser: ProcessAnalyser, work: Work
 ) -> None:
-    analysis = analyser.analyse(Work(work.study, work.out, 1, given_up="it took too long"))
+    analysis = analyser.analyse(Work(work.study, work.out, ANALYSIS, given_up="it took too long"))
     assert analysis.outcome == "given-up"
     assert "it took too long" in analysis.reason
     assert len(objects(work.out)) == 1

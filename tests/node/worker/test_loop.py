@@ -55,7 +55,7 @@ def test_a_study_is_analysed_and_its_report_delivered(
     )
     assert set(pacs.kept) == {"sr.dcm", "capture.dcm"}
     (work,) = analyser.seen
-    assert work.revision == 1
+    assert work.analysis.revision == 1
     assert not work.study.exists()  # links to the spool are of no more use
     assert (context.spool.root / job.report / "result.json").is_file()
     assert not worker.work_once()
@@ -85,7 +85,7 @@ def test_a_late_instance_gives_a_second_report_of_all_of_them(
     context.jobs.arrivals.explicit_end("1.2")
     worker.work_once()
     assert seen == [3, 4]
-    assert analyser.seen[-1].revision == 2
+    assert analyser.seen[-1].analysis.revision == 2
     assert pacs.kept["sr.dcm"] != first
     assert {job.state for job in context.jobs.records.find()} == {State.DELIVERED}
 

@@ -25,7 +25,7 @@ from groundglass.read.dicom.uids import derived, is_valid, named
 from groundglass.report import write_report
 from groundglass.report.dicom.results import dicom_results, refusal_results
 from made_ct import as_bytes, ct_series, thorax, write
-from made_result import made_result
+from made_result import ANALYSIS, made_result
 
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 INVALID = ("1.2.anonymous", "1.02.3", "1." * 40 + "1", "study-17", "1..2", "1.2.", ".1", "7")
@@ -201,7 +201,7 @@ def test_a_refusal_of_a_study_without_uid_has_one(tmp_path: Path) -> None:
     folder = spoilt("StudyInstanceUID", "", tmp_path / "ct")
     instances = gg.read_study(folder).series[0].instances
     error = gg.GroundglassError("a", expected="b", action="c")
-    (capture,) = refusal_results(instances, error)
+    (capture,) = refusal_results(instances, error, ANALYSIS)
     assert is_valid(capture.study_instance_uid)
     volume = read(folder)
     assert dicom_results(result_of(volume), volume)[0].study_instance_uid == (

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from groundglass.core.result import RESULT_OUTCOMES, Note, NoteKind, Outcome, TriageResult
+from groundglass.core.notes import Note, NoteKind
+from groundglass.core.result import RESULT_OUTCOMES, Outcome, TriageResult
 from groundglass.core.verdict_words import NOT_EXCLUDED, not_judged_sentence
 from groundglass.core.volume import Volume
 from groundglass.report.dicom import capture_pages
 from groundglass.report.dicom.capture_pages import (
     AMBER,
     EDGE,
+    Naming,
     Page,
     Type,
     refusal_page,
@@ -56,8 +58,11 @@ def name(index: int) -> str:
     return f"CT image {index + 1}"
 
 
+NAMING = Naming(name, "Revision 2, analysed then")
+
+
 def pages(result: TriageResult, volume: Volume) -> list[np.ndarray]:
-    return verdict_pages(ViewModel(result, volume), name)
+    return verdict_pages(ViewModel(result, volume), NAMING)
 
 
 def test_every_page_says_what_it_is_not_for(
@@ -122,7 +127,7 @@ def test_nothing_is_drawn_over_the_footer_or_off_the_page(
         reason=" ".join(["a long story"] * 60),
         provenance=replace(result.provenance, bundle_statement="A statement. " * 60),
     )
-    verdict_pages(ViewModel(many, volume), name, 0)
+    verdict_pages(ViewModel(many, volume), NAMING, 0)
     pages(without_verdict(many, Outcome.NO_LUNG, many.reason), volume)
     assert drawn.lowest <= EDGE - 30
 
@@ -139,7 +144,7 @@ def test_key_slices_are_shown_with_and_without_heat(volume: Volume, result: Tria
 
 def test_no_more_key_slices_than_the_settings_say(volume: Volume) -> None:
     result = made_result(volume, key_slices=tuple(range(3, 17)))
-    assert len(verdict_pages(ViewModel(result, volume), name, 3)) == 3
+    assert len(verdict_pages(ViewModel(result, volume), NAMING, 3)) == 3
 
 
 @pytest.mark.parametrize("outcome", [o for o in RESULT_OUTCOMES if o is not Outcome.VERDICT])

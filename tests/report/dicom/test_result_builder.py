@@ -5,6 +5,7 @@ from pydicom.uid import CTImageStorage, KeyObjectSelectionDocumentStorage
 
 from groundglass.report.dicom.result_builder import ResultBuilder
 from groundglass.report.dicom.result_uids import Identity, ResultKind
+from made_result import ANALYSIS
 
 
 def image(series: str, uid: str) -> Dataset:
@@ -14,7 +15,9 @@ def image(series: str, uid: str) -> Dataset:
 
 
 def test_evidence_is_listed_by_series_and_the_tree_is_the_documents() -> None:
-    builder = ResultBuilder(Dataset(), "2.25.1", Identity("made"), "1.0", "made 1", "CHEST")
+    builder = ResultBuilder(
+        Dataset(), "2.25.1", Identity("made"), "1.0", "made 1", "CHEST", ANALYSIS
+    )
     root, line = Dataset(), Dataset()
     line.TextValue = "said"
     root.ValueType, root.ContentSequence = "CONTAINER", [line]

@@ -1,25 +1,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from pydicom.uid import UID
 
+from groundglass.core.analysis import Completeness, EarlierResult
 from groundglass.core.geometry import Geometry
 from groundglass.core.result import HeatMethod, TriageResult
 from groundglass.core.volume import Volume
 from groundglass.report.dicom.result_uids import Identity, ResultKind, device_uid
-from made_result import PROVENANCE, made_result
+from made_result import ANALYSIS, PROVENANCE, made_result
 
 IMAGES = [("1.2.3.1", None), ("1.2.3.2", None), ("1.2.3.3", 4)]
 GRID = Geometry((9, 4, 4), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)))
 RESULT = made_result(Volume(np.zeros(GRID.shape, np.int16), GRID), (3, 4))
-BASE = Identity.of_result(IMAGES, RESULT, 1)
+BASE = Identity.of_result(IMAGES, RESULT)
 
 
 def made(**provenance: object) -> TriageResult:
     return replace(RESULT, provenance=replace(PROVENANCE, **provenance))
+
+
+def of(**analysis: object) -> TriageResult:
+    return replace(RESULT, analysis=replace(ANALYSIS, **analysis))
 
 
 def explaining(label: str, method: HeatMethod) -> TriageResult:
@@ -29,23 +35,27 @@ def explaining(label: str, method: HeatMethod) -> TriageResult:
 
 
 def test_the_same_input_gives_the_same_uids_in_any_order() -> None:
-    assert Identity.of_result(IMAGES[::-1], RESULT, 1) == BASE
+    assert Identity.of_result(IMAGES[::-1], RESULT) == BASE
     assert BASE.instance_uid(ResultKind.CAPTURE, 2) == BASE.instance_uid(ResultKind.CAPTURE, 2)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        Identity.of_result(IMAGES[1:], RESULT, 1),
-        Identity.of_result([("1.2.3.1", 1), *IMAGES[1:]], RESULT, 1),
-        Identity.of_result(IMAGES, RESULT, 2),
-        Identity.of_result(IMAGES, made(groundglass_version="9"), 1),
-        Identity.of_result(IMAGES, made(bundle_sha256={"encoder.onnx": "ff"}), 1),
-        Identity.of_result(IMAGES, made(recipe={"vote_threshold": 0.8}), 1),
-        Identity.of_result(IMAGES, made(precision="bf16"), 1),
-        Identity.of_result(IMAGES, explaining("NCP", HeatMethod.GRAD_CAM), 1),
-        Identity.of_result(IMAGES, explaining("CP", HeatMethod.ALL_LAYERS), 1),
-        Identity.of_refusal(IMAGES, PROVENANCE.groundglass_version, "no", 1),
+        Identity.of_result(IMAGES[1:], RESULT),
+        Identity.of_result([("1.2.3.1", 1), *IMAGES[1:]], RESULT),
+        Identity.of_result(IMAGES, of(revision=2)),
+        Identity.of_result(IMAGES, of(at=ANALYSIS.at + timedelta(seconds=1))),
+        Identity.of_result(IMAGES, of(completeness=Completeness.NOT_VERIFIED)),
+        Identity.of_result(IMAGES, of(missing={"1.2": 3})),
+        Identity.of_result(IMAGES, of(replaced=EarlierResult(1, ANALYSIS.at))),
+        Identity.of_result(IMAGES, made(groundglass_version="9")),
+        Identity.of_result(IMAGES, made(bundle_sha256={"encoder.onnx": "ff"})),
+        Identity.of_result(IMAGES, made(recipe={"vote_threshold": 0.8})),
+        Identity.of_result(IMAGES, made(precision="bf16")),
+        Identity.of_result(IMAGES, explaining("NCP", HeatMethod.GRAD_CAM)),
+        Identity.of_result(IMAGES, explaining("CP", HeatMethod.ALL_LAYERS)),
+        Identity.of_refusal(IMAGES, PROVENANCE.groundglass_version, "no", ANALYSIS),
     ],
 )
 def test_whatever_decides_the_content_changes_the_uids(other: Identity) -> None:
@@ -53,7 +63,7 @@ def test_whatever_decides_the_content_changes_the_uids(other: Identity) -> None:
 
 
 def test_refusals_for_other_reasons_are_other_objects() -> None:
-    first, second = (Identity.of_refusal(IMAGES, "1", reason, 1) for reason in ("a", "b"))
+    first, second = (Identity.of_refusal(IMAGES, "1", reason, ANALYSIS) for reason in ("a", "b"))
     assert first != second
 
 
@@ -67,4 +77,4 @@ def test_every_kind_and_number_has_valid_uids_of_its_own() -> None:
 
 def test_libraries_do_not_change_the_uids() -> None:
     """An update of numpy must not make old results appear a second time."""
-    assert Identity.of_result(IMAGES, made(versions={"numpy": "99"}), 1) == BASE
+    assert Identity.of_result(IMAGES, made(versions={"numpy": "99"})) == BASE

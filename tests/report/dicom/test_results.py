@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -13,13 +14,14 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import Comprehensive3DSRStorage
 
 import groundglass as gg
+from groundglass.core.analysis import Analysis, Completeness, EarlierResult
+from groundglass.core.notes import Note, NoteKind
 from groundglass.core.result import (
     KIND_NOT_TOLD,
     RESEARCH_USE_ONLY,
-    Note,
-    NoteKind,
     TriageResult,
 )
 from groundglass.core.verdict_words import NOT_EXCLUDED, not_judged_sentence
@@ -31,7 +33,7 @@ from groundglass.report.dicom.results import dicom_results
 from groundglass.report.dicom.settings import DicomSettings
 from groundglass.report.overlay import DRAWING
 from made_ct import ct_series, thorax, write
-from made_result import made_result, without_verdict
+from made_result import ANALYSIS, made_result, without_verdict
 from made_verdicts import by_share
 
 KEYS = (5,)
@@ -43,6 +45,20 @@ def read(folder: Path) -> Volume:
 
 def small(volume: Volume) -> TriageResult:
     return replace(made_result(volume, KEYS), coarse_heat=None)
+
+
+def revised(volume: Volume) -> TriageResult:
+    """The result of a second revision, of which nobody knows whether it is whole."""
+    first = EarlierResult(
+        1, ANALYSIS.at, "2.25.1", "2.25.2", str(Comprehensive3DSRStorage), "2.25.3"
+    )
+    analysis = Analysis(
+        ANALYSIS.at + timedelta(minutes=1),
+        revision=2,
+        completeness=Completeness.NOT_VERIFIED,
+        replaced=first,
+    )
+    return replace(small(volume), analysis=analysis)
 
 
 @pytest.fixture(scope="module")
@@ -96,21 +112,59 @@ def test_files_in_another_order_and_another_place_give_the_same_results(
 
 
 def test_a_new_revision_has_uids_of_its_own(ct: Volume, found: tuple[DicomObject, ...]) -> None:
-    second = dicom_results(small(ct), ct, DicomSettings(revision=2))
+    second = dicom_results(revised(ct), ct)
     assert not set(uids(second)) & set(uids(found))
-    with pytest.raises(gg.GroundglassError, match="revision 0"):
-        DicomSettings(revision=0)
 
 
-def test_dates_are_the_cts(found: tuple[DicomObject, ...]) -> None:
+def test_dates_are_the_analysis(found: tuple[DicomObject, ...]) -> None:
     for made in found:
-        assert data(made).ContentDate == "20210304"
-        assert "InstanceCreationDate" not in data(made)
+        told = data(made)
+        for what in ("InstanceCreation", "Content", "Series"):
+            assert (told[f"{what}Date"].value, told[f"{what}Time"].value) == ("20260301", "143005")
+        assert (told.TimezoneOffsetFromUTC, told.StudyDate) == ("+0100", "20210304")
+        assert told.SeriesDescription.endswith(" rev 1 2026-03-01 14:30")
 
 
-def test_a_ct_without_dates_gives_a_date_that_cannot_be_meant(tmp_path: Path) -> None:
-    volume = read(write(ct_series(), tmp_path / "ct"))
-    assert {data(made).ContentDate for made in dicom_results(small(volume), volume)} == {"19000101"}
+@pytest.mark.parametrize(
+    ("stated", "offset", "day", "time"),
+    [
+        ("-0330", "-0330", "20260301", "100005"),
+        ("+1200", "+1200", "20260302", "013005"),
+        ("noon", "+0100", "20260301", "143005"),
+        ("+9900", "+0100", "20260301", "143005"),
+    ],
+)
+def test_one_offset_holds_for_the_studys_times_and_ours(
+    tmp_path: Path, stated: str, offset: str, day: str, time: str
+) -> None:
+    volume = read(write(ct_series(TimezoneOffsetFromUTC=stated), tmp_path / "ct"))
+    for made in dicom_results(small(volume), volume):
+        told = data(made)
+        assert told.TimezoneOffsetFromUTC == offset
+        assert (told.ContentDate, told.ContentTime) == (day, time)
+
+
+def test_a_revision_says_which_it_is_and_what_it_replaces(ct: Volume) -> None:
+    captures = []
+    for result in (small(ct), revised(ct)):
+        made = {str(one.kind): one for one in dicom_results(result, ct)}
+        captures.append(data(made["capture"]).pixel_array)
+        report = data(made["structured-report"])
+    assert (captures[0] != captures[1]).any()
+    texts = [item.TextValue for item in report.ContentSequence if item.ValueType == "TEXT"]
+    assert "Revision 2, analysed 2026-03-01 14:31 +0100" in texts
+    assert "Replaces the result of revision 1, analysed 2026-03-01 14:30 +0100." in texts
+    assert any(text.startswith("Completeness not verified") for text in texts)
+    (study,) = report.PredecessorDocumentsSequence
+    (series,) = study.ReferencedSeriesSequence
+    (document,) = series.ReferencedSOPSequence
+    assert (study.StudyInstanceUID, series.SeriesInstanceUID) == ("2.25.1", "2.25.2")
+    assert document.ReferencedSOPInstanceUID == "2.25.3"
+    assert document.ReferencedSOPClassUID == Comprehensive3DSRStorage
+
+
+def test_the_first_report_has_no_predecessor(found: tuple[DicomObject, ...]) -> None:
+    assert not any("PredecessorDocumentsSequence" in data(made) for made in found)
 
 
 @pytest.mark.parametrize(

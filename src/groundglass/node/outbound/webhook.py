@@ -28,7 +28,7 @@ from groundglass.report.writing import MANIFEST
 from groundglass.settings.toml import FilePath, Maybe, settings
 
 #: Of the report's document only these go out: what was found and what it is worth.
-_TOLD = ("outcome", "verdict", "notes", "labels", "statement", "research_use_only")
+_TOLD = ("outcome", "analysis", "verdict", "notes", "labels", "statement", "research_use_only")
 SIGNATURE, TIMESTAMP = "X-Groundglass-Signature", "X-Groundglass-Timestamp"
 #: The same for the same message: a receiver that has seen it need do nothing.
 IDEMPOTENCY = "Idempotency-Key"

@@ -71,6 +71,22 @@ class Records:
             last = dict(connection.execute(query).all())
         return tuple(last[uid] for uid in sorted(last))
 
+    def results_before(self, job: Job) -> tuple[Job, ...]:
+        """Jobs whose results a job's own will replace, the last first.
+
+        Earlier revisions of which something went out or may have, and the job itself where it was
+        analysed before and ended: then `report` is the earlier analysis's.
+        """
+        query = (
+            sa.select(jobs)
+            .where(jobs.c.study_instance_uid == job.study_instance_uid)
+            .where(jobs.c.revision <= job.revision, jobs.c.outcome != "")
+            .where(jobs.c.state.not_in([State.SUPERSEDED, State.REPORTED]))
+            .order_by(jobs.c.revision.desc())
+        )
+        with self._table.reading() as connection:
+            return tuple(map(as_job, connection.execute(query).mappings()))
+
     def purgeable(self, before: float, states: Collection[State] = ENDED) -> tuple[str, ...]:
         """Studies that have files, whose jobs all ended before a time and in these states.
 

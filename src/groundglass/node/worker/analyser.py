@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from pydantic import Field, PositiveFloat
 
 from groundglass.analyse.supervisor import Broken, Child, Limits
+from groundglass.core.analysis import Analysis
 from groundglass.core.choices import DEFAULT_BUNDLE
 from groundglass.core.result import StudyEnd
 from groundglass.errors import GroundglassError
@@ -62,8 +63,8 @@ class Work:
     """Folder of the study's files and nothing else."""
     out: Path
     """Folder for the report."""
-    revision: int
-    """Revision of the study; part of what the results' UIDs are made from."""
+    analysis: Analysis
+    """Which analysis of the study it is; part of what the results' UIDs are made from."""
     given_up: str = ""
     """Why the analysis is given up, if it is: then only a capture is written that says so."""
 

@@ -31,7 +31,9 @@ class Analyst:
     def __call__(self, work: Work) -> StudyEnd | Broken | Unwritten:
         """One study, from its files to its report; how it ended."""
         plan = ReportPlan(
-            work.out, dicom=DicomSettings(work.revision, key_objects=self._key_objects)
+            work.out,
+            dicom=DicomSettings(key_objects=self._key_objects),
+            analysis=work.analysis,
         )
 
         def read(progress: Progress) -> Study:
@@ -64,7 +66,7 @@ class _Captured(StudyObserver):
             raise error
         instances = [one for series in self._study.series for one in series.instances]
         if any(instance.sop_class_uid for instance in instances):
-            write_refusal(instances, error, self._plan.directory, self._plan.dicom)
+            write_refusal(instances, error, self._plan.directory, self._plan.analysis)
         return str(error)
 
 

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
+from groundglass.core.analysis import Analysis
 from groundglass.core.atomic_files import out_of_room
 from groundglass.core.result import Outcome
 from groundglass.node.inbound.spool import Spool
@@ -27,6 +29,7 @@ from groundglass.node.worker.analyser import (
     NoRoom,
     Work,
 )
+from groundglass.node.worker.replaced import replaced_by
 from groundglass.settings.toml import settings
 
 _LOG = node_log("worker")
@@ -210,7 +213,7 @@ class Worker:
         report = folder / "report"
         report.mkdir()
         self._log("analysing", job)
-        work = Work(study, report, job.revision)
+        work = Work(study, report, self._this_analysis(job))
         try:
             end = self._analyser.analyse(work)
         except AnalysisFailed as error:
@@ -230,6 +233,13 @@ class Worker:
         context.metrics.stages(end.stages)
         self._log("analysed", job, outcome=end.outcome.value, seconds=end.seconds)
         return job
+
+    def _this_analysis(self, job: Job) -> Analysis:
+        """Which analysis of the study this is."""
+        context = self._context
+        at = datetime.fromtimestamp(context.jobs.clock.now(), UTC).astimezone()
+        earlier = context.jobs.records.results_before(job)
+        return Analysis(at, job.revision, replaced=replaced_by(earlier, context.spool.root))
 
     def _deliver(self, job: Job) -> None:
         context = self._context

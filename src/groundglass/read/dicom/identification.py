@@ -36,14 +36,13 @@ PATIENT_AND_STUDY = (
     "PhysiciansOfRecord", "ProcedureCodeSequence",
     "PatientAge", "PatientSize", "PatientWeight", "AdmissionID", "ServiceEpisodeID",
 )  # fmt: skip
-#: What is taken from the CT itself: where it lies, who made it, when, and whether it had lost
-#: something by compression before it came to us.
+#: What is taken from the CT itself: where it lies, who made it, in which time zone, and whether it
+#: had lost something by compression before it came to us.
 _IMAGE = (
     "SOPClassUID", "FrameOfReferenceUID", "PositionReferenceIndicator", "BodyPartExamined",
     "Manufacturer", "ManufacturerModelName", "InstitutionName", "StationName",
     "DeviceSerialNumber", "SoftwareVersions",
-    "ContentDate", "ContentTime", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime",
-    "SeriesDate", "SeriesTime", "LossyImageCompression", "LossyImageCompressionRatio",
+    "TimezoneOffsetFromUTC", "LossyImageCompression", "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
 )  # fmt: skip
 #: Deeper nesting than codes of codes has no place in these attributes.

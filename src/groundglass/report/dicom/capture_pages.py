@@ -26,8 +26,6 @@ from groundglass.report.view_model import Frame, ViewModel
 
 Rgb = tuple[int, int, int]
 Picture = NDArray[np.uint8]
-#: Tells the CT image of an axial slice: "CT image 45".
-Naming = Callable[[int], str]
 
 #: Width and height of a page in pixels. 1024 fills the quarter of a diagnostic screen that viewers
 #: give one image of four, and halves to 512 legibly.
@@ -56,6 +54,16 @@ _COLOURS: dict[str, Rgb] = {
     "x1": (190, 140, 240),
     "x2": (120, 210, 220),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What a reader knows things by."""
+
+    image: Callable[[int], str]
+    """Tells the CT image of an axial slice: "CT image 45"."""
+    analysis: str
+    """Which analysis of the study it is, and when it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +183,8 @@ def verdict_pages(view: ViewModel, naming: Naming, key_slices: int = KEY_SLICES)
 
     Parameters
     ----------
-    naming : callable
-        Tells what the CT image of an axial slice is called in the PACS.
+    naming : Naming
+        What the CT image of an axial slice is called in the PACS, and this analysis.
 
     Returns
     -------
@@ -184,7 +192,7 @@ def verdict_pages(view: ViewModel, naming: Naming, key_slices: int = KEY_SLICES)
         RGB.
     """
     if view.result.verdict is None:
-        return [_no_verdict_page(view)]
+        return [_no_verdict_page(view, naming)]
     shown = view.key_heatmaps[:key_slices]
     pairs = [shown[k : k + 2] for k in range(0, len(shown), 2)]
     return [
@@ -222,9 +230,10 @@ def _verdict_page(view: ViewModel, verdict: Verdict, naming: Naming) -> Picture:
     page.say(answers.findings, Type(44, colour, bold=True), 112)
     if answers.kind:
         page.say(answers.kind[0].upper() + answers.kind[1:], Type(30, colour, bold=True), 42)
+    page.say(naming.analysis, _QUIET)
     page.say(result.provenance.bundle_statement, _STATEMENT, 112)
     page.y += 12
-    page.say(result.reason, _BODY, 150)
+    page.say(result.reason, _BODY, 106)
     _say_notes(page, result)
     page.y += 12
     _say_probabilities(page, result, verdict)
@@ -232,7 +241,7 @@ def _verdict_page(view: ViewModel, verdict: Verdict, naming: Naming) -> Picture:
         heatmap = view.key_heatmaps[0]
         frame = view.frame_of(heatmap.slice_index)
         name = class_name(heatmap.label, verdict.by_share)
-        words = f"{naming(heatmap.slice_index)} argued most for {in_a_sentence(name)}"
+        words = f"{naming.image(heatmap.slice_index)} argued most for {in_a_sentence(name)}"
         page.y += 12
         page.say("; ".join(filter(None, [words, view.score_words(frame)])), _QUIET)
         _show_slice(page, view, frame, with_heat=True)
@@ -254,12 +263,13 @@ def _say_probabilities(page: Page, result: TriageResult, verdict: Verdict) -> No
         page.row(list(zip(columns, told, strict=False)), kind)
 
 
-def _no_verdict_page(view: ViewModel) -> Picture:
+def _no_verdict_page(view: ViewModel, naming: Naming) -> Picture:
     """That there is no verdict, why, what to do, and a slice to see what was judged."""
     result = view.result
     terms = OUTCOME_TERMS[result.outcome]
     page = Page(_footer(view))
     page.say(terms.title, Type(44, AMBER, bold=True), 112)
+    page.say(naming.analysis, _QUIET)
     for words in (result.reason, terms.action):
         page.y += 12
         page.say(words, _BODY, 150)
@@ -297,8 +307,8 @@ def _key_page(view: ViewModel, heatmaps: Sequence[Heatmap], naming: Naming) -> P
     for heatmap in heatmaps:
         frame = view.frame_of(heatmap.slice_index)
         said = (
-            f"{naming(heatmap.slice_index)}: slice {frame.number} of {len(view.frames)} from the "
-            f"head, z {millimetres(frame.position_mm)} mm",
+            f"{naming.image(heatmap.slice_index)}: slice {frame.number} of {len(view.frames)} "
+            f"from the head, z {millimetres(frame.position_mm)} mm",
             view.score_words(frame),
             f"{heatmap.share_in_lung:.0%} of the heat in the lung",
         )

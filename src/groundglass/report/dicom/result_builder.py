@@ -6,9 +6,11 @@ the study, and bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from types import MappingProxyType
 
@@ -19,6 +21,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
+from groundglass.core.analysis import Analysis
 from groundglass.core.quiet import quietly
 from groundglass.read.dicom.identification import PATIENT_AND_STUDY
 from groundglass.read.dicom.result_series_descriptions import MANUFACTURER, MODEL
@@ -31,16 +34,9 @@ from groundglass.report.dicom.result_uids import (
 )
 from groundglass.report.narrative import plain
 
-#: Where the images carry no date at all. Content Date may not be empty (PS3.3 C.12.1, C.17.2), and
-#: a date of our own would change from run to run.
-_NO_DATE = ("19000101", "000000")
-#: The CT's own dates, the nearest to its content first.
-_DATES = (
-    ("AcquisitionDate", "AcquisitionTime"),
-    ("ContentDate", "ContentTime"),
-    ("SeriesDate", "SeriesTime"),
-    ("StudyDate", "StudyTime"),
-)
+#: Dates and times of what we make: the object, its content and its series (PS3.3 C.12.1, C.7.3.1).
+_MADE = ("InstanceCreation", "Content", "Series")
+_OFFSET = re.compile(r"[+-](?:0\d|1[0-4])[0-5]\d")
 #: Attributes of patient and study that may be empty and not missing (PS3.5 7.4.3).
 _NEVER_MISSING = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
@@ -80,6 +76,8 @@ class ResultBuilder:
     """Name and version of the bundle; empty where none was asked."""
     body_part: str
     """Body Part Examined (PS3.16 annex L)."""
+    analysis: Analysis
+    """When, and as which revision of the study."""
 
     @property
     def software_versions(self) -> list[str]:
@@ -92,16 +90,22 @@ class ResultBuilder:
         return self.encodable(f"{self.program}, weights {self.weights}")[:64]
 
     @property
-    def content_date(self) -> tuple[str, str]:
-        """(date, time) of the CT, in DICOM's form.
+    def at(self) -> datetime:
+        """When it was analysed, in the CT's time zone where that states one.
 
-        Not of the analysis: the same input must give the same object, whenever it is analysed.
+        An object has one offset for all of its dates and times, those of the study included (PS3.3
+        C.12.1.1.2).
         """
-        for keys in _DATES:
-            date, time = (str(self.header.get(key) or "").strip() for key in keys)
-            if len(date) == 8 and date.isascii() and date.isdigit():
-                return date, time or _NO_DATE[1]
-        return _NO_DATE
+        stated = str(self.header.get("TimezoneOffsetFromUTC") or "").strip()
+        if not _OFFSET.fullmatch(stated):
+            return self.analysis.at
+        offset = timedelta(hours=int(stated[1:3]), minutes=int(stated[3:]))
+        return self.analysis.at.astimezone(timezone(-offset if stated[0] == "-" else offset))
+
+    @property
+    def analysed(self) -> str:
+        """Which analysis it is, for a reader."""
+        return replace(self.analysis, at=self.at).words
 
     @cached_property
     def _encodings(self) -> list[str]:
@@ -151,7 +155,9 @@ class ResultBuilder:
         dataset.InstanceNumber = number
         dataset.SeriesInstanceUID = self.identity.series_uid(kind)
         dataset.SeriesNumber = filing.series_number
-        dataset.SeriesDescription = filing.series_description
+        revision = self.analysis.revision
+        described = f"{filing.series_description} rev {revision} {self.at:%Y-%m-%d %H:%M}"
+        dataset.SeriesDescription = described[:64]
         dataset.Manufacturer, dataset.ManufacturerModelName = MANUFACTURER, MODEL
         dataset.SoftwareVersions = self.software_versions
         dataset.DeviceSerialNumber = self.program
@@ -219,7 +225,10 @@ class ResultBuilder:
             stated = self.header.get_item(keyword)
             if stated is not None and (stated.value or keyword in dataset):
                 dataset[keyword] = self.header[keyword]
-        dataset.ContentDate, dataset.ContentTime = self.content_date
+        for what in _MADE:
+            setattr(dataset, f"{what}Date", f"{self.at:%Y%m%d}")
+            setattr(dataset, f"{what}Time", f"{self.at:%H%M%S}")
+        dataset.TimezoneOffsetFromUTC = f"{self.at:%z}"[:5]
         if PIXEL_DATA in ready:
             dataset.BodyPartExamined = self.body_part
         if "ContentLabel" in dataset:

@@ -1,7 +1,7 @@
-"""UIDs and dates of the DICOM results: the same input gives the same, whenever it is analysed.
+"""UIDs of the DICOM results: the same input analysed at the same time gives the same.
 
-A UID promises that whatever carries it is the same object (PS3.5 section 9). So nothing in an
-object may depend on when it was made, and everything that decides its content goes into its UID.
+A UID promises that whatever carries it is the same object (PS3.5 section 9). So everything that
+decides an object's content goes into its UID, the time of the analysis with the rest.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from groundglass.core.analysis import Analysis
 from groundglass.core.result import TriageResult
 from groundglass.read.dicom import result_series_descriptions as descriptions
 
@@ -68,21 +69,18 @@ class Identity:
     """SHA-256 of everything that decides the content."""
 
     @classmethod
-    def of_result(
-        cls, images: Sequence[tuple[str, int | None]], result: TriageResult, revision: int
-    ) -> Identity:
+    def of_result(cls, images: Sequence[tuple[str, int | None]], result: TriageResult) -> Identity:
         """The identity of what one version of the program with one bundle says of some images.
 
-        The program's version, the bundle's files and recipe, the number format and what the heat
-        explains are in it, as each may change the content. Versions of libraries are not: they and
+        The program's version, the bundle's files and recipe, the number format, what the heat
+        explains, and everything that tells this analysis from another are in it, as each may
+        change the content. Versions of libraries are not: they and
         the processor may change the last digits of a probability.
 
         Parameters
         ----------
         images : sequence of (str, int or None)
             SOP Instance UID and frame number of every image that was judged, in any order.
-        revision : int
-            Counts the analyses of a study that grew after it was first analysed.
         """
         made = result.provenance
         facts = {
@@ -91,12 +89,13 @@ class Identity:
             "bundle": dict(made.bundle_sha256),
             "recipe": dict(made.recipe),
             "precision": made.precision,
+            "analysis": result.analysis.facts,
         }
-        return cls(_digest(images, facts, revision))
+        return cls(_digest(images, facts))
 
     @classmethod
     def of_refusal(
-        cls, images: Sequence[tuple[str, int | None]], program: str, reason: str, revision: int
+        cls, images: Sequence[tuple[str, int | None]], program: str, reason: str, analysis: Analysis
     ) -> Identity:
         """The identity of a statement that a study could not be analysed, and why.
 
@@ -107,7 +106,8 @@ class Identity:
         program : str
             Version of the program.
         """
-        return cls(_digest(images, {"program": program, "reason": reason}, revision))
+        facts = {"program": program, "reason": reason, "analysis": analysis.facts}
+        return cls(_digest(images, facts))
 
     def uid(self, what: str) -> str:
         """A UID of form 2.25 (PS3.5 B.2) for one thing of this analysis."""
@@ -127,7 +127,7 @@ def device_uid(program: str) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, f'device {program}').int}"
 
 
-def _digest(images: Sequence[tuple[str, int | None]], facts: object, revision: int) -> str:
+def _digest(images: Sequence[tuple[str, int | None]], facts: object) -> str:
     ordered = sorted((uid, number or 0) for uid, number in images)
-    text = json.dumps([ordered, facts, revision], sort_keys=True, default=str)
+    text = json.dumps([ordered, facts], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

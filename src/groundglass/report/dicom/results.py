@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import groundglass
+from groundglass.core.analysis import Analysis
 from groundglass.core.result import Outcome, TriageResult
 from groundglass.core.study import Instance
 from groundglass.core.volume import Volume
@@ -13,7 +14,7 @@ from groundglass.errors import GroundglassError, NoChestCT, ReportError
 from groundglass.read.dicom.patients import by_patient
 from groundglass.read.dicom.uids import study_uid_of
 from groundglass.report.dicom.capture import capture
-from groundglass.report.dicom.capture_pages import refusal_page, verdict_pages
+from groundglass.report.dicom.capture_pages import Naming, refusal_page, verdict_pages
 from groundglass.report.dicom.key_objects import key_objects
 from groundglass.report.dicom.result_builder import DicomObject, ResultBuilder
 from groundglass.report.dicom.result_uids import Identity
@@ -34,7 +35,7 @@ def dicom_results(
 
     With a verdict: captures, structured report, segmentation, saliency; captures alone of images
     that have no valid UIDs to refer to (`why_captures_only`). Without one: a capture that says so
-    and why. The same input, weights and version of the program give the same objects.
+    and why. The same input, weights, version of the program and analysis give the same objects.
 
     Parameters
     ----------
@@ -60,13 +61,15 @@ def dicom_results(
     builder = ResultBuilder(
         header=source.header,
         study_instance_uid=source.study_instance_uid,
-        identity=Identity.of_result(source.keys, result, settings.revision),
+        identity=Identity.of_result(source.keys, result),
         program=made.groundglass_version,
         weights=made.bundle,
         body_part=_body_part(source, result.outcome),
+        analysis=result.analysis,
     )
     view = ViewModel(result, volume)
-    pages = verdict_pages(view, lambda index: source.images[view.index_as_read(index)].name)
+    naming = Naming(lambda index: source.images[view.index_as_read(index)].name, builder.analysed)
+    pages = verdict_pages(view, naming)
     objects = [capture(page, builder, number) for number, page in enumerate(pages, 1)]
     if result.verdict is None or not source.identified:
         return tuple(objects)
@@ -87,7 +90,7 @@ def _with_shown_slices(result: TriageResult, view: ViewModel) -> TriageResult:
 
 
 def refusal_results(
-    instances: Sequence[Instance], error: GroundglassError, settings: DicomSettings = DICOM
+    instances: Sequence[Instance], error: GroundglassError, analysis: Analysis
 ) -> tuple[DicomObject, ...]:
     """A capture that says that a study was not analysed, and why.
 
@@ -118,17 +121,23 @@ def refusal_results(
     if isinstance(error, NoChestCT) and error.rejections:
         lines = ["No series is an axial chest CT fit for the lungs.", error.action]
         lines += error.rejections
-    page = refusal_page("Not analysed", lines, program)
+    lines += [note.text for note in analysis.notes]
     builders = [
-        _refusal_builder(patient.instances, error, settings) for patient in by_patient(images)
+        _refusal_builder(patient.instances, error, analysis) for patient in by_patient(images)
     ]
     return tuple(
-        capture(page, builder, number, quotes=True) for number, builder in enumerate(builders, 1)
+        capture(
+            refusal_page("Not analysed", [builder.analysed, *lines], program),
+            builder,
+            number,
+            quotes=True,
+        )
+        for number, builder in enumerate(builders, 1)
     )
 
 
 def _refusal_builder(
-    images: Sequence[Instance], error: GroundglassError, settings: DicomSettings
+    images: Sequence[Instance], error: GroundglassError, analysis: Analysis
 ) -> ResultBuilder:
     """The study of one patient's images."""
     header = identify(images)
@@ -137,10 +146,11 @@ def _refusal_builder(
     return ResultBuilder(
         header=header,
         study_instance_uid=study_uid_of(images),
-        identity=Identity.of_refusal(keys, program, str(error), settings.revision),
+        identity=Identity.of_refusal(keys, program, str(error), analysis),
         program=program,
         weights="",
         body_part=str(header.get("BodyPartExamined") or _CHEST),
+        analysis=analysis,
     )
 
 

@@ -27,6 +27,7 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
+from groundglass.core.analysis import EarlierResult
 from groundglass.core.result import (
     KIND_NOT_TOLD,
     MEASURED_BY_HU,
@@ -66,7 +67,22 @@ def structured_report(
     dataset.PerformedProcedureCodeSequence = []
     dataset.CompletionFlag, dataset.VerificationFlag = "COMPLETE", "UNVERIFIED"
     dataset.PreliminaryFlag = "PRELIMINARY"
+    earlier = result.analysis.replaced
+    if earlier is not None and earlier.sop_instance_uid:
+        dataset.PredecessorDocumentsSequence = [_predecessor(earlier)]
     return builder.finalize(dataset, _KIND)
+
+
+def _predecessor(earlier: EarlierResult) -> Dataset:
+    """The report that this one replaces (PS3.3 C.17.2, table C.17-3a)."""
+    document, series, study = Dataset(), Dataset(), Dataset()
+    document.ReferencedSOPClassUID = earlier.sop_class_uid
+    document.ReferencedSOPInstanceUID = earlier.sop_instance_uid
+    series.SeriesInstanceUID = earlier.series_instance_uid
+    series.ReferencedSOPSequence = [document]
+    study.StudyInstanceUID = earlier.study_instance_uid
+    study.ReferencedSeriesSequence = [series]
+    return study
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +120,7 @@ class _Writer:
         return [made, *self.source.evidence(key_slices)]
 
     def _say_first(self, report: Dataset) -> None:
-        """Research use, training and how the verdict came about, before any number.
+        """Research use, which analysis, training and how the verdict came about, before any number.
 
         TID 1500 is extensible; viewers that show it as text show these lines first.
         """
@@ -113,7 +129,8 @@ class _Writer:
         notes = (note.text for note in self.result.notes_beside_reason)
         left_out = self.result.not_judged
         unseen = "" if left_out is None else not_judged_sentence(left_out)
-        texts = (RESEARCH_USE_ONLY, statement, self.result.reason, unseen, *notes, measured)
+        said = self.builder.analysed
+        texts = (RESEARCH_USE_ONLY, said, statement, self.result.reason, unseen, *notes, measured)
         comments = [
             TextContentItem(
                 name=codes.COMMENT,

@@ -264,6 +264,8 @@ def _facts_context(result: TriageResult, volume: Volume) -> _Context:
         ("Modality", (series.modality if series else "") or "not given"),
         ("Size", size),
         ("Spacing", f"{slice_mm:.2f} mm between slices, {row_mm:.2f} × {column_mm:.2f} mm pixels"),
+        ("Analysed", result.analysis.words),
+        ("Completeness", result.analysis.completeness),
         ("Lung volume", f"{lung_ml / 1000:.2f} l in the segmentation"),
     ]
     if series and series.series_instance_uid:
