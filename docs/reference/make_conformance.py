@@ -105,8 +105,10 @@ The answer comes when its meaning is true:
 
 {statuses}
 
-An instance that comes again is taken again and changes nothing. A study is complete when nothing \
-has come for the quiet time; what comes later begins a new revision.
+An instance that comes again is taken again and changes nothing. A study is complete when \
+its sender, or the archive named in the settings, lists no more images of it (C-FIND at SERIES and \
+IMAGE level, or QIDO-RS); where none can be asked, when nothing has come for the quiet time. What \
+comes later begins a new revision.
 
 ### Storage commitment
 

@@ -6,6 +6,7 @@ GroundglassError
 │   │   ├── UnreadableMember  a file in a zip archive is damaged (read.sources)
 │   │   └── DamagedFile       an image that should be there cannot be used (read.sources)
 │   ├── NoChestCT             files were read, but no series is an axial chest CT
+│   ├── IncompleteSeries      images of the chest CT that an archive lists did not come
 │   ├── AssemblyError         the series cannot be made into one regular volume
 │   └── Identifying           an object that cannot be de-identified (deidentify)
 ├── BundleError               weights are missing, altered or of another version
@@ -86,6 +87,10 @@ class NoChestCT(InputError):  # noqa: N818  (the API's word; reads as what it sa
     ) -> None:
         self.rejections = tuple(rejections)
         super().__init__(found, expected=expected, action=action)
+
+
+class IncompleteSeries(InputError):  # noqa: N818  (reads as what it says)
+    """Images of the chest CT are missing that an archive lists."""
 
 
 class AssemblyError(InputError):

@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from groundglass.core.analysis import Completeness, EarlierResult
 from groundglass.core.result import (
     RESEARCH_USE_ONLY,
     RESULT_OUTCOMES,
@@ -51,6 +53,8 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
             yield from leaves(item, f"{path}/{index}")
+    elif isinstance(value, datetime):
+        yield path, value.isoformat()
     elif not isinstance(value, np.ndarray):
         yield path, value
 
@@ -59,6 +63,8 @@ def where_in_json(path: str) -> str:
     """The document keeps the result's own structure but for a few renamed places."""
     if path == "/coarse_heat/label":
         return "/explained_label"
+    if path == "/analysis/replaced":
+        return "/analysis/replaces"
     if path.startswith("/groups/"):
         return path.replace("/group/", "/", 1)
     return path.replace("/heatmaps/", "/key_slices/", 1)
@@ -78,6 +84,25 @@ def test_a_report_read_back_is_the_result_written(
         assert document[where_in_json(path)] == value, path
     geometry = dict(leaves(volume.geometry, "/geometry"))
     assert {path: document[path] for path in geometry} == geometry
+
+
+def test_what_a_revision_says_of_itself_keeps_the_schema(
+    tmp_path: Path, volume: Volume, result: TriageResult
+) -> None:
+    analysis = replace(
+        result.analysis,
+        revision=2,
+        completeness=Completeness.INCOMPLETE,
+        missing={"1.2": 3, "1.3": 4},
+        replaced=EarlierResult(1, result.analysis.at, "1", "2", "3", "4"),
+    )
+    write_report(replace(result, analysis=analysis), volume, tmp_path)
+    document = read(tmp_path)
+    assert not list(Draft202012Validator(result_schema()).iter_errors(document))
+    told = document["analysis"]
+    assert (told["revision"], told["completeness"], told["missing"]) == (2, "incomplete", 7)
+    assert (told["replaces"]["revision"], told["replaces"]["sop_instance_uid"]) == (1, "4")
+    assert [note["kind"] for note in document["notes"][:2]] == ["incomplete", "replaces"]
 
 
 def test_lung_volume_is_the_masks(volume: Volume, result: TriageResult) -> None:

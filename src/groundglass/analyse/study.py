@@ -16,7 +16,7 @@ from groundglass.core.analysis import Analysis
 from groundglass.core.result import Outcome, StudyEnd, TriageResult
 from groundglass.core.study import Series, Study
 from groundglass.core.volume import Volume
-from groundglass.errors import GroundglassError, InputError, NoChestCT
+from groundglass.errors import GroundglassError, IncompleteSeries, InputError, NoChestCT
 from groundglass.read import read_volume, select_chest_ct
 from groundglass.read.format import Progress
 from groundglass.read.sources import without_file_names
@@ -155,6 +155,8 @@ def _outcome(error: GroundglassError) -> Outcome:
     """How a study ended that has no result."""
     if isinstance(error, NoChestCT):
         return Outcome.NOT_CHEST_CT
+    if isinstance(error, IncompleteSeries):
+        return Outcome.INCOMPLETE
     return Outcome.UNREADABLE if isinstance(error, InputError) else Outcome.NOT_WRITTEN
 
 

@@ -45,6 +45,8 @@ class Outcome(StrEnum):
     PART_OF_LUNGS = "part-of-lungs"
     #: Judged, and not fit to be answered by a machine: the reason says what a reader must look at.
     FOR_A_READER = "for-a-reader"
+    #: Images of the chest CT are missing that an archive lists: a part is not judged as the whole.
+    INCOMPLETE = "incomplete"
     #: No regular volume can be made of its images.
     UNREADABLE = "unreadable"
     #: Its report could not be written.

@@ -12,7 +12,9 @@ from groundglass.core.atomic_files import write_whole
 from groundglass.errors import SettingsError
 from groundglass.node.dimse.commitment import CommitmentInbox
 from groundglass.node.dimse.listener import Listener
+from groundglass.node.inbound.archives import open_archives
 from groundglass.node.inbound.commitment import CommitmentService
+from groundglass.node.inbound.completeness import CompletenessWatch
 from groundglass.node.inbound.instances import InstanceSink
 from groundglass.node.inbound.retrieve import Fetched, Retriever
 from groundglass.node.inbound.services import InboundServices
@@ -136,6 +138,19 @@ def open_retrievers(settings: NodeSettings, sink: InstanceSink) -> list[Retrieve
             fetched = Fetched(settings.data / "fetched" / name)
             made.append(Retriever(open_source(source), source.schedule, sink, fetched))
     return made
+
+
+def open_completeness_watch(settings: NodeSettings, jobs: JobStore) -> CompletenessWatch:
+    """What asks archives whether studies have come whole, not yet asking.
+
+    Raises
+    ------
+    SettingsError
+        The archive to ask is none of the sources.
+    """
+    wanted = settings.completeness
+    archives = open_archives(wanted, settings.listener, settings.sources, jobs.clock)
+    return CompletenessWatch(wanted, archives, jobs)
 
 
 def open_destinations(settings: NodeSettings) -> dict[str, Destination]:

@@ -12,7 +12,13 @@ from functools import partial
 from typing import Protocol
 
 from groundglass.errors import GroundglassError
-from groundglass.node.assembly import Stores, open_listener, open_retrievers, upgrade_database
+from groundglass.node.assembly import (
+    Stores,
+    open_completeness_watch,
+    open_listener,
+    open_retrievers,
+    upgrade_database,
+)
 from groundglass.node.health import Checks, HealthServer, Remembered
 from groundglass.node.inbound.intake import Intake
 from groundglass.node.inbound.spool import SpoolFull
@@ -75,6 +81,7 @@ class Node:
             self.listener,
             *(FolderWatch(watch, intake) for watch in settings.watch),
             *open_retrievers(settings, intake),
+            open_completeness_watch(settings, jobs),
         )
         self._retention = Retention(spool, jobs, settings.retention)
         courier = Courier(destinations, jobs, self.metrics)

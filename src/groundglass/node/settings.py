@@ -10,6 +10,7 @@ from pathlib import Path
 from groundglass.errors import SettingsError
 from groundglass.node.dimse.listener import ListenerSettings
 from groundglass.node.health import HttpSettings
+from groundglass.node.inbound.archives import CompletenessSettings
 from groundglass.node.inbound.sources import SourceSettings
 from groundglass.node.inbound.spool import SpoolSettings
 from groundglass.node.inbound.watch import WatchSettings
@@ -49,6 +50,8 @@ class NodeSettings:
     """Received instances."""
     jobs: JobSettings = JobSettings()
     """When a study is complete, and how often work on it is tried."""
+    completeness: CompletenessSettings = CompletenessSettings()
+    """Who is asked whether a study has come whole."""
     analysis: AnalysisSettings = AnalysisSettings()
     """The analysis and its limits."""
     worker: WorkerSettings = WorkerSettings()

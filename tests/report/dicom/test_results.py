@@ -145,12 +145,13 @@ def test_one_offset_holds_for_the_studys_times_and_ours(
 
 
 def test_a_revision_says_which_it_is_and_what_it_replaces(ct: Volume) -> None:
-    captures = []
-    for result in (small(ct), revised(ct)):
-        made = {str(one.kind): one for one in dicom_results(result, ct)}
-        captures.append(data(made["capture"]).pixel_array)
-        report = data(made["structured-report"])
-    assert (captures[0] != captures[1]).any()
+    first, second = (
+        {one.name: data(one) for one in dicom_results(result, ct)}
+        for result in (small(ct), revised(ct))
+    )
+    for page in ("capture-1.dcm", "capture-2.dcm"):
+        assert (first[page].pixel_array != second[page].pixel_array).any()
+    report = second["structured-report.dcm"]
     texts = [item.TextValue for item in report.ContentSequence if item.ValueType == "TEXT"]
     assert "Revision 2, analysed 2026-03-01 14:31 +0100" in texts
     assert "Replaces the result of revision 1, analysed 2026-03-01 14:30 +0100." in texts

@@ -190,7 +190,8 @@ def fetch(
                 expected="a study with CT images",
                 action="Check the UID, and what our AE title may fetch there.",
             )
-        intake.ended(study)
+        if result.whole:
+            intake.ended(study)
         act = Act(person(), f"{result.taken} instances fetched from {chosen.name}")
         stores.jobs.operator.note(study, act)
         terminal.print(
@@ -363,6 +364,10 @@ def _facts(job: Job, stores: Stores) -> Iterator[tuple[str, object]]:
     yield "revision", f"{job.revision}, {job.instances} instances from {job.source_ae}"
     yield "priority", _priority(job)
     yield "last image", _time(job.arrived_at)
+    if job.completeness:
+        listed = job.expected_instances
+        of = "" if listed is None else f", {listed} images listed"
+        yield "complete", f"{job.completeness}{of}"
     if job.reason:
         yield "reason", job.reason
     if job.outcome:

@@ -29,6 +29,11 @@ class TransferResult:
     studies: set[str] = field(default_factory=set)
     """Study Instance UIDs of those taken."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether no CT image was passed over."""
+        return set(self.passed_over) <= {NO_CT}
+
     def pass_over(self, reason: str) -> None:
         """Count one that was not taken."""
         self.passed_over[reason] = self.passed_over.get(reason, 0) + 1

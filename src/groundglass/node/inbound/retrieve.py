@@ -113,8 +113,9 @@ class Retriever:
             _LOG.warning("study not fetched", reason=error.found)
             return
         self._fetched.enter(study)
-        for uid in result.studies:
-            self._sink.ended(uid)
+        if result.whole:
+            for uid in result.studies:
+                self._sink.ended(uid)
         passed_over = sum(result.passed_over.values())
         _LOG.info("study fetched", instances=result.taken, passed_over=passed_over)
 

@@ -121,6 +121,17 @@ class RemoteStudy:
 class Source(Protocol):
     """Where studies are fetched from."""
 
+    def images(self, study_instance_uid: str) -> dict[str, list[Reference]]:
+        """SOP class and instance of the images that it lists of a study's CT series.
+
+        By Series Instance UID; none of a study that it does not have.
+
+        Raises
+        ------
+        PeerError
+            It cannot be asked.
+        """
+
     def studies(self, first: date, last: date) -> list[RemoteStudy]:
         """Studies with CT of these days.
 
@@ -169,6 +180,12 @@ class PacsSource:
             )
             for answer in answers
         ]
+
+    def images(self, study_instance_uid: str) -> dict[str, list[Reference]]:
+        """Ask by C-FIND at SERIES and IMAGE level, which every archive offers (PS3.4 C.6.2.1)."""
+        _check_uid(study_instance_uid)
+        with associated(self._peer, Wanted([find_context()]), self._client) as association:
+            return self._list(association, study_instance_uid)
 
     def fetch(self, study_instance_uid: str, sink: InstanceSink) -> TransferResult:
         """Fetch its CT series by C-GET or C-MOVE, as the settings say; then see what is here."""
@@ -276,6 +293,15 @@ class DicomwebSource:
             )
             for one in self._server.studies(filters)
         ]
+
+    def images(self, study_instance_uid: str) -> dict[str, list[Reference]]:
+        """Ask by QIDO-RS (PS3.18 section 10.6)."""
+        _check_uid(study_instance_uid)
+        found: dict[str, list[Reference]] = {}
+        for one in self._server.instances(study_instance_uid):
+            reference = one.sop_class_uid, one.sop_instance_uid
+            found.setdefault(one.series_instance_uid, []).append(reference)
+        return found
 
     def fetch(self, study_instance_uid: str, sink: InstanceSink) -> TransferResult:
         """Fetch image after image by WADO-RS."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from groundglass.core.analysis import Completeness
 from groundglass.node.queue.actors import NODE, Act, sender
 from groundglass.node.queue.facts import with_more
 from groundglass.node.queue.schema import instances, jobs
-from groundglass.node.queue.states import ArrivalReceipt, Facts, Job, State, StoredInstance
+from groundglass.node.queue.states import ArrivalReceipt, Awaited, Facts, Job, State, StoredInstance
 from groundglass.node.queue.table import LATEST_LOCKED, JobTable, as_job
 
 # Every instance that comes goes through these: to build a statement costs more than to run it.
@@ -31,6 +34,10 @@ _COUNT_INSTANCE = sa.update(jobs).values(
         (jobs.c.study_description == "", sa.bindparam("description")),
         else_=jobs.c.study_description,
     ),
+    # More than was whole is not known to be; what was not whole waits until it is asked about.
+    completeness=sa.case(
+        (jobs.c.completeness == Completeness.VERIFIED.value, ""), else_=jobs.c.completeness
+    ),
 )
 _COUNT_FOR_JOB = _COUNT_INSTANCE.where(jobs.c.id == sa.bindparam("job_id"))
 _COUNT_FOR_RECEIVED = _COUNT_INSTANCE.where(
@@ -41,6 +48,10 @@ _COUNT_BACK = (
     .where(jobs.c.id == sa.bindparam("job_id"))
     .values(instances=jobs.c.instances - 1)
 )
+
+
+#: A study may pause so many times as long as it did before.
+_PAUSES = 3
 
 
 class Arrivals:
@@ -76,22 +87,75 @@ class Arrivals:
         return tuple(receipts[n] for n in range(len(arrivals)))
 
     def complete_quiet(self, since: float = 0.0) -> int:
-        """Make ready every study for which nothing came for the quiet time; how many.
+        """Make ready every study that has waited as long as it may; how many.
 
-        Before we began to listen nothing could come, and so nothing was quiet: `since`, in s since
-        1970-01-01 UTC.
+        That is the quiet time, longer where its images came with long pauses, and longest where an
+        archive lists images that did not come. Before we began to listen nothing could come, and
+        so nothing was quiet: `since`, in s since 1970-01-01 UTC.
         """
-        before = self._table.clock.now() - self._table.settings.quiet_s
-        if since > before:
+        now, wait = self._table.clock.now(), self._table.settings
+        if since > now - wait.quiet_s:
             return 0
-        quiet = (jobs.c.state == State.RECEIVED) & (jobs.c.arrived_at <= before)
-        reason = f"complete: nothing more for {self._table.settings.quiet_s:g} s"
-        return self._make_ready(quiet, Act(NODE, reason))
+        quiet = (jobs.c.state == State.RECEIVED) & (jobs.c.arrived_at <= now - wait.quiet_s)
+        query = sa.select(jobs).where(quiet).with_for_update(skip_locked=True)
+        completed = 0
+        with self._table.writing() as connection:
+            for job in [as_job(row) for row in connection.execute(query).mappings()]:
+                known = self._known(connection, job)
+                patience_s = self._patience_s(connection, job, known)
+                if max(since, job.arrived_at) <= now - patience_s:
+                    self._table.move(
+                        connection,
+                        job,
+                        State.READY,
+                        Act(NODE, _why_ready(job, known, patience_s)),
+                        completeness=known.value,
+                        missing=job.missing if known is Completeness.INCOMPLETE else "",
+                    )
+                    completed += 1
+        return completed
 
     def explicit_end(self, study_instance_uid: str) -> bool:
-        """Make a study ready at its sender's word that it is whole; whether it was waiting."""
+        """Make a study ready at its archive's word that it is whole; whether it was waiting."""
         named = (jobs.c.state == State.RECEIVED) & (jobs.c.study_instance_uid == study_instance_uid)
-        return self._make_ready(named, Act(NODE, "complete: the sender said so")) > 0
+        query = sa.select(jobs).where(named).with_for_update(skip_locked=True)
+        verified = {"completeness": Completeness.VERIFIED.value, "missing": ""}
+        with self._table.writing() as connection:
+            found = [as_job(row) for row in connection.execute(query).mappings()]
+            for job in found:
+                act = Act(NODE, "complete: the sender said so")
+                self._table.move(connection, job, State.READY, act, **verified)
+        return bool(found)
+
+    def complete(self, job: Job, listed: Awaited, reason: str) -> bool:
+        """Make a study ready of which an archive lists no more; False if more came meanwhile."""
+        known = {
+            "completeness": Completeness.VERIFIED.value,
+            "expected_instances": listed.listed,
+            "missing": "",
+        }
+        with self._table.writing() as connection:
+            now = self._table.locked(connection, job.id)
+            if (now.state, now.arrived_at) != (State.RECEIVED, job.arrived_at):
+                return False
+            self._table.move(connection, now, State.READY, Act(NODE, reason), **known)
+        return True
+
+    def await_listed(self, job: Job, awaited: Awaited) -> None:
+        """Enter what an archive lists of a study that is coming in, unless more came meanwhile."""
+        whole = Completeness.INCOMPLETE if awaited.missing else Completeness.VERIFIED
+        known = {
+            "completeness": whole.value,
+            "expected_instances": awaited.listed,
+            "missing": json.dumps(dict(awaited.missing)) if awaited.missing else "",
+        }
+        as_it_was = (
+            (jobs.c.id == job.id)
+            & (jobs.c.state == State.RECEIVED)
+            & (jobs.c.arrived_at == job.arrived_at)
+        )
+        with self._table.writing() as connection:
+            connection.execute(sa.update(jobs).where(as_it_was).values(known))
 
     def holds(self, sop_instance_uid: str) -> dict[str, str]:
         """Under which SOP classes an instance was received, each with the file it is in."""
@@ -212,13 +276,42 @@ class Arrivals:
         self._table.enter(connection, job, "", State.RECEIVED, Act(sender(facts.source_ae), reason))
         return True
 
-    def _make_ready(self, which: sa.ColumnElement[bool], act: Act) -> int:
-        query = sa.select(jobs).where(which).with_for_update(skip_locked=True)
-        with self._table.writing() as connection:
-            found = [as_job(row) for row in connection.execute(query).mappings()]
-            for job in found:
-                self._table.move(connection, job, State.READY, act)
-        return len(found)
+    def _known(self, connection: Connection, job: Job) -> Completeness:
+        """What is known of a study that no archive has said to be whole."""
+        if job.completeness == Completeness.INCOMPLETE:
+            uid = instances.c.sop_instance_uid
+            came = sa.select(sa.func.count(uid.distinct())).where(
+                instances.c.study_instance_uid == job.study_instance_uid
+            )
+            # As many may have come since the archive was last heard.
+            if connection.execute(came).scalar_one() < (job.expected_instances or 0):
+                return Completeness.INCOMPLETE
+        elif job.completeness == Completeness.VERIFIED:
+            return Completeness.VERIFIED
+        return Completeness.NOT_VERIFIED
+
+    def _patience_s(self, connection: Connection, job: Job, known: Completeness) -> float:
+        """How long a study waits after its last image, in s."""
+        wait = self._table.settings
+        if known is Completeness.INCOMPLETE:
+            return max(wait.quiet_s, wait.longest_wait_s)
+        of_revision = (
+            sa.select(instances.c.arrived_at)
+            .where(instances.c.study_instance_uid == job.study_instance_uid)
+            .where(instances.c.revision == job.revision)
+            .order_by(instances.c.arrived_at)
+        )
+        came = connection.execute(of_revision).scalars().all()
+        longest = max((after - before for before, after in pairwise(came)), default=0.0)
+        return max(wait.quiet_s, min(_PAUSES * longest, wait.longest_wait_s))
+
+
+def _why_ready(job: Job, known: Completeness, patience_s: float) -> str:
+    """Why a study waits no longer."""
+    if known is Completeness.INCOMPLETE:
+        missing = sum(json.loads(job.missing).values())
+        return f"not complete: {missing} images that the archive lists not here {patience_s:g} s on"
+    return f"complete: nothing more for {patience_s:g} s"
 
 
 def _learn(connection: Connection, job_id: int, known: str, facts: Facts) -> None:

@@ -87,6 +87,16 @@ class Records:
         with self._table.reading() as connection:
             return tuple(map(as_job, connection.execute(query).mappings()))
 
+    def held(self, job: Job) -> frozenset[str]:
+        """SOP Instance UIDs of all that a revision is made of."""
+        query = (
+            sa.select(instances.c.sop_instance_uid)
+            .where(instances.c.study_instance_uid == job.study_instance_uid)
+            .where(instances.c.revision <= job.revision)
+        )
+        with self._table.reading() as connection:
+            return frozenset(connection.execute(query).scalars())
+
     def purgeable(self, before: float, states: Collection[State] = ENDED) -> tuple[str, ...]:
         """Studies that have files, whose jobs all ended before a time and in these states.
 

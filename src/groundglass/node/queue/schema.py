@@ -51,6 +51,7 @@ jobs = sa.Table(
     sa.Column("completeness", sa.String(16), nullable=False, server_default=_EMPTY),
     sa.Column("first_reported_at", _SECONDS, nullable=False, server_default="0"),
     sa.Column("facts", sa.Text, nullable=False, server_default=_EMPTY),
+    sa.Column("missing", sa.Text, nullable=False, server_default=_EMPTY),
     sa.UniqueConstraint("study_instance_uid", "revision", name="one_job_a_revision"),
     sqlite_autoincrement=True,  # a number once given, never stands for another job in the audit
 )

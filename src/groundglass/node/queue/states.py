@@ -77,8 +77,13 @@ class JobSettings:
     """When a study is complete and how often work on it is tried."""
 
     quiet_s: NonNegativeFloat = 30.0
-    """A study is complete when no instance of it came for this long, in s. 30: a scanner sends a
-    series in one go, and reconstructions follow each other within seconds."""
+    """A study of which no archive can say that it is whole is analysed when no instance of it came
+    for this long, in s, or for three times the longest pause between its images. 30: a scanner
+    sends a series in one go, and reconstructions follow each other within seconds."""
+    longest_wait_s: NonNegativeFloat = 600.0
+    """The longest that a study waits after its last image, in s: for images that an archive lists
+    and that do not come, or because its sender pauses long. 600. Then it is analysed without them,
+    and refused if they belong to the series that would be judged."""
     analysis_tries: PositiveInt = 3
     """Failed or broken-off analyses after which a job becomes a dead letter. 3: a machine may go
     down twice under a study, but a study that brings machines down is stopped."""
@@ -113,6 +118,18 @@ class StoredInstance:
     """Of its bytes."""
     bytes: int
     """Its size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What came of a study, against what an archive lists of it."""
+
+    listed: int
+    """Images that it lists."""
+    missing: Mapping[str, int]
+    """How many of a series of which some came did not, by Series Instance UID."""
+    other_series: int
+    """Series that it lists and of which no image came; perhaps nobody means to send them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +201,15 @@ class Job:
     expected_instances : int or None
         How many its source says there are; None where nobody was asked.
     completeness : str
-        "verified", "not verified", or empty before the source was asked.
+        "verified", "not verified" or "incomplete" (`core.analysis.Completeness`); empty before
+        anybody was asked.
     first_reported_at : float
         When the study's first report was on disk, s since 1970-01-01 UTC; 0 before.
     facts : str
         What the rules may ask of it, by DICOM keyword, as JSON; empty when nothing was kept.
+    missing : str
+        How many images of a series an archive lists that did not come, by Series Instance UID, as
+        JSON; empty where none is missing.
     """
 
     id: int
@@ -215,6 +236,7 @@ class Job:
     completeness: str
     first_reported_at: float
     facts: str
+    missing: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from groundglass.analyse.supervisor import Broken
 from groundglass.analyse.triage import Triage
 from groundglass.core.atomic_files import out_of_room
 from groundglass.core.result import Outcome, StudyEnd
-from groundglass.core.study import Study
-from groundglass.errors import GroundglassError, InputError, ReadError
+from groundglass.core.study import Series, Study
+from groundglass.errors import GroundglassError, IncompleteSeries, InputError, ReadError
 from groundglass.infer import Precision
 from groundglass.node.worker.analyser import AnalysisFailed, AnalysisSettings, Unwritten, Work
 from groundglass.read import read_study
@@ -60,6 +60,18 @@ class _Captured(StudyObserver):
 
     def read(self, study: Study) -> None:
         self._study = study
+
+    def chosen(self, study: Study, series: Series) -> None:  # noqa: ARG002
+        analysis = self._plan.analysis
+        missing = analysis.missing.get(series.series_instance_uid, 0) if analysis else 0
+        if missing:
+            raise IncompleteSeries(
+                f"a chest CT of which {missing} of {missing + len(series.instances)} images did "
+                "not come",
+                expected="every image of the series that the archive lists",
+                action="Send the missing images, or read the study without this tool: what a part "
+                "of the lungs shows is no verdict on the whole.",
+            )
 
     def refused(self, error: GroundglassError) -> str:
         if not isinstance(error, InputError | AnalysisFailed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
-from groundglass.core.analysis import Analysis
+from groundglass.core.analysis import Analysis, Completeness
 from groundglass.core.atomic_files import out_of_room
 from groundglass.core.result import Outcome
 from groundglass.node.inbound.spool import Spool
@@ -239,7 +240,13 @@ class Worker:
         context = self._context
         at = datetime.fromtimestamp(context.jobs.clock.now(), UTC).astimezone()
         earlier = context.jobs.records.results_before(job)
-        return Analysis(at, job.revision, replaced=replaced_by(earlier, context.spool.root))
+        return Analysis(
+            at,
+            job.revision,
+            Completeness(job.completeness or Completeness.NOT_VERIFIED),
+            json.loads(job.missing or "{}"),
+            replaced_by(earlier, context.spool.root),
+        )
 
     def _deliver(self, job: Job) -> None:
         context = self._context

@@ -36,7 +36,7 @@ def replaced_by(earlier: Sequence[Job], root: Path) -> EarlierResult | None:
     # A report that retention has deleted, or of a version that did not say when it was made.
     at = datetime.fromisoformat(made) if made else datetime.fromtimestamp(last.changed_at, UTC)
     objects = document.get("dicom", {}).get("objects", ())
-    report = next((one for one in objects if one["kind"] == _REPORT), {})
+    report: dict[str, str] = next((one for one in objects if one["kind"] == _REPORT), {})
     return EarlierResult(last.revision, at, **{name: report[name] for name in _UIDS if report})
 
 

@@ -303,6 +303,7 @@ def _key_page(view: ViewModel, heatmaps: Sequence[Heatmap], naming: Naming) -> P
     """Two key slices, each as it is and with its heat, and what the colours mean."""
     page = Page(_footer(view))
     margin = _MARGIN // 2
+    page.say(naming.analysis, Type(18, GREY), margin=margin)
     room = (EDGE - 3 * margin) // 2, (page.left - 3 * _QUIET.line) // 2 - 16
     for heatmap in heatmaps:
         frame = view.frame_of(heatmap.slice_index)
