@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 #: The last of the migrations, after which a database has these tables.
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = sa.MetaData()
 
