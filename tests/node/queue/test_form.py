@@ -99,7 +99,7 @@ def test_work_goes_on_in_an_upgraded_database(database_url: str, released: str) 
     leased = jobs.leases.take("w9", 60)
     assert leased is not None
     assert leased.state is State.ANALYSING
-    assert (leased.expected_instances, leased.completeness, leased.facts) == (None, "", "")
+    assert (leased.expected_instances, leased.completeness, leased.facts) == (None, "verified", "")
     assert [e.reason for e in jobs.records.audit_of(jobs.records.get(1))] == [
         "first instance",
         "voted",
