@@ -98,6 +98,7 @@ class Scene:
 @contextmanager
 def node(archive: Orthanc, settings: NodeSettings) -> Iterator[Scene]:
     archive.clear()
+    settings.data.mkdir(mode=0o700)
     running = Node(settings, open_destinations(settings))
     stop = threading.Event()
     thread = threading.Thread(target=running.run, args=(stop,))
