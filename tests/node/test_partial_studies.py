@@ -40,7 +40,7 @@ from made_work import eventually
 from node.real_pacs import Orthanc, orthanc
 
 _TIMEOUT_S = 300
-_QUIET_S = 3.0
+_QUIET_S = 10.0
 _ENDED = (State.DELIVERED, State.REFUSED, State.FAILED)
 
 
