@@ -232,6 +232,14 @@ def test_silence_ends_in_time(reports: dict[str, Path], parts: tuple[bytes, ...]
         destination(port, answer_s=0.2).deliver(files_of(reports["kind told"]))
 
 
+def test_an_endless_answer_is_not_waited_for(reports: dict[str, Path]) -> None:
+    with (
+        saying(b"\x0b" + b"A" * 200_000, hold=True) as port,
+        pytest.raises(DeliveryError, match=r"\(MllpError\)"),
+    ):
+        destination(port, answer_s=5.0).deliver(files_of(reports["kind told"]))
+
+
 def test_an_answer_may_come_in_pieces_and_with_any_line_ends(reports: dict[str, Path]) -> None:
     control = control_id(report_of(reports["kind told"])).encode()
     header = b"MSH|^~\\&|A|B|C|D|2026||ACK^R01|1|P|2.3\r\nMSA|AA|" + control + b"|\xfc\r\n"
