@@ -56,6 +56,7 @@ class CountingAnalyser:
 
 def serve(data: Path, port: int, archive_port: int, quiet_s: float) -> None:
     """Run until killed."""
+    data.mkdir(mode=0o700, exist_ok=True)
     pacs = PacsSettings("archive", "ARCHIVE", "127.0.0.1", archive_port)
     settings = NodeSettings(
         data=data,
