@@ -179,8 +179,8 @@ PAGES: Mapping[str, Page] = {
         smaller={
             "--label CP --seed 7": "--label CP --seed 7 --matrix 128 --slices 40 --spacing 6",
             # No service manager: the node is a process of the trial.
-            "systemctl stop groundglass": "kill $(cat node.pid)\n"
-            "tail --pid=$(cat node.pid) -f /dev/null\nrm node.pid",
+            "systemctl stop groundglass": "kill $(cat node.pid)\nrm node.pid\n"
+            "timeout 120 sh -c 'until grep -q \"node stopped\" node.log; do sleep 0.1; done'",
             "systemctl start groundglass": "groundglass serve --config groundglass.toml",
         },
     ),
