@@ -91,5 +91,5 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
 # What a developer adds. PyTorch is named with its exact version so that the CPU build is taken.
 $(VENV)/.dev: $(VENV)/.run
 	$(PIP) install torch==2.13.0
-	$(PIP) install --constraint constraints.txt --editable '.[dev,deidentify,evaluate,train,postgresql,fhir,hl7]'
+	$(PIP) install --constraint constraints.txt --editable '.[dev,deidentify,evaluate,train,postgresql,fhir,hl7,web]'
 	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from pynetdicom import evt
 
@@ -53,4 +54,5 @@ class ReactorPause:
 
 def pause_surely(event: evt.Event) -> None:
     """Give an association that is just being made this pause in place of its own."""
-    event.assoc._reactor_checkpoint = ReactorPause(event.assoc)  # noqa: SLF001
+    pause: Any = ReactorPause(event.assoc)  # of an Event it has what the reactor calls
+    event.assoc._reactor_checkpoint = pause  # noqa: SLF001

@@ -116,7 +116,7 @@ def _misfits(row: RowMapping, before: int, previous: str) -> Iterator[str]:
     if row["previous"] != previous:
         place = f"follow row {before}" if before else "begin the trail"
         yield f"row {row['id']} does not {place}: rows were removed, put in or moved"
-    if row["digest"] != _digest(row, row["previous"]):
+    if row["digest"] != _digest(dict(row), row["previous"]):
         yield f"row {row['id']} was changed"
 
 

@@ -189,7 +189,10 @@ def _laid(patch: Patch, places: _Places, rng: np.random.Generator) -> Hu:
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     turn = np.array([[cos, -sin], [sin, cos]])
     move = np.column_stack([turn, target - turn @ middle])
-    filling, share = (cv2.warpAffine(one, move, empty.shape) for one in (filling, mask))
+    filling, share = (
+        np.asarray(cv2.warpAffine(one, move, empty.shape), dtype=np.float32)
+        for one in (filling, mask)
+    )
     soft = np.asarray(cv2.GaussianBlur(share, (0, 0), rng.uniform(0.6, 2.2)), dtype=np.float32)
     inside = filling / np.maximum(share, 1e-3) * soft * (share > 0)
     return np.asarray(np.clip(inside, 0, 1) * rng.uniform(0.6, 1.0), dtype=np.float32)

@@ -32,4 +32,5 @@ class FreeEnlarging(nn.Module):
         channels = self.skip.in_channels
         # Every other pixel of a map enlarged twofold is the map.
         low: Tensor = self.low(joined[:, :-channels, ::2, ::2])
-        return low + self.skip(joined[:, -channels:])
+        beside: Tensor = self.skip(joined[:, -channels:])
+        return low + beside

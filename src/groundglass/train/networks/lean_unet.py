@@ -58,7 +58,7 @@ class _Join(nn.Module):
         return found
 
 
-def _fused(conv: nn.Module, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, nn.Parameter | None]:
+def _fused(conv: nn.Module, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor | None]:
     """Weights over the small map and over the skip, and the bias, the normalisation in them."""
     if isinstance(conv, FreeEnlarging):
         low = fuse_conv_bn_eval(conv.low, norm, transpose=True)
