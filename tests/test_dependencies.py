@@ -110,7 +110,8 @@ def _distributions(package: str) -> set[str]:
 
 def _imports(path: Path) -> Iterator[Import]:
     """Imports of others' packages in a file."""
-    local = {one.stem for one in path.parent.iterdir()} | {one.stem for one in _TESTS.iterdir()}
+    beside = [one for one in path.parents if one == _TESTS or _TESTS in one.parents]
+    local = {one.stem for folder in beside for one in folder.iterdir()}
     ours = {"groundglass", "benchmarks", *(local if _TESTS in path.parents else ())}
     tree = ast.parse(path.read_text("utf-8"))
     above = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}

@@ -10,7 +10,7 @@ import groundglass.errors
 
 _SOURCES = Path(groundglass.errors.__file__).parent
 _CLASS = re.compile(r"^class (\w+)\((\w+)\):", re.MULTILINE)
-_DRAWN = re.compile(r"^((?:│   )*)[├└]── (\w+)", re.MULTILINE)
+_DRAWN = re.compile(r"^((?:│   |    )*)[├└]── (\w+)", re.MULTILINE)
 
 
 def _defined() -> Iterator[tuple[str, str]]:

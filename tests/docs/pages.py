@@ -325,7 +325,7 @@ PAGES: Mapping[str, Page] = {
                 How.RUN,
             ),
             Said("[web]", How.NODE, file="beyond.toml"),
-            Said("TOKEN=$(groundglass users token jane --config groundglass.toml)", How.RUN),
+            Said("groundglass users token jane --config groundglass.toml", How.RUN),
         ),
         there=("password.txt",),
     ),
@@ -448,8 +448,8 @@ PAGES: Mapping[str, Page] = {
     "docs/reference/demonstration-bundle.md": Page(
         (
             Said(
-                "groundglass train all --experiment slices.toml --cohort cohort.csv --out "
-                "runs/slices",
+                "groundglass train all --experiment slices.toml --cohort cohort.csv --segmenter "
+                "runs/segmenter --out runs/slices",
                 How.CHECKED,
                 "the end of slices.toml's header, which is run",
             ),

@@ -51,7 +51,7 @@ def node(archive: Orthanc, bundle: Path, data: Path) -> Iterator[Node]:
     settings = NodeSettings(
         data=data,
         spool=SpoolSettings(free_floor_mb=0),
-        jobs=JobSettings(quiet_s=1.0),
+        jobs=JobSettings(quiet_s=10.0),  # a study of two series is sent on as each is stable
         analysis=AnalysisSettings(bundle=f"{bundle}/"),
         worker=WorkerSettings(poll_s=0.1),
         http=HttpSettings(port=0),

@@ -25,7 +25,8 @@ class WebSettings:
     `tls` or `in_the_clear`."""
     port: Annotated[int, Field(ge=0, lt=2**16)] = 9180
     """TCP port; 0 takes any free one. 9180: none that is in common use."""
-    names: tuple[str, ...] = ()
+    # Below a table that may be missing, pydantic no longer knows that a list is JSON's.
+    names: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Host names and addresses by which browsers reach the page; a request for any other name is
     refused (DNS rebinding). This machine's own names for itself are always among them."""
     in_the_clear: bool = False

@@ -65,7 +65,7 @@ def test_a_lost_table_is_made_again_from_the_disk(
 ) -> None:
     before = received(spool, quick_jobs)
     meanwhile(spool)
-    fresh = JobStore("sqlite://", JobSettings(quiet_s=0))
+    fresh = JobStore("sqlite://", JobSettings(quiet_s=0, longest_wait_s=0))
     assert reindex(spool, fresh) == (6, set(STUDIES), {})
     assert files(spool) == before
     assert not list((spool.root / "quarantine").rglob("*.dcm"))

@@ -141,8 +141,9 @@ def test_without_a_verdict_its_observation_says_that_it_is_absent(
     reports: dict[str, Path], end: str
 ) -> None:
     found = resource(reports[end])
-    (only,) = observations(found).values()
-    assert only["dataAbsentReason"]["coding"][0]["code"] == "unknown"
+    seen = observations(found)
+    assert set(seen) == {"verdict", "revision"}
+    assert seen["verdict"]["dataAbsentReason"]["coding"][0]["code"] == "unknown"
     assert "conclusionCode" not in found
 
 

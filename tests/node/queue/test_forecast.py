@@ -81,7 +81,7 @@ def test_nothing_ahead_gives_nothing() -> None:
 
 
 def entry(at: float, before: str, after: State) -> AuditEntry:
-    return AuditEntry(at, before, after, 1, "worker", "")
+    return AuditEntry(at, before, after, 1, "worker", "", "worker")
 
 
 def test_the_last_analysis_that_came_to_its_end_counts() -> None:

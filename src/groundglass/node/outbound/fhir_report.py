@@ -135,7 +135,7 @@ def _observations(report: StudyReport) -> Iterator[Resource]:
         yield _observed(one, number)
     if report.revision is not None:
         yield {
-            **_observation(REVISION, len(report.findings) + 1),
+            **_observation(REVISION, max(1, len(report.findings)) + 1),
             "valueInteger": report.revision,
         }
 
