@@ -16,6 +16,7 @@ from functools import partial
 from groundglass.errors import GroundglassError, SettingsError
 from groundglass.node.assembly import open_spool
 from groundglass.node.dimse.clients import PeerError
+from groundglass.node.dimse.own_calls import called_at
 from groundglass.node.health import SERVER, HttpSettings
 from groundglass.node.inbound.sources import SourceSettings, open_source
 from groundglass.node.inbound.watch import WatchSettings
@@ -148,7 +149,7 @@ def _port_works(what: str, host: str, port: int, http: HttpSettings) -> str:
 
 def _node_runs(http: HttpSettings) -> bool:
     """Whether a node answers where ours says how it is."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)  # noqa: S104
+    host = called_at(http.host)
     url = f"http://{f'[{host}]' if ':' in host else host}:{http.port}/healthz"
     try:
         with urllib.request.urlopen(url, timeout=_ANSWER_S) as answer:

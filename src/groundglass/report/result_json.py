@@ -27,6 +27,7 @@ from groundglass.core.result import (
     NotJudged,
     OpacityBurden,
     RegionBurden,
+    ShareOfSlices,
     TriageResult,
     Verdict,
 )
@@ -119,6 +120,23 @@ def analysis_document(analysis: Analysis) -> JsonObject:
         "missing": sum(analysis.missing.values()),
         "replaces": replaces,
     }
+
+
+def stored_verdict(stated: Mapping[str, Any] | None) -> Verdict | None:
+    """The verdict of a document, as `result_document` wrote it."""
+    if stated is None:
+        return None
+    share = stated["by_share"]
+    if share is not None:
+        share = ShareOfSlices(**{name: share[name] for name in share if name != "share"})
+    return Verdict(
+        label=stated["label"],
+        probabilities=stated["probabilities"],
+        votes=stated["votes"],
+        majority=stated["majority"],
+        tie=stated["tie"],
+        by_share=share,
+    )
 
 
 def _slices(result: TriageResult, volume: Volume) -> list[JsonObject]:

@@ -31,6 +31,11 @@ _CALLS = 2
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (not listened at)
 
 
+def called_at(host: str) -> str:
+    """Where this machine reaches what listens there: a listener at every address has no other."""
+    return _LOOPBACK.get(host, host)
+
+
 class OwnCalls:
     """Makes them, and knows them when they come in."""
 
@@ -51,7 +56,7 @@ class OwnCalls:
 
     def echo(self, host: str, port: int) -> str:
         """Call the listener that is at this place; what is wrong with it, or empty."""
-        host = _LOOPBACK.get(host, host)
+        host = called_at(host)
         wrong = ""
         for _ in range(_CALLS):
             wrong = self._call(host, port)

@@ -124,24 +124,24 @@ def report_model() -> Any:
 
 
 def _observations(report: StudyReport) -> Iterator[Resource]:
-    """One for each finding; without a verdict one that says so."""
-    if not report.findings:
-        absent = {"system": f"{_TERMINOLOGY}/data-absent-reason", "code": "unknown"}
-        yield {
-            **_observation(codes.VERDICT, 1),
-            "dataAbsentReason": {"coding": [absent], "text": report.headline},
-        }
-    for number, one in enumerate(report.findings, 1):
-        yield _observed(one, number)
+    """One for each finding, without a verdict one that says so, and the revision, numbered."""
+    made = [_observed(one) for one in report.findings] or [_absent(report)]
     if report.revision is not None:
-        yield {
-            **_observation(REVISION, max(1, len(report.findings)) + 1),
-            "valueInteger": report.revision,
-        }
+        made.append({**_observation(REVISION), "valueInteger": report.revision})
+    for number, one in enumerate(made, 1):
+        yield {**one, "id": f"observation-{number}"}
 
 
-def _observed(finding: Finding, number: int) -> Resource:
-    made = _observation(finding.concept, number)
+def _absent(report: StudyReport) -> Resource:
+    absent = {"system": f"{_TERMINOLOGY}/data-absent-reason", "code": "unknown"}
+    return {
+        **_observation(codes.VERDICT),
+        "dataAbsentReason": {"coding": [absent], "text": report.headline},
+    }
+
+
+def _observed(finding: Finding) -> Resource:
+    made = _observation(finding.concept)
     if finding.answer is not None:
         made["valueCodeableConcept"] = _concept(finding.answer)
     made["component"] = [
@@ -151,11 +151,10 @@ def _observed(finding: Finding, number: int) -> Resource:
     return made
 
 
-def _observation(code: Code, number: int) -> Resource:
+def _observation(code: Code) -> Resource:
     imaging = {"system": f"{_TERMINOLOGY}/observation-category", "code": "imaging"}
     return {
         "resourceType": "Observation",
-        "id": f"observation-{number}",
         "status": "preliminary",
         "category": [{"coding": [imaging]}],
         "code": _concept(code),

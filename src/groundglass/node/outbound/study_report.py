@@ -18,6 +18,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.sr.coding import Code
 
+from groundglass.core.analysis import Analysis
 from groundglass.core.quiet import quietly
 from groundglass.core.result import (
     MEASURED_BY_HU,
@@ -26,7 +27,6 @@ from groundglass.core.result import (
     LungThird,
     NotJudged,
     Outcome,
-    ShareOfSlices,
     Verdict,
 )
 from groundglass.core.verdict_words import Answers, not_judged_sentence
@@ -36,6 +36,7 @@ from groundglass.read.dicom.headers.damage import PARSE_ERRORS
 from groundglass.report import REFUSAL
 from groundglass.report.dicom import codes
 from groundglass.report.dicom.result_uids import ResultKind
+from groundglass.report.result_json import stored_verdict
 from groundglass.report.terms import OUTCOME_TERMS
 from groundglass.report.writing import MANIFEST
 
@@ -213,7 +214,7 @@ def one_line(text: str) -> str:
 def _study_report(
     document: Mapping[str, Any], objects: Sequence[SentObject], *, refused: bool
 ) -> StudyReport:
-    verdict = None if refused else _verdict(document["verdict"])
+    verdict = None if refused else stored_verdict(document["verdict"])
     analysis = document.get("analysis") or {}
     at, earlier = analysis.get("at"), analysis.get("replaces") or {}
     return StudyReport(
@@ -224,24 +225,6 @@ def _study_report(
         revision=analysis.get("revision"),
         replaces=earlier.get("sop_instance_uid") or "",
         at=datetime.fromisoformat(at) if at else None,
-    )
-
-
-def _verdict(stated: Mapping[str, Any] | None) -> Verdict | None:
-    """The verdict that a document holds, as far as words and codes need it."""
-    if stated is None:
-        return None
-    found = stated["by_share"]
-    by_share = found and ShareOfSlices(
-        **{key: value for key, value in found.items() if key != "share"}
-    )
-    return Verdict(
-        label=stated["label"],
-        probabilities=stated["probabilities"],
-        votes=stated["votes"],
-        majority=stated["majority"],
-        tie=stated["tie"],
-        by_share=by_share,
     )
 
 
@@ -271,7 +254,7 @@ def _sentences(document: Mapping[str, Any], *, refused: bool) -> Iterator[str]:
     analysis = document.get("analysis")
     if analysis:
         at = datetime.fromisoformat(analysis["at"])
-        yield f"Revision {analysis['revision']}, analysed {at:%Y-%m-%d %H:%M %z}."
+        yield f"{Analysis(at, analysis['revision']).words}."
     if refused:
         yield _REASON_ELSEWHERE
         return

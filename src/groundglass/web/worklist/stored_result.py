@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundglass.core.result import KIND_NOT_TOLD, Outcome, ShareOfSlices, SliceStatus, Verdict
+from groundglass.core.result import Outcome, SliceStatus, Verdict
 from groundglass.core.verdict_words import Answers, calls_findings, caveat, share_sentences
+from groundglass.report.result_json import stored_verdict
 from groundglass.report.terms import OUTCOME_TERMS, STATUS_TERMS, class_colour
 from groundglass.report.writing import MANIFEST
 
@@ -74,7 +75,7 @@ class StoredResult:
         return cls(
             outcome=Outcome(document["outcome"]),
             reason=document["reason"],
-            verdict=_verdict(document["verdict"]),
+            verdict=stored_verdict(document["verdict"]),
             bundle=made["bundle"],
             version=made["groundglass_version"],
             statement=document["statement"],
@@ -142,29 +143,6 @@ class StoredResult:
     def middle(self) -> int:
         """A slice that says nothing of the verdict."""
         return (self.shape[0] + 1) // 2
-
-    def findings_of(self, label: str) -> bool:
-        """Whether a class is one of disease."""
-        found = self.verdict.by_share if self.verdict else None
-        if found is None:
-            return label != "healthy"
-        return label in {*found.kinds, KIND_NOT_TOLD}
-
-
-def _verdict(stated: Mapping[str, Any] | None) -> Verdict | None:
-    if stated is None:
-        return None
-    share = stated["by_share"]
-    if share is not None:
-        share = ShareOfSlices(**{name: share[name] for name in share if name != "share"})
-    return Verdict(
-        label=stated["label"],
-        probabilities=stated["probabilities"],
-        votes=stated["votes"],
-        majority=stated["majority"],
-        tie=stated["tie"],
-        by_share=share,
-    )
 
 
 def _marks(document: Mapping[str, Any]) -> tuple[SliceMark, ...]:
